@@ -1,0 +1,1 @@
+export function describeInterface(code) { console.log('stub'); return {module: code.slice(0,20), code, functions:{}, structs:{}}; }

@@ -1,0 +1,201 @@
+//! Every position of one cluster, in memory, as of the last verified checkpoint.
+//!
+//! Readers take a [`Snapshot`]: immutable, consistent, free of locks. A decision and the token that will revoke it come
+//! out of the same snapshot, so between deciding and registering nothing can slip through: [`Index::apply`] publishes
+//! the new snapshot first and cancels the old tokens after, hence whoever still holds the old state is cut, and
+//! whoever looks again sees the new one.
+
+mod apply;
+mod live;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+pub use apply::Applied;
+pub use live::{LivePosition, LiveSeal, namespace_of};
+pub use snapshot::Snapshot;
+
+use crate::verified::VerifiedCheckpoint;
+use apply::Plan;
+use arc_swap::ArcSwap;
+use core::time::Duration;
+use daas_types::onchain::{Cluster, NautilusState, PositionState};
+use daas_types::{ClusterId, NautilusId, PackageId, PositionId, RegistryId, Rights, UnixMs};
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
+
+/// Without a verified checkpoint for longer than this the index is stale.
+pub const FRESH_FOR: Duration = Duration::from_secs(30);
+
+/// Changes a slow listener may lag behind before it is told so.
+const CHANGES: usize = 1024;
+
+/// Which cluster an index is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexIds {
+    /// The Move package.
+    pub package: PackageId,
+    /// The cluster; events of others are dropped.
+    pub cluster: ClusterId,
+    /// Its registry.
+    pub registry: RegistryId,
+    /// Its measurements and masters.
+    pub nautilus: NautilusId,
+}
+
+/// The live positions of one cluster. Cheap to clone; all clones are the same index.
+#[derive(Clone, Debug)]
+pub struct Index {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    ids: IndexIds,
+    fresh_for: Duration,
+    current: ArcSwap<Snapshot>,
+    writer: Mutex<Option<Instant>>,
+    changes: broadcast::Sender<Change>,
+    checkpoints: watch::Sender<u64>,
+}
+
+/// How old the index's knowledge is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Young enough to decide by.
+    Fresh,
+    /// This old, and too old.
+    Stale(Duration),
+    /// No verified checkpoint yet.
+    Unknown,
+}
+
+/// A position changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which one.
+    pub position: PositionId,
+    /// Its generation after the change.
+    pub generation: u64,
+    /// What it might do before.
+    pub before: Rights,
+    /// What it may do now.
+    pub after: Rights,
+}
+
+/// A cluster's objects as read, from which following starts.
+#[derive(Clone, Debug)]
+pub struct Base {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Its measurements and masters.
+    pub nautilus: NautilusState,
+    /// Every position.
+    pub positions: Vec<PositionState>,
+    /// A checkpoint that existed before any of these was read. Its successors are to be applied.
+    pub checkpoint: u64,
+}
+
+// === impl Index ===
+
+impl Index {
+    /// An empty index, which gives nobody any right and is not fresh. It is stale after [`FRESH_FOR`].
+    pub fn new(ids: IndexIds) -> Self {
+        Self::with_bound(ids, FRESH_FOR)
+    }
+
+    /// An empty index that is stale after `fresh_for` without a verified checkpoint.
+    pub fn with_bound(ids: IndexIds, fresh_for: Duration) -> Self {
+        let inner = Inner {
+            ids,
+            fresh_for,
+            current: ArcSwap::from_pointee(Snapshot::empty()),
+            writer: Mutex::new(None),
+            changes: broadcast::Sender::new(CHANGES),
+            checkpoints: watch::Sender::new(0),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Which cluster it is of.
+    pub fn ids(&self) -> IndexIds {
+        self.inner.ids
+    }
+
+    /// The state now. Take one per decision.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.inner.current.load_full()
+    }
+
+    /// Takes in a checkpoint. Checkpoints come in order; one that was already applied changes nothing.
+    pub fn apply(&self, checkpoint: &VerifiedCheckpoint) -> Applied {
+        let mut writer = self.lock();
+        let current = self.snapshot();
+        let plan = Plan::checkpoint(&self.inner.ids, &current, checkpoint);
+        if plan.advances(&current) {
+            *writer = Some(Instant::now());
+        }
+        self.commit(plan)
+    }
+
+    /// Whether the last verified checkpoint is young enough to decide by. Time is the later of `now` and that
+    /// checkpoint's, and a clock set back does not make it younger than the time since it came.
+    pub fn freshness(&self, now: UnixMs) -> Freshness {
+        let Some(timestamp) = self.snapshot().timestamp() else { return Freshness::Unknown };
+        let waited = self.lock().map_or(Duration::ZERO, |at| at.elapsed());
+        let age = now.since(timestamp).max(waited);
+        if age <= self.inner.fresh_for { Freshness::Fresh } else { Freshness::Stale(age) }
+    }
+
+    /// Every later change of a position. A receiver that lags is told so and must look at the snapshot again.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.inner.changes.subscribe()
+    }
+
+    /// The last applied checkpoint, as it moves. Also moves when only policy, measurements or masters changed.
+    pub fn checkpoints(&self) -> watch::Receiver<u64> {
+        self.inner.checkpoints.subscribe()
+    }
+
+    /// Takes in a cluster's objects as read. Positions that the index knows at a later generation stay.
+    pub(crate) fn bootstrap(&self, base: Base) -> Applied {
+        let _writer = self.lock();
+        let plan = Plan::bootstrap(&self.inner.ids, &self.snapshot(), base);
+        self.commit(plan)
+    }
+
+    /// Takes in a position as read again after a gap. Ignored if it is older than what the gap revealed.
+    pub(crate) fn reread(&self, state: PositionState) -> Applied {
+        let _writer = self.lock();
+        let plan = Plan::reread(&self.inner.ids, &self.snapshot(), state);
+        self.commit(plan)
+    }
+
+    /// Puts back what was saved, into an index that has seen nothing yet.
+    pub(crate) fn restore(&self, saved: Snapshot) {
+        let _writer = self.lock();
+        if self.snapshot().timestamp().is_none() {
+            self.inner.checkpoints.send_replace(saved.checkpoint());
+            self.inner.current.store(Arc::new(saved));
+        }
+    }
+
+    /// The order matters: see the module's text.
+    fn commit(&self, mut plan: Plan) -> Applied {
+        plan.publish(&self.inner.current);
+        plan.cut();
+        for change in plan.take_changes() {
+            // Nobody listening is no error.
+            let _ = self.inner.changes.send(change);
+        }
+        self.inner.checkpoints.send_replace(self.snapshot().checkpoint());
+        plan.into_applied()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        // A panicking writer has published all or nothing.
+        self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

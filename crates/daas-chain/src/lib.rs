@@ -1,0 +1,14 @@
+//! The chain as the rest of the program sees it: an index of live positions, fed by verified checkpoints; typed reads;
+//! wallets; transactions.
+//!
+//! Decisions read [`index::Index`] and never the network. What the index believes comes only out of
+//! [`verified::VerifiedCheckpoint`]s, whose fields are private. Reads by [`client::ChainClient`] are the RPC
+//! endpoint's word: good for showing and for building transactions.
+#![warn(missing_docs)]
+
+pub mod clock;
+pub mod index;
+pub mod verified;
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,67 @@
+//! The admin listener: `/health`, `/ready`, `/metrics`. On loopback, apart from the port that serves others.
+
+use crate::Readiness;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// A bound admin listener.
+pub struct Admin {
+    listener: TcpListener,
+    readiness: Readiness,
+    metrics: PrometheusHandle,
+}
+
+// === impl Admin ===
+
+impl Admin {
+    /// Binds the listener and installs the process's metrics recorder.
+    pub async fn bind(addr: SocketAddr, readiness: Readiness) -> std::io::Result<Self> {
+        Ok(Self { listener: TcpListener::bind(addr).await?, readiness, metrics: metrics_handle() })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until shutdown.
+    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let app = axum::Router::new()
+            .route("/health", get(|| async { "ok\n" }))
+            .route("/ready", get(ready))
+            .route("/metrics", get(|State((_, metrics)): State<Shared>| async move { metrics.render() }))
+            .with_state((self.readiness, self.metrics));
+        axum::serve(self.listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await?;
+        Ok(())
+    }
+}
+
+type Shared = (Readiness, PrometheusHandle);
+
+async fn ready(State((readiness, _)): State<Shared>) -> (StatusCode, String) {
+    let awaited = readiness.awaited();
+    if awaited.is_empty() {
+        (StatusCode::OK, "ready\n".to_owned())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {}\n", awaited.join(", ")))
+    }
+}
+
+/// The recorder is one per process; tests that start several programs share it.
+fn metrics_handle() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE
+        .get_or_init(|| {
+            let recorder = PrometheusBuilder::new().build_recorder();
+            let handle = recorder.handle();
+            drop(metrics::set_global_recorder(recorder));
+            handle
+        })
+        .clone()
+}

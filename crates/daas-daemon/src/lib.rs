@@ -1,0 +1,12 @@
+//! What every long-running process of ours needs, and nothing a Kubernetes or staking person would recognise.
+
+pub mod admin;
+pub mod config;
+pub mod logs;
+mod readiness;
+mod signals;
+mod tasks;
+
+pub use readiness::{Readiness, Ready};
+pub use signals::shutdown_on_signals;
+pub use tasks::{TaskEnd, Tasks};

@@ -1,0 +1,31 @@
+use daas_types::UnixMs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Where the network's time comes from. A test hands in its own and moves it.
+pub type Clock = Arc<dyn Fn() -> UnixMs + Send + Sync>;
+
+/// What a devnet is started with.
+#[derive(Clone)]
+pub struct Config {
+    /// Keys, ledger and `genesis.json` are kept here.
+    pub state_dir: PathBuf,
+    /// Address of the gRPC services; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Address of the faucet; port 0 takes any free one.
+    pub faucet: SocketAddr,
+    /// SHA-256 of the simulated TEE root's SubjectPublicKeyInfo. Only the first start writes it into the genesis; a
+    /// later start with another one is refused.
+    pub tee_root: [u8; 32],
+    /// The network's time.
+    pub clock: Clock,
+}
+
+impl Config {
+    /// Any free ports on the loopback interface.
+    pub fn on_free_ports(state_dir: PathBuf, tee_root: [u8; 32], clock: Clock) -> Self {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self { state_dir, listen: any, faucet: any, tee_root, clock }
+    }
+}

@@ -1,0 +1,1 @@
+//! The simulated TEE: an NSM on a Unix socket.

@@ -1,0 +1,180 @@
+//! Every error a person can see. To change a message, change it here; the code never changes once released.
+
+macro_rules! catalogue {
+    ($($(#[$doc:meta])* $name:ident $code:literal $ko:literal $en:literal $fix:literal;)*) => {
+        /// One entry of the catalogue. `name()` is what a `metav1.Status` carries as its `reason`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ErrorCode {
+            $(#[doc = $en] $(#[$doc])* $name,)*
+        }
+
+        impl ErrorCode {
+            /// All of them, in order of code.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The stable code, such as `D101`.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+            /// The stable name, such as `ChainStale`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+            /// What happened, in Korean.
+            pub const fn korean(self) -> &'static str {
+                match self { $(Self::$name => $ko,)* }
+            }
+            /// What happened, in English.
+            pub const fn english(self) -> &'static str {
+                match self { $(Self::$name => $en,)* }
+            }
+            /// The command or action that mends it.
+            pub const fn fix(self) -> &'static str {
+                match self { $(Self::$name => $fix,)* }
+            }
+        }
+    };
+}
+
+// D1xx: the way in. D2xx: the chain and money. D3xx: the master and trust. D4xx: the node. D5xx: this machine.
+catalogue! {
+    TokenMissing "D101" "토큰이 없습니다." "The request carries no token."
+        "Use the kubeconfig that `k3s-daas kubeconfig` writes.";
+    TokenMalformed "D102" "토큰 형식이 잘못되었습니다." "The token is not a Seal token."
+        "A Seal secret has 64 characters (0-9, a-f); get a token with `k3s-daas token`.";
+    TokenExpired "D103" "토큰이 만료되었거나 시계가 맞지 않습니다." "The token has expired, or a clock is wrong."
+        "Run the command again; if it repeats, compare this machine's clock with the server time in the message.";
+    TokenForeign "D104" "다른 클러스터의 토큰입니다." "The token is for another cluster."
+        "Use the kubeconfig of this cluster: `k3s-daas kubeconfig --cluster join.json`.";
+    TokenUnknown "D105" "알 수 없는 Seal 토큰입니다." "No live Seal answers to this token."
+        "Check your Seal with `k3s-daas status`; make a new one with `k3s-daas stake`.";
+    TokenAmbiguous "D106" "요청에 서로 다른 토큰이 있습니다." "The request carries tokens that differ, or one twice."
+        "Send one token, in the Authorization header.";
+    SealExpired "D107" "Seal이 만료되었습니다." "The Seal has expired."
+        "Renew it with `k3s-daas token --refresh`.";
+    UsageNotPermitted "D108" "이 Seal로는 할 수 없는 일입니다." "The Seal does not permit this use."
+        "Mint a Seal with the permission you need: `k3s-daas token --refresh --permissions user`.";
+    StakeTooLow "D109" "스테이킹이 부족합니다." "The active stake reaches no tier."
+        "Add stake with `k3s-daas restake 0.5`.";
+    PositionSuspended "D110" "슬래싱이 제안되어 중지되었습니다." "A slash has been proposed; the position is suspended until it is settled."
+        "See the reason with `k3s-daas status`; answer with `k3s-daas appeal`.";
+    PositionSlashed "D111" "슬래싱되었습니다. 재스테이킹이 필요합니다." "The position was slashed and has not been restored."
+        "`k3s-daas restake AMOUNT`, then `k3s-daas token --refresh`.";
+    PositionClosed "D112" "스테이킹이 해제되었습니다." "The stake has been withdrawn or is unbonding."
+        "Stake again with `k3s-daas stake 5`.";
+    ServiceAccountRefused "D113" "서비스 계정 토큰이 거부되었습니다." "The service-account token is not bound to a live pod and node, or their stake is gone."
+        "Use a token that the kubelet mounted into a pod.";
+    PathRefused "D114" "허용되지 않는 요청입니다." "The request's form is refused."
+        "Use kubectl or another standard Kubernetes client.";
+    NamespaceConfined "D115" "자신의 네임스페이스에서만 할 수 있습니다." "This tier works in its own namespaces only."
+        "Use your namespace: `kubectl -n $(k3s-daas status --namespace)`.";
+    RightLost "D116" "권한이 사라져 연결을 끊었습니다." "The right behind this connection is gone."
+        "See why with `k3s-daas status`.";
+    TooManyRequests "D117" "요청이 너무 많습니다." "The master serves as many requests at once as it can."
+        "Try again in a second.";
+
+    ChainStale "D201" "체인 정보가 오래되어 잠시 거부합니다." "The master has seen no verified checkpoint for too long."
+        "Wait; if it lasts, the operator checks the master's RPC endpoint.";
+    ChainUnreachable "D202" "Sui 네트워크에 연결할 수 없습니다." "The Sui network cannot be reached."
+        "Check the RPC address in join.json, and `k3s-daas status` for a devnet of your own.";
+    ChainForeign "D203" "다른 Sui 네트워크입니다." "The RPC endpoint serves another network than the pinned genesis."
+        "Point `--rpc` at the network of your join.json.";
+    TransactionFailed "D204" "트랜잭션이 실패했습니다." "The transaction was executed and aborted."
+        "The cause names the contract's rule; nothing but gas was spent.";
+    InsufficientFunds "D205" "SUI가 부족합니다." "The wallet has not enough SUI."
+        "On a devnet: `k3s-daas faucet`; otherwise send SUI to the address shown.";
+    StakeBelowMinimum "D206" "최소 스테이킹보다 적습니다." "The stake is below the cluster's minimum."
+        "Stake at least 0.5 SUI: `k3s-daas stake 0.5`.";
+    NodeIdTaken "D207" "이미 사용 중인 노드 이름입니다." "The node id belongs to another position."
+        "Choose another: `k3s-daas join --node-id NAME`.";
+    PackageMismatch "D208" "컨트랙트가 이 프로그램과 다릅니다." "The package is not the one this program was built for."
+        "Use the k3s-daas release of the cluster, or publish this one's package.";
+    WalletMissing "D209" "지갑이 없습니다." "There is no wallet here."
+        "`k3s-daas stake` makes one, or name yours with `--wallet FILE`.";
+    WalletUnsafe "D210" "지갑 파일을 다른 사용자가 읽을 수 있습니다." "The wallet file can be read by others."
+        "`chmod 600 FILE`";
+    NotStaked "D211" "스테이킹이 없습니다." "There is no stake of this wallet here."
+        "`k3s-daas stake 5`";
+    UnbondingNotOver "D212" "아직 출금할 수 없습니다." "The unbonding time is not over."
+        "Wait until the time shown by `k3s-daas status`.";
+
+    MasterUnverified "D301" "마스터를 검증하지 못했습니다. 토큰을 보내지 않았습니다." "The master's evidence was refused; no token was sent."
+        "`k3s-daas verify --cluster join.json` shows which check failed; ask the operator.";
+    MasterUnknown "D302" "체인에 등록된 마스터가 없습니다." "No master is registered on chain for this cluster."
+        "Ask the operator to start the master.";
+    MasterUnreachable "D303" "마스터에 연결할 수 없습니다." "The master cannot be reached."
+        "Check the endpoint in join.json and that port 6443 is open.";
+    ClusterFileMissing "D304" "--cluster join.json이 필요합니다." "This network is not compiled in, so its trust anchor is needed."
+        "Add `--cluster join.json`, the file that `k3s-daas up` wrote for the cluster.";
+    ClusterFileBad "D305" "join.json을 읽을 수 없습니다." "The cluster file is refused."
+        "Get the file again from the operator.";
+    InsecureKubeconfig "D306" "kubeconfig가 안전하지 않습니다." "The kubeconfig skips TLS verification, uses a proxy, or pins another CA."
+        "Write it again with `k3s-daas kubeconfig`.";
+    EvidenceUnavailable "D307" "TEE 장치를 사용할 수 없습니다." "The TEE device does not answer."
+        "On real hardware check /dev/nsm; a devnet's simulated device is started by `k3s-daas up`.";
+    DatastoreNotEncrypted "D308" "데이터 저장소가 암호화되지 않았습니다." "The datastore is not encrypted, and this network is not a devnet."
+        "This release runs on a devnet only.";
+    ApiServerUnavailable "D309" "API 서버가 응답하지 않습니다." "The API server does not answer."
+        "Try again in a few seconds; if it lasts, the operator looks at `k3s-daas status`.";
+
+    NodeIdMismatch "D401" "Seal의 노드 이름과 다릅니다." "The node id is not the Seal's."
+        "Join with the node id you staked for.";
+    InstanceMismatch "D402" "이 노드 이름은 다른 기계가 쓰고 있습니다." "The node id is held by another machine."
+        "On that machine: `k3s-daas down`; a move to this one needs the owner's signature.";
+    AddressRefused "D403" "노드 주소가 거부되었습니다." "The node's address is the master's own, another node's, or not the one the gateway saw."
+        "Set `node.ip` to the address other nodes reach this machine by.";
+    ClockSkew "D404" "시계가 맞지 않습니다." "The request's time is more than 60 s from the master's."
+        "Set this machine's clock (`timedatectl set-ntp true`).";
+    CsrRefused "D405" "인증서 요청이 거부되었습니다." "The certificate request is malformed or asks for too much."
+        "Update k3s-daas-worker to the master's version.";
+    StakeSlashed "D406" "슬래싱되어 노드를 멈췄습니다." "The stake was slashed; pods and kubelet were stopped."
+        "`k3s-daas appeal --reason TEXT` within the appeal window, or `k3s-daas restake` after it.";
+    NodeFailed "D407" "노드를 시작하지 못했습니다." "The node's processes did not become ready."
+        "The cause names the process; its log is in the state folder.";
+
+    RootNeeded "D501" "root 권한이 필요합니다." "Real containers need root."
+        "Run it with sudo; `k3s-daas up --no-node` starts the control plane alone.";
+    PortBusy "D502" "포트를 이미 사용 중입니다." "The port is in use."
+        "Stop the program that holds it, or choose another with `--port`.";
+    GoMissing "D503" "Go가 설치되어 있지 않습니다." "Go is needed to build Kubernetes, and is not on PATH."
+        "Install Go 1.26 or later, then run the command again.";
+    ToolMissing "D504" "필요한 프로그램이 없습니다." "A program the node needs is not on PATH."
+        "`make prerequisites`, or apt-get install the package named.";
+    NetworkNeeded "D505" "네트워크가 필요합니다." "The sources of Kubernetes could not be fetched."
+        "Check the network or GOPROXY and run the command again; finished parts are kept.";
+    DiskFull "D506" "디스크가 가득 찼습니다." "There is no space left."
+        "Free at least 4 GB and run the command again; nothing half-built is used.";
+    ConfigInvalid "D507" "설정이 잘못되었습니다." "The configuration has errors."
+        "Mend the keys named and run the command again.";
+    EngineBuildFailed "D508" "Kubernetes를 빌드하지 못했습니다." "Building Kubernetes failed."
+        "The log named in the cause has the compiler's words.";
+    ControlPlaneTimeout "D509" "컨트롤 플레인이 제때 시작되지 않았습니다." "The control plane was not ready within its limit."
+        "The cause names the component; its log is in the state folder.";
+    AlreadyRunning "D510" "이미 실행 중입니다." "A cluster is already running from this state folder; nothing was changed."
+        "`k3s-daas status`, or `k3s-daas down` first.";
+    NotRunning "D511" "실행 중이 아닙니다." "No cluster runs from this state folder."
+        "`k3s-daas up`";
+    StateUnreadable "D512" "상태 폴더를 사용할 수 없습니다." "The state folder cannot be used."
+        "Check its owner and free space, or name another with `--state-dir`.";
+    MockModeRefused "D513" "MOCK_MODE는 지원하지 않습니다." "MOCK_MODE is not supported."
+        "Use the development network instead: `k3s-daas up`.";
+    Internal "D599" "내부 오류입니다." "Something that cannot happen did."
+        "Please report it with the log.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_unique_and_every_text_is_there() {
+        let codes: BTreeSet<_> = ErrorCode::ALL.iter().map(|c| c.code()).collect();
+        assert_eq!(codes.len(), ErrorCode::ALL.len());
+        for code in ErrorCode::ALL {
+            assert!(code.korean().chars().any(|c| ('가'..='힣').contains(&c)), "{}", code.name());
+            assert!(code.english().ends_with('.'), "{}", code.name());
+            assert!(!code.fix().is_empty(), "{}", code.name());
+        }
+    }
+}

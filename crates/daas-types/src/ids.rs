@@ -1,0 +1,69 @@
+//! One type per kind of Sui id, so that a position can never be passed where a Seal is expected.
+
+use core::fmt;
+use core::str::FromStr;
+use serde::{Deserialize, Serialize};
+use sui_sdk_types::Address;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Address);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = <Address as FromStr>::Err;
+            fn from_str(s: &str) -> Result<Self, Self::Err> {
+                s.parse().map(Self)
+            }
+        }
+
+        impl From<Address> for $name {
+            fn from(address: Address) -> Self {
+                Self(address)
+            }
+        }
+    };
+}
+
+id!(
+    /// The shared `Cluster` object: the audience of every token, `STAKING_CONTRACT` in the seeds.
+    ClusterId
+);
+id!(
+    /// The shared `Registry` object of a cluster.
+    RegistryId
+);
+id!(
+    /// The shared `Nautilus` object of a cluster: measurements and masters.
+    NautilusId
+);
+id!(
+    /// One staker's shared `StakePosition`; the UID Kubernetes sees.
+    PositionId
+);
+id!(
+    /// A soulbound `SealToken` object. Public: never a credential.
+    SealId
+);
+id!(
+    /// The original id of the published Move package.
+    PackageId
+);
+id!(
+    /// A wallet or session key's address; the user name Kubernetes sees.
+    WalletAddress
+);

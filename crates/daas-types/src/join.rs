@@ -1,0 +1,73 @@
+//! `join.json`: what a joining machine trusts. Nothing in it is secret; everything in it must come from a person the
+//! reader trusts, because it is the root of all later checks.
+
+use crate::genesis::{Genesis, GenesisError};
+use crate::{ClusterId, NautilusId, PackageId, RegistryId};
+use serde::{Deserialize, Serialize};
+use sui_sdk_types::Digest;
+
+/// The file's content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JoinFile {
+    /// Format version, 1.
+    pub version: u8,
+    /// Full digest (base58) of the network's genesis checkpoint.
+    pub genesis: Digest,
+    /// BCS of the genesis checkpoint's summary, base64: what the digest covers, such as the devnet's committee and the
+    /// simulated TEE's root. Absent for networks compiled in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub genesis_summary: Option<String>,
+    /// Where the chain is read. Not trusted.
+    pub rpc: String,
+    /// The Move package.
+    pub package: PackageId,
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// Its registry.
+    pub registry: RegistryId,
+    /// Its measurements and masters.
+    pub nautilus: NautilusId,
+    /// The gateway, `https://host:6443`.
+    pub endpoint: String,
+    /// The cluster CA, PEM.
+    pub ca: String,
+}
+
+/// Why a join file was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JoinFileError {
+    /// Not the format.
+    #[error("not a join file: {0}")]
+    Format(String),
+    /// A version this program does not know.
+    #[error("join file version {0}; this program knows 1")]
+    Version(u8),
+    /// Its genesis does not hold together.
+    #[error(transparent)]
+    Genesis(#[from] GenesisError),
+}
+
+// === impl JoinFile ===
+
+impl JoinFile {
+    /// Parses and checks the file.
+    pub fn parse(json: &str) -> Result<Self, JoinFileError> {
+        let file: Self = serde_json::from_str(json).map_err(|e| JoinFileError::Format(e.to_string()))?;
+        if file.version != 1 {
+            return Err(JoinFileError::Version(file.version));
+        }
+        file.anchor()?;
+        Ok(file)
+    }
+
+    /// The network's trust anchor.
+    pub fn anchor(&self) -> Result<Genesis, JoinFileError> {
+        use base64::{Engine as _, engine::general_purpose::STANDARD};
+        let Some(summary) = &self.genesis_summary else {
+            return Ok(Genesis::of_digest(self.genesis));
+        };
+        let bytes = STANDARD.decode(summary).map_err(|e| JoinFileError::Format(e.to_string()))?;
+        Ok(Genesis::pinned(self.genesis, &bytes)?)
+    }
+}

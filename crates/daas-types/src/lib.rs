@@ -1,0 +1,31 @@
+//! The vocabulary every other crate speaks: ids, amounts, tiers, tokens, on-chain layouts, wire messages
+//! and the error catalogue.
+//!
+//! Nothing here does I/O, reads a clock or knows an async runtime. What a decision needs is an argument,
+//! so the same bytes give the same answer on every machine.
+#![warn(missing_docs)]
+#![deny(clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
+
+mod amount;
+pub mod api;
+mod catalogue;
+pub mod genesis;
+mod ids;
+pub mod join;
+mod node_id;
+pub mod onchain;
+pub mod pop;
+mod problem;
+mod seal;
+mod tier;
+mod time;
+
+pub use amount::{AmountError, Mist};
+pub use catalogue::ErrorCode;
+pub use ids::{ClusterId, NautilusId, PackageId, PositionId, RegistryId, SealId, WalletAddress};
+pub use node_id::{NodeId, NodeIdError};
+pub use problem::Problem;
+pub use seal::{Commitment, Locator, Permissions, SealSecret, SealSecretError};
+pub use sui_sdk_types::{Address, Digest};
+pub use tier::{Rights, Thresholds, Tier};
+pub use time::UnixMs;

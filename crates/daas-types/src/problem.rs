@@ -1,0 +1,46 @@
+use crate::ErrorCode;
+use core::fmt;
+
+/// An error a person sees: which one of the catalogue, and the technical cause in English. Never carries a secret.
+pub struct Problem {
+    /// What happened.
+    pub code: ErrorCode,
+    /// The technical cause.
+    pub cause: String,
+}
+
+// === impl Problem ===
+
+impl Problem {
+    /// A problem with its cause.
+    pub fn new(code: ErrorCode, cause: impl fmt::Display) -> Self {
+        Self { code, cause: cause.to_string() }
+    }
+
+    /// `map_err(Problem::of(ErrorCode::…))`; the cause includes the error's sources.
+    pub fn of<E: core::error::Error>(code: ErrorCode) -> impl FnOnce(E) -> Self {
+        move |error| {
+            let mut cause = error.to_string();
+            let mut source = error.source();
+            while let Some(inner) = source {
+                cause = format!("{cause}: {inner}");
+                source = inner.source();
+            }
+            Self { code, cause }
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {} ({})", self.code.code(), self.code.name(), self.code.english(), self.cause)
+    }
+}
+
+impl fmt::Debug for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl core::error::Error for Problem {}

@@ -1,0 +1,179 @@
+//! The opaque 64-hex secret of a Seal, what of it is on chain, and what a Seal permits.
+
+use crate::{ClusterId, PositionId};
+use blake2::{Blake2b, Digest as _, digest::consts::U32};
+use core::fmt;
+use core::str::FromStr;
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// 32 random bytes, shown to their owner as 64 hex characters and to nobody else: `Debug` is masked, there is
+/// no `Display`, no `Serialize`, and the bytes are wiped on drop.
+#[derive(Clone)]
+pub struct SealSecret(Zeroizing<[u8; 32]>);
+
+/// The text is not 64 lower-case hex characters. It does not repeat the text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a Seal secret is 64 characters of 0-9 and a-f; this has {length} characters")]
+pub struct SealSecretError {
+    /// How long the text was.
+    pub length: usize,
+}
+
+/// `H("daas/loc" ‖ secret)[..16]`: finds candidate Seals in the index. Copyable by anyone, so it proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Locator(pub [u8; 16]);
+
+/// `H("daas/seal" ‖ cluster ‖ position ‖ secret)`: accepts the secret for this position alone, so a locator and
+/// commitment copied into another Seal verify for nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commitment(pub [u8; 32]);
+
+/// What a Seal may be used for, fixed when it is minted. Bits as on chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Permissions(pub u8);
+
+// === impl SealSecret ===
+
+impl SealSecret {
+    /// A fresh secret from the operating system.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        getrandom::fill(bytes.as_mut_slice())?;
+        Ok(Self(bytes))
+    }
+
+    /// The 64 hex characters, for a 0600 file or an `Authorization` header.
+    pub fn expose_hex(&self) -> Zeroizing<String> {
+        Zeroizing::new(hex::encode(self.0.as_slice()))
+    }
+
+    /// Where the Seal is found.
+    pub fn locator(&self) -> Locator {
+        let hash = blake2b256(&[b"daas/loc", self.0.as_slice()]);
+        let mut locator = [0; 16];
+        locator.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+        Locator(locator)
+    }
+
+    /// What accepts it.
+    pub fn commitment(&self, cluster: ClusterId, position: PositionId) -> Commitment {
+        Commitment(blake2b256(&[b"daas/seal", cluster.0.as_bytes(), position.0.as_bytes(), self.0.as_slice()]))
+    }
+}
+
+impl FromStr for SealSecret {
+    type Err = SealSecretError;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let error = SealSecretError { length: s.len() };
+        if s.len() != 64 || !s.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+            return Err(error);
+        }
+        let mut bytes = Zeroizing::new([0; 32]);
+        hex::decode_to_slice(s, bytes.as_mut_slice()).map_err(|_| error)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Debug for SealSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealSecret(…)")
+    }
+}
+
+// === impl Commitment ===
+
+impl Commitment {
+    /// Compared in constant time.
+    pub fn matches(&self, on_chain: &[u8]) -> bool {
+        self.0.as_slice().ct_eq(on_chain).into()
+    }
+}
+
+// === impl Permissions ===
+
+impl Permissions {
+    /// The Kubernetes API, by tier.
+    pub const USER: Self = Self(1);
+    /// Join, kubelet, kube-proxy, register, heartbeat; never a tier's rights.
+    pub const NODE: Self = Self(2);
+    /// Both: the owner's choice.
+    pub const BOTH: Self = Self(3);
+
+    /// Whether all of `other` is permitted.
+    pub const fn covers(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl fmt::Display for Permissions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match *self {
+            Self::USER => "user",
+            Self::NODE => "node",
+            Self::BOTH => "user,node",
+            _ => "none",
+        })
+    }
+}
+
+impl FromStr for Permissions {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        match s {
+            "user" => Ok(Self::USER),
+            "node" => Ok(Self::NODE),
+            "user,node" | "node,user" => Ok(Self::BOTH),
+            other => Err(format!("`{other}` is not a permission: use user, node, or user,node")),
+        }
+    }
+}
+
+fn blake2b256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Blake2b::<U32>::new();
+    parts.iter().for_each(|part| hash.update(part));
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Address;
+
+    const HEX: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+    #[test]
+    fn a_copied_pair_verifies_for_nobody() {
+        let secret: SealSecret = HEX.parse().unwrap();
+        let cluster = ClusterId(Address::from_static("0x1"));
+        let mine = secret.commitment(cluster, PositionId(Address::from_static("0x2")));
+        let thief = secret.commitment(cluster, PositionId(Address::from_static("0x3")));
+        assert!(mine.matches(&mine.0));
+        assert!(!thief.matches(&mine.0));
+        assert!(!mine.matches(&mine.0[..31]));
+    }
+
+    #[test]
+    fn nothing_else_is_a_secret() {
+        for bad in ["", &HEX[1..], &HEX.to_uppercase(), &format!("{HEX}0"), &"٣".repeat(32), &format!("0x{}", &HEX[2..])] {
+            assert!(bad.parse::<SealSecret>().is_err(), "{bad}");
+        }
+        assert_eq!(format!("{:?}", HEX.parse::<SealSecret>().unwrap()), "SealSecret(…)");
+    }
+
+    #[test]
+    fn known_answers() {
+        let secret: SealSecret = HEX.parse().unwrap();
+        let zero = Address::from_static("0x0");
+        // Computed with another implementation of BLAKE2b-256.
+        assert_eq!(hex::encode(secret.locator().0), "d86142ac2267371bbdb1c41da3deba45");
+        assert_eq!(
+            hex::encode(secret.commitment(ClusterId(zero), PositionId(zero)).0),
+            "d45d0a6d4009b51b78d1da2a5e9776940819ee5dd35ea13c65e90f7cf962ee29"
+        );
+    }
+}
