@@ -33,8 +33,9 @@ async function test() {
     const { testMovePackage, input } = await builder();
     const result = await testMovePackage(input);
     if ('error' in result) throw new Failure(result.error);
-    console.log(result.output.trimEnd());
-    const count = (verdict) => (result.output.match(new RegExp(`^\\[ ${verdict} +\\]`, 'gm')) ?? []).length;
+    const output = result.output.replaceAll(/\x1b\[[0-9;]*m/g, '').trimEnd();
+    console.log(output);
+    const count = (verdict) => (output.match(new RegExp(`^\\[ ${verdict} +\\]`, 'gm')) ?? []).length;
     const [passed, failed] = [count('PASS'), count('FAIL') + count('TIMEOUT')];
     const missing = checkVectors(packageDir);
     for (const name of missing) console.error(`vectors.json: no test asserts the hex of "${name}"`);
@@ -68,7 +69,7 @@ async function compile() {
         dependencies: result.dependencies,
         modules: Object.fromEntries(parts.map(({ module, code }) => [module, code])),
     };
-    const described = Object.fromEntries(parts.map(({ module, functions, structs }) => [module, { functions, structs }]));
+    const described = Object.fromEntries(parts.map(({ module, functions, structs, errors }) => [module, { functions, structs, errors }]));
     return { compiled: json(compiled), interface: json(described) };
 }
 

@@ -24,7 +24,6 @@ use daas_types::{ClusterId, NautilusId, PackageId, PositionId, RegistryId, Right
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{broadcast, watch};
-use tokio::time::Instant;
 
 /// Without a verified checkpoint for longer than this the index is stale.
 pub const FRESH_FOR: Duration = Duration::from_secs(30);
@@ -56,7 +55,7 @@ struct Inner {
     ids: IndexIds,
     fresh_for: Duration,
     current: ArcSwap<Snapshot>,
-    writer: Mutex<Option<Instant>>,
+    writer: Mutex<()>,
     changes: broadcast::Sender<Change>,
     checkpoints: watch::Sender<u64>,
 }
@@ -112,7 +111,7 @@ impl Index {
             ids,
             fresh_for,
             current: ArcSwap::from_pointee(Snapshot::empty()),
-            writer: Mutex::new(None),
+            writer: Mutex::new(()),
             changes: broadcast::Sender::new(CHANGES),
             checkpoints: watch::Sender::new(0),
         };
@@ -131,20 +130,17 @@ impl Index {
 
     /// Takes in a checkpoint. Checkpoints come in order; one that was already applied changes nothing.
     pub fn apply(&self, checkpoint: &VerifiedCheckpoint) -> Applied {
-        let mut writer = self.lock();
-        let current = self.snapshot();
-        let plan = Plan::checkpoint(&self.inner.ids, &current, checkpoint);
-        if plan.advances(&current) {
-            *writer = Some(Instant::now());
-        }
+        let _writer = self.lock();
+        let plan = Plan::checkpoint(&self.inner.ids, &self.snapshot(), checkpoint);
         self.commit(plan)
     }
 
     /// Whether the last verified checkpoint is young enough to decide by. Time is the later of `now` and that
     /// checkpoint's, and a clock set back does not make it younger than the time since it came.
     pub fn freshness(&self, now: UnixMs) -> Freshness {
-        let Some(timestamp) = self.snapshot().timestamp() else { return Freshness::Unknown };
-        let waited = self.lock().map_or(Duration::ZERO, |at| at.elapsed());
+        let snapshot = self.inner.current.load();
+        let Some(timestamp) = snapshot.timestamp() else { return Freshness::Unknown };
+        let waited = snapshot.seen.map_or(Duration::ZERO, |at| at.elapsed());
         let age = now.since(timestamp).max(waited);
         if age <= self.inner.fresh_for { Freshness::Fresh } else { Freshness::Stale(age) }
     }
@@ -194,7 +190,7 @@ impl Index {
         plan.into_applied()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+    fn lock(&self) -> MutexGuard<'_, ()> {
         // A panicking writer has published all or nothing.
         self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,1 +1,35 @@
-//! placeholder
+//! The way of one request, module by module:
+//!
+//! | step | module |
+//! |---|---|
+//! | a TLS connection, its limits and its end | [`connection`] |
+//! | what the request is, before anyone is believed | [`request`], [`hygiene`] |
+//! | one credential out of it, and whose it is | [`credential`], [`authenticate`] |
+//! | whether that holder may go on, and what ends it | [`admit`] → [`Permit`] |
+//! | our own endpoints | [`local`] |
+//! | the API server, with the identity the permit carries | [`forward`] |
+//!
+//! [`Permit`] is the proof: only [`admit`] makes one, and only from one does [`forward`] build a request.
+#![warn(missing_docs)]
+
+mod admit;
+mod authenticate;
+mod config;
+mod connection;
+mod credential;
+mod forward;
+mod freshness;
+mod gateway;
+mod hygiene;
+mod local;
+mod measure;
+mod refusal;
+mod request;
+mod tls;
+
+pub use admit::{Identity, Kind, NodeRole, Permit};
+pub use config::{ConfigError, FrontProxyIdentity, GatewayConfig, Limits, ServiceAccountConfig, UpstreamConfig};
+pub use gateway::{BindError, BoundGateway, Gateway};
+pub use local::{ConnectionInfo, LocalEndpoints, NodeCaller};
+pub use refusal::Refusal;
+pub use tls::server_config;

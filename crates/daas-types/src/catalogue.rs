@@ -12,6 +12,11 @@ macro_rules! catalogue {
             /// All of them, in order of code.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
+            /// The entry with this `name()`, as read from a `metav1.Status`.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.name() == name)
+            }
+
             /// The stable code, such as `D101`.
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$name => $code,)* }

@@ -4,6 +4,7 @@ use arc_swap::ArcSwap;
 use daas_types::onchain::{ClusterCreated, Event, NautilusState, Policy, PolicyChanged, PositionState};
 use daas_types::{PositionId, Rights};
 use std::sync::Arc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// What a checkpoint changed; what has to be saved.
@@ -41,9 +42,10 @@ impl Plan {
             plan.event(ids, event.event());
         }
         if plan.next.timestamp.is_none() || checkpoint.sequence() > plan.next.checkpoint {
-            plan.next.checkpoint = checkpoint.sequence();
+            plan.next.checkpoint = plan.next.checkpoint.max(checkpoint.sequence());
             // Time does not go back, whatever a checkpoint says.
             plan.next.timestamp = plan.next.timestamp.max(Some(checkpoint.timestamp()));
+            plan.next.seen = Some(Instant::now());
         }
         plan
     }
@@ -66,11 +68,6 @@ impl Plan {
         let mut plan = Self::from(current);
         plan.read(ids, state);
         plan
-    }
-
-    /// Whether the plan brings a later checkpoint.
-    pub(super) fn advances(&self, current: &Snapshot) -> bool {
-        self.next.checkpoint > current.checkpoint || current.timestamp.is_none()
     }
 
     pub(super) fn publish(&self, current: &ArcSwap<Snapshot>) {

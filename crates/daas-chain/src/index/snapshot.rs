@@ -3,6 +3,7 @@ use daas_types::onchain::{NautilusState, Policy, PositionState, Status};
 use daas_types::{Locator, Mist, NodeId, PositionId, SealId, Thresholds, UnixMs};
 use rpds::{HashTrieMapSync, HashTrieSetSync};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// The cluster as of one checkpoint. Cloning shares everything.
 #[derive(Clone, Debug)]
@@ -12,6 +13,8 @@ pub struct Snapshot {
     pub(super) nautilus: Option<Arc<NautilusState>>,
     pub(super) checkpoint: u64,
     pub(super) timestamp: Option<UnixMs>,
+    /// When that checkpoint came, by a clock that nobody can set back.
+    pub(super) seen: Option<Instant>,
     positions: HashTrieMapSync<PositionId, Arc<LivePosition>>,
     seals: HashTrieMapSync<SealId, PositionId>,
     locators: HashTrieMapSync<Locator, HashTrieSetSync<SealId>>,
@@ -90,6 +93,7 @@ impl Snapshot {
             nautilus: None,
             checkpoint: 0,
             timestamp: None,
+            seen: None,
             positions: HashTrieMapSync::new_sync(),
             seals: HashTrieMapSync::new_sync(),
             locators: HashTrieMapSync::new_sync(),

@@ -1,0 +1,48 @@
+use daas_chain::client::ChainClient;
+use daas_types::genesis::Genesis;
+use daas_types::join::JoinFile;
+use daas_types::onchain::NautilusState;
+use daas_types::{ErrorCode, Problem};
+use std::path::Path;
+
+/// A cluster as a join file pins it.
+#[derive(Clone, Debug)]
+pub struct ClusterInfo {
+    /// The file.
+    pub join: JoinFile,
+    /// Its network's trust anchor.
+    pub genesis: Genesis,
+}
+
+// === impl ClusterInfo ===
+
+impl ClusterInfo {
+    /// Reads and checks a join file.
+    pub fn load(path: &Path) -> Result<Self, Problem> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let code = match error.kind() {
+                std::io::ErrorKind::NotFound => ErrorCode::ClusterFileMissing,
+                _ => ErrorCode::ClusterFileBad,
+            };
+            Problem::new(code, format!("{}: {error}", path.display()))
+        })?;
+        Self::parse(&text).map_err(|p| Problem::new(p.code, format!("{}: {}", path.display(), p.cause)))
+    }
+
+    /// Checks a join file's content.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let join = JoinFile::parse(text).map_err(Problem::of(ErrorCode::ClusterFileBad))?;
+        let genesis = join.anchor().map_err(Problem::of(ErrorCode::ClusterFileBad))?;
+        Ok(Self { join, genesis })
+    }
+
+    /// A client of its chain that has checked the network's genesis.
+    pub async fn chain(&self) -> Result<ChainClient, Problem> {
+        ChainClient::connect(&self.join.rpc, &self.genesis).await
+    }
+
+    /// The measurements and masters now on chain.
+    pub async fn nautilus(&self) -> Result<NautilusState, Problem> {
+        self.chain().await?.nautilus(self.join.nautilus).await
+    }
+}

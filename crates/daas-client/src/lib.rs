@@ -1,0 +1,16 @@
+//! A verified connection to a master, and what a staker keeps on disk. The CLI, the worker and the kubectl exec plugin
+//! all come through here, so there is one place where a token can leave a machine: [`VerifiedMaster`].
+
+mod cluster_info;
+pub mod exec;
+mod files;
+mod http;
+mod master;
+mod seal_file;
+mod tls;
+
+pub use cluster_info::ClusterInfo;
+pub use files::write_private;
+pub use master::VerifiedMaster;
+pub use seal_file::SealFile;
+pub use tls::{ca_spki, client_config};

@@ -1,0 +1,187 @@
+//! Whether a caller may go on: a pure function over one snapshot. What it gives is a [`Permit`], which carries the
+//! identity, and the tokens by which losing the right ends whatever was begun with it.
+
+mod permit;
+#[cfg(test)]
+mod tests;
+
+pub use permit::{Identity, Kind, NodeRole, Permit};
+pub(crate) use permit::{CutReason, Lease, Leash, Upstream};
+
+use crate::authenticate::{BoundToken, Caller, SealHolder};
+use crate::credential::Bearer;
+use crate::local::NodeCaller;
+use crate::refusal::Refusal;
+use core::time::Duration;
+use daas_chain::index::{Freshness, LivePosition, Snapshot};
+use daas_types::ErrorCode::{
+    ChainStale, PositionClosed, PositionSlashed, PositionSuspended, SealExpired, ServiceAccountRefused, StakeTooLow,
+    TokenMalformed, UsageNotPermitted,
+};
+use daas_types::onchain::Status;
+use daas_types::pop::Usage;
+use daas_types::{NodeId, Permissions, Tier, UnixMs};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// What a decision rests on, taken together.
+pub(crate) struct View {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) freshness: Freshness,
+    /// The later of the machine's clock and the last verified checkpoint.
+    pub(crate) now: UnixMs,
+    pub(crate) node_stale_grace: Duration,
+    /// Cancelled when the index becomes too old for people.
+    pub(crate) people_stale: CancellationToken,
+    /// Cancelled when it becomes too old for nodes.
+    pub(crate) nodes_stale: CancellationToken,
+}
+
+/// May this caller's request reach the API server, and as whom?
+pub(crate) fn admit(caller: Caller, view: &View) -> Result<Permit, Refusal> {
+    match caller {
+        Caller::Seal(holder) => match holder.usage {
+            Usage::User => person(&holder, view),
+            Usage::Kubelet => node(&holder, NodeRole::Kubelet, view),
+            Usage::KubeProxy => node(&holder, NodeRole::KubeProxy, view),
+            Usage::Worker => {
+                let cause = "a worker token opens register-worker and heartbeat only";
+                Err(Refusal::forbidden(UsageNotPermitted, cause))
+            }
+        },
+        Caller::ServiceAccount { token, bearer } => service_account(&token, &bearer, view),
+    }
+}
+
+/// May this caller register or heartbeat as a node, and as which? A new node needs a fresh index, an old one does not.
+pub(crate) fn admit_worker(caller: Caller, joins: bool, view: &View) -> Result<NodeCaller, Refusal> {
+    let Caller::Seal(holder) = caller else {
+        return Err(Refusal::unauthorized(TokenMalformed, "a service account is no node"));
+    };
+    if holder.usage != Usage::Worker {
+        return Err(Refusal::forbidden(UsageNotPermitted, format!("a {:?} token is no worker's", holder.usage)));
+    }
+    let node_id = node_right(&holder, view)?;
+    if joins {
+        fresh(view)?;
+    }
+    Ok(NodeCaller { position: holder.position.state.position, node_id, seal: holder.seal.record.id })
+}
+
+fn person(holder: &SealHolder, view: &View) -> Result<Permit, Refusal> {
+    fresh(view)?;
+    seal_covers(holder, Permissions::USER, view.now)?;
+    counts(&holder.position)?;
+    let tier = tier_of(&holder.position)?;
+    let state = &holder.position.state;
+    let mut groups = vec![tier.group().to_owned(), format!("daas:position:{}", state.position)];
+    if tier == Tier::Super && view.snapshot.policy().super_is_masters {
+        groups.push("system:masters".to_owned());
+    }
+    let identity = Identity::new(state.owner.to_string(), Some(state.position), groups, holder.seal.record.id);
+    let leash = Leash::new([holder.seal.cut.clone()], view.people_stale.clone(), holder.seal.record.expires_ms);
+    Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Person { tier }, leash))
+}
+
+fn node(holder: &SealHolder, role: NodeRole, view: &View) -> Result<Permit, Refusal> {
+    let id = node_right(holder, view)?;
+    let (user, groups) = match role {
+        NodeRole::Kubelet => (format!("system:node:{id}"), vec!["system:nodes".to_owned()]),
+        NodeRole::KubeProxy => ("system:kube-proxy".to_owned(), Vec::new()),
+    };
+    // No UID: the API server compares a kubelet's with nothing, and two roles of one position are not one user.
+    let identity = Identity::new(user, None, groups, holder.seal.record.id);
+    let leash = Leash::new([holder.seal.cut.clone()], view.nodes_stale.clone(), holder.seal.record.expires_ms);
+    Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Node { id, role }, leash))
+}
+
+fn node_right(holder: &SealHolder, view: &View) -> Result<NodeId, Refusal> {
+    within_grace(view)?;
+    seal_covers(holder, Permissions::NODE, view.now)?;
+    counts(&holder.position)?;
+    let no_node = || Refusal::forbidden(UsageNotPermitted, "the position has no node id");
+    let id = holder.position.node().ok_or_else(no_node)?;
+    if !holder.position.rights.node {
+        let minimum = view.snapshot.policy().node_minimum;
+        let active = holder.position.state.active;
+        let cause = format!("{active} SUI active, a node needs {minimum}");
+        return Err(Refusal::forbidden(StakeTooLow, cause));
+    }
+    Ok(id)
+}
+
+fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<Permit, Refusal> {
+    let refused = |cause: String| Refusal::unauthorized(ServiceAccountRefused, cause);
+    let mut cuts = Vec::with_capacity(2);
+    // A tenant's pod acts for the tenant, so people's staleness rule holds; everything else is part of the cluster.
+    let stale = if token.namespace.starts_with("t-") {
+        fresh(view)?;
+        let owner = view.snapshot.by_namespace(&token.namespace);
+        let owner = owner.ok_or_else(|| refused(format!("nobody's namespace: {}", token.namespace)))?;
+        let why = |inner: Refusal| refused(format!("owner of {}: {}", token.namespace, inner.cause()));
+        counts(owner).map_err(why)?;
+        tier_of(owner).map_err(why)?;
+        cuts.push(owner.cut.clone());
+        view.people_stale.clone()
+    } else {
+        within_grace(view)?;
+        view.nodes_stale.clone()
+    };
+    let host = view.snapshot.by_node(&token.node);
+    let host = host.ok_or_else(|| refused(format!("no position holds node {}", token.node)))?;
+    if !host.rights.node {
+        return Err(refused(format!("node {} has no right to be in the cluster", token.node)));
+    }
+    cuts.push(host.cut.clone());
+    let authorization = bearer.authorization().ok_or_else(|| refused("the token is no header value".to_owned()))?;
+    let kind = Kind::ServiceAccount { namespace: token.namespace.clone(), name: token.name.clone() };
+    Ok(Permit::new(Upstream::PassThrough(authorization), kind, Leash::new(cuts, stale, token.expires)))
+}
+
+fn fresh(view: &View) -> Result<(), Refusal> {
+    let cause = match view.freshness {
+        Freshness::Fresh => return Ok(()),
+        Freshness::Stale(age) => format!("the last verified checkpoint is {} s old", age.as_secs()),
+        Freshness::Unknown => "no verified checkpoint yet".to_owned(),
+    };
+    Err(Refusal::unavailable(ChainStale, cause))
+}
+
+fn within_grace(view: &View) -> Result<(), Refusal> {
+    match view.freshness {
+        Freshness::Stale(age) if age <= view.node_stale_grace => Ok(()),
+        Freshness::Fresh | Freshness::Stale(_) | Freshness::Unknown => fresh(view),
+    }
+}
+
+fn seal_covers(holder: &SealHolder, needed: Permissions, now: UnixMs) -> Result<(), Refusal> {
+    let record = &holder.seal.record;
+    if now >= record.expires_ms {
+        let cause = format!("Seal {} ended at {}; it is {now}", record.id, record.expires_ms);
+        return Err(Refusal::unauthorized(SealExpired, cause));
+    }
+    if !record.permissions.covers(needed) {
+        let cause = format!("this needs `{needed}`, Seal {} permits `{}`", record.id, record.permissions);
+        return Err(Refusal::forbidden(UsageNotPermitted, cause));
+    }
+    Ok(())
+}
+
+fn counts(position: &LivePosition) -> Result<(), Refusal> {
+    let id = position.state.position;
+    if position.gap {
+        return Err(Refusal::unavailable(ChainStale, format!("position {id} is being read again")));
+    }
+    let code = match position.state.status {
+        Status::Active => return Ok(()),
+        Status::Suspended => PositionSuspended,
+        Status::Slashed | Status::Recovering => PositionSlashed,
+        Status::Closed => PositionClosed,
+    };
+    Err(Refusal::forbidden(code, format!("position {id} is {}", position.state.status)))
+}
+
+fn tier_of(position: &LivePosition) -> Result<Tier, Refusal> {
+    let too_low = || Refusal::forbidden(StakeTooLow, format!("{} SUI active", position.state.active));
+    position.rights.tier.ok_or_else(too_low)
+}

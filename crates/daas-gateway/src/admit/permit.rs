@@ -1,0 +1,203 @@
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use daas_types::{NodeId, PositionId, SealId, Tier, UnixMs};
+use http::HeaderValue;
+use std::sync::Arc;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// Proof that a request may go to the API server, and as whom. Made by `admit` alone; the only thing `forward` builds
+/// an upstream request from.
+#[derive(Debug)]
+pub struct Permit {
+    upstream: Upstream,
+    kind: Kind,
+    leash: Leash,
+}
+
+/// What kind of caller holds a permit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A staker.
+    Person {
+        /// Of this tier.
+        tier: Tier,
+    },
+    /// A node's process.
+    Node {
+        /// The node.
+        id: NodeId,
+        /// Which process.
+        role: NodeRole,
+    },
+    /// A pod.
+    ServiceAccount {
+        /// Its namespace.
+        namespace: String,
+        /// The account's name.
+        name: String,
+    },
+}
+
+/// Which process of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeRole {
+    /// `system:node:<id>`.
+    Kubelet,
+    /// `system:kube-proxy`.
+    KubeProxy,
+}
+
+/// Who the API server is told it is. Built from validated types only, so that no text from the chain gets here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    user: String,
+    uid: Option<PositionId>,
+    groups: Vec<String>,
+    seal: SealId,
+}
+
+/// By what the API server knows the caller.
+#[derive(Debug)]
+pub(crate) enum Upstream {
+    /// The gateway vouches, with its certificate.
+    FrontProxy(Identity),
+    /// The caller's own token, on a connection that has no certificate.
+    PassThrough(HeaderValue),
+}
+
+/// What ends everything begun under a permit. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Leash(Arc<Ends>);
+
+#[derive(Debug)]
+struct Ends {
+    right: Vec<CancellationToken>,
+    stale: CancellationToken,
+    expires: UnixMs,
+}
+
+/// Why something was cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CutReason {
+    /// Stake or Seal are gone.
+    #[error("the right is gone")]
+    RightLost,
+    /// The index is too old to tell.
+    #[error("the chain is stale")]
+    Stale,
+    /// Seal or service-account token have ended.
+    #[error("the credential has ended")]
+    Expired,
+}
+
+/// Resolves when the permit's right ends. To be registered before the first upstream byte: a token that was cancelled
+/// in between is found cancelled.
+pub(crate) struct Lease(Pin<Box<dyn Future<Output = CutReason> + Send + Sync>>);
+
+// === impl Permit ===
+
+impl Permit {
+    pub(super) fn new(upstream: Upstream, kind: Kind, leash: Leash) -> Self {
+        Self { upstream, kind, leash }
+    }
+
+    /// What kind of caller.
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// The identity asserted, if the gateway asserts one.
+    pub fn identity(&self) -> Option<&Identity> {
+        match &self.upstream {
+            Upstream::FrontProxy(identity) => Some(identity),
+            Upstream::PassThrough(_) => None,
+        }
+    }
+
+    pub(crate) fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    pub(crate) fn leash(&self) -> &Leash {
+        &self.leash
+    }
+}
+
+// === impl Identity ===
+
+impl Identity {
+    pub(super) fn new(user: String, uid: Option<PositionId>, groups: Vec<String>, seal: SealId) -> Self {
+        Self { user, uid, groups, seal }
+    }
+
+    /// User name.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// UID: the position, for people.
+    pub fn uid(&self) -> Option<PositionId> {
+        self.uid
+    }
+
+    /// Groups.
+    pub fn groups(&self) -> &[String] {
+        &self.groups
+    }
+
+    /// The Seal that was shown, for the API server's audit log.
+    pub fn seal(&self) -> SealId {
+        self.seal
+    }
+}
+
+// === impl Leash ===
+
+impl Leash {
+    pub(super) fn new(
+        right: impl IntoIterator<Item = CancellationToken>,
+        stale: CancellationToken,
+        expires: UnixMs,
+    ) -> Self {
+        Self(Arc::new(Ends { right: right.into_iter().collect(), stale, expires }))
+    }
+
+    /// Whether it is already over.
+    pub(crate) fn over(&self, now: UnixMs) -> Option<CutReason> {
+        let ends = &self.0;
+        if ends.right.iter().any(CancellationToken::is_cancelled) {
+            return Some(CutReason::RightLost);
+        }
+        if ends.stale.is_cancelled() {
+            return Some(CutReason::Stale);
+        }
+        (now >= ends.expires).then_some(CutReason::Expired)
+    }
+
+    /// A future that resolves when it is over.
+    pub(crate) fn lease(&self, now: UnixMs) -> Lease {
+        let ends = self.0.clone();
+        let end = Instant::now() + ends.expires.since(now);
+        Lease(Box::pin(async move {
+            let right = futures::future::select_all(ends.right.iter().map(|token| Box::pin(token.cancelled())));
+            tokio::select! {
+                biased;
+                _ = right => CutReason::RightLost,
+                () = ends.stale.cancelled() => CutReason::Stale,
+                () = sleep_until(end) => CutReason::Expired,
+            }
+        }))
+    }
+}
+
+// === impl Lease ===
+
+impl Future for Lease {
+    type Output = CutReason;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CutReason> {
+        self.0.as_mut().poll(cx)
+    }
+}

@@ -1,0 +1,153 @@
+//! Whose credential it is. Reads one snapshot of the index; makes no call to anything.
+
+mod service_account;
+
+pub(crate) use service_account::BoundToken;
+
+use crate::config::{ConfigError, GatewayConfig};
+use crate::credential::{Bearer, Token};
+use crate::refusal::Refusal;
+use aws_lc_rs::hmac;
+use daas_chain::index::{LivePosition, LiveSeal, Snapshot};
+use daas_types::ErrorCode::{ServiceAccountRefused, TokenExpired, TokenForeign, TokenMalformed, TokenUnknown};
+use daas_types::pop::{PopError, PopToken, Usage};
+use daas_types::{ClusterId, SealSecret, UnixMs};
+use quick_cache::sync::Cache;
+use service_account::Issuer;
+use std::sync::Arc;
+
+/// What a credential turned out to be, against one snapshot.
+#[derive(Clone, Debug)]
+pub(crate) enum Caller {
+    /// A Seal's holder.
+    Seal(SealHolder),
+    /// A pod.
+    ServiceAccount {
+        /// What the issuer says.
+        token: Arc<BoundToken>,
+        /// The token itself, which the API server is to see.
+        bearer: Bearer,
+    },
+}
+
+/// The holder of a Seal that exists in the snapshot. Whether it counts is `admit`'s question.
+#[derive(Clone, Debug)]
+pub(crate) struct SealHolder {
+    pub(crate) position: Arc<LivePosition>,
+    pub(crate) seal: LiveSeal,
+    pub(crate) usage: Usage,
+}
+
+/// Verifies credentials and remembers which verified.
+pub(crate) struct Authenticator {
+    cluster: ClusterId,
+    issuer: Option<Issuer>,
+    /// Keyed by a hash that only this process can compute, so a dump of the cache gives no token to guess at.
+    /// Only what verified is in it: an attacker's tokens cannot push anything out, nor poison anything.
+    verified: Cache<[u8; 32], Verified>,
+    key: hmac::Key,
+}
+
+#[derive(Clone)]
+enum Verified {
+    Pop(Arc<PopToken>),
+    ServiceAccount(Arc<BoundToken>),
+}
+
+// === impl Authenticator ===
+
+impl Authenticator {
+    pub(crate) fn new(config: &GatewayConfig) -> Result<Self, ConfigError> {
+        let rng = aws_lc_rs::rand::SystemRandom::new();
+        Ok(Self {
+            cluster: config.cluster,
+            issuer: config.service_account.as_ref().map(Issuer::new).transpose()?,
+            verified: Cache::new(config.limits.token_cache),
+            key: hmac::Key::generate(hmac::HMAC_SHA256, &rng).expect("the system's random source must answer"),
+        })
+    }
+
+    /// Whose `bearer` is. `opaque` is what an opaque secret counts for at the place that is asked for.
+    pub(crate) fn authenticate(
+        &self,
+        bearer: &Bearer,
+        opaque: Usage,
+        snapshot: &Snapshot,
+        now: UnixMs,
+    ) -> Result<Caller, Refusal> {
+        match bearer.token()? {
+            Token::Pop(text) => self.pop(text, snapshot, now).map(Caller::Seal),
+            Token::Opaque(secret) => self.opaque(&secret, opaque, snapshot).map(Caller::Seal),
+            Token::Jwt(text) => {
+                let token = self.service_account(text, now)?;
+                Ok(Caller::ServiceAccount { token, bearer: bearer.clone() })
+            }
+        }
+    }
+
+    /// The signature is checked once; audience, time, Seal and signer at every use.
+    fn pop(&self, text: &str, snapshot: &Snapshot, now: UnixMs) -> Result<SealHolder, Refusal> {
+        let key = self.hash(text);
+        let token = match self.verified.get(&key) {
+            Some(Verified::Pop(token)) => token,
+            Some(Verified::ServiceAccount(_)) | None => {
+                let token = Arc::new(PopToken::verify(text).map_err(refused)?);
+                token.check(self.cluster, now).map_err(refused)?;
+                self.verified.insert(key, Verified::Pop(token.clone()));
+                token
+            }
+        };
+        token.check(self.cluster, now).map_err(refused)?;
+        let claims = token.claims();
+        let unknown = || Refusal::unauthorized(TokenUnknown, format!("Seal {} is not live", claims.seal));
+        let (position, seal) = snapshot.seal(claims.seal).ok_or_else(unknown)?;
+        let signer = token.signer();
+        if signer != position.state.owner && seal.record.session != Some(signer) {
+            let cause = format!("{signer} is neither the owner nor the session key of Seal {}", claims.seal);
+            return Err(Refusal::unauthorized(TokenUnknown, cause));
+        }
+        Ok(SealHolder { position: position.clone(), seal: seal.clone(), usage: claims.usage })
+    }
+
+    /// Anyone can copy a locator into a Seal of its own, so it only names candidates; the commitment decides.
+    fn opaque(&self, secret: &SealSecret, usage: Usage, snapshot: &Snapshot) -> Result<SealHolder, Refusal> {
+        snapshot
+            .by_locator(secret.locator())
+            .find(|(position, seal)| {
+                secret.commitment(self.cluster, position.state.position).matches(&seal.record.commitment)
+            })
+            .map(|(position, seal)| SealHolder { position: position.clone(), seal: seal.clone(), usage })
+            .ok_or_else(|| Refusal::unauthorized(TokenUnknown, "no Seal commits to this secret"))
+    }
+
+    fn service_account(&self, text: &str, now: UnixMs) -> Result<Arc<BoundToken>, Refusal> {
+        let issuer = self.issuer.as_ref();
+        let issuer = issuer.ok_or_else(|| Refusal::unauthorized(ServiceAccountRefused, "no issuer is configured"))?;
+        let key = self.hash(text);
+        let token = match self.verified.get(&key) {
+            Some(Verified::ServiceAccount(token)) => token,
+            Some(Verified::Pop(_)) | None => {
+                let token = Arc::new(issuer.verify(text)?);
+                token.check(now)?;
+                self.verified.insert(key, Verified::ServiceAccount(token.clone()));
+                token
+            }
+        };
+        token.check(now)?;
+        Ok(token)
+    }
+
+    fn hash(&self, text: &str) -> [u8; 32] {
+        let tag = hmac::sign(&self.key, text.as_bytes());
+        tag.as_ref().try_into().expect("an HMAC-SHA256 tag must have 32 bytes")
+    }
+}
+
+fn refused(error: PopError) -> Refusal {
+    let code = match error {
+        PopError::Audience { .. } => TokenForeign,
+        PopError::Expired { .. } | PopError::NotYet { .. } => TokenExpired,
+        PopError::Malformed(_) | PopError::Scheme(_) | PopError::Signature | PopError::Lifetime(_) => TokenMalformed,
+    };
+    Refusal::unauthorized(code, error)
+}

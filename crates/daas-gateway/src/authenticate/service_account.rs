@@ -1,0 +1,104 @@
+use crate::config::{ConfigError, ServiceAccountConfig};
+use crate::refusal::Refusal;
+use daas_types::ErrorCode::{ServiceAccountRefused, TokenExpired};
+use daas_types::pop::SKEW;
+use daas_types::{NodeId, UnixMs};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::Deserialize;
+
+/// The audience kubelets ask for, beside the issuer itself.
+const DEFAULT_AUDIENCE: &str = "https://kubernetes.default.svc.cluster.local";
+
+/// A service-account token whose signature and form are right, bound to a pod and a node.
+#[derive(Debug)]
+pub(crate) struct BoundToken {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) node: NodeId,
+    pub(crate) not_before: UnixMs,
+    pub(crate) expires: UnixMs,
+}
+
+/// Who signs service-account tokens.
+pub(super) struct Issuer {
+    key: DecodingKey,
+    validation: Validation,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    sub: String,
+    exp: u64,
+    #[serde(default)]
+    nbf: u64,
+    #[serde(rename = "kubernetes.io")]
+    kubernetes: Option<Kubernetes>,
+}
+
+#[derive(Deserialize)]
+struct Kubernetes {
+    namespace: String,
+    serviceaccount: Reference,
+    pod: Option<Reference>,
+    node: Option<Reference>,
+}
+
+#[derive(Deserialize)]
+struct Reference {
+    name: String,
+}
+
+// === impl Issuer ===
+
+impl Issuer {
+    pub(super) fn new(config: &ServiceAccountConfig) -> Result<Self, ConfigError> {
+        let pem = config.public_key.as_bytes();
+        let (key, algorithm) = DecodingKey::from_ec_pem(pem)
+            .map(|key| (key, Algorithm::ES256))
+            .or_else(|_| DecodingKey::from_rsa_pem(pem).map(|key| (key, Algorithm::RS256)))
+            .map_err(|_| ConfigError::ServiceAccountKey)?;
+        let mut validation = Validation::new(algorithm);
+        validation.set_issuer(&[&config.issuer]);
+        validation.set_audience(&[config.issuer.as_str(), DEFAULT_AUDIENCE]);
+        validation.set_required_spec_claims(&["iss", "aud", "exp", "sub"]);
+        // Time is checked at every use, by our clock; see `BoundToken::check`.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        Ok(Self { key, validation })
+    }
+
+    pub(super) fn verify(&self, text: &str) -> Result<BoundToken, Refusal> {
+        let refused = |cause: &str| Refusal::unauthorized(ServiceAccountRefused, cause);
+        let claims = jsonwebtoken::decode::<Claims>(text, &self.key, &self.validation)
+            .map_err(|error| refused(&format!("the token does not verify: {error}")))?
+            .claims;
+        let bound = claims.kubernetes.ok_or_else(|| refused("the token has no kubernetes.io claims"))?;
+        bound.pod.as_ref().ok_or_else(|| refused("the token is not bound to a pod"))?;
+        let node = bound.node.ok_or_else(|| refused("the token is not bound to a node"))?;
+        let node = node.name.parse().map_err(|_| refused("the token's node is not a node id"))?;
+        if claims.sub != format!("system:serviceaccount:{}:{}", bound.namespace, bound.serviceaccount.name) {
+            return Err(refused("the token's subject and claims differ"));
+        }
+        Ok(BoundToken {
+            namespace: bound.namespace,
+            name: bound.serviceaccount.name,
+            node,
+            not_before: UnixMs(claims.nbf.saturating_mul(1000)),
+            expires: UnixMs(claims.exp.saturating_mul(1000)),
+        })
+    }
+}
+
+// === impl BoundToken ===
+
+impl BoundToken {
+    pub(super) fn check(&self, now: UnixMs) -> Result<(), Refusal> {
+        if now >= self.expires {
+            return Err(Refusal::unauthorized(TokenExpired, format!("it expired at {}; it is {now}", self.expires)));
+        }
+        if self.not_before > now.plus(SKEW) {
+            return Err(Refusal::unauthorized(TokenExpired, format!("not before {}; it is {now}", self.not_before)));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+use core::fmt;
+use core::time::Duration;
+use daas_types::ClusterId;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::net::SocketAddr;
+
+/// What a gateway needs to know.
+#[derive(Debug)]
+pub struct GatewayConfig {
+    /// Where it listens; port 0 for any.
+    pub listen: SocketAddr,
+    /// The audience of every token.
+    pub cluster: ClusterId,
+    /// How old the last verified checkpoint may be for nodes that were active at it. (For people the index's own
+    /// bound holds.)
+    pub node_stale_grace: Duration,
+    /// The API server.
+    pub upstream: UpstreamConfig,
+    /// Who signs service-account tokens; without it every such token is refused.
+    pub service_account: Option<ServiceAccountConfig>,
+    /// Bounds on what one client or all may take.
+    pub limits: Limits,
+}
+
+/// The API server behind the gateway.
+#[derive(Debug)]
+pub struct UpstreamConfig {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// The name in its certificate.
+    pub server_name: String,
+    /// The CAs that may have signed its certificate.
+    pub roots: Vec<CertificateDer<'static>>,
+    /// What proves to it that identity headers come from the gateway.
+    pub front_proxy: FrontProxyIdentity,
+}
+
+/// A client certificate of the request-header CA. Its key cannot be printed.
+pub struct FrontProxyIdentity {
+    /// The chain, leaf first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Its key.
+    pub key: PrivateKeyDer<'static>,
+}
+
+/// The issuer of service-account tokens.
+#[derive(Clone, Debug)]
+pub struct ServiceAccountConfig {
+    /// `--service-account-issuer`.
+    pub issuer: String,
+    /// Its public key, PEM: P-256 or RSA.
+    pub public_key: String,
+}
+
+/// Bounds, with defaults for a cluster of some hundred people and nodes.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Client connections at once.
+    pub connections: usize,
+    /// Client connections at once of one address.
+    pub connections_per_address: usize,
+    /// Streams at once of one client connection.
+    pub streams_per_connection: u32,
+    /// A TLS handshake ends within this.
+    pub handshake: Duration,
+    /// A request's head arrives within this.
+    pub header_read: Duration,
+    /// Upstream connections of one pool.
+    pub upstream_connections: usize,
+    /// An upstream connection is made within this.
+    pub upstream_connect: Duration,
+    /// The API server answers with a head within this.
+    pub upstream_response: Duration,
+    /// Verified tokens that are remembered.
+    pub token_cache: usize,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The API server's name is neither a DNS name nor an address.
+    #[error("upstream server name `{0}` is neither a DNS name nor an address")]
+    ServerName(String),
+    /// Certificates or keys that TLS refuses.
+    #[error("{what}: {source}")]
+    Tls {
+        /// Which.
+        what: &'static str,
+        /// Why.
+        source: rustls::Error,
+    },
+    /// Not a P-256 or RSA public key in PEM.
+    #[error("the service-account issuer's public key is neither a P-256 nor an RSA key in PEM")]
+    ServiceAccountKey,
+}
+
+// === impl Limits ===
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            connections_per_address: 2_000,
+            streams_per_connection: 250,
+            handshake: Duration::from_secs(10),
+            header_read: Duration::from_secs(30),
+            upstream_connections: 128,
+            upstream_connect: Duration::from_secs(5),
+            upstream_response: Duration::from_secs(90),
+            token_cache: 10_000,
+        }
+    }
+}
+
+// === impl FrontProxyIdentity ===
+
+impl fmt::Debug for FrontProxyIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrontProxyIdentity").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,98 @@
+//! Becoming stale is an event: what was opened while the chain was fresh does not outlive that.
+
+use crate::admit::View;
+use core::time::Duration;
+use daas_chain::index::{Freshness, Index};
+use daas_types::UnixMs;
+use std::sync::{Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+/// How often the index is asked how old it is.
+const TICK: Duration = Duration::from_millis(250);
+
+/// The index, and the tokens that its growing old cancels.
+pub(crate) struct Watch {
+    index: Index,
+    node_stale_grace: Duration,
+    people: Gate,
+    nodes: Gate,
+}
+
+/// A token that is cancelled while closed and fresh while open.
+#[derive(Default)]
+struct Gate(Mutex<CancellationToken>);
+
+// === impl Watch ===
+
+impl Watch {
+    pub(crate) fn new(index: Index, node_stale_grace: Duration) -> Self {
+        Self { index, node_stale_grace, people: Gate::default(), nodes: Gate::default() }
+    }
+
+    /// What a decision rests on, now.
+    pub(crate) fn view(&self) -> View {
+        let snapshot = self.index.snapshot();
+        let now = daas_chain::clock::now().max(snapshot.timestamp().unwrap_or_default());
+        let freshness = self.index.freshness(now);
+        View {
+            people_stale: self.people.token(people_open(freshness)),
+            nodes_stale: self.nodes.token(self.nodes_open(freshness)),
+            node_stale_grace: self.node_stale_grace,
+            snapshot,
+            freshness,
+            now,
+        }
+    }
+
+    /// Cancels what staleness ends, until dropped.
+    pub(crate) async fn run(&self) {
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            tick.tick().await;
+            let freshness = self.index.freshness(self.now());
+            self.people.set(people_open(freshness));
+            self.nodes.set(self.nodes_open(freshness));
+        }
+    }
+
+    /// The later of the machine's clock and the last verified checkpoint.
+    pub(crate) fn now(&self) -> UnixMs {
+        daas_chain::clock::now().max(self.index.snapshot().timestamp().unwrap_or_default())
+    }
+
+    /// How long ago the last verified checkpoint was made.
+    pub(crate) fn age(&self) -> Duration {
+        self.now().since(self.index.snapshot().timestamp().unwrap_or_default())
+    }
+
+    fn nodes_open(&self, freshness: Freshness) -> bool {
+        match freshness {
+            Freshness::Fresh => true,
+            Freshness::Stale(age) => age <= self.node_stale_grace,
+            Freshness::Unknown => false,
+        }
+    }
+}
+
+// === impl Gate ===
+
+impl Gate {
+    /// The token that the next closing cancels. Opens the gate if `open`: the next tick corrects a wrong opening.
+    fn token(&self, open: bool) -> CancellationToken {
+        let mut token = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if open && token.is_cancelled() {
+            *token = CancellationToken::new();
+        }
+        token.clone()
+    }
+
+    fn set(&self, open: bool) {
+        if !open {
+            self.token(false).cancel();
+        }
+    }
+}
+
+fn people_open(freshness: Freshness) -> bool {
+    freshness == Freshness::Fresh
+}

@@ -1,0 +1,99 @@
+//! What a client may not say. Runs before any identity header is set, because what a client lists in `Connection`
+//! is removed by every HTTP implementation on the way, ours included.
+
+use crate::credential::{X_SEAL_TOKEN, without_bearers};
+use crate::refusal::Refusal;
+use http::header::{
+    AUTHORIZATION, CONNECTION, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL,
+    TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, Method, Request, Version};
+
+const HOP_BY_HOP: [HeaderName; 10] = [
+    CONNECTION,
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("http2-settings"),
+];
+
+/// Refuses requests whose form alone is a trick. Decides nothing about paths beyond that they are paths: they go on
+/// byte for byte.
+pub(crate) fn check_form<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let (uri, headers) = (request.uri(), request.headers());
+    if request.method() == Method::CONNECT || request.extensions().get::<hyper::ext::Protocol>().is_some() {
+        return Err(Refusal::form("CONNECT is not served"));
+    }
+    if uri.path_and_query().is_none_or(|path| !path.as_str().starts_with('/')) {
+        return Err(Refusal::form("the request target is not a path"));
+    }
+    let mut hosts = headers.get_all(HOST).into_iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Refusal::form("two Host headers"));
+    }
+    if let (Some(authority), Some(host)) = (uri.authority(), host)
+        && !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes())
+    {
+        return Err(Refusal::form("the request target names another host"));
+    }
+    if request.version() < Version::HTTP_2 && uri.authority().is_some() && host.is_none() {
+        return Err(Refusal::form("an absolute request target without Host"));
+    }
+    if request.version() < Version::HTTP_11 && headers.contains_key(TRANSFER_ENCODING) {
+        return Err(Refusal::form("Transfer-Encoding in HTTP/1.0"));
+    }
+    connection_tokens(headers).map(drop)
+}
+
+/// Removes everything hop-by-hop, everything that speaks of identity or origin, and every credential.
+pub(crate) fn scrub(headers: &mut HeaderMap) -> Result<(), Refusal> {
+    let listed = connection_tokens(headers)?;
+    let protocols = without_bearers(headers);
+    let doomed: Vec<HeaderName> = headers.keys().filter(|name| speaks_of_identity(name)).cloned().collect();
+    for name in doomed.iter().chain(&listed).chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+    for name in [AUTHORIZATION, X_SEAL_TOKEN, EXPECT, HOST] {
+        headers.remove(name);
+    }
+    headers.remove(SEC_WEBSOCKET_PROTOCOL);
+    if let Some(kept) = protocols {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, kept);
+    }
+    Ok(())
+}
+
+/// Removes what belongs to the hop between API server and gateway.
+pub(crate) fn scrub_response(headers: &mut HeaderMap) {
+    // An unreadable Connection of the API server cannot name anything.
+    let listed = connection_tokens(headers).unwrap_or_default();
+    for name in listed.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+/// Names listed in every `Connection` line, and in `Proxy-Connection`, which some hops treat alike.
+pub(crate) fn connection_tokens(headers: &HeaderMap) -> Result<Vec<HeaderName>, Refusal> {
+    let mut names = Vec::new();
+    let proxy_connection = HeaderName::from_static("proxy-connection");
+    for value in headers.get_all(CONNECTION).into_iter().chain(headers.get_all(proxy_connection)) {
+        let text = value.to_str().map_err(|_| Refusal::form("Connection is not visible ASCII"))?;
+        for token in text.split(',').map(str::trim).filter(|token| !token.is_empty()) {
+            let name = HeaderName::try_from(token).map_err(|_| Refusal::form("Connection lists what is no header"))?;
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// `X_Remote_User` reaches some servers as `X-Remote-User`, so underscores count as dashes.
+fn speaks_of_identity(name: &HeaderName) -> bool {
+    let name = name.as_str().replace('_', "-");
+    name.starts_with("x-remote-") || name.starts_with("x-forwarded-") || name == "x-real-ip" || name == FORWARDED.as_str()
+}

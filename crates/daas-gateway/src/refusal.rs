@@ -1,0 +1,95 @@
+use bytes::Bytes;
+use core::fmt;
+use daas_types::ErrorCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::json;
+
+/// Why a request goes no further. Becomes a `metav1.Status`, which every Kubernetes client can show.
+#[derive(Debug)]
+pub struct Refusal {
+    code: ErrorCode,
+    status: StatusCode,
+    cause: String,
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// A refusal. `cause` is shown to the client, so it may not carry a secret.
+    pub fn new(code: ErrorCode, status: StatusCode, cause: impl fmt::Display) -> Self {
+        Self { code, status, cause: cause.to_string() }
+    }
+
+    /// 401: not known who it is.
+    pub fn unauthorized(code: ErrorCode, cause: impl fmt::Display) -> Self {
+        Self::new(code, StatusCode::UNAUTHORIZED, cause)
+    }
+
+    /// 403: known, and may not.
+    pub fn forbidden(code: ErrorCode, cause: impl fmt::Display) -> Self {
+        Self::new(code, StatusCode::FORBIDDEN, cause)
+    }
+
+    /// 503: not now.
+    pub fn unavailable(code: ErrorCode, cause: impl fmt::Display) -> Self {
+        Self::new(code, StatusCode::SERVICE_UNAVAILABLE, cause)
+    }
+
+    /// 400: a form that is not looked at.
+    pub(crate) fn form(cause: impl fmt::Display) -> Self {
+        Self::new(ErrorCode::PathRefused, StatusCode::BAD_REQUEST, cause)
+    }
+
+    /// Which rule.
+    pub fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The technical cause.
+    pub fn cause(&self) -> &str {
+        &self.cause
+    }
+
+    pub(crate) fn into_response(self) -> Response<Bytes> {
+        let Self { code, status, cause } = self;
+        let body = json!({
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": format!("{} ({cause}) Fix: {}", code.english(), code.fix()),
+            "reason": code.name(),
+            "details": { "causes": [
+                { "reason": code.code(), "message": cause },
+                { "reason": "ko", "message": code.korean() },
+            ] },
+            "code": status.as_u16(),
+        });
+        let mut response = Response::new(Bytes::from(body.to_string()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.status.as_u16(), self.code.name(), self.cause)
+    }
+}
+
+impl core::error::Error for Refusal {}

@@ -1,0 +1,79 @@
+//! TLS 1.3 towards clients; two client configurations towards the API server, one of which proves who we are.
+
+use crate::config::{ConfigError, UpstreamConfig};
+use rustls::client::Resumption;
+use rustls::crypto::aws_lc_rs;
+use rustls::version::TLS13;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use std::sync::Arc;
+
+pub(crate) const H2: &[u8] = b"h2";
+pub(crate) const HTTP11: &[u8] = b"http/1.1";
+
+/// What clients meet: TLS 1.3 alone, h2 before HTTP/1.1, no client certificates asked for, no early data.
+pub fn server_config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<ServerConfig>, ConfigError> {
+    let what = "the gateway's certificate";
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&TLS13])
+        .map_err(|source| ConfigError::Tls { what, source })?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|source| ConfigError::Tls { what, source })?;
+    config.alpn_protocols = vec![H2.to_vec(), HTTP11.to_vec()];
+    config.max_early_data_size = 0;
+    Ok(Arc::new(config))
+}
+
+/// Client configurations for one kind of upstream traffic.
+#[derive(Clone)]
+pub(crate) struct UpstreamTls {
+    pub(crate) h2: Arc<ClientConfig>,
+    pub(crate) http11: Arc<ClientConfig>,
+    pub(crate) name: ServerName<'static>,
+}
+
+// === impl UpstreamTls ===
+
+impl UpstreamTls {
+    /// With the front-proxy certificate.
+    pub(crate) fn identity(config: &UpstreamConfig) -> Result<Self, ConfigError> {
+        let client = builder(config)?
+            .with_client_auth_cert(config.front_proxy.chain.clone(), config.front_proxy.key.clone_key())
+            .map_err(|source| ConfigError::Tls { what: "the front-proxy certificate", source })?;
+        Self::new(config, client)
+    }
+
+    /// Without any certificate.
+    pub(crate) fn pass_through(config: &UpstreamConfig) -> Result<Self, ConfigError> {
+        Self::new(config, builder(config)?.with_no_client_auth())
+    }
+
+    fn new(config: &UpstreamConfig, mut client: ClientConfig) -> Result<Self, ConfigError> {
+        let name = ServerName::try_from(config.server_name.clone())
+            .map_err(|_| ConfigError::ServerName(config.server_name.clone()))?;
+        // A resumed session would carry the identity it began with: with none there is nothing to mix up.
+        client.resumption = Resumption::disabled();
+        let mut http11 = client.clone();
+        http11.alpn_protocols = vec![HTTP11.to_vec()];
+        client.alpn_protocols = vec![H2.to_vec()];
+        Ok(Self { h2: Arc::new(client), http11: Arc::new(http11), name })
+    }
+}
+
+fn builder(
+    config: &UpstreamConfig,
+) -> Result<rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>, ConfigError> {
+    let tls = |source| ConfigError::Tls { what: "the API server's CA", source };
+    let mut roots = RootCertStore::empty();
+    for root in &config.roots {
+        roots.add(root.clone()).map_err(tls)?;
+    }
+    Ok(ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&TLS13])
+        .map_err(tls)?
+        .with_root_certificates(roots))
+}
