@@ -234,6 +234,10 @@ public(package) fun assert_version(self: &Cluster) {
     assert!(self.version == VERSION, EWrongVersion);
 }
 
+public(package) fun assert_of(self: &Registry, cluster: ID) {
+    assert!(self.cluster == cluster, EForeignRegistry);
+}
+
 /// The key of `owner`'s position under `salt`.
 public(package) fun position_key(owner: address, salt: u64): PositionKey {
     PositionKey(owner, salt)
@@ -241,7 +245,7 @@ public(package) fun position_key(owner: address, salt: u64): PositionKey {
 
 /// What a position's id is claimed from, once. (The claim itself must stand where the object is made.)
 public(package) fun unclaimed(self: &mut Registry, cluster: ID, key: PositionKey): &mut UID {
-    assert!(self.cluster == cluster, EForeignRegistry);
+    self.assert_of(cluster);
     assert!(!derived_object::exists(&self.id, key), EPositionExists);
     &mut self.id
 }
@@ -258,8 +262,7 @@ public(package) fun record(self: &mut Registry, position: ID, node_id: String) {
 }
 
 /// Frees a node id for other positions.
-public(package) fun release_node(self: &mut Registry, cluster: ID, node_id: String) {
-    assert!(self.cluster == cluster, EForeignRegistry);
+public(package) fun release_node(self: &mut Registry, node_id: String) {
     if (!node_id.is_empty()) {
         self.nodes.remove(node_id);
     }

@@ -330,10 +330,11 @@ entry fun withdraw(
     ctx: &mut TxContext,
 ) {
     position.assert_owned(cluster, ctx);
+    registry.assert_of(position.cluster);
     assert!(position.proposal.is_none(), ESlashPending);
     assert!(position.unbonding.value() > 0, ENothingUnbonding);
     assert!(clock.timestamp_ms() >= position.unbonding_until_ms, EStillUnbonding);
-    if (position.status == CLOSED) registry.release_node(position.cluster, position.node_id);
+    if (position.status == CLOSED) registry.release_node(position.node_id);
     let money = position.unbonding.withdraw_all();
     let amount = money.value();
     transfer::public_transfer(money.into_coin(ctx), position.owner);
@@ -398,7 +399,7 @@ entry fun appeal_slash(
     assert!(statement.length() <= MAX_STATEMENT_LENGTH, EStatementTooLong);
     let proposal = position.pending();
     assert!(!proposal.appealed, EAlreadyAppealed);
-    assert!(clock.timestamp_ms() <= proposal.appeal_until_ms, EAppealOver);
+    assert!(clock.timestamp_ms() < proposal.appeal_until_ms, EAppealOver);
     proposal.appealed = true;
     position.bump();
     event::emit(SlashAppealed { state: position.state(), statement });

@@ -115,6 +115,15 @@ public fun create_cluster(
     test_scenario::return_shared(cluster);
 }
 
+/// Makes another cluster whose capabilities `sender` holds, and turns back to this one.
+public fun foreign_admin(self: &mut World, sender: address) {
+    let (cluster, registry, nautilus) = (self.cluster, self.registry, self.nautilus);
+    self.create_cluster_as(sender, 1_000);
+    self.cluster = cluster;
+    self.registry = registry;
+    self.nautilus = nautilus;
+}
+
 public fun end(self: World) {
     let World { scenario, clock, .. } = self;
     clock.destroy_for_testing();
@@ -134,9 +143,6 @@ public fun focus(self: &mut World, position: ID) { self.position = position }
 
 /// Later calls go through this cluster.
 public fun turn_to(self: &mut World, cluster: ID) { self.cluster = cluster }
-
-/// Later stakes go through this registry.
-public fun use_registry(self: &mut World, registry: ID) { self.registry = registry }
 
 public fun scenario(self: &mut World): &mut Scenario { &mut self.scenario }
 
@@ -178,6 +184,13 @@ public fun assert_money(self: &mut World, active: u64, frozen: u64, unbonding: u
     test_scenario::return_shared(position);
 }
 
+public fun assert_position(self: &mut World, expected: vector<u8>) {
+    self.scenario.next_tx(owner());
+    let position = self.take_position();
+    assert_eq!(bcs::to_bytes(&position), expected);
+    test_scenario::return_shared(position);
+}
+
 public fun treasury(self: &mut World): u64 {
     self.scenario.next_tx(admin());
     let cluster = self.take_cluster();
@@ -206,6 +219,14 @@ public fun node_holder(self: &mut World, node_id: vector<u8>): Option<ID> {
 }
 
 // === Entry points ===
+
+/// As if the cluster had been migrated by a later package.
+public fun set_version(self: &mut World, version: u64) {
+    self.scenario.next_tx(admin());
+    let mut cluster = self.take_cluster();
+    cluster.set_version_for_testing(version);
+    test_scenario::return_shared(cluster);
+}
 
 public fun set_operator_positions(self: &mut World, sender: address, positions: vector<ID>) {
     self.scenario.next_tx(sender);
@@ -319,6 +340,7 @@ public fun unstake(self: &mut World, sender: address, amount: u64) {
 }
 
 public fun withdraw(self: &mut World, sender: address) {
+    self.scenario.next_tx(sender);
     let mut registry = self.take_registry();
     self.act!<staking::Withdrawn>(sender, |cluster, position, clock, ctx| {
         let amount = position.unbonding();

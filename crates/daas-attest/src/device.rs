@@ -23,7 +23,8 @@ const MAX_REQUEST: usize = 0x1000;
 /// Longest response the NSM gives.
 const MAX_RESPONSE: usize = 0x3000;
 
-/// An NSM. Calls block: for at most 10 s on a socket, for as long as the kernel driver waits on the device.
+/// An NSM. Calls block: on a socket each step (connect, send, receive) for at most 3 s, on the device for as long as the
+/// kernel driver waits.
 #[derive(Debug)]
 pub struct Nsm {
     transport: Transport,
@@ -101,12 +102,21 @@ enum Transport {
 impl Nsm {
     /// Opens the device or socket at `path`.
     pub fn open(path: &Path) -> Result<Self, DeviceError> {
-        let failed = |source| DeviceError::Open { path: path.to_owned(), source };
+        let failed = |source| DeviceError::Open {
+            path: path.to_owned(),
+            source,
+        };
         let kind = std::fs::metadata(path).map_err(failed)?.file_type();
         let transport = if kind.is_socket() {
             Transport::Socket(path.to_owned())
         } else if kind.is_char_device() {
-            Transport::Device(std::fs::File::options().read(true).write(true).open(path).map_err(failed)?)
+            Transport::Device(
+                std::fs::File::options()
+                    .read(true)
+                    .write(true)
+                    .open(path)
+                    .map_err(failed)?,
+            )
         } else {
             return Err(DeviceError::Kind(path.to_owned()));
         };
@@ -138,7 +148,10 @@ impl Nsm {
     /// One PCR.
     pub fn describe_pcr(&self, index: u16) -> Result<PcrState, DeviceError> {
         match self.exchange(&Request::DescribePcr { index })? {
-            Response::DescribePcr { lock, data } => Ok(PcrState { locked: lock, value: data }),
+            Response::DescribePcr { lock, data } => Ok(PcrState {
+                locked: lock,
+                value: data,
+            }),
             other => Err(unexpected("DescribePCR", &other)),
         }
     }
@@ -163,13 +176,19 @@ impl Nsm {
         match wire::decode(&response) {
             Ok(Response::Error(code)) => Err(DeviceError::Refused(code)),
             Ok(response) => Ok(response),
-            Err(got) => Err(DeviceError::Answer { expected: "a known response", got }),
+            Err(got) => Err(DeviceError::Answer {
+                expected: "a known response",
+                got,
+            }),
         }
     }
 }
 
 fn unexpected(expected: &'static str, got: &Response) -> DeviceError {
-    DeviceError::Answer { expected, got: got.name().to_owned() }
+    DeviceError::Answer {
+        expected,
+        got: got.name().to_owned(),
+    }
 }
 
 #[cfg(test)]

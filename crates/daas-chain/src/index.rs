@@ -93,7 +93,7 @@ pub struct Base {
     pub nautilus: NautilusState,
     /// Every position.
     pub positions: Vec<PositionState>,
-    /// A checkpoint that existed before any of these was read. Its successors are to be applied.
+    /// A checkpoint that existed before any of these was read. It and its successors are to be applied.
     pub checkpoint: u64,
 }
 

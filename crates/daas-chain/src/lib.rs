@@ -6,9 +6,14 @@
 //! endpoint's word: good for showing and for building transactions.
 #![warn(missing_docs)]
 
+pub mod client;
 pub mod clock;
+pub mod follow;
 pub mod index;
+pub mod ops;
+pub mod store;
 pub mod verified;
+pub mod wallet;
 
 #[cfg(test)]
 mod testing;

@@ -1,1 +1,26 @@
-//! placeholder
+//! An embedded Sui network for development and tests: the real `sui.rpc.v2` services, a faucet, a one-validator BLS
+//! committee that signs every checkpoint, and the `k3s_daas` package executed natively.
+//!
+//! One transaction is one checkpoint is one durable commit of the ledger. What a client can see is signed, and what was
+//! signed survives the process.
+//!
+//! - [`Devnet::start`]: everything, in this process.
+//! - `execute`: checks and execution; `twin`: the Move package; `ledger`: what is kept; `rpc`: the services.
+
+mod checkpoint;
+mod config;
+mod devnet;
+mod error;
+mod execute;
+mod faucet;
+mod genesis;
+mod keys;
+mod ledger;
+pub mod nsm;
+mod objects;
+mod rpc;
+mod twin;
+
+pub use config::{Clock, Config};
+pub use devnet::{Devnet, RunningDevnet};
+pub use error::{DevnetError, StoreError};

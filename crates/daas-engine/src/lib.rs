@@ -1,8 +1,29 @@
 //! Starting, watching and stopping Kubernetes processes. Knows nothing of stake or chain.
+//!
+//! The rest of the product uses [`Engine`] with its [`Server`] and [`Node`], the [`pki`] of a cluster and the
+//! [`build`] cache; how the processes are run lies in `control_plane` and `node`, one flag per line.
+#![warn(missing_docs)]
 
 pub mod build;
+mod cidr;
+mod command;
+mod control_plane;
+mod engine;
 mod files;
+pub mod images;
+mod node;
 pub mod pki;
+mod prerequisites;
 pub mod process;
+pub mod routes;
 
+pub use cidr::{Cidr, CidrError};
+pub use command::CommandError;
+pub use control_plane::{ControlPlane, ControlPlaneError};
+pub use engine::{
+    ComponentHealth, CredentialPlugin, Engine, EngineError, EngineKind, JoinMaterial, Node, NodeConfig, Server,
+    ServerConfig, ServerEndpoints, ServerPorts, Taint, TlsVersion,
+};
 pub use files::FileError;
+pub use node::{KubernetesNode, NodeError};
+pub use prerequisites::{Missing, Need, Role};

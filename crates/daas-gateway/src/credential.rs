@@ -84,10 +84,6 @@ impl Bearer {
         Some(value)
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-
     fn new(text: &str) -> Result<Self, Refusal> {
         let longest = if text.starts_with("eyJ") { MAX_JWT } else { pop::MAX_LENGTH };
         if text.is_empty() {

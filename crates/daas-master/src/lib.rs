@@ -1,1 +1,16 @@
-//! placeholder
+//! The Nautilus master: gateway, engine, attestation, chain and controllers in one process.
+//!
+//! `app` is the order in which things start; each other module is one of them.
+
+pub mod app;
+mod attest;
+pub mod config;
+mod controllers;
+mod endpoint;
+pub mod identity;
+mod join;
+mod kubernetes;
+mod local;
+mod nodes;
+mod rbac;
+mod tenants;

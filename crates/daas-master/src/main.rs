@@ -1,1 +1,78 @@
-fn main() {}
+//! `k3s-daas-master`: reads its configuration, runs, and says what went wrong in a way that helps.
+
+use clap::Parser;
+use daas_daemon::{logs, shutdown_on_signals};
+use daas_master::{app, config};
+use daas_types::{ErrorCode, Problem};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tokio::task::JoinSet;
+
+/// The control plane's front: gateway, attestation and engine. Usually started by `k3s-daas up`.
+#[derive(Parser)]
+#[command(version, name = "k3s-daas-master")]
+struct Args {
+    /// Configuration file, YAML or JSON
+    #[arg(long, env = "NAUTILUS_CONFIG_PATH", default_value = "nautilus-config.yaml")]
+    config: PathBuf,
+    /// Overrides a key, such as `--set api.port=7443`; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    set: Vec<(String, String)>,
+    /// Prints the configuration reference and ends
+    #[arg(long)]
+    reference: bool,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if args.reference {
+        #[expect(clippy::print_stdout, reason = "the reference is this call's result")]
+        {
+            print!("{}", daas_daemon::config::reference(config::KEYS));
+        }
+        return ExitCode::SUCCESS;
+    }
+    let loaded = match config::load(Some(args.config), args.set) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            complain(&Problem::new(ErrorCode::ConfigInvalid, error).into());
+            return ExitCode::from(2);
+        }
+    };
+    logs::init(loaded.config.logging.format, &loaded.config.logging.level);
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    match serve(loaded) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn serve(loaded: daas_daemon::config::Loaded<config::Config>) -> anyhow::Result<()> {
+    let mut signals = JoinSet::new();
+    let shutdown = shutdown_on_signals(&mut signals)?;
+    app::run(loaded, shutdown).await
+}
+
+#[expect(clippy::print_stderr, reason = "the one place where this program speaks to a person")]
+fn complain(error: &anyhow::Error) {
+    match error.downcast_ref::<Problem>() {
+        Some(Problem { code, cause }) => {
+            eprintln!("{} {}", code.code(), code.korean());
+            eprintln!("{} {}", code.code(), code.english());
+            eprintln!("  cause: {cause}");
+            eprintln!("  fix:   {}", code.fix());
+        }
+        None => eprintln!("error: {error:#}"),
+    }
+}

@@ -71,3 +71,41 @@ impl JoinFile {
         Ok(Genesis::pinned(self.genesis, &bytes)?)
     }
 }
+
+/// `pins.json`: what a master is pinned to before its own CA exists. A [`JoinFile`] is this plus endpoint and CA.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChainPins {
+    /// Format version, 1.
+    pub version: u8,
+    /// As in the join file.
+    pub genesis: Digest,
+    /// As in the join file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub genesis_summary: Option<String>,
+    /// As in the join file.
+    pub rpc: String,
+    /// As in the join file.
+    pub package: PackageId,
+    /// As in the join file.
+    pub cluster: ClusterId,
+    /// As in the join file.
+    pub registry: RegistryId,
+    /// As in the join file.
+    pub nautilus: NautilusId,
+}
+
+// === impl ChainPins ===
+
+impl ChainPins {
+    /// The join file of a cluster whose gateway is at `endpoint` with this CA (PEM).
+    pub fn into_join_file(self, endpoint: String, ca: String) -> JoinFile {
+        let Self { version, genesis, genesis_summary, rpc, package, cluster, registry, nautilus } = self;
+        JoinFile { version, genesis, genesis_summary, rpc, package, cluster, registry, nautilus, endpoint, ca }
+    }
+
+    /// The network's trust anchor.
+    pub fn anchor(&self) -> Result<Genesis, JoinFileError> {
+        self.clone().into_join_file(String::new(), String::new()).anchor()
+    }
+}

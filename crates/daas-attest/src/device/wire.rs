@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 #[derive(Debug, Serialize)]
 pub(super) enum Request {
     #[serde(rename = "DescribePCR")]
-    DescribePcr { index: u16 },
+    DescribePcr {
+        index: u16,
+    },
     #[serde(rename = "DescribeNSM")]
     DescribeNsm,
     Attestation {
@@ -46,7 +48,8 @@ pub(super) struct Module {
     version_major: u16,
     version_minor: u16,
     version_patch: u16,
-    module_id: String,
+    #[serde(rename = "module_id")]
+    id: String,
     max_pcrs: u16,
     locked_pcrs: BTreeSet<u16>,
     digest: String,
@@ -84,7 +87,11 @@ pub(super) fn encode(request: &Request) -> Vec<u8> {
 /// The response, or what is wrong with it.
 pub(super) fn decode(mut bytes: &[u8]) -> Result<Response, String> {
     let response = ciborium::from_reader(&mut bytes).map_err(|e| e.to_string())?;
-    if bytes.is_empty() { Ok(response) } else { Err(format!("{} bytes after a response", bytes.len())) }
+    if bytes.is_empty() {
+        Ok(response)
+    } else {
+        Err(format!("{} bytes after a response", bytes.len()))
+    }
 }
 
 // === impl Response ===
@@ -106,7 +113,7 @@ impl Response {
 impl From<Module> for Description {
     fn from(m: Module) -> Self {
         Self {
-            module_id: m.module_id,
+            module_id: m.id,
             version: (m.version_major, m.version_minor, m.version_patch),
             max_pcrs: m.max_pcrs,
             locked_pcrs: m.locked_pcrs,

@@ -81,6 +81,17 @@ impl Snapshot {
         self.positions().filter(|live| live.gap).map(|live| live.state.position).collect()
     }
 
+    /// The checkpoint to apply next.
+    pub(crate) fn next_checkpoint(&self) -> u64 {
+        // A base without a verified checkpoint waits for the one it was read at.
+        if self.timestamp.is_some() { self.checkpoint.saturating_add(1) } else { self.checkpoint }
+    }
+
+    /// Whether it has a cluster's objects in it.
+    pub(crate) fn is_based(&self) -> bool {
+        self.nautilus.is_some()
+    }
+
     pub(crate) fn policy_generation(&self) -> u64 {
         self.policy_generation
     }

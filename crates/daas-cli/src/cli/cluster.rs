@@ -49,6 +49,9 @@ pub(crate) struct Settings {
     /// Address of the master's health, readiness and metrics
     #[arg(long, value_name = "IP:PORT", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 6444)))]
     pub(crate) admin: SocketAddr,
+    /// Allow this master's measurement on chain, after the programs were replaced
+    #[arg(long)]
+    pub(crate) allow_measurement: bool,
     /// Configuration file of the master
     #[arg(long, value_name = "FILE", env = "NAUTILUS_CONFIG_PATH")]
     pub(crate) config: Option<PathBuf>,

@@ -1,7 +1,7 @@
 //! Arguments of the commands about stake.
 
 use clap::Args;
-use daas_types::{Mist, NodeId, Permissions, SealId};
+use daas_types::{Mist, NodeId, Permissions};
 use std::path::PathBuf;
 
 /// Which Seal, and with it which position, a command is about.
@@ -78,9 +78,6 @@ pub(crate) struct TokenArgs {
     /// Write the token here, readable by you alone, instead of printing it
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// The Seal to replace, when it is not the present one
-    #[arg(long, value_name = "ID", requires = "refresh")]
-    pub(crate) replaces: Option<SealId>,
     #[command(flatten)]
     pub(crate) seal: SealFlags,
 }

@@ -1,11 +1,15 @@
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 use daas_types::{NodeId, PositionId, SealId, Tier, UnixMs};
 use http::HeaderValue;
 use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+
+/// Nothing is left open for longer, whatever the chain says; also keeps timers within their range.
+const LONGEST: Duration = Duration::from_secs(31 * 24 * 3600);
 
 /// Proof that a request may go to the API server, and as whom. Made by `admit` alone; the only thing `forward` builds
 /// an upstream request from.
@@ -164,22 +168,10 @@ impl Leash {
         Self(Arc::new(Ends { right: right.into_iter().collect(), stale, expires }))
     }
 
-    /// Whether it is already over.
-    pub(crate) fn over(&self, now: UnixMs) -> Option<CutReason> {
-        let ends = &self.0;
-        if ends.right.iter().any(CancellationToken::is_cancelled) {
-            return Some(CutReason::RightLost);
-        }
-        if ends.stale.is_cancelled() {
-            return Some(CutReason::Stale);
-        }
-        (now >= ends.expires).then_some(CutReason::Expired)
-    }
-
     /// A future that resolves when it is over.
     pub(crate) fn lease(&self, now: UnixMs) -> Lease {
         let ends = self.0.clone();
-        let end = Instant::now() + ends.expires.since(now);
+        let end = Instant::now() + ends.expires.since(now).min(LONGEST);
         Lease(Box::pin(async move {
             let right = futures::future::select_all(ends.right.iter().map(|token| Box::pin(token.cancelled())));
             tokio::select! {

@@ -1,0 +1,96 @@
+use super::MoveAbort;
+use crate::client::ChainError;
+use daas_types::{Digest, ErrorCode, Mist, Problem, WalletAddress};
+
+/// Why a transaction did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum TxError {
+    /// A contract refused. Gas was spent, nothing else.
+    #[error("transaction {digest}: {abort}")]
+    Aborted {
+        /// The transaction.
+        digest: Digest,
+        /// Where and why.
+        abort: MoveAbort,
+    },
+    /// Executed and failed otherwise. Gas was spent, nothing else.
+    #[error("transaction {digest} failed: {cause}")]
+    Failed {
+        /// The transaction.
+        digest: Digest,
+        /// The network's words.
+        cause: String,
+        /// Whether the gas the wallet could pay for was too little.
+        out_of_gas: bool,
+    },
+    /// Refused before execution. Nothing was spent.
+    #[error("transaction {digest} was refused: {cause}")]
+    Rejected {
+        /// The transaction.
+        digest: Digest,
+        /// The network's words.
+        cause: String,
+    },
+    /// Not enough SUI.
+    #[error("{address} has {have} SUI; {need} SUI are needed, gas included")]
+    InsufficientFunds {
+        /// The wallet.
+        address: WalletAddress,
+        /// What it has.
+        have: Mist,
+        /// What it needs at least.
+        need: Mist,
+    },
+    /// Sent, but nobody says whether it was executed. It must be looked up before it is made again.
+    #[error("transaction {digest} was sent, but its outcome is not known: {cause}")]
+    Unknown {
+        /// The transaction.
+        digest: Digest,
+        /// Why not.
+        cause: String,
+    },
+    /// The wallet lacks the capability for it.
+    #[error("{address} holds no {cap} of this cluster")]
+    CapMissing {
+        /// The wallet.
+        address: WalletAddress,
+        /// Which one.
+        cap: &'static str,
+    },
+    /// The chain cannot be read.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The transaction cannot be built or signed, or its outcome lacks something it must have.
+    #[error("{0}")]
+    Broken(String),
+}
+
+// === impl TxError ===
+
+impl TxError {
+    /// Its entry of the catalogue.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Aborted { abort, .. } => abort.catalogue(),
+            Self::InsufficientFunds { .. } | Self::Failed { out_of_gas: true, .. } => ErrorCode::InsufficientFunds,
+            Self::Failed { .. } | Self::Rejected { .. } | Self::CapMissing { .. } => ErrorCode::TransactionFailed,
+            Self::Unknown { .. } => ErrorCode::ChainUnreachable,
+            Self::Chain(error) => error.code(),
+            Self::Broken(_) => ErrorCode::Internal,
+        }
+    }
+
+    /// The contract's refusal, if it was one.
+    pub fn abort(&self) -> Option<&MoveAbort> {
+        match self {
+            Self::Aborted { abort, .. } => Some(abort),
+            _ => None,
+        }
+    }
+}
+
+impl From<TxError> for Problem {
+    fn from(error: TxError) -> Self {
+        Self::new(error.code(), error)
+    }
+}

@@ -1,0 +1,81 @@
+use crate::cli::JoinArgs;
+use crate::context::Context;
+use crate::machine;
+use crate::output::done;
+use crate::paths::sibling;
+use daas_client::ClusterInfo;
+use daas_types::{ErrorCode, Problem};
+use serde_json::json;
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Becomes the worker, or starts it and leaves it running.
+pub(crate) fn run(context: &Context, args: &JoinArgs) -> Result<(), Problem> {
+    if !machine::is_root() {
+        return Err(Problem::new(ErrorCode::RootNeeded, "a node starts containers"));
+    }
+    // A bad trust anchor is this command's to refuse, before anything runs.
+    let cluster_path = context.cluster_path();
+    ClusterInfo::load(&cluster_path)?;
+    let program = sibling("k3s-daas-worker")?;
+    let state = context.state.node(&args.node_id);
+    let mut command = Command::new(&program);
+    command.args(arguments(args, &cluster_path, &state, &context.wallet_path()?));
+    if args.background { in_background(context, command, &state) } else { become_worker(command).map(|never| match never {}) }
+}
+
+fn arguments(args: &JoinArgs, cluster: &Path, state: &Path, wallet: &Path) -> Vec<OsString> {
+    let mut all: Vec<OsString> = vec!["run".into()];
+    let mut flag = |name: &str, value: OsString| all.extend([name.into(), value]);
+    flag("--cluster", cluster.into());
+    flag("--state-dir", state.into());
+    flag("--node-id", args.node_id.as_str().into());
+    flag("--stake", args.stake.to_string().into());
+    flag("--wallet", wallet.into());
+    if let Some(ip) = args.node_ip {
+        flag("--node-ip", ip.to_string().into());
+    }
+    all
+}
+
+fn become_worker(mut command: Command) -> Result<Infallible, Problem> {
+    let error = command.exec();
+    Err(Problem::new(ErrorCode::NodeFailed, format!("{}: {error}", command.get_program().display())))
+}
+
+fn in_background(context: &Context, mut command: Command, state: &Path) -> Result<(), Problem> {
+    let unusable = |error| Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", state.display()));
+    std::fs::create_dir_all(state).map_err(unusable)?;
+    let log = state.join("worker.log");
+    let file = OpenOptions::new().create(true).append(true).open(&log).map_err(unusable)?;
+    let errors = file.try_clone().map_err(unusable)?;
+    // A group of its own: the terminal's Ctrl-C is not for it.
+    command.process_group(0).stdin(Stdio::null()).stdout(file).stderr(errors);
+    let child = command.spawn().map_err(unusable)?;
+    let (pid, shown) = (child.id(), log.display());
+    let text = done(format!("the worker runs (pid {pid}); log: {shown}\n  stop it with `kill {pid}`"));
+    context.output.result(text, &json!({ "pid": pid, "log": log, "state_dir": state }));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worker_gets_files_not_secrets() {
+        let args = JoinArgs {
+            node_id: "n1".parse().unwrap(),
+            stake: "5".parse().unwrap(),
+            node_ip: Some("10.0.0.2".parse().unwrap()),
+            background: false,
+        };
+        let all = arguments(&args, Path::new("/j"), Path::new("/s"), Path::new("/w"));
+        let expected = "run --cluster /j --state-dir /s --node-id n1 --stake 5 --wallet /w --node-ip 10.0.0.2";
+        assert_eq!(all.join(" ".as_ref()), *expected);
+    }
+}

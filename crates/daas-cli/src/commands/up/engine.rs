@@ -1,0 +1,69 @@
+//! The Kubernetes programs, built once, with a bar while that lasts.
+
+use crate::context::Context;
+use crate::output::done;
+use daas_engine::build::{self, BuildError, Progress};
+use daas_types::{ErrorCode, Problem};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The folder of the programs, built first if they are not in the cache.
+pub(super) async fn ensure(context: &Context, cache: Option<&Path>) -> Result<PathBuf, Problem> {
+    let cache = match cache {
+        Some(cache) => std::path::absolute(cache).map_err(Problem::of(ErrorCode::StateUnreadable))?,
+        None => build::default_cache_dir().map_err(problem)?,
+    };
+    if let Some(found) = build::find(&cache).await.map_err(problem)? {
+        return Ok(found.folder().to_owned());
+    }
+    context.output.note(format!("building Kubernetes once, into {} (about 8 minutes on 2 cores)", cache.display()));
+    let bar = Bar::new(context.output.is_json());
+    let built = build::ensure(&cache, &mut |progress| bar.show(progress)).await;
+    bar.0.finish_and_clear();
+    let built = built.map_err(problem)?;
+    context.output.note(done("Kubernetes is built"));
+    Ok(built.folder().to_owned())
+}
+
+struct Bar(ProgressBar);
+
+// === impl Bar ===
+
+impl Bar {
+    fn new(quiet: bool) -> Self {
+        let bar = ProgressBar::new_spinner();
+        if quiet {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len} [{elapsed}]");
+        bar.set_style(style.expect("the template is constant and must parse"));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self(bar)
+    }
+
+    fn show(&self, progress: Progress) {
+        match progress {
+            Progress::WaitingForOther => self.0.set_message("another build of the same runs; waiting for it"),
+            Progress::Fetching => self.0.set_message("fetching sources"),
+            Progress::Compiling { done, total } => {
+                self.0.set_message("compiling");
+                self.0.set_length(u64::try_from(total).unwrap_or(0));
+                self.0.set_position(u64::try_from(done).unwrap_or(0));
+            }
+            Progress::Hashing => self.0.set_message("hashing"),
+        }
+    }
+}
+
+fn problem(error: BuildError) -> Problem {
+    let code = match &error {
+        BuildError::NoGo { .. } | BuildError::GoTooOld { .. } => ErrorCode::GoMissing,
+        BuildError::NoCompiler => ErrorCode::ToolMissing,
+        BuildError::NoNetwork { .. } => ErrorCode::NetworkNeeded,
+        BuildError::DiskFull { .. } => ErrorCode::DiskFull,
+        BuildError::Compile { .. } | BuildError::Altered { .. } => ErrorCode::EngineBuildFailed,
+        BuildError::File(_) | BuildError::NoCacheFolder => ErrorCode::StateUnreadable,
+    };
+    Problem::of(code)(error)
+}

@@ -1,0 +1,77 @@
+//! What the exit code says. The numbers are a promise to scripts.
+
+use daas_types::{ErrorCode, Problem};
+use std::process::ExitCode;
+
+/// Why the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done.
+    Ok,
+    /// It did not work.
+    Failed,
+    /// Typed wrongly, or a file of the caller's is wrong.
+    Usage,
+    /// The cluster's rules, or the caller's own safety rules, say no: trying again changes nothing.
+    Refused,
+    /// Nothing runs there, or it cannot be reached.
+    Unreachable,
+}
+
+// === impl Exit ===
+
+impl Exit {
+    /// The exit code of a problem.
+    pub(crate) fn of(problem: &Problem) -> Self {
+        use ErrorCode as E;
+        match problem.code {
+            E::ClusterFileMissing | E::ClusterFileBad | E::ConfigInvalid | E::WalletUnsafe | E::MockModeRefused => {
+                Self::Usage
+            }
+            E::ChainUnreachable | E::MasterUnreachable | E::NotRunning | E::ApiServerUnavailable | E::ChainStale => {
+                Self::Unreachable
+            }
+            E::MasterUnverified
+            | E::MasterUnknown
+            | E::InsecureKubeconfig
+            | E::ChainForeign
+            | E::TransactionFailed
+            | E::StakeBelowMinimum
+            | E::NodeIdTaken
+            | E::PackageMismatch
+            | E::UnbondingNotOver
+            | E::NotStaked
+            | E::DatastoreNotEncrypted => Self::Refused,
+            code if code.code().starts_with("D1") => Self::Refused,
+            _ => Self::Failed,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Ok => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Refused => 3,
+            Exit::Unreachable => 4,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_scripts_rely_on() {
+        let of = |code| Exit::of(&Problem::new(code, "cause"));
+        assert_eq!(of(ErrorCode::StakeTooLow), Exit::Refused);
+        assert_eq!(of(ErrorCode::MasterUnverified), Exit::Refused);
+        assert_eq!(of(ErrorCode::NotRunning), Exit::Unreachable);
+        assert_eq!(of(ErrorCode::ClusterFileMissing), Exit::Usage);
+        assert_eq!(of(ErrorCode::PortBusy), Exit::Failed);
+        assert_eq!(of(ErrorCode::Internal), Exit::Failed);
+    }
+}

@@ -1,0 +1,301 @@
+//! What `status` shows, apart from how it is gathered: the same facts give the same picture.
+
+#[cfg(test)]
+mod tests;
+
+use crate::supervise::report::{DATASTORE, Phase, Report};
+use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
+use daas_types::onchain::{Policy, PositionState};
+use daas_types::{Problem, UnixMs};
+use serde::Serialize;
+use std::time::Duration;
+
+/// Everything `status` found. What could not be found out is a problem in its place, and the rest still shows.
+#[derive(Serialize)]
+pub(crate) struct View {
+    #[serde(skip)]
+    pub(crate) now: UnixMs,
+    /// Not there when this machine runs no cluster.
+    pub(crate) supervisor: Option<Supervisor>,
+    pub(crate) cluster: Part<ClusterLine>,
+    pub(crate) chain: Part<ChainLine>,
+    pub(crate) master: Part<MasterLine>,
+    pub(crate) datastore: &'static str,
+    pub(crate) positions: Vec<PositionLine>,
+}
+
+/// A part that answered, or why it did not.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Part<T> {
+    Up(T),
+    Down { error: String, cause: String, fix: &'static str },
+}
+
+#[derive(Serialize)]
+pub(crate) struct Supervisor {
+    pub(crate) running: bool,
+    pub(crate) report: Report,
+}
+
+#[derive(Serialize)]
+pub(crate) struct ClusterLine {
+    pub(crate) id: String,
+    pub(crate) endpoint: String,
+}
+
+#[derive(Serialize)]
+pub(crate) struct ChainLine {
+    pub(crate) genesis: String,
+    pub(crate) network: &'static str,
+    pub(crate) checkpoint: u64,
+    pub(crate) age_ms: u64,
+}
+
+#[derive(Serialize)]
+pub(crate) struct MasterLine {
+    pub(crate) endpoint: String,
+    pub(crate) measurement: String,
+    pub(crate) tee_type: &'static str,
+    pub(crate) security_level: u8,
+}
+
+#[derive(Serialize)]
+pub(crate) struct PositionLine {
+    pub(crate) position: String,
+    pub(crate) owner: String,
+    pub(crate) node_id: Option<String>,
+    pub(crate) status: String,
+    pub(crate) tier: Option<&'static str>,
+    /// SUI, as text: no float rounds it.
+    pub(crate) active: String,
+    pub(crate) frozen: String,
+    pub(crate) unbonding: String,
+    pub(crate) unbonding_until_ms: u64,
+    pub(crate) namespace: String,
+    pub(crate) slash: Option<SlashLine>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct SlashLine {
+    pub(crate) reason: String,
+    pub(crate) amount: String,
+    pub(crate) evidence: String,
+    pub(crate) appeal_until_ms: u64,
+    pub(crate) appealed: bool,
+    pub(crate) upheld: bool,
+}
+
+// === impl Part ===
+
+impl<T> Part<T> {
+    fn as_ref(&self) -> Result<&T, String> {
+        match self {
+            Self::Up(value) => Ok(value),
+            Self::Down { cause, fix, .. } => Err(format!("{cause}\n→ {fix}")),
+        }
+    }
+}
+
+impl<T> From<Result<T, Problem>> for Part<T> {
+    fn from(result: Result<T, Problem>) -> Self {
+        match result {
+            Ok(value) => Self::Up(value),
+            Err(p) => Self::Down { error: p.code.name().to_owned(), cause: p.cause, fix: p.code.fix() },
+        }
+    }
+}
+
+// === impl PositionLine ===
+
+impl PositionLine {
+    pub(crate) fn new(state: &PositionState, policy: &Policy) -> Self {
+        Self {
+            position: state.position.to_string(),
+            owner: state.owner.to_string(),
+            node_id: state.node().map(String::from),
+            status: state.status.to_string(),
+            tier: state.rights(policy).tier.map(daas_types::Tier::as_str),
+            active: state.active.to_string(),
+            frozen: state.frozen.to_string(),
+            unbonding: state.unbonding.to_string(),
+            unbonding_until_ms: state.unbonding_until_ms.0,
+            namespace: daas_chain::index::namespace_of(state.position),
+            slash: state.proposal.as_ref().map(|p| SlashLine {
+                reason: reason(p.reason),
+                amount: p.amount.to_string(),
+                evidence: p.uri.clone(),
+                appeal_until_ms: p.appeal_until_ms.0,
+                appealed: p.appealed,
+                upheld: p.upheld,
+            }),
+        }
+    }
+}
+
+// === impl View ===
+
+impl View {
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        let mut text = self.parts().to_string();
+        if self.positions.is_empty() {
+            text.push_str("\nNo stake of this wallet here: `k3s-daas stake 5`");
+        } else {
+            text.push('\n');
+            text.push_str(&positions(&self.positions, self.now).to_string());
+        }
+        for line in self.positions.iter().filter_map(|p| Some((p, p.slash.as_ref()?))) {
+            text.push('\n');
+            text.push_str(&slash(line.0, line.1, self.now));
+        }
+        text
+    }
+
+    fn parts(&self) -> Table {
+        let mut table = table(&["part", "state", ""]);
+        match &self.supervisor {
+            None => {
+                table.add_row(["supervisor", "✗ none on this machine", "→ `k3s-daas up` starts a cluster here"]);
+            }
+            Some(supervisor) => self.supervisor_rows(supervisor, &mut table),
+        }
+        match self.cluster.as_ref() {
+            Ok(cluster) => table.add_row(["cluster", &short(&cluster.id), &cluster.endpoint]),
+            Err(why) => table.add_row(["cluster", "✗ unknown", &why]),
+        };
+        match self.chain.as_ref() {
+            Ok(chain) => table.add_row([
+                "chain",
+                &format!("✓ checkpoint {}", chain.checkpoint),
+                &format!("{} old; {} {}", ago(Duration::from_millis(chain.age_ms)), chain.network, chain.genesis),
+            ]),
+            Err(why) => table.add_row(["chain", "✗ not reachable", &why]),
+        };
+        match self.master.as_ref() {
+            Ok(m) => table.add_row([
+                "master",
+                "✓ attested",
+                &format!("{}… {} (level {})", head(&m.measurement, 23), m.tee_type, m.security_level),
+            ]),
+            Err(why) => table.add_row(["master", "✗ not verified", &why]),
+        };
+        table.add_row(["datastore", self.datastore, ""]);
+        table
+    }
+
+    fn supervisor_rows(&self, supervisor: &Supervisor, table: &mut Table) {
+        let report = &supervisor.report;
+        let (state, note) = match (supervisor.running, report.phase) {
+            (true, Phase::Ready) => ("✓ running".to_owned(), format!("pid {}", report.pid)),
+            (true, phase) => {
+                let step = report.running().map_or("", |step| step.name.title());
+                (format!("… {}", word(phase)), step.to_owned())
+            }
+            (false, Phase::Stopped) => ("✗ stopped".to_owned(), "→ `k3s-daas up`".to_owned()),
+            (false, Phase::Failed) => {
+                let cause = report.problem.clone().map(Problem::from);
+                ("✗ failed".to_owned(), cause.map_or_else(String::new, |p| format!("{}\n→ {}", p.cause, p.code.fix())))
+            }
+            (false, _) => ("✗ died".to_owned(), "→ `k3s-daas down`, then `k3s-daas up`".to_owned()),
+        };
+        let since = ago(self.now.since(report.started));
+        table.add_row(["supervisor", &state, &format!("{note}, {}, started {since} ago", report.engine)]);
+        if supervisor.running {
+            for child in &report.children {
+                let mark = if child.pid.is_some() { "✓" } else { "✗" };
+                let pid = child.pid.map_or_else(|| child.log.display().to_string(), |pid| format!("pid {pid}"));
+                table.add_row([&format!("  {}", child.name), &format!("{mark} {}", child.state), &pid]);
+            }
+        }
+    }
+}
+
+/// Said by every cluster of this release.
+pub(crate) const fn datastore() -> &'static str {
+    DATASTORE
+}
+
+/// A duration as people say it.
+pub(crate) fn ago(duration: Duration) -> String {
+    let s = duration.as_secs();
+    match s {
+        0..=9 => format!("{:.1} s", duration.as_secs_f64()),
+        10..=119 => format!("{s} s"),
+        120..=7199 => format!("{} min", s / 60),
+        7200..=172_799 => format!("{} h", s / 3600),
+        _ => format!("{} days", s / 86_400),
+    }
+}
+
+/// `0x1234…abcd`.
+pub(crate) fn short(id: &str) -> String {
+    if id.len() <= 14 || !id.is_ascii() {
+        return id.to_owned();
+    }
+    format!("{}…{}", &id[..8], &id[id.len() - 4..])
+}
+
+fn head(text: &str, characters: usize) -> String {
+    text.chars().take(characters).collect()
+}
+
+fn word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Starting => "starting",
+        Phase::Ready => "ready",
+        Phase::Stopping => "stopping",
+        Phase::Stopped => "stopped",
+        Phase::Failed => "failed",
+    }
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
+    table
+}
+
+fn positions(positions: &[PositionLine], now: UnixMs) -> Table {
+    let mut table = table(&["position", "node", "SUI", "tier", "status", "leaving", "namespace"]);
+    for p in positions {
+        let until = UnixMs(p.unbonding_until_ms);
+        let leaving = match (p.unbonding == "0", until > now) {
+            (true, _) => "–".to_owned(),
+            (false, true) => format!("{} in {}", p.unbonding, ago(until.since(now))),
+            (false, false) => format!("{}: `k3s-daas withdraw`", p.unbonding),
+        };
+        table.add_row([
+            &short(&p.position),
+            p.node_id.as_deref().unwrap_or("–"),
+            &p.active,
+            p.tier.unwrap_or("–"),
+            &p.status,
+            &leaving,
+            &p.namespace,
+        ]);
+    }
+    table
+}
+
+fn slash(position: &PositionLine, slash: &SlashLine, now: UnixMs) -> String {
+    let until = UnixMs(slash.appeal_until_ms);
+    let (id, amount, reason) = (short(&position.position), &slash.amount, &slash.reason);
+    let next = match (slash.appealed, slash.upheld) {
+        (true, true) => "appealed, and upheld by the judge".to_owned(),
+        (true, false) => "appealed; the judge decides".to_owned(),
+        (false, _) if until > now => {
+            format!("appeal within {}: `k3s-daas appeal --reason TEXT`", ago(until.since(now)))
+        }
+        (false, _) => "the appeal window is over".to_owned(),
+    };
+    format!("✗ {id}: a slash of {amount} SUI is proposed: {reason} (evidence: {}); {next}", slash.evidence)
+}
+
+/// `staking.move` proves one reason itself; the others are the operator's published list.
+fn reason(code: u8) -> String {
+    match code {
+        1 => "an audit root signed twice".to_owned(),
+        other => format!("reason {other} of the operator's published list"),
+    }
+}

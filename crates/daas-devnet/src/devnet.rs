@@ -1,0 +1,169 @@
+use crate::checkpoint::Sealer;
+use crate::execute::Executor;
+use crate::faucet::{self, Faucet};
+use crate::ledger::Ledger;
+use crate::{Config, DevnetError, genesis, keys, rpc};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use core::time::Duration;
+use daas_types::genesis::Genesis;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use sui_sdk_types::ValidatorCommittee;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// An empty checkpoint follows the last one after this time, so that a reader knows the network lives.
+const IDLE: Duration = Duration::from_millis(900);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long open requests may take to end.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The embedded network.
+#[derive(Debug)]
+pub struct Devnet;
+
+/// A started network. Dropping it ends it at once; [`RunningDevnet::stop`] lets open requests end first.
+pub struct RunningDevnet {
+    /// Where the gRPC services listen.
+    pub rpc_addr: SocketAddr,
+    /// Where the faucet listens.
+    pub faucet_addr: SocketAddr,
+    /// The trust anchor.
+    pub genesis: Genesis,
+    /// BCS of checkpoint 0's summary: what the anchor's digest covers.
+    pub genesis_summary: Vec<u8>,
+    /// Who signs the checkpoints.
+    pub committee: ValidatorCommittee,
+    shutdown: CancellationToken,
+    tasks: JoinSet<Result<(), DevnetError>>,
+}
+
+// === impl Devnet ===
+
+impl Devnet {
+    /// Opens or makes the state folder and serves from it. The sockets are bound when this returns.
+    pub async fn start(config: Config) -> Result<RunningDevnet, DevnetError> {
+        let dir = config.state_dir.as_path();
+        let file = |source| DevnetError::File { path: dir.to_owned(), source };
+        std::fs::create_dir_all(dir).map_err(file)?;
+        let sealer = Sealer::new(keys::validator(dir)?);
+        let faucet_key = keys::faucet(dir)?;
+        let faucet_address = faucet_key.public_key().derive_address();
+        let ledger = Ledger::open(&dir.join("ledger.redb"))?;
+        let now = (config.clock)();
+        let (genesis, checkpoint) = genesis::establish(&ledger, &sealer, faucet_address, config.tee_root, now)?;
+        let genesis_summary = bcs::to_bytes(&checkpoint.summary).expect("summaries must serialize");
+        write_genesis(dir, &genesis, &genesis_summary)?;
+        let committee = sealer.committee().clone();
+        let executor = Arc::new(Executor::new(ledger, sealer, genesis.digest(), config.clock.clone()));
+        // Before anyone can ask: a restarted network is fresh at once.
+        executor.tick(0)?;
+
+        let rpc_listener = bind(config.listen).await?;
+        let faucet_listener = bind(config.faucet).await?;
+        let mut running = RunningDevnet {
+            rpc_addr: local(&rpc_listener, config.listen)?,
+            faucet_addr: local(&faucet_listener, config.faucet)?,
+            genesis,
+            genesis_summary,
+            committee,
+            shutdown: CancellationToken::new(),
+            tasks: JoinSet::new(),
+        };
+        let shutdown = &running.shutdown;
+        running.tasks.spawn(rpc::serve(executor.clone(), rpc_listener, shutdown.clone()));
+        let faucet = Faucet::new(executor.clone(), faucet_key);
+        running.tasks.spawn(faucet::serve(faucet, faucet_listener, shutdown.clone()));
+        running.tasks.spawn(keep_fresh(executor, shutdown.clone()));
+        tracing::info!(
+            rpc = %running.rpc_addr,
+            faucet = %running.faucet_addr,
+            genesis = %running.genesis.digest(),
+            "devnet started"
+        );
+        Ok(running)
+    }
+}
+
+// === impl RunningDevnet ===
+
+impl RunningDevnet {
+    /// `http://` and the gRPC address.
+    pub fn rpc_url(&self) -> String {
+        format!("http://{}", self.rpc_addr)
+    }
+
+    /// `http://` and the faucet's address.
+    pub fn faucet_url(&self) -> String {
+        format!("http://{}", self.faucet_addr)
+    }
+
+    /// Serves until `shutdown`, or until one of the servers fails.
+    pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), DevnetError> {
+        let ended = tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            ended = self.tasks.join_next() => flatten(ended),
+        };
+        ended.and(self.stop().await)
+    }
+
+    /// Ends it: no new requests, a moment for open ones, then the rest is cut.
+    pub async fn stop(mut self) -> Result<(), DevnetError> {
+        self.shutdown.cancel();
+        let drain = async {
+            let mut first_error = Ok(());
+            while let Some(ended) = self.tasks.join_next().await {
+                first_error = first_error.and(flatten(Some(ended)));
+            }
+            first_error
+        };
+        if let Ok(ended) = tokio::time::timeout(GRACE, drain).await {
+            return ended;
+        }
+        tracing::warn!("open requests did not end in time and were cut");
+        self.tasks.shutdown().await;
+        Ok(())
+    }
+}
+
+async fn keep_fresh(executor: Arc<Executor>, shutdown: CancellationToken) -> Result<(), DevnetError> {
+    let mut look = tokio::time::interval(LOOK);
+    let idle_ms = u64::try_from(IDLE.as_millis()).expect("the idle time must fit");
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            _ = look.tick() => {}
+        }
+        let executor = executor.clone();
+        let ticked = tokio::task::spawn_blocking(move || executor.tick(idle_ms)).await;
+        ticked.map_err(|e| DevnetError::Server { server: "the ticker", cause: e.to_string() })??;
+    }
+}
+
+type Ended = Option<Result<Result<(), DevnetError>, tokio::task::JoinError>>;
+
+fn flatten(ended: Ended) -> Result<(), DevnetError> {
+    match ended {
+        None | Some(Ok(Ok(()))) => Ok(()),
+        Some(Ok(Err(error))) => Err(error),
+        Some(Err(panic)) => Err(DevnetError::Server { server: "a task", cause: panic.to_string() }),
+    }
+}
+
+/// `genesis.json`: what a join file takes over.
+fn write_genesis(dir: &Path, genesis: &Genesis, summary: &[u8]) -> Result<(), DevnetError> {
+    let path = dir.join("genesis.json");
+    let text = serde_json::json!({ "digest": genesis.digest(), "summary": STANDARD.encode(summary) });
+    std::fs::write(&path, format!("{text:#}\n")).map_err(|source| DevnetError::File { path, source })
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, DevnetError> {
+    TcpListener::bind(address).await.map_err(|source| DevnetError::Listen { address, source })
+}
+
+fn local(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, DevnetError> {
+    listener.local_addr().map_err(|source| DevnetError::Listen { address, source })
+}

@@ -1,0 +1,168 @@
+//! Executing transactions: one at a time, each in a checkpoint of its own.
+
+mod checks;
+mod commands;
+mod failure;
+mod move_call;
+mod publish;
+mod resolve;
+mod settle;
+mod work;
+
+pub(crate) use commands::balance_of;
+pub(crate) use failure::{Fault, Refusal};
+pub(crate) use move_call::{Taking, bcs_length, taking};
+pub(crate) use publish::{interface, package};
+pub(crate) use settle::storage_cost;
+pub(crate) use work::{Now, Place, Work};
+
+use crate::StoreError;
+use crate::checkpoint::Sealer;
+use crate::config::Clock;
+use crate::ledger::{Changes, Ledger, StoredTransaction, Tip, View};
+use checks::{Inputs, Terms};
+use commands::Machine;
+use failure::Failure;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use sui_sdk_types::{
+    Address, BalanceChange, Digest, ExecutionError, ExecutionStatus, Object, SignedTransaction, Transaction,
+    TransactionEffects, TransactionEffectsV2, TransactionEvents,
+};
+
+/// Gas price of every epoch.
+pub(crate) const REFERENCE_GAS_PRICE: u64 = 1000;
+/// Largest budget, 50 SUI.
+pub(crate) const MAX_BUDGET: u64 = 50_000_000_000;
+/// Gas units of the cheapest transaction.
+const MIN_COMPUTATION: u64 = 1000;
+/// MIST per byte of storage: 100 units of 76 MIST.
+const STORAGE_PRICE: u64 = 7600;
+
+/// What came of a transaction.
+pub(crate) struct Executed {
+    pub(crate) effects: TransactionEffectsV2,
+    pub(crate) events: Option<TransactionEvents>,
+    pub(crate) changes: Changes,
+    pub(crate) balance_changes: Vec<BalanceChange>,
+}
+
+/// The only writer of the ledger.
+pub(crate) struct Executor {
+    ledger: Ledger,
+    sealer: Sealer,
+    chain: Digest,
+    clock: Clock,
+    turn: Mutex<()>,
+}
+
+// === impl Executor ===
+
+impl Executor {
+    pub(crate) fn new(ledger: Ledger, sealer: Sealer, chain: Digest, clock: Clock) -> Self {
+        Self { ledger, sealer, chain, clock, turn: Mutex::new(()) }
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub(crate) fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+
+    /// Checks, executes and checkpoints a transaction. One that was executed before answers as it did then.
+    pub(crate) fn submit(&self, signed: SignedTransaction) -> Result<StoredTransaction, Refusal> {
+        let _turn = self.turn();
+        let view = self.ledger.view()?;
+        let digest = signed.transaction.digest();
+        if let Some(done) = view.transaction(digest)? {
+            return Ok(done);
+        }
+        checks::shape(&signed.transaction)?;
+        checks::signatures(&signed)?;
+        let now_ms = self.now_ms();
+        let terms = Terms { view: &view, chain: self.chain, now_ms, mock_gas: None };
+        let executed = execute(&terms, &signed.transaction)?;
+        let last = view.last_checkpoint()?.map(|c| c.summary);
+        let stored = StoredTransaction {
+            signed,
+            effects: TransactionEffects::V2(Box::new(executed.effects)),
+            events: executed.events,
+            balance_changes: executed.balance_changes,
+            checkpoint: last.as_ref().map_or(0, |l| l.sequence_number + 1),
+            index: 0,
+            timestamp_ms: now_ms,
+        };
+        let transactions = std::slice::from_ref(&stored);
+        let checkpoint = self.sealer.seal(last.as_ref(), transactions, now_ms, vec![]);
+        self.ledger.append(&checkpoint, transactions, &executed.changes)?;
+        Ok(stored)
+    }
+
+    /// What a transaction would do, without signatures. `mock_gas` pays instead of the coins it names.
+    pub(crate) fn simulate(&self, transaction: &Transaction, mock_gas: Option<&Object>) -> Result<Executed, Refusal> {
+        let view = self.ledger.view()?;
+        execute(&Terms { view: &view, chain: self.chain, now_ms: self.now_ms(), mock_gas }, transaction)
+    }
+
+    /// An empty checkpoint, unless there has been one within `idle_ms`.
+    pub(crate) fn tick(&self, idle_ms: u64) -> Result<(), StoreError> {
+        let _turn = self.turn();
+        let now_ms = self.now_ms();
+        if self.ledger.tip().is_some_and(|tip| now_ms.saturating_sub(tip.timestamp_ms) < idle_ms) {
+            return Ok(());
+        }
+        let last = self.ledger.view()?.last_checkpoint()?.map(|c| c.summary);
+        let checkpoint = self.sealer.seal(last.as_ref(), &[], now_ms, vec![]);
+        self.ledger.append(&checkpoint, &[], &Changes::default())
+    }
+
+    /// Never before the newest checkpoint.
+    fn now_ms(&self) -> u64 {
+        let tip = self.ledger.tip().map_or(0, |Tip { timestamp_ms, .. }| timestamp_ms);
+        (self.clock)().0.max(tip)
+    }
+
+    /// A panic while holding it leaves the ledger as it was: nothing is written before the commit.
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn execute(terms: &Terms<'_>, transaction: &Transaction) -> Result<Executed, Refusal> {
+    let ptb = checks::shape(transaction)?;
+    let inputs = checks::admit(terms, transaction)?;
+    let payment = &transaction.gas_payment;
+    let digest = transaction.digest();
+    let computation = settle::computation(ptb.commands.len(), payment.price);
+    let (mut work, gas) = start(terms.view, digest, &inputs);
+    settle::adjust(&mut work, gas, 0, payment.budget);
+    let result = Machine::new(&mut work, &ptb.inputs, transaction.sender, gas, terms.now_ms).run(ptb)?;
+    settle::adjust(&mut work, gas, payment.budget, 0);
+    let result = result.and_then(|()| {
+        let cost = settle::cost(&work, computation);
+        let out_of_gas = || Failure { error: ExecutionError::InsufficientGas, command: None };
+        settle::affordable(&cost, payment.budget).then_some(cost).ok_or_else(out_of_gas)
+    });
+    let (mut work, status, mut cost) = match result {
+        Ok(cost) => (work, ExecutionStatus::Success, cost),
+        Err(Failure { error, command }) => {
+            // All it did is undone; what it may write still gets a new version, and the gas is paid.
+            let (work, _) = start(terms.view, digest, &inputs);
+            let cost = settle::cost(&work, computation);
+            (work, ExecutionStatus::Failure { error, command }, cost)
+        }
+    };
+    if !settle::affordable(&cost, payment.budget) {
+        cost.computation_cost = payment.budget.saturating_add(cost.storage_rebate).saturating_sub(cost.storage_cost);
+    }
+    settle::adjust(&mut work, gas, cost.storage_rebate, cost.computation_cost.saturating_add(cost.storage_cost));
+    Ok(settle::finish(work, status, cost, payment, gas))
+}
+
+fn start<'v>(view: &'v View, digest: Digest, inputs: &Inputs) -> (Work<'v>, Address) {
+    let mut work = Work::new(view, digest);
+    inputs.objects.iter().for_each(|(object, access)| work.admit(object.clone(), *access));
+    let gas = settle::smash(&mut work, &inputs.gas);
+    (work, gas)
+}

@@ -1,0 +1,142 @@
+//! The `sui.rpc.v2` services.
+
+mod execution;
+mod filter;
+mod ledger;
+mod package;
+mod query;
+mod render;
+mod state;
+mod subscription;
+
+use crate::DevnetError;
+use crate::StoreError;
+use crate::checkpoint::EPOCH;
+use crate::execute::{Executor, Refusal};
+use http::{HeaderValue, Response};
+use std::sync::Arc;
+use std::time::Duration;
+use sui_rpc::field::{FieldMask, FieldMaskTree, FieldMaskUtil as _, MessageFields};
+use sui_rpc::headers;
+use sui_rpc::proto::sui::rpc::v2::ledger_service_server::LedgerServiceServer;
+use sui_rpc::proto::sui::rpc::v2::move_package_service_server::MovePackageServiceServer;
+use sui_rpc::proto::sui::rpc::v2::state_service_server::StateServiceServer;
+use sui_rpc::proto::sui::rpc::v2::subscription_service_server::SubscriptionServiceServer;
+use sui_rpc::proto::sui::rpc::v2::transaction_execution_service_server::TransactionExecutionServiceServer;
+use sui_sdk_types::{Address, Digest};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tonic::transport::server::TcpIncoming;
+use tower_http::cors::{Any, CorsLayer};
+
+/// What `GetServiceInfo` calls this chain.
+const CHAIN: &str = "k3s-daas-devnet";
+const SERVER: &str = concat!("k3s-daas-devnet/", env!("CARGO_PKG_VERSION"));
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// All services in one: they differ only in what they are asked.
+#[derive(Clone)]
+pub(crate) struct Services {
+    executor: Arc<Executor>,
+    chain: Digest,
+    shutdown: CancellationToken,
+}
+
+/// Serves until `shutdown`.
+pub(crate) async fn serve(
+    executor: Arc<Executor>,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), DevnetError> {
+    let services = Services { chain: executor.chain(), executor, shutdown: shutdown.clone() };
+    let cors = CorsLayer::new().allow_origin(Any).allow_headers(Any).allow_methods(Any).expose_headers(Any);
+    let about = services.clone();
+    let describe = tower::util::MapResponseLayer::new(move |response| about.describe(response));
+    tonic::transport::Server::builder()
+        .accept_http1(true)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .layer(cors)
+        .layer(tonic_web::GrpcWebLayer::new())
+        .layer(describe)
+        .add_service(LedgerServiceServer::new(services.clone()))
+        .add_service(StateServiceServer::new(services.clone()))
+        .add_service(TransactionExecutionServiceServer::new(services.clone()))
+        .add_service(SubscriptionServiceServer::new(services.clone()))
+        .add_service(MovePackageServiceServer::new(services))
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            shutdown.cancelled_owned(),
+        )
+        .await
+        .map_err(|e| DevnetError::Server { server: "the gRPC server", cause: e.to_string() })
+}
+
+// === impl Services ===
+
+impl Services {
+    /// Adds the `x-sui-*` headers.
+    fn describe<B>(&self, mut response: Response<B>) -> Response<B> {
+        let Some(tip) = self.executor.ledger().tip() else { return response };
+        let values = [
+            (headers::X_SUI_CHAIN_ID, self.chain.to_string()),
+            (headers::X_SUI_CHAIN, CHAIN.to_owned()),
+            (headers::X_SUI_EPOCH, EPOCH.to_string()),
+            (headers::X_SUI_CHECKPOINT_HEIGHT, tip.height.to_string()),
+            (headers::X_SUI_TIMESTAMP_MS, tip.timestamp_ms.to_string()),
+            (headers::X_SUI_LOWEST_AVAILABLE_CHECKPOINT, "0".to_owned()),
+            (headers::X_SUI_LOWEST_AVAILABLE_CHECKPOINT_OBJECTS, "0".to_owned()),
+        ];
+        for (name, value) in values {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
+    }
+}
+
+// === impl Status ===
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        match &refusal {
+            Refusal::Invalid(_) | Refusal::ForeignPackage { .. } => Self::invalid_argument(refusal.to_string()),
+            Refusal::NotFound(_) => Self::not_found(refusal.to_string()),
+            Refusal::Stale(_) => Self::failed_precondition(refusal.to_string()),
+            Refusal::Store(error) => {
+                tracing::error!(%error, "the ledger failed");
+                Self::internal(refusal.to_string())
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Status {
+    fn from(error: StoreError) -> Self {
+        Refusal::Store(error).into()
+    }
+}
+
+/// The fields asked for, or the method's own choice.
+fn read_mask<M: MessageFields>(mask: Option<&FieldMask>, default: &str) -> Result<FieldMaskTree, Status> {
+    let mask = mask.cloned().unwrap_or_else(|| FieldMask::from_str(default));
+    mask.validate::<M>().map_err(|path| Status::invalid_argument(format!("read_mask: no field {path}")))?;
+    Ok(FieldMaskTree::from(mask))
+}
+
+fn address(field: &str, text: Option<&str>) -> Result<Address, Status> {
+    let text = text.ok_or_else(|| Status::invalid_argument(format!("{field} is missing")))?;
+    text.parse().map_err(|e| Status::invalid_argument(format!("{field}: {e}")))
+}
+
+fn digest(field: &str, text: Option<&str>) -> Result<Digest, Status> {
+    let text = text.ok_or_else(|| Status::invalid_argument(format!("{field} is missing")))?;
+    text.parse().map_err(|e| Status::invalid_argument(format!("{field}: {e}")))
+}
+
+/// Page sizes are 50 unless asked for, at most 1000.
+fn page_size(asked: Option<u32>) -> usize {
+    let size = asked.filter(|n| *n > 0).unwrap_or(50).min(1000);
+    usize::try_from(size).unwrap_or(50)
+}

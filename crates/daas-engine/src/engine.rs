@@ -1,0 +1,474 @@
+//! What the rest of the product sees of an engine: settings in, running processes and addresses out. Nothing
+//! here is particular to one engine; a new one is a new arm of the `match`es in this file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::build::{self, Binaries, BuildError, Progress};
+use crate::cidr::Cidr;
+use crate::control_plane::{self, ControlPlane, ControlPlaneError};
+use crate::node::{self, KubernetesNode, NodeError};
+use crate::pki::{CertFiles, Pki, PkiNames};
+use crate::prerequisites::{self, Missing, Role};
+use crate::process::{ProcessError, ProcessState};
+
+/// Which engine is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// Whichever suits the machine.
+    #[default]
+    Auto,
+    /// Upstream Kubernetes built from its Go modules.
+    Kubernetes,
+    /// The official K3s release.
+    K3s,
+}
+
+/// An engine that this machine can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// Upstream Kubernetes built from its Go modules.
+    Kubernetes,
+}
+
+/// Why an engine does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The K3s engine was asked for.
+    #[error("the k3s engine is not in this release: use `--engine kubernetes`")]
+    K3sNotInThisRelease,
+    /// An engine nobody knows.
+    #[error("unknown engine {0:?}: expected auto, kubernetes or k3s")]
+    Unknown(String),
+    /// The machine lacks something.
+    #[error(transparent)]
+    Prerequisites(#[from] Missing),
+    /// The programs are not there.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The control plane does not run.
+    #[error(transparent)]
+    Server(#[from] ControlPlaneError),
+    /// The node does not run.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// Leftovers cannot be stopped.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+}
+
+/// A TLS version as a lower bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TlsVersion {
+    /// TLS 1.2
+    Tls12,
+    /// TLS 1.3
+    Tls13,
+}
+
+/// Loopback ports of the control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerPorts {
+    /// The API server's.
+    pub api: u16,
+    /// The controller-manager's, for its health.
+    pub controller_manager: u16,
+    /// The scheduler's, for its health.
+    pub scheduler: u16,
+}
+
+/// A control plane to run.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Where all its files lie.
+    pub state_dir: PathBuf,
+    /// Where it listens; never on anything but 127.0.0.1.
+    pub ports: ServerPorts,
+    /// The machine's own address as the API server names it; must not be loopback.
+    pub advertise_address: Ipv4Addr,
+    /// Names and addresses by which clients reach the gateway.
+    pub gateway_sans: Vec<String>,
+    /// Pod addresses.
+    pub cluster_cidr: Cidr,
+    /// Service addresses.
+    pub service_cidr: Cidr,
+    /// The cluster's DNS server.
+    pub cluster_dns: Ipv4Addr,
+    /// The cluster's DNS domain.
+    pub domain: String,
+    /// Lowest TLS version.
+    pub tls_min_version: TlsVersion,
+    /// Allowed cipher suites by their IANA names; empty for the default ones.
+    pub cipher_suites: Vec<String>,
+    /// Verbosity of the components' logs, 0 to 10.
+    pub log_level: u8,
+}
+
+/// Where and how the gateway and the controllers reach the API server. Keys are named by file, never carried.
+#[derive(Clone, Debug)]
+pub struct ServerEndpoints {
+    /// The state folder, without links.
+    pub state_dir: PathBuf,
+    /// The API server.
+    pub api: SocketAddr,
+    /// The CA of its certificate, and of the gateway's.
+    pub server_ca: PathBuf,
+    /// Shows the API server that a request's identity headers are the gateway's.
+    pub front_proxy: CertFiles,
+    /// What the gateway shows its clients.
+    pub gateway_serving: CertFiles,
+    /// The master's own controllers; `system:masters`, never to leave the machine.
+    pub controller: CertFiles,
+    /// The same as a kubeconfig.
+    pub controller_kubeconfig: PathBuf,
+    /// Verifies service-account tokens.
+    pub service_account_public_key_pem: String,
+    /// Their issuer.
+    pub service_account_issuer: String,
+}
+
+/// What a node needs to know of a cluster; nothing in it is secret.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JoinMaterial {
+    /// The CA of the gateway's certificate.
+    pub server_ca_pem: String,
+    /// The CA of those who may call kubelets.
+    pub kubelet_client_ca_pem: String,
+    /// Pod addresses.
+    pub cluster_cidr: Cidr,
+    /// The cluster's DNS server.
+    pub cluster_dns: Ipv4Addr,
+    /// The cluster's DNS domain.
+    pub domain: String,
+}
+
+/// The program that answers a client's request for a credential. No secret among its arguments.
+#[derive(Clone, Debug)]
+pub struct CredentialPlugin {
+    /// The program, as a full path.
+    pub command: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its environment.
+    pub env: BTreeMap<String, String>,
+}
+
+/// A taint that a node registers with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Taint {
+    /// Its key.
+    pub key: String,
+    /// Its value, may be empty.
+    pub value: String,
+    /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
+    pub effect: String,
+}
+
+/// A node to run.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Where all its files lie; two nodes on one machine have two.
+    pub state_dir: PathBuf,
+    /// The node's name.
+    pub node_name: String,
+    /// Its address towards the API server and other nodes.
+    pub node_ip: Ipv4Addr,
+    /// The gateway, `https://host:port`.
+    pub api_server: String,
+    /// The cluster.
+    pub join: JoinMaterial,
+    /// How the kubelet shows who it is.
+    pub kubelet_credential: CredentialPlugin,
+    /// How kube-proxy shows who it is.
+    pub proxy_credential: CredentialPlugin,
+    /// The kubelet's serving certificate, issued at join.
+    pub serving: CertFiles,
+    /// Labels to register with.
+    pub labels: BTreeMap<String, String>,
+    /// Taints to register with.
+    pub taints: Vec<Taint>,
+    /// Image archives to import before the kubelet starts.
+    pub images: Vec<PathBuf>,
+    /// The most pods it takes.
+    pub max_pods: u16,
+    /// Verbosity of the components' logs, 0 to 10.
+    pub log_level: u8,
+}
+
+/// How one component is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentHealth {
+    /// Its name for people.
+    pub component: &'static str,
+    /// Whether it works.
+    pub healthy: bool,
+    /// What is wrong; empty if nothing is.
+    pub detail: String,
+}
+
+/// A running control plane.
+#[derive(Debug)]
+pub enum Server {
+    /// Upstream Kubernetes.
+    Kubernetes(Box<ControlPlane>),
+}
+
+/// A running node.
+#[derive(Debug)]
+pub enum Node {
+    /// Upstream Kubernetes.
+    Kubernetes(Box<KubernetesNode>),
+}
+
+// === impl EngineKind ===
+
+impl EngineKind {
+    /// The engine this machine will use.
+    pub fn resolve(self) -> Result<Engine, EngineError> {
+        match self {
+            Self::Auto | Self::Kubernetes => Ok(Engine::Kubernetes),
+            Self::K3s => Err(EngineError::K3sNotInThisRelease),
+        }
+    }
+}
+
+impl FromStr for EngineKind {
+    type Err = EngineError;
+
+    fn from_str(text: &str) -> Result<Self, EngineError> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "kubernetes" => Ok(Self::Kubernetes),
+            "k3s" => Ok(Self::K3s),
+            other => Err(EngineError::Unknown(other.to_owned())),
+        }
+    }
+}
+
+// === impl Engine ===
+
+impl Engine {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kubernetes => "kubernetes",
+        }
+    }
+
+    /// What people should know before they rely on it.
+    pub const fn caveats(self) -> &'static [&'static str] {
+        match self {
+            Self::Kubernetes => &[
+                "datastore: not encrypted",
+                "NetworkPolicy is not enforced",
+                "nodes must be able to route to each other",
+            ],
+        }
+    }
+
+    /// Whether the machine has what the engine needs for a role.
+    pub fn check(self, role: Role) -> Result<(), EngineError> {
+        match self {
+            Self::Kubernetes => Ok(prerequisites::check(role)?),
+        }
+    }
+
+    /// The engine's programs, made or fetched first if they are not there.
+    pub async fn programs(
+        self,
+        cache_dir: &Path,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Binaries, EngineError> {
+        match self {
+            Self::Kubernetes => Ok(build::ensure(cache_dir, progress).await?),
+        }
+    }
+
+    /// Starts a control plane; see [`Server::wait_ready`].
+    pub async fn start_server(
+        self,
+        config: ServerConfig,
+        programs: Binaries,
+        pki: &Pki,
+    ) -> Result<Server, EngineError> {
+        match self {
+            Self::Kubernetes => {
+                let server = ControlPlane::start(config, programs, pki).await?;
+                Ok(Server::Kubernetes(Box::new(server)))
+            }
+        }
+    }
+
+    /// Starts a node; see [`Node::set_pod_cidr`] for what it needs before it is ready.
+    pub async fn start_node(self, config: NodeConfig, programs: &Binaries) -> Result<Node, EngineError> {
+        match self {
+            Self::Kubernetes => {
+                let node = KubernetesNode::start(config, programs).await?;
+                Ok(Node::Kubernetes(Box::new(node)))
+            }
+        }
+    }
+
+    /// Stops what a killed supervisor's control plane left; does nothing if there is nothing.
+    pub async fn cleanup_server(self, state_dir: &Path) -> Result<(), EngineError> {
+        match self {
+            Self::Kubernetes => Ok(control_plane::cleanup(state_dir).await?),
+        }
+    }
+
+    /// Stops and removes what a killed supervisor's node left; does nothing if there is nothing.
+    pub async fn cleanup_node(self, state_dir: &Path) -> Result<(), EngineError> {
+        match self {
+            Self::Kubernetes => Ok(node::cleanup(state_dir).await?),
+        }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+// === impl ServerConfig ===
+
+impl ServerConfig {
+    /// What the cluster's certificates must be valid for.
+    pub fn pki_names(&self) -> PkiNames {
+        PkiNames {
+            gateway_sans: self.gateway_sans.clone(),
+            service_ip: self.service_cidr.nth(1).unwrap_or(self.service_cidr.network()),
+            domain: self.domain.clone(),
+        }
+    }
+}
+
+impl Default for ServerPorts {
+    fn default() -> Self {
+        Self { api: 16444, controller_manager: 16457, scheduler: 16459 }
+    }
+}
+
+// === impl ComponentHealth ===
+
+impl ComponentHealth {
+    /// Joins what a component answers with what its process does.
+    pub(crate) fn of(
+        component: &'static str,
+        answer: Result<(), String>,
+        process: Option<&ProcessState>,
+    ) -> Self {
+        let wrong = match (answer, process) {
+            (Ok(()), Some(ProcessState::Running { .. })) => None,
+            (_, None) => Some("not started yet".to_owned()),
+            (_, Some(ProcessState::Backoff { exits, reason })) => {
+                Some(format!("ended {exits} times, last with {reason}"))
+            }
+            (_, Some(ProcessState::Failed { reason })) => Some(format!("cannot be started: {reason}")),
+            (_, Some(ProcessState::Starting)) => Some("starting".to_owned()),
+            (_, Some(ProcessState::Stopped)) => Some("stopped".to_owned()),
+            (Err(detail), Some(ProcessState::Running { .. })) => Some(detail),
+        };
+        Self { component, healthy: wrong.is_none(), detail: wrong.unwrap_or_default() }
+    }
+}
+
+// === impl Server ===
+
+impl Server {
+    /// Waits until every component is ready.
+    pub async fn wait_ready(&mut self, limit: Duration) -> Result<(), EngineError> {
+        match self {
+            Self::Kubernetes(server) => Ok(server.wait_ready(limit).await?),
+        }
+    }
+
+    /// The health of each component, now.
+    pub async fn health(&self) -> Vec<ComponentHealth> {
+        match self {
+            Self::Kubernetes(server) => server.health().await,
+        }
+    }
+
+    /// Where and how the API server is reached.
+    pub fn endpoints(&self) -> &ServerEndpoints {
+        match self {
+            Self::Kubernetes(server) => server.endpoints(),
+        }
+    }
+
+    /// What a node needs to know.
+    pub fn join_material(&self) -> &JoinMaterial {
+        match self {
+            Self::Kubernetes(server) => server.join_material(),
+        }
+    }
+
+    /// The process ids of the components that run.
+    pub fn pids(&self) -> Vec<(&'static str, u32)> {
+        match self {
+            Self::Kubernetes(server) => server.pids(),
+        }
+    }
+
+    /// Stops everything in order.
+    pub async fn stop(self) {
+        match self {
+            Self::Kubernetes(server) => server.stop().await,
+        }
+    }
+}
+
+// === impl Node ===
+
+impl Node {
+    /// Waits until every component works. The node's own `Ready` also needs [`Self::set_pod_cidr`].
+    pub async fn wait_ready(&self, limit: Duration) -> Result<(), EngineError> {
+        match self {
+            Self::Kubernetes(node) => Ok(node.wait_ready(limit).await?),
+        }
+    }
+
+    /// The health of each component, now.
+    pub async fn health(&self) -> Vec<ComponentHealth> {
+        match self {
+            Self::Kubernetes(node) => node.health().await,
+        }
+    }
+
+    /// Gives the node its pods' addresses (`Node.spec.podCIDR`). Calling it again with the same is fine.
+    pub async fn set_pod_cidr(&mut self, cidr: Cidr) -> Result<(), EngineError> {
+        match self {
+            Self::Kubernetes(node) => Ok(node.set_pod_cidr(cidr).await?),
+        }
+    }
+
+    /// Makes the routes to other nodes' pods exactly these (pods' network → node).
+    pub async fn set_routes(&self, wanted: &BTreeMap<Cidr, Ipv4Addr>) -> Result<(), EngineError> {
+        match self {
+            Self::Kubernetes(_) => Ok(crate::routes::apply(wanted).await.map_err(NodeError::from)?),
+        }
+    }
+
+    /// The process ids of the components that run.
+    pub fn pids(&self) -> Vec<(&'static str, u32)> {
+        match self {
+            Self::Kubernetes(node) => node.pids(),
+        }
+    }
+
+    /// Stops the pods (SIGTERM, `grace`, SIGKILL), then the components, and removes all that they made outside
+    /// the state folder.
+    pub async fn stop(self, grace: Duration) -> Result<(), EngineError> {
+        match self {
+            Self::Kubernetes(node) => Ok(node.stop(grace).await?),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Container images made on the spot from a static busybox, for machines that reach no registry.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tar::{Builder, EntryType, Header};
+
+use crate::command::{self, CommandError};
+use crate::files::{self, FileError};
+use crate::prerequisites;
+
+/// The image that holds a pod's namespaces open.
+pub const PAUSE: &str = "local/pause:1";
+/// A small image with a shell.
+pub const BUSYBOX: &str = "local/busybox:1";
+/// The same with kubectl in it.
+pub const KUBECTL: &str = "local/kubectl:1";
+
+/// As process 1, `sleep` would ignore SIGTERM and every stop would take its whole grace.
+const PAUSE_SCRIPT: &str = "trap 'exit 0' TERM INT; while :; do sleep 2147483647 & wait $!; done";
+
+/// Why an image could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// There is no busybox.
+    #[error("no busybox: apt-get install busybox-static")]
+    NoBusybox,
+    /// The busybox needs libraries that an image of it would not have.
+    #[error("{path} is not static: apt-get install busybox-static")]
+    NotStatic {
+        /// The program.
+        path: PathBuf,
+    },
+    /// busybox did not run.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// A file could not be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+struct Image<'a> {
+    name: &'a str,
+    command: &'a [&'a str],
+    programs: Vec<(&'a str, &'a Path)>,
+    applets: &'a str,
+}
+
+/// Writes the archives of all images into `folder` and answers their paths.
+pub async fn build(folder: &Path, kubectl: &Path) -> Result<Vec<PathBuf>, ImageError> {
+    let busybox = prerequisites::find_program("busybox").ok_or(ImageError::NoBusybox)?;
+    check_static(&busybox)?;
+    files::make_folder(folder)?;
+    let applets = command::run(&busybox, &["--list"]).await?;
+    let own = ("bin/busybox", busybox.as_path());
+    let pause = ["/bin/sh", "-c", PAUSE_SCRIPT];
+    let images = [
+        ("pause.tar", PAUSE, pause.as_slice(), vec![own]),
+        ("busybox.tar", BUSYBOX, &["/bin/sh"], vec![own]),
+        ("kubectl.tar", KUBECTL, &["/bin/sh"], vec![own, ("bin/kubectl", kubectl)]),
+    ];
+    let mut written = Vec::new();
+    for (file, name, command, programs) in images {
+        let path = folder.join(file);
+        Image { name, command, programs, applets: &applets }
+            .write(&path)
+            .map_err(FileError::of("write the image", &path))?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+/// A dynamic program names its loader near its start.
+fn check_static(path: &Path) -> Result<(), ImageError> {
+    let mut start = Vec::new();
+    File::open(path)
+        .and_then(|f| f.take(8192).read_to_end(&mut start))
+        .map_err(FileError::of("read", path))?;
+    if start.windows(3).any(|w| w == b"/ld") {
+        return Err(ImageError::NotStatic { path: path.to_owned() });
+    }
+    Ok(())
+}
+
+// === impl Image ===
+
+impl Image<'_> {
+    /// Writes it in the form of `docker save`.
+    fn write(&self, path: &Path) -> io::Result<()> {
+        let layer = self.layer()?;
+        let config = json!({
+            "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
+            "os": "linux",
+            "config": { "Cmd": self.command, "Env": ["PATH=/bin"] },
+            "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", sha256(&layer))] },
+        })
+        .to_string();
+        let config_name = format!("{}.json", sha256(config.as_bytes()));
+        let manifest = json!([{
+            "Config": config_name,
+            "RepoTags": [format!("docker.io/{}", self.name)],
+            "Layers": ["layer.tar"],
+        }])
+        .to_string();
+        let mut archive = Builder::new(File::create(path)?);
+        for (name, content) in [
+            (config_name.as_str(), config.as_bytes()),
+            ("layer.tar", layer.as_slice()),
+            ("manifest.json", manifest.as_bytes()),
+        ] {
+            append(&mut archive, name, 0o644, content)?;
+        }
+        archive.into_inner()?.sync_all()
+    }
+
+    fn layer(&self) -> io::Result<Vec<u8>> {
+        let mut layer = Builder::new(Vec::new());
+        for (name, mode) in [("bin", 0o755), ("etc", 0o755), ("tmp", 0o1777)] {
+            let mut header = header(EntryType::Directory, mode, 0);
+            layer.append_data(&mut header, format!("{name}/"), io::empty())?;
+        }
+        for (name, source) in &self.programs {
+            append(&mut layer, name, 0o755, &fs::read(source)?)?;
+        }
+        for applet in self.applets.lines().filter(|a| *a != "busybox" && !a.contains('/')) {
+            layer.append_link(&mut header(EntryType::Symlink, 0o777, 0), format!("bin/{applet}"), "busybox")?;
+        }
+        layer.into_inner()
+    }
+}
+
+fn append<W: io::Write>(to: &mut Builder<W>, name: &str, mode: u32, content: &[u8]) -> io::Result<()> {
+    let size = u64::try_from(content.len()).expect("a length must fit");
+    to.append_data(&mut header(EntryType::Regular, mode, size), name, content)
+}
+
+/// Without times and owners, so that the same programs give the same image.
+fn header(kind: EntryType, mode: u32, size: u64) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_size(size);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header
+}
+
+fn sha256(data: &[u8]) -> String {
+    hex::encode(Sha256::digest(data))
+}

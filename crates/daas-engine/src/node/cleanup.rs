@@ -1,0 +1,199 @@
+//! Taking a node down from what its state folder says, whether it was stopped in order or killed.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::mount::{MntFlags, umount2};
+use serde::{Deserialize, Serialize};
+
+use super::{Layout, NodeError, cgroups};
+use crate::command;
+use crate::files::{self, FileError};
+use crate::process;
+use crate::routes;
+
+const PROCESS_GRACE: Duration = Duration::from_secs(5);
+/// Tables that kube-proxy and the CNI plugins make, under names of their own choosing.
+const FOREIGN_TABLES: [&str; 4] = ["ip kube-proxy", "ip6 kube-proxy", "ip cni_hostport", "ip6 cni_hostport"];
+/// Folders that components make at fixed places; removed when nobody else has anything in them.
+const FIXED_FOLDERS: [&str; 9] = [
+    "/var/lib/kubelet/device-plugins",
+    "/var/lib/kubelet",
+    "/var/log/containers",
+    "/var/log/pods",
+    "/var/lib/cni/results",
+    "/var/lib/cni",
+    "/run/containerd/s",
+    "/run/containerd",
+    "/etc/cni",
+];
+
+/// What must be known of the time before the node ran.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// The network namespace it ran in, by inode: another's bridges and tables are not to be touched.
+    network: u64,
+    /// The nft tables that were there already.
+    tables: Vec<String>,
+}
+
+/// Stops and removes everything a node left: processes, mounts, namespaces, bridge, nft tables, cgroups and
+/// files outside its folder. Does nothing if there is nothing, and can be repeated.
+pub async fn cleanup(state_dir: &Path) -> Result<(), NodeError> {
+    if !state_dir.is_dir() {
+        return Ok(());
+    }
+    let layout = Layout::new(state_dir)?;
+    process::reap_recorded(&layout.run(), PROCESS_GRACE).await?;
+    let record = Record::read(&layout)?;
+    if record.is_some() {
+        cgroups::stop_all(&layout, Duration::ZERO).await?;
+    }
+    process::kill_marked(&layout.run()).await?;
+    let Some(record) = record else { return Ok(()) };
+    let left = unmount_below(&[&layout.state, &layout.sockets()]);
+    if !left.is_empty() {
+        // Removing files now could reach through a mount.
+        return Err(NodeError::Left { left });
+    }
+    if record.network == network_namespace() {
+        remove_network(&layout, &record).await?;
+    }
+    let left = cgroups::remove(&layout).await;
+    remove_files(&layout)?;
+    if !left.is_empty() {
+        return Err(NodeError::Left { left });
+    }
+    remove_tree(&Record::path(&layout))?;
+    Ok(())
+}
+
+// === impl Record ===
+
+impl Record {
+    pub(super) async fn write(layout: &Layout) -> Result<(), NodeError> {
+        let record = Self { network: network_namespace(), tables: tables().await? };
+        let text = serde_json::to_vec(&record).expect("a record of plain fields must encode");
+        files::write_private(&Self::path(layout), text)?;
+        Ok(())
+    }
+
+    fn read(layout: &Layout) -> Result<Option<Self>, FileError> {
+        let path = Self::path(layout);
+        match fs::read(&path) {
+            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(FileError::of("read", &path)(e)),
+        }
+    }
+
+    fn path(layout: &Layout) -> PathBuf {
+        layout.run().join("node.json")
+    }
+}
+
+fn network_namespace() -> u64 {
+    fs::metadata("/proc/self/ns/net").map_or(0, |m| m.ino())
+}
+
+async fn tables() -> Result<Vec<String>, NodeError> {
+    let listed = command::run("nft", &["list", "tables"]).await?;
+    Ok(listed.lines().filter_map(|l| l.strip_prefix("table ")).map(|t| t.trim().to_owned()).collect())
+}
+
+async fn remove_network(layout: &Layout, record: &Record) -> Result<(), NodeError> {
+    routes::apply(&std::collections::BTreeMap::new()).await?;
+    let bridge = layout.bridge();
+    if Path::new("/sys/class/net").join(&bridge).exists() {
+        // The kernel removes a pod's end of a pair some time after its namespace; not to wait for that, the
+        // ends on the bridge go first.
+        let ports = Path::new("/sys/class/net").join(&bridge).join("brif");
+        for port in fs::read_dir(ports).into_iter().flatten().flatten() {
+            let _ = command::run("ip", &["link", "delete", &port.file_name().to_string_lossy()]).await;
+        }
+        command::run("ip", &["link", "delete", &bridge]).await?;
+    }
+    let own = format!("ip {}", layout.nft_table());
+    let there = tables().await?;
+    let foreign = FOREIGN_TABLES.into_iter().filter(|t| !record.tables.iter().any(|known| known == t));
+    for table in foreign.chain([own.as_str()]).filter(|t| there.iter().any(|known| known == t)) {
+        let words: Vec<&str> = ["delete", "table"].into_iter().chain(table.split(' ')).collect();
+        command::run("nft", &words).await?;
+    }
+    Ok(())
+}
+
+/// Detaches every mount below the folders, the latest first. Answers those that stay.
+fn unmount_below(folders: &[&Path]) -> Vec<String> {
+    let below = || -> Vec<PathBuf> {
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let places = mounts.lines().filter_map(|line| Some(PathBuf::from(unescape(line.split(' ').nth(1)?))));
+        places.filter(|place| folders.iter().any(|folder| place.starts_with(folder))).collect()
+    };
+    for place in below().iter().rev() {
+        if let Err(error) = umount2(place, MntFlags::MNT_DETACH) {
+            tracing::warn!(path = %place.display(), %error, "mount not detached");
+        }
+    }
+    below().iter().map(|place| format!("mount {}", place.display())).collect()
+}
+
+/// The kernel writes a blank in a path as `\040`.
+fn unescape(text: &str) -> String {
+    text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+}
+
+fn remove_files(layout: &Layout) -> Result<(), FileError> {
+    for inside in ["containerd/state", "containerd/runc", "cni"] {
+        remove_tree(&layout.state.join(inside))?;
+    }
+    remove_tree(&layout.sockets())?;
+    let results = format!("{}-", layout.bridge());
+    remove_if(Path::new("/var/lib/cni/results"), |path| named(path, &results));
+    let logs = layout.state.join("pods-log");
+    remove_if(Path::new("/var/log/containers"), |path| {
+        fs::read_link(path).is_ok_and(|target| target.starts_with(&logs))
+    });
+    if !another_kubelet_runs() {
+        let devices = Path::new("/var/lib/kubelet/device-plugins");
+        remove_if(devices, |path| named(path, "kubelet"));
+    }
+    for folder in FIXED_FOLDERS {
+        // Refused while it holds anything, which then is another's.
+        let _ = fs::remove_dir(folder);
+    }
+    Ok(())
+}
+
+fn named(path: &Path, start: &str) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start))
+}
+
+fn remove_if(folder: &Path, condition: impl Fn(&Path) -> bool) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if condition(&path)
+            && let Err(error) = fs::remove_file(&path)
+        {
+            tracing::warn!(path = %path.display(), %error, "file not removed");
+        }
+    }
+}
+
+fn another_kubelet_runs() -> bool {
+    let named_so = |entry: &fs::DirEntry| {
+        fs::read_to_string(entry.path().join("comm")).is_ok_and(|comm| comm.trim() == "kubelet")
+    };
+    fs::read_dir("/proc").into_iter().flatten().flatten().any(|entry| named_so(&entry))
+}
+
+fn remove_tree(path: &Path) -> Result<(), FileError> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(FileError::of("remove", path)(e)),
+        _ => Ok(()),
+    }
+}

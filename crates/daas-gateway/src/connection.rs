@@ -1,0 +1,164 @@
+//! Client connections: how many, how they begin, which HTTP they speak, and how they end.
+
+mod cord;
+mod place;
+
+pub(crate) use cord::{Cord, TrackedExecutor};
+pub(crate) use place::{Place, Places};
+
+use crate::config::Limits;
+use crate::local::ConnectionInfo;
+use crate::measure;
+use crate::request::{self, App, Context};
+use cord::StreamExecutor;
+use core::pin::pin;
+use core::time::Duration;
+use daas_types::api::EXPORTER_LABEL;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Longest head of a request, with a service-account token of 8 KiB in it.
+const MAX_HEAD: usize = 32 * 1024;
+const MAX_HEADERS: usize = 100;
+/// What a client may make us hold for one stream it does not read.
+const SEND_BUFFER: usize = 64 * 1024;
+const RECEIVE_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const PING: Duration = Duration::from_secs(20);
+/// After an error of `accept`, such as too many open files.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// What every connection shares.
+#[derive(Clone)]
+pub(crate) struct Server {
+    pub(crate) app: Arc<App>,
+    pub(crate) acceptor: TlsAcceptor,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) places: Arc<Places>,
+    pub(crate) tasks: TaskTracker,
+    /// No new requests.
+    pub(crate) drain: CancellationToken,
+    /// No nothing.
+    pub(crate) kill: CancellationToken,
+}
+
+// === impl Server ===
+
+impl Server {
+    /// Accepts until draining.
+    pub(crate) async fn accept(&self, listener: TcpListener) {
+        loop {
+            let (tcp, peer) = match self.drain.run_until_cancelled(listener.accept()).await {
+                None => return,
+                Some(Ok(accepted)) => accepted,
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "accept failed");
+                    tokio::time::sleep(BREATH).await;
+                    continue;
+                }
+            };
+            let Some(place) = self.places.take(peer.ip()) else {
+                measure::connection("refused");
+                continue;
+            };
+            let server = self.clone();
+            self.tasks.spawn(async move {
+                let kill = server.kill.clone();
+                kill.run_until_cancelled(server.connection(tcp, peer, place)).await;
+            });
+        }
+    }
+
+    async fn connection(&self, tcp: TcpStream, peer: SocketAddr, place: Place) {
+        // Without it answers are merely slower.
+        let _ = tcp.set_nodelay(true);
+        let tls = match tokio::time::timeout(self.limits.handshake, self.acceptor.accept(tcp)).await {
+            Ok(Ok(tls)) => tls,
+            Ok(Err(error)) => {
+                measure::connection("handshake_failed");
+                tracing::debug!(%peer, %error, "the handshake failed");
+                return;
+            }
+            Err(_) => return measure::connection("handshake_late"),
+        };
+        let session = tls.get_ref().1;
+        let exporter = session.export_keying_material([0; 32], EXPORTER_LABEL, Some(&[]));
+        let Ok(exporter) = exporter else { return measure::connection("handshake_failed") };
+        measure::connection("accepted");
+        let open = measure::Open::new("daas_gateway_connections_open");
+        let info = ConnectionInfo { peer, exporter };
+        // Kubernetes' upgrade clients often send no ALPN at all; they mean HTTP/1.1.
+        let result = if session.alpn_protocol() == Some(crate::tls::H2) {
+            self.http2(tls, info, place).await
+        } else {
+            self.http1(tls, info, place).await
+        };
+        if let Err(error) = result {
+            tracing::debug!(%peer, %error, "a connection ended");
+        }
+        drop(open);
+    }
+
+    async fn http2(&self, tls: TlsStream<TcpStream>, info: ConnectionInfo, place: Place) -> hyper::Result<()> {
+        let context = Arc::new(Context { info, place: Arc::new(place), cord: Cord::Stream });
+        let app = self.app.clone();
+        let service = service_fn(move |request| request::serve(app.clone(), context.clone(), request));
+        let executor = StreamExecutor::new(self.tasks.clone(), self.kill.clone(), self.app.clone());
+        let connection = http2::Builder::new(executor)
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(self.limits.streams_per_connection)
+            .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
+            .max_send_buf_size(SEND_BUFFER)
+            .initial_stream_window_size(RECEIVE_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .keep_alive_interval(PING)
+            .keep_alive_timeout(PING)
+            .serve_connection(TokioIo::new(tls), service);
+        let mut connection = pin!(connection);
+        tokio::select! {
+            result = connection.as_mut() => return result,
+            () = self.drain.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await
+    }
+
+    async fn http1(&self, tls: TlsStream<TcpStream>, info: ConnectionInfo, place: Place) -> hyper::Result<()> {
+        let (cord, mut pulled) = Cord::connection();
+        let context = Arc::new(Context { info, place: Arc::new(place), cord });
+        let app = self.app.clone();
+        let service = service_fn(move |request| request::serve(app.clone(), context.clone(), request));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.header_read)
+            .max_buf_size(MAX_HEAD.saturating_mul(2))
+            .max_header_size(MAX_HEAD)
+            .max_headers(MAX_HEADERS)
+            .serve_connection(TokioIo::new(tls), service)
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        let mut draining = false;
+        loop {
+            tokio::select! {
+                biased;
+                result = connection.as_mut() => return result,
+                // Dropping the connection is what ends an answer that the client does not read.
+                reason = pulled.pulled(&self.app) => {
+                    measure::revocation(reason, self.app.since_checkpoint());
+                    return Ok(());
+                }
+                () = self.drain.cancelled(), if !draining => {
+                    draining = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+use super::pool::Slot;
+use crate::admit::{CutReason, Lease};
+use bytes::Bytes;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+
+/// A request body on its way up: as it comes, without trailers, and no further than the permit reaches.
+pub(crate) struct RequestBody(Option<(Incoming, Lease)>);
+
+/// An answer on its way down.
+pub(crate) enum GatewayBody {
+    /// Made here.
+    Own(Full<Bytes>),
+    /// The API server's, and what it holds open there.
+    Upstream {
+        /// As it comes.
+        body: Incoming,
+        /// The stream's place on its connection, if it shares one.
+        _slot: Option<Slot>,
+    },
+}
+
+/// Why a body ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// The right behind it is gone.
+    #[error(transparent)]
+    Cut(#[from] CutReason),
+    /// The other side failed.
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
+}
+
+// === impl RequestBody ===
+
+impl RequestBody {
+    pub(super) fn new(body: Incoming, lease: impl FnOnce() -> Lease) -> Self {
+        Self((!body.is_end_stream()).then(|| (body, lease())))
+    }
+
+    pub(super) fn empty() -> Self {
+        Self(None)
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some((body, lease)) = &mut self.0 else { return Poll::Ready(None) };
+        if let Poll::Ready(reason) = Pin::new(lease).poll(cx) {
+            self.0 = None;
+            return Poll::Ready(Some(Err(reason.into())));
+        }
+        match ready!(Pin::new(body).poll_frame(cx)) {
+            // Kubernetes reads no request trailers, so they could only be a second head.
+            Some(Ok(frame)) if frame.is_trailers() => {
+                self.0 = None;
+                Poll::Ready(None)
+            }
+            other => Poll::Ready(other.map(|frame| frame.map_err(BodyError::from))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|(body, _)| body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |(body, _)| body.size_hint())
+    }
+}
+
+// === impl GatewayBody ===
+
+impl From<Bytes> for GatewayBody {
+    fn from(bytes: Bytes) -> Self {
+        Self::Own(Full::new(bytes))
+    }
+}
+
+impl Body for GatewayBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Own(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Self::Upstream { body, .. } => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(body) => body.is_end_stream(),
+            Self::Upstream { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(body) => body.size_hint(),
+            Self::Upstream { body, .. } => body.size_hint(),
+        }
+    }
+}

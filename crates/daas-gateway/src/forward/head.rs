@@ -1,0 +1,84 @@
+//! Heads of requests on their way up and of answers on their way down.
+
+use super::body::GatewayBody;
+use super::pool::Slot;
+use crate::admit::{Identity, Permit, Upstream};
+use crate::hygiene;
+use crate::refusal::Refusal;
+use daas_types::ErrorCode;
+use http::header::{AUTHORIZATION, HOST};
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, Version, request};
+use hyper::body::Incoming;
+use rustls_pki_types::ServerName;
+
+const USER: HeaderName = HeaderName::from_static("x-remote-user");
+const UID: HeaderName = HeaderName::from_static("x-remote-uid");
+const GROUP: HeaderName = HeaderName::from_static("x-remote-group");
+/// Extra key `daas-seal`: which Seal was shown, for the API server's audit log.
+const SEAL: HeaderName = HeaderName::from_static("x-remote-extra-daas-seal");
+
+/// Turns a scrubbed head into one for the API server over HTTP/2.
+pub(super) fn for_h2(parts: &mut request::Parts, name: &ServerName<'_>, permit: &Permit) -> Result<(), Refusal> {
+    parts.uri = absolute(&parts.uri, name)?;
+    parts.version = Version::HTTP_2;
+    parts.extensions.clear();
+    assert_identity(&mut parts.headers, permit.upstream())
+}
+
+/// The same over HTTP/1.1, for upgrades.
+pub(super) fn for_http11(parts: &mut request::Parts, name: &ServerName<'_>, permit: &Permit) -> Result<(), Refusal> {
+    let path = parts.uri.path_and_query().cloned();
+    parts.uri = path.map(Uri::from).ok_or_else(|| internal("a request without a path"))?;
+    parts.version = Version::HTTP_11;
+    parts.extensions.clear();
+    let host = HeaderValue::from_str(&name.to_str()).map_err(|_| internal("the API server's name"))?;
+    parts.headers.insert(HOST, host);
+    assert_identity(&mut parts.headers, permit.upstream())
+}
+
+/// An answer as the client may see it.
+pub(super) fn answer(response: Response<(Incoming, Slot)>) -> Response<GatewayBody> {
+    let mut response = response.map(|(body, slot)| GatewayBody::Upstream { body, _slot: Some(slot) });
+    hygiene::scrub_response(response.headers_mut());
+    *response.version_mut() = Version::HTTP_11;
+    response
+}
+
+fn assert_identity(headers: &mut HeaderMap, upstream: &Upstream) -> Result<(), Refusal> {
+    match upstream {
+        Upstream::PassThrough(authorization) => {
+            headers.insert(AUTHORIZATION, authorization.clone());
+            Ok(())
+        }
+        Upstream::FrontProxy(identity) => write_identity(headers, identity),
+    }
+}
+
+fn write_identity(headers: &mut HeaderMap, identity: &Identity) -> Result<(), Refusal> {
+    let value = |text: &str| HeaderValue::from_str(text).map_err(|_| internal("an identity that is no header value"));
+    headers.insert(USER, value(identity.user())?);
+    if let Some(uid) = identity.uid() {
+        headers.insert(UID, value(&uid.to_string())?);
+    }
+    for group in identity.groups() {
+        headers.append(GROUP, value(group)?);
+    }
+    headers.insert(SEAL, value(&identity.seal().to_string())?);
+    Ok(())
+}
+
+/// Path and query stay as they came, byte for byte.
+fn absolute(uri: &Uri, name: &ServerName<'_>) -> Result<Uri, Refusal> {
+    let name = name.to_str();
+    let authority = if name.contains(':') { format!("[{name}]") } else { name.into_owned() };
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(Scheme::HTTPS);
+    parts.authority = Some(Authority::try_from(authority).map_err(|_| internal("the API server's name"))?);
+    parts.path_and_query = uri.path_and_query().cloned();
+    Uri::from_parts(parts).map_err(|_| internal("the request target"))
+}
+
+fn internal(what: &str) -> Refusal {
+    Refusal::new(ErrorCode::Internal, StatusCode::INTERNAL_SERVER_ERROR, what)
+}

@@ -1,0 +1,150 @@
+//! WebSocket and SPDY: opaque tunnels, each on a connection of its own. Not one byte goes through before the API
+//! server has said 101.
+
+use super::body::{GatewayBody, RequestBody};
+use super::{Forwarder, head, lost};
+use crate::admit::{Lease, Permit};
+use crate::connection::Place;
+use crate::refusal::Refusal;
+use crate::{hygiene, measure};
+use core::time::Duration;
+use daas_types::ErrorCode::ApiServerUnavailable;
+use daas_types::UnixMs;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, request};
+use hyper::body::Incoming;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use std::io;
+use std::sync::Arc;
+
+/// How long either side may take from 101 to handing its connection over.
+const HANDOVER: Duration = Duration::from_secs(10);
+
+/// A request that asks for a tunnel in a form that cannot be mistaken.
+pub(crate) struct UpgradeRequest {
+    protocol: HeaderValue,
+    client: OnUpgrade,
+}
+
+// === impl UpgradeRequest ===
+
+impl UpgradeRequest {
+    /// What `parts` asks for; `None` for an ordinary request. Reads the head as it came, before it is scrubbed.
+    pub(crate) fn of(parts: &mut request::Parts) -> Result<Option<Self>, Refusal> {
+        let client = parts.extensions.remove::<OnUpgrade>();
+        let headers = &parts.headers;
+        if !headers.contains_key(UPGRADE) {
+            return Ok(None);
+        }
+        let mut protocols = headers.get_all(UPGRADE).into_iter();
+        let protocol = protocols.next().filter(|_| protocols.next().is_none());
+        let protocol = protocol.filter(|protocol| {
+            let name = protocol.as_bytes();
+            name.eq_ignore_ascii_case(b"websocket") || name.eq_ignore_ascii_case(b"SPDY/3.1")
+        });
+        let protocol = protocol.ok_or_else(|| Refusal::form("Upgrade to something other than websocket or SPDY/3.1"))?;
+        if !hygiene::connection_tokens(headers)?.contains(&UPGRADE) {
+            return Err(Refusal::form("Upgrade without Connection: Upgrade"));
+        }
+        if !matches!(parts.method, Method::GET | Method::POST) || has_body(headers) {
+            return Err(Refusal::form("Upgrade in a request with a body, or neither GET nor POST"));
+        }
+        let client = client.filter(|_| parts.version == Version::HTTP_11);
+        let client = client.ok_or_else(|| Refusal::form("Upgrade outside HTTP/1.1"))?;
+        Ok(Some(Self { protocol: protocol.clone(), client }))
+    }
+}
+
+// === impl Forwarder ===
+
+impl Forwarder {
+    /// Sends the upgrade request; a 101 becomes a tunnel, anything else an ordinary answer. `parts` is scrubbed.
+    pub(crate) async fn upgrade(
+        &self,
+        permit: &Permit,
+        mut parts: request::Parts,
+        upgrade: UpgradeRequest,
+        place: Arc<Place>,
+        now: UnixMs,
+    ) -> Result<Response<GatewayBody>, Refusal> {
+        let UpgradeRequest { protocol, client } = upgrade;
+        let dialer = &self.route(permit).dialer;
+        head::for_http11(&mut parts, &dialer.tls.name, permit)?;
+        parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        parts.headers.insert(UPGRADE, protocol.clone());
+        let mut lease = permit.leash().lease(now);
+        let send = async {
+            let (mut sender, connection) = dialer.dial_http11().await?;
+            let kill = self.kill.clone();
+            self.tasks.spawn(async move {
+                // Its end shows where it matters: at the response or in the tunnel.
+                let _ = kill.run_until_cancelled_owned(connection.with_upgrades()).await;
+            });
+            sender.send_request(Request::from_parts(parts, RequestBody::empty())).await.map_err(io::Error::other)
+        };
+        let response = tokio::select! {
+            biased;
+            reason = &mut lease => return Err(lost(reason)),
+            response = tokio::time::timeout(self.response, send) => response.map_err(|_| {
+                let cause = format!("no answer within {} s", self.response.as_secs());
+                Refusal::new(ApiServerUnavailable, StatusCode::GATEWAY_TIMEOUT, cause)
+            })?,
+        };
+        let response = response.map_err(|error| Refusal::unavailable(ApiServerUnavailable, super::chain(&error)))?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return self.tunnel(response, &protocol, client, lease, place);
+        }
+        let mut response = response.map(|body| GatewayBody::Upstream { body, _slot: None });
+        hygiene::scrub_response(response.headers_mut());
+        // The client may have sent tunnel bytes already; on this connection nothing more is read as a request.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        Ok(response)
+    }
+
+    fn tunnel(
+        &self,
+        mut response: Response<Incoming>,
+        protocol: &HeaderValue,
+        client: OnUpgrade,
+        lease: Lease,
+        place: Arc<Place>,
+    ) -> Result<Response<GatewayBody>, Refusal> {
+        let agreed = response.headers().get(UPGRADE).cloned();
+        let agreed = agreed.filter(|agreed| agreed.as_bytes().eq_ignore_ascii_case(protocol.as_bytes()));
+        let other = || Refusal::unavailable(ApiServerUnavailable, "it switched to another protocol than asked for");
+        let agreed = agreed.ok_or_else(other)?;
+        let upstream = hyper::upgrade::on(&mut response);
+        let kill = self.kill.clone();
+        self.tasks.spawn(async move {
+            let open = measure::tunnel();
+            tokio::select! {
+                biased;
+                () = kill.cancelled() => {}
+                reason = lease => measure::cut(reason),
+                result = copy(client, upstream) => if let Err(error) = result {
+                    tracing::debug!(%error, "a tunnel ended");
+                },
+            }
+            drop((open, place));
+        });
+        hygiene::scrub_response(response.headers_mut());
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        response.headers_mut().insert(UPGRADE, agreed);
+        Ok(response.map(|_| GatewayBody::from(bytes::Bytes::new())))
+    }
+}
+
+/// Both ways, each half closed as its source closes.
+async fn copy(client: OnUpgrade, upstream: OnUpgrade) -> io::Result<()> {
+    let both = futures::future::try_join(client, upstream);
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, "a side did not hand its connection over");
+    let both = tokio::time::timeout(HANDOVER, both).await.map_err(late)?;
+    let (client, upstream): (Upgraded, Upgraded) = both.map_err(io::Error::other)?;
+    tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await.map(drop)
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    let length = headers.get_all(CONTENT_LENGTH).into_iter().any(|length| length.as_bytes() != b"0");
+    length || headers.contains_key(TRANSFER_ENCODING)
+}

@@ -1,0 +1,127 @@
+use crate::authenticate::Authenticator;
+use crate::config::{ConfigError, GatewayConfig};
+use crate::connection::{Places, Server};
+use crate::forward::Forwarder;
+use crate::freshness::Watch;
+use crate::local::LocalEndpoints;
+use crate::request::App;
+use core::time::Duration;
+use daas_chain::index::Index;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How often idle upstream connections are closed.
+const TRIM: Duration = Duration::from_secs(60);
+
+/// The gateway, not yet bound.
+#[derive(Debug)]
+pub struct Gateway;
+
+/// A gateway that has its port. Connections wait in the kernel until [`BoundGateway::run`].
+pub struct BoundGateway {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    server: Server,
+}
+
+/// Why a gateway could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The port is not to be had.
+    #[error("cannot listen on {addr}: {source}")]
+    Listen {
+        /// Which.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// Takes the port. `tls` is best made by [`crate::server_config`].
+    pub async fn bind(
+        config: GatewayConfig,
+        tls: Arc<rustls::ServerConfig>,
+        index: Index,
+        local: Arc<dyn LocalEndpoints>,
+    ) -> Result<BoundGateway, BindError> {
+        let (tasks, kill) = (TaskTracker::new(), CancellationToken::new());
+        let app = Arc::new(App {
+            watch: Watch::new(index, config.node_stale_grace),
+            authenticator: Authenticator::new(&config)?,
+            forwarder: Forwarder::new(&config, tasks.clone(), kill.clone())?,
+            local,
+        });
+        let GatewayConfig { listen: addr, limits, .. } = config;
+        let listener = TcpListener::bind(addr).await.map_err(|source| BindError::Listen { addr, source })?;
+        let local_addr = listener.local_addr().map_err(|source| BindError::Listen { addr, source })?;
+        let server = Server {
+            app,
+            acceptor: TlsAcceptor::from(tls),
+            places: Places::new(limits.connections, limits.connections_per_address),
+            limits: Arc::new(limits),
+            tasks,
+            drain: CancellationToken::new(),
+            kill,
+        };
+        Ok(BoundGateway { listener, local_addr, server })
+    }
+}
+
+// === impl BoundGateway ===
+
+impl BoundGateway {
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Serves until `shutdown`; then takes nothing new, lets what is open end within `grace`, and ends the rest.
+    pub async fn run(self, shutdown: CancellationToken, grace: Duration) {
+        let Self { listener, server, .. } = self;
+        // If this future is dropped, everything it owns ends with it.
+        let _kill = server.kill.clone().drop_guard();
+        let _drain = server.drain.clone().drop_guard();
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = server.accept(listener) => {}
+            () = housekeeping(&server) => {}
+        }
+        server.drain.cancel();
+        server.tasks.close();
+        tokio::select! {
+            () = server.app.watch.run() => {}
+            ended = tokio::time::timeout(grace, clients_gone(&server)) => if ended.is_err() {
+                tracing::info!(grace.ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX), "streams outlived the grace and are cut");
+            },
+        }
+        server.kill.cancel();
+        server.tasks.wait().await;
+    }
+}
+
+async fn housekeeping(server: &Server) {
+    let trim = async {
+        let mut tick = tokio::time::interval(TRIM);
+        loop {
+            tick.tick().await;
+            server.app.forwarder.trim();
+        }
+    };
+    tokio::join!(server.app.watch.run(), trim);
+}
+
+/// Connections and tunnels hold places; upstream connections do not, and would never end by themselves.
+async fn clients_gone(server: &Server) {
+    server.places.empty().await;
+}

@@ -1,0 +1,206 @@
+//! The endpoints the gateway answers itself: exact method and path, so that nothing of Kubernetes' is shadowed.
+//! (Kubernetes has no POST on a named node, so a node called `heartbeat` stays reachable.)
+
+mod staking;
+
+use crate::admit::admit_worker;
+use crate::credential::Bearer;
+use crate::forward::GatewayBody;
+use crate::refusal::Refusal;
+use crate::request::App;
+use async_trait::async_trait;
+use bytes::Bytes;
+use core::fmt;
+use core::time::Duration;
+use daas_types::ErrorCode::{Internal, NodeIdMismatch, TokenMissing};
+use daas_types::api::{
+    AttestationRequest, AttestationResponse, HeartbeatRequest, HeartbeatResponse, RegisterWorkerRequest,
+    RegisterWorkerResponse,
+};
+use daas_types::pop::Usage;
+use daas_types::{ErrorCode, NodeId, PositionId, SealId};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::net::SocketAddr;
+
+/// Largest body of these endpoints.
+const MAX_BODY: usize = 64 * 1024;
+/// A body arrives within this.
+const BODY: Duration = Duration::from_secs(10);
+/// An endpoint answers within this.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// What the gateway's owner does for these endpoints.
+#[async_trait]
+pub trait LocalEndpoints: Send + Sync + 'static {
+    /// Evidence for this connection. `informative`: no nonce was given, so the answer proves nothing.
+    async fn attest(
+        &self,
+        connection: &ConnectionInfo,
+        request: AttestationRequest,
+        informative: bool,
+    ) -> Result<AttestationResponse, Refusal>;
+
+    /// A node joins. Its right and its node id have been checked.
+    async fn register_worker(
+        &self,
+        connection: &ConnectionInfo,
+        caller: &NodeCaller,
+        request: RegisterWorkerRequest,
+    ) -> Result<RegisterWorkerResponse, Refusal>;
+
+    /// A node lives. Its right and its node id have been checked.
+    async fn heartbeat(
+        &self,
+        connection: &ConnectionInfo,
+        caller: &NodeCaller,
+        request: HeartbeatRequest,
+    ) -> Result<HeartbeatResponse, Refusal>;
+}
+
+/// The connection a request came on.
+#[derive(Clone)]
+pub struct ConnectionInfo {
+    /// The other end, as seen here.
+    pub peer: SocketAddr,
+    /// The TLS session's exported key under [`daas_types::api::EXPORTER_LABEL`].
+    pub exporter: [u8; 32],
+}
+
+/// A node whose token and right were checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeCaller {
+    /// Its position.
+    pub position: PositionId,
+    /// Its node id.
+    pub node_id: NodeId,
+    /// The Seal it showed.
+    pub seal: SealId,
+}
+
+/// One of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Attest,
+    RegisterWorker,
+    Heartbeat,
+    StakingStatus,
+}
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// The endpoint with exactly this method and path, as the bytes are.
+    pub(crate) fn of(method: &Method, path: &str) -> Option<Self> {
+        match (method, path) {
+            (&Method::GET | &Method::POST, "/api/v1/attestation") => Some(Self::Attest),
+            (&Method::POST, "/api/v1/register-worker") => Some(Self::RegisterWorker),
+            (&Method::POST, "/api/v1/nodes/heartbeat") => Some(Self::Heartbeat),
+            (&Method::GET, "/api/v1/staking/status") => Some(Self::StakingStatus),
+            _ => None,
+        }
+    }
+
+    pub(crate) async fn answer(
+        self,
+        app: &App,
+        connection: &ConnectionInfo,
+        request: Request<Incoming>,
+    ) -> Result<Response<GatewayBody>, Refusal> {
+        let late = |_| Refusal::new(Internal, StatusCode::GATEWAY_TIMEOUT, format!("no answer within {ANSWER:?}"));
+        tokio::time::timeout(ANSWER, self.answer_in_time(app, connection, request)).await.map_err(late)?
+    }
+
+    async fn answer_in_time(
+        self,
+        app: &App,
+        connection: &ConnectionInfo,
+        request: Request<Incoming>,
+    ) -> Result<Response<GatewayBody>, Refusal> {
+        let (parts, body) = request.into_parts();
+        let body = read(body).await?;
+        match self {
+            Self::Attest => {
+                let request: AttestationRequest = if body.is_empty() { AttestationRequest::default() } else { parse(&body)? };
+                let informative = request.nonce.is_none();
+                json(&app.local.attest(connection, request, informative).await?)
+            }
+            Self::RegisterWorker => {
+                let request: RegisterWorkerRequest = parse(&body)?;
+                let token = request.seal_token.as_deref();
+                let caller = node(app, &parts.headers, token, &request.node_id, true)?;
+                json(&app.local.register_worker(connection, &caller, request).await?)
+            }
+            Self::Heartbeat => {
+                let request: HeartbeatRequest = parse(&body)?;
+                let token = request.seal_token.as_deref();
+                let caller = node(app, &parts.headers, token, &request.node_id, false)?;
+                json(&app.local.heartbeat(connection, &caller, request).await?)
+            }
+            Self::StakingStatus => json(&staking::status(app, &parts.headers)?),
+        }
+    }
+}
+
+// === impl ConnectionInfo ===
+
+impl fmt::Debug for ConnectionInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionInfo").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+fn node(
+    app: &App,
+    headers: &HeaderMap,
+    field: Option<&str>,
+    node_id: &str,
+    joins: bool,
+) -> Result<NodeCaller, Refusal> {
+    let bearer = Bearer::of_node(headers, field)?;
+    let bearer = bearer.ok_or_else(|| Refusal::unauthorized(TokenMissing, "no Seal token"))?;
+    let view = app.watch.view();
+    let caller = app.authenticate(&bearer, Usage::Worker, &view)?;
+    let caller = admit_worker(caller, joins, &view)?;
+    if node_id != caller.node_id.as_str() {
+        // The claimed id is not repeated: it is text from anyone.
+        let cause = format!("the Seal's node is {}", caller.node_id);
+        return Err(Refusal::forbidden(NodeIdMismatch, cause));
+    }
+    Ok(caller)
+}
+
+async fn read(body: Incoming) -> Result<Bytes, Refusal> {
+    let collect = Limited::new(body, MAX_BODY).collect();
+    let refused = |status, cause: &str| Refusal::new(ErrorCode::PathRefused, status, cause);
+    let collected = tokio::time::timeout(BODY, collect)
+        .await
+        .map_err(|_| refused(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))?;
+    let collected = collected.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+        Some(_) => refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 64 KiB"),
+        None => refused(StatusCode::BAD_REQUEST, "the body did not arrive"),
+    })?;
+    Ok(collected.to_bytes())
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    // Where, not what: the body may hold a token.
+    serde_json::from_slice(body).map_err(|error| {
+        Refusal::form(format!("the body is not the JSON expected, at line {} column {}", error.line(), error.column()))
+    })
+}
+
+fn json(answer: &impl Serialize) -> Result<Response<GatewayBody>, Refusal> {
+    let internal = |error| Refusal::new(Internal, StatusCode::INTERNAL_SERVER_ERROR, error);
+    let body = serde_json::to_vec(answer).map_err(internal)?;
+    let mut response = Response::new(GatewayBody::from(Bytes::from(body)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests;

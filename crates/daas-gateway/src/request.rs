@@ -1,0 +1,122 @@
+//! One request, from its head to the head of its answer.
+
+use crate::admit::{View, admit};
+use crate::authenticate::{Authenticator, Caller};
+use crate::connection::{Cord, Place};
+use crate::credential::Bearer;
+use crate::forward::{Forwarder, GatewayBody, UpgradeRequest};
+use crate::freshness::Watch;
+use crate::local::{ConnectionInfo, Endpoint, LocalEndpoints};
+use crate::refusal::Refusal;
+use crate::{hygiene, measure};
+use core::convert::Infallible;
+use core::time::Duration;
+use daas_types::ErrorCode::TokenMissing;
+use daas_types::UnixMs;
+use daas_types::pop::Usage;
+use http::{Method, Request, Response, StatusCode, Uri};
+use hyper::body::Incoming;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// What every request shares.
+pub(crate) struct App {
+    pub(crate) watch: Watch,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) forwarder: Forwarder,
+    pub(crate) local: Arc<dyn LocalEndpoints>,
+}
+
+/// What the requests of one connection share.
+pub(crate) struct Context {
+    pub(crate) info: ConnectionInfo,
+    pub(crate) cord: Cord,
+    /// Held by a tunnel beyond the end of the connection's own task.
+    pub(crate) place: Arc<Place>,
+}
+
+/// How an answer came about.
+pub(crate) struct Answer {
+    pub(crate) response: Response<GatewayBody>,
+    pub(crate) outcome: &'static str,
+}
+
+/// Answers; a refusal is an answer too.
+pub(crate) async fn serve(
+    app: Arc<App>,
+    context: Arc<Context>,
+    request: Request<Incoming>,
+) -> Result<Response<GatewayBody>, Infallible> {
+    let begun = Instant::now();
+    let method = request.method().clone();
+    let watch = is_watch(request.uri());
+    // Over HTTP/1.1 the former answer is complete, so its leash ends nothing any more.
+    context.cord.untie();
+    let Answer { response, outcome } = app.answer(&context, request).await.unwrap_or_else(|refusal| {
+        tracing::debug!(peer = %context.info.peer, %refusal, "refused");
+        let outcome = refusal.code().name();
+        // A head without a body answers a HEAD.
+        let response = refusal.into_response();
+        let response = if method == Method::HEAD { response.map(|_| bytes::Bytes::new()) } else { response };
+        Answer { response: response.map(GatewayBody::from), outcome }
+    });
+    measure::request(&method, watch, response.status().as_u16(), outcome, begun.elapsed());
+    Ok(response)
+}
+
+// === impl App ===
+
+impl App {
+    pub(crate) fn now(&self) -> UnixMs {
+        self.watch.now()
+    }
+
+    pub(crate) fn since_checkpoint(&self) -> Duration {
+        self.watch.age()
+    }
+
+    pub(crate) fn authenticate(&self, bearer: &Bearer, opaque: Usage, view: &View) -> Result<Caller, Refusal> {
+        self.authenticator.authenticate(bearer, opaque, &view.snapshot, view.now)
+    }
+
+    async fn answer(&self, context: &Context, request: Request<Incoming>) -> Result<Answer, Refusal> {
+        hygiene::check_form(&request)?;
+        if let Some(endpoint) = Endpoint::of(request.method(), request.uri().path()) {
+            return endpoint.answer(self, &context.info, request).await.map(Answer::local);
+        }
+        self.kubernetes(context, request).await
+    }
+
+    async fn kubernetes(&self, context: &Context, request: Request<Incoming>) -> Result<Answer, Refusal> {
+        let (mut parts, body) = request.into_parts();
+        let bearer = Bearer::from_headers(&parts.headers)?;
+        let bearer = bearer.ok_or_else(|| Refusal::unauthorized(TokenMissing, "no Authorization header"))?;
+        let view = self.watch.view();
+        let caller = self.authenticate(&bearer, Usage::User, &view)?;
+        let permit = admit(caller, &view)?;
+        let upgrade = UpgradeRequest::of(&mut parts)?;
+        hygiene::scrub(&mut parts.headers)?;
+        let response = match upgrade {
+            None => self.forwarder.forward(&permit, parts, body, view.now).await?,
+            Some(upgrade) => self.forwarder.upgrade(&permit, parts, upgrade, context.place.clone(), view.now).await?,
+        };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // The tunnel has a leash of its own.
+            return Ok(Answer { response, outcome: "tunnel" });
+        }
+        context.cord.tie(permit.leash(), view.now);
+        Ok(Answer { response, outcome: "forwarded" })
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    fn local(response: Response<GatewayBody>) -> Self {
+        Self { response, outcome: "local" }
+    }
+}
+
+fn is_watch(uri: &Uri) -> bool {
+    uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "watch=true" || pair == "watch=1"))
+}

@@ -1,0 +1,313 @@
+//! Wiring: what is started, in which order, and what ends it.
+
+use crate::attest::Attestor;
+use crate::config::{self, Config};
+use crate::controllers::Controllers;
+use crate::identity::{self, Identity, SigningKey};
+use crate::kubernetes;
+use crate::local::MasterEndpoints;
+use crate::nodes::Nodes;
+use anyhow::Context as _;
+use daas_attest::{Binding, Roots};
+use daas_chain::client::ChainClient;
+use daas_chain::follow::Follower;
+use daas_chain::index::{Freshness, Index, IndexIds};
+use daas_chain::store::Store;
+use daas_chain::clock;
+use daas_daemon::admin::Admin;
+use daas_daemon::config::Loaded;
+use daas_daemon::{Readiness, TaskEnd, Tasks};
+use daas_engine::build;
+use daas_engine::engine::{EngineKind, Server, ServerConfig, ServerEndpoints, ServerPorts, TlsVersion};
+use daas_engine::pki::{CertFiles, Pki};
+use daas_gateway::{
+    FrontProxyIdentity, Gateway, GatewayConfig, Limits, ServiceAccountConfig, UpstreamConfig, server_config,
+};
+use daas_types::api::ClusterSettings;
+use daas_types::genesis::Genesis;
+use daas_types::join::ChainPins;
+use daas_types::{ErrorCode, Problem};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+/// The seeds' limit for a control plane to become ready.
+const CONTROL_PLANE: Duration = Duration::from_secs(120);
+/// The first checkpoint must come within this.
+const FIRST_CHECKPOINT: Duration = Duration::from_secs(60);
+/// Requests in flight at shutdown have this long.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Runs a master until `shutdown`, or until a part of it ends.
+pub async fn run(loaded: Loaded<Config>, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let measured = config::digest(&loaded.shown);
+    let config = loaded.config;
+    let (pins, genesis) = pins(&config)?;
+    let readiness = Readiness::default();
+    let ready = readiness.awaits("control plane, chain and gateway");
+    let admin = Admin::bind(config.admin.listen, readiness).await.map_err(|e| port_busy(config.admin.listen, &e))?;
+    let mut tasks = Tasks::new(shutdown.clone());
+    tasks.spawn("admin", admin.run(shutdown.clone()));
+
+    let (server_settings, pki) = server(&config)?;
+    let key = SigningKey::load_or_create(&config.k3s.data_dir)?;
+    let binding = Binding {
+        genesis: genesis.digest(),
+        cluster: pins.cluster,
+        package: pins.package,
+        config_digest: measured,
+        ca_spki: pki.server_ca_spki_sha256(),
+        signing_key: key.public(),
+    };
+    let attestor = Attestor::new(config.tee.device.clone(), Roots::for_genesis(&genesis), binding);
+    // A device that gives nothing now would give clients nothing later: better to say so before anything runs.
+    attestor.evidence([0; 32]).await.map_err(|refusal| Problem::new(refusal.code(), refusal.cause()))?;
+    publish(&config, &pins, &binding, &pki)?;
+
+    let index = follow(&config, &pins, &genesis, &mut tasks, &shutdown).await?;
+    let mut engine = start_engine(&config, server_settings, &pki).await?;
+    let served = serve(&config, &pins, &index, attestor, pki, &mut engine, &mut tasks, &shutdown).await;
+    let end = match served {
+        Ok(()) => {
+            drop(ready);
+            tracing::info!(endpoint = config.endpoint(), "ready");
+            tasks.run().await
+        }
+        Err(error) => TaskEnd::Task { name: "start", result: Err(error) },
+    };
+    shutdown.cancel();
+    tasks.drain(DRAIN + Duration::from_secs(2)).await;
+    engine.stop().await;
+    match end {
+        TaskEnd::Shutdown => Ok(()),
+        TaskEnd::Task { name, result } => {
+            result.with_context(|| format!("{name} ended"))?;
+            anyhow::bail!("{name} ended without a reason")
+        }
+    }
+}
+
+/// The chain this master is pinned to. Only a devnet's, until the datastore is encrypted.
+fn pins(config: &Config) -> anyhow::Result<(ChainPins, Genesis)> {
+    let path = &config.sui.pins;
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let mut pins: ChainPins = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+    if !config.sui.rpc_endpoint.is_empty() {
+        pins.rpc.clone_from(&config.sui.rpc_endpoint);
+    }
+    let genesis = pins.anchor().map_err(Problem::of(ErrorCode::ClusterFileBad))?;
+    require_devnet(&genesis)?;
+    tracing::warn!("datastore: not encrypted");
+    Ok((pins, genesis))
+}
+
+fn require_devnet(genesis: &Genesis) -> Result<(), Problem> {
+    if genesis.devnet().is_some() {
+        return Ok(());
+    }
+    Err(Problem::new(ErrorCode::DatastoreNotEncrypted, format!("the genesis is {}", genesis.digest())))
+}
+
+/// The engine's settings, and the cluster's keys.
+fn server(config: &Config) -> anyhow::Result<(ServerConfig, Pki)> {
+    let invalid = |cause: String| Problem::new(ErrorCode::ConfigInvalid, cause);
+    let IpAddr::V4(advertise) = config.api.advertise else {
+        return Err(invalid("api.advertise: this engine needs an IPv4 address".to_owned()).into());
+    };
+    if config.k3s.bind_address != IpAddr::V4(Ipv4Addr::LOCALHOST) {
+        let cause = "k3s.bind_address: the API server listens on 127.0.0.1 alone, behind the gateway (api.bind)";
+        return Err(invalid(cause.to_owned()).into());
+    }
+    let k3s = &config.k3s;
+    let cidr = |text: &str, key: &str| text.parse().map_err(|e| invalid(format!("{key}: {e}")));
+    let settings = ServerConfig {
+        state_dir: k3s.data_dir.clone(),
+        ports: ServerPorts { api: k3s.https_port, ..ServerPorts::default() },
+        advertise_address: advertise,
+        gateway_sans: config.api.sans.iter().cloned().chain([advertise.to_string()]).collect(),
+        cluster_cidr: cidr(&k3s.cluster_cidr, "k3s.cluster_cidr")?,
+        service_cidr: cidr(&k3s.service_cidr, "k3s.service_cidr")?,
+        cluster_dns: k3s.cluster_dns,
+        domain: k3s.cluster_domain.clone(),
+        tls_min_version: if k3s.tls_min_version == "VersionTLS12" { TlsVersion::Tls12 } else { TlsVersion::Tls13 },
+        cipher_suites: k3s.cipher_suites.clone(),
+        log_level: if config.logging.level.contains("debug") { 4 } else { 1 },
+    };
+    std::fs::create_dir_all(&k3s.data_dir).map_err(|e| Problem::new(ErrorCode::StateUnreadable, e))?;
+    let now = UNIX_EPOCH + Duration::from_millis(clock::now().0);
+    let pki = Pki::load_or_create(&settings.state_dir, &settings.pki_names(), now)?;
+    Ok((settings, pki))
+}
+
+fn publish(config: &Config, pins: &ChainPins, binding: &Binding, pki: &Pki) -> anyhow::Result<()> {
+    let identity = Identity {
+        endpoint: config.endpoint(),
+        ca_spki: hex::encode(binding.ca_spki),
+        signing_key: hex::encode(binding.signing_key),
+        config_digest: hex::encode(binding.config_digest),
+    };
+    identity::publish(&config.k3s.data_dir, &identity, pins, pki.server_ca_pem())
+}
+
+/// Follows the chain, and waits until the index knows it.
+async fn follow(
+    config: &Config,
+    pins: &ChainPins,
+    genesis: &Genesis,
+    tasks: &mut Tasks,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Index> {
+    let ids = IndexIds {
+        package: pins.package,
+        cluster: pins.cluster,
+        registry: pins.registry,
+        nautilus: pins.nautilus,
+    };
+    let client = ChainClient::connect(&pins.rpc, genesis).await.map_err(Problem::from)?;
+    let index = Index::new(ids);
+    let store = Store::open(&config.k3s.data_dir.join("index.redb"), genesis, ids)?;
+    let follower = Follower::new(client, index.clone()).with_store(store)?;
+    let stop = shutdown.clone();
+    tasks.spawn("chain", async move { Ok(follower.run(stop).await?) });
+
+    let mut checkpoints = index.checkpoints();
+    let fresh = async {
+        while index.freshness(clock::now()) != Freshness::Fresh {
+            if checkpoints.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(FIRST_CHECKPOINT, fresh)
+        .await
+        .map_err(|_| Problem::new(ErrorCode::ChainUnreachable, format!("{}: no checkpoint within 60 s", pins.rpc)))?;
+    Ok(index)
+}
+
+async fn start_engine(config: &Config, settings: ServerConfig, pki: &Pki) -> anyhow::Result<Server> {
+    let engine = config.k3s.engine.parse::<EngineKind>()?.resolve()?;
+    let programs = build::find(&build::default_cache_dir()?)
+        .await?
+        .ok_or_else(|| Problem::new(ErrorCode::EngineBuildFailed, "the engine is not built; run `make engine`"))?;
+    engine.cleanup_server(&settings.state_dir).await?;
+    let mut server = engine.start_server(settings, programs, pki).await?;
+    tracing::info!(engine = engine.name(), "control plane starting");
+    if let Err(error) = server.wait_ready(CONTROL_PLANE).await {
+        server.stop().await;
+        return Err(Problem::of(ErrorCode::ControlPlaneTimeout)(error).into());
+    }
+    Ok(server)
+}
+
+/// Prepares Kubernetes, then opens the gateway.
+#[expect(clippy::too_many_arguments, reason = "wiring: each is a part made above, and used here alone")]
+async fn serve(
+    config: &Config,
+    pins: &ChainPins,
+    index: &Index,
+    attestor: Attestor,
+    pki: Pki,
+    engine: &mut Server,
+    tasks: &mut Tasks,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    let endpoints = engine.endpoints().clone();
+    let api = format!("https://{}", endpoints.api);
+    let CertFiles { cert, key } = &endpoints.controller;
+    let client = kubernetes::client(&api, &endpoints.server_ca, cert, key).await?;
+    let gateway = (config.api.advertise, config.api.port);
+    let controllers = Controllers { client: client.clone(), index: index.clone(), gateway };
+    controllers.prepare().await.context("preparing Kubernetes")?;
+
+    let local = MasterEndpoints {
+        attestor,
+        index: index.clone(),
+        nodes: Mutex::new(Nodes::new(client)),
+        pki,
+        endpoint: config.endpoint(),
+        own_addresses: own_addresses(config),
+        settings: settings(config),
+    };
+    let tls = server_config(chain(&endpoints.gateway_serving.cert)?, private_key(&endpoints.gateway_serving.key)?)?;
+    let bound = Gateway::bind(gateway_config(config, pins, &endpoints)?, tls, index.clone(), Arc::new(local))
+        .await
+        .map_err(Problem::of(ErrorCode::PortBusy))?;
+    let stop = shutdown.clone();
+    tasks.spawn("gateway", async move {
+        bound.run(stop, DRAIN).await;
+        Ok(())
+    });
+    tasks.spawn("revocation", controllers.clone().run_revocation(shutdown.clone()));
+    tasks.spawn("controllers", controllers.run_rounds(shutdown.clone()));
+    Ok(())
+}
+
+fn gateway_config(config: &Config, pins: &ChainPins, endpoints: &ServerEndpoints) -> anyhow::Result<GatewayConfig> {
+    Ok(GatewayConfig {
+        listen: SocketAddr::new(config.api.bind, config.api.port),
+        cluster: pins.cluster,
+        node_stale_grace: Duration::from_secs(config.gateway.node_stale_grace),
+        upstream: UpstreamConfig {
+            addr: endpoints.api,
+            server_name: endpoints.api.ip().to_string(),
+            roots: chain(&endpoints.server_ca)?,
+            front_proxy: FrontProxyIdentity {
+                chain: chain(&endpoints.front_proxy.cert)?,
+                key: private_key(&endpoints.front_proxy.key)?,
+            },
+        },
+        service_account: Some(ServiceAccountConfig {
+            issuer: endpoints.service_account_issuer.clone(),
+            public_key: endpoints.service_account_public_key_pem.clone(),
+        }),
+        limits: Limits::default(),
+    })
+}
+
+fn settings(config: &Config) -> ClusterSettings {
+    ClusterSettings {
+        cluster_cidr: config.k3s.cluster_cidr.clone(),
+        service_cidr: config.k3s.service_cidr.clone(),
+        cluster_dns: config.k3s.cluster_dns.to_string(),
+        cluster_domain: config.k3s.cluster_domain.clone(),
+        version: build::KUBERNETES_VERSION.to_owned(),
+    }
+}
+
+fn own_addresses(config: &Config) -> Vec<IpAddr> {
+    let mut own = vec![config.api.advertise];
+    own.extend(config.api.sans.iter().filter_map(|san| san.parse::<IpAddr>().ok()));
+    own.extend(Some(config.api.bind).filter(|bind| !bind.is_unspecified()));
+    own
+}
+
+fn chain(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    read.with_context(|| path.display().to_string())
+}
+
+fn private_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
+    PrivateKeyDer::from_pem_file(path).with_context(|| path.display().to_string())
+}
+
+fn port_busy(addr: SocketAddr, error: &std::io::Error) -> Problem {
+    Problem::new(ErrorCode::PortBusy, format!("{addr}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_devnet_may_run_unencrypted() {
+        for digest in [daas_types::genesis::MAINNET, daas_types::genesis::TESTNET] {
+            let genesis = Genesis::of_digest(digest.parse().unwrap());
+            assert_eq!(require_devnet(&genesis).unwrap_err().code, ErrorCode::DatastoreNotEncrypted);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Asks the TEE device for documents and answers the attestation endpoint.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use daas_attest::device::Nsm;
+use daas_attest::{Binding, Evidence, Roots, UnverifiedDocument, bind_nonce};
+use daas_gateway::{ConnectionInfo, Refusal};
+use daas_types::ErrorCode;
+use daas_types::api::{AttestationRequest, AttestationResponse};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Makes this master's evidence.
+#[derive(Clone)]
+pub struct Attestor {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    device: PathBuf,
+    roots: Roots,
+    binding: Binding,
+}
+
+// === impl Attestor ===
+
+impl Attestor {
+    /// An attestor on `device`, for what this master is bound to. `roots` tell how much its documents are worth.
+    pub fn new(device: PathBuf, roots: Roots, binding: Binding) -> Self {
+        Self { inner: Arc::new(Inner { device, roots, binding }) }
+    }
+
+    /// Answers `/api/v1/attestation`.
+    pub async fn answer(
+        &self,
+        connection: &ConnectionInfo,
+        request: AttestationRequest,
+        informative: bool,
+    ) -> Result<AttestationResponse, Refusal> {
+        let nonce = match (informative, request.nonce) {
+            (true, _) | (false, None) => None,
+            (false, Some(text)) => Some(bind_nonce(&parse_nonce(&text)?, &connection.exporter)),
+        };
+        let Evidence::Nitro(document) = self.evidence(nonce.unwrap_or_default()).await? else {
+            return Err(unavailable(&"the device gives evidence of a kind this endpoint does not carry"));
+        };
+        let read = UnverifiedDocument::read(&document, &self.inner.roots).map_err(|e| unavailable(&e))?;
+        // The level is what the document's own root makes it, so that a wrong setting cannot overstate it.
+        let level = read.level.ok_or_else(|| unavailable(&"the device's root is not one this network knows"))?;
+        Ok(AttestationResponse {
+            enclave_id: read.module_id,
+            measurement: format!("sha384:{}", read.pcrs.get(&0).map(hex::encode).unwrap_or_default()),
+            signature: STANDARD.encode(read.signature),
+            certificate: STANDARD.encode(read.certificate),
+            tee_type: level.tee_type().to_owned(),
+            security_level: level.number(),
+            document: STANDARD.encode(&document),
+            pcrs: read.pcrs.iter().map(|(index, value)| (*index, hex::encode(value))).collect(),
+            informative: nonce.is_none(),
+        })
+    }
+
+    /// A document from the device, answering `nonce`. The device is synchronous and may stall, so it gets a thread.
+    pub async fn evidence(&self, nonce: [u8; 32]) -> Result<Evidence, Refusal> {
+        let inner = self.inner.clone();
+        tokio::task::spawn_blocking(move || Nsm::open(&inner.device)?.attest(&inner.binding, &nonce))
+            .await
+            .map_err(|e| unavailable(&e))?
+            .map_err(|e| unavailable(&e))
+    }
+}
+
+fn parse_nonce(text: &str) -> Result<[u8; 32], Refusal> {
+    let mut nonce = [0; 32];
+    hex::decode_to_slice(text, &mut nonce).map_err(|_| {
+        Refusal::new(ErrorCode::PathRefused, http::StatusCode::BAD_REQUEST, "nonce must be 64 hex characters")
+    })?;
+    Ok(nonce)
+}
+
+fn unavailable(error: &dyn std::fmt::Display) -> Refusal {
+    tracing::error!(%error, "the TEE device gives no evidence");
+    Refusal::unavailable(ErrorCode::EvidenceUnavailable, error)
+}

@@ -1,0 +1,226 @@
+//! The master's configuration, `nautilus-config.yaml` (or `NAUTILUS_CONFIG_PATH`).
+
+use daas_daemon::config::{ConfigError, Key, Kind, Loaded, Sources};
+use daas_daemon::logs::Format;
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// Every key, in the order of the reference.
+pub const KEYS: &[Key] = &[
+    key("tee.type", Kind::OneOf(&["AWS_NITRO", "SIMULATED_NITRO"]), "\"AWS_NITRO\"", "Which TEE the master runs in."),
+    key("tee.device", Kind::Text, "\"/dev/nsm\"", "The NSM device, or the simulated one's Unix socket."),
+    key("tee.attestation_interval", Kind::Number(60, 86_400), "3600", "Seconds after which clients ask for evidence again."),
+    key("sui.pins", Kind::Text, "", "File with genesis, package and object ids, written when the cluster was created."),
+    key("sui.rpc_endpoint", Kind::Text, "\"\"", "Overrides the pins' RPC address. Not trusted."),
+    key("sui.event_filter", Kind::Ignored("every checkpoint is read, so that nothing can be left out"), "", ""),
+    key("k3s.engine", Kind::OneOf(&["auto", "kubernetes", "k3s"]), "\"auto\"", "How Kubernetes is run."),
+    key("k3s.data_dir", Kind::Text, "\"/var/lib/k3s-daas/master\"", "Keys, certificates and datastore."),
+    key("k3s.bind_address", Kind::Ip, "\"127.0.0.1\"", "Where the API server behind the gateway listens."),
+    key("k3s.https_port", Kind::Number(1, 65_535), "6445", "Port of the API server behind the gateway."),
+    key("k3s.cluster_cidr", Kind::Cidr, "\"10.42.0.0/16\"", "Pod network."),
+    key("k3s.service_cidr", Kind::Cidr, "\"10.43.0.0/16\"", "Service network."),
+    key("k3s.cluster_dns", Kind::Ip, "\"10.43.0.10\"", "Address of the DNS service."),
+    key("k3s.cluster_domain", Kind::Text, "\"cluster.local\"", "DNS domain."),
+    key("k3s.tls_min_version", Kind::OneOf(&["VersionTLS12", "VersionTLS13"]), "\"VersionTLS13\"", "Least TLS version of the API server behind the gateway; the gateway itself is TLS 1.3."),
+    key("k3s.cipher_suites", Kind::List, "[]", "TLS 1.2 cipher suites of the API server behind the gateway."),
+    key("k3s.bootstrap_token", Kind::Replaced("nodes join with their Seal; see `k3s-daas join`"), "", ""),
+    key("k3s.encrypt_secrets", Kind::Replaced("state encryption by KMS replaces it; this release runs on a devnet only"), "", ""),
+    key("api.bind", Kind::Ip, "\"0.0.0.0\"", "Where the gateway listens."),
+    key("api.port", Kind::Number(1, 65_535), "6443", "Port of the gateway."),
+    key("api.advertise", Kind::Ip, "", "The address by which nodes and users reach the gateway."),
+    key("api.sans", Kind::List, "[]", "Further names in the gateway's certificate."),
+    key("api.tls_cert", Kind::Replaced("the gateway's certificate comes from the cluster's CA; add names with api.sans"), "", ""),
+    key("api.tls_key", Kind::Replaced("the gateway's key never is in a file; add names with api.sans"), "", ""),
+    key("admin.listen", Kind::SocketAddr, "\"127.0.0.1:6444\"", "Health, readiness and metrics."),
+    key("gateway.node_stale_grace", Kind::Number(30, 86_400), "900", "Seconds that nodes keep their traffic while the chain cannot be read."),
+    key("logging.level", Kind::Text, "\"info\"", "Log level or filter."),
+    key("logging.format", Kind::OneOf(&["human", "json"]), "\"human\"", "Form of log lines."),
+];
+
+const fn key(path: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+    Key { path, kind, env: env_of(path), default, doc }
+}
+
+const fn env_of(path: &'static str) -> &'static [&'static str] {
+    // What a container is told by its environment; all else comes from the file or flags.
+    match path.as_bytes() {
+        b"sui.rpc_endpoint" => &["SUI_RPC_URL"],
+        b"sui.pins" => &["NAUTILUS_PINS"],
+        _ => &[],
+    }
+}
+
+/// The typed configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The TEE.
+    pub tee: Tee,
+    /// The chain.
+    pub sui: Sui,
+    /// Kubernetes.
+    pub k3s: K3s,
+    /// The gateway's listener.
+    pub api: Api,
+    /// The admin listener.
+    pub admin: Admin,
+    /// The gateway's rules.
+    pub gateway: Gateway,
+    /// Logs.
+    pub logging: Logging,
+}
+
+/// `tee.*`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each field is the key of that name in KEYS")]
+pub struct Tee {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub device: PathBuf,
+    pub attestation_interval: u64,
+}
+
+/// `sui.*`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each field is the key of that name in KEYS")]
+pub struct Sui {
+    pub pins: PathBuf,
+    pub rpc_endpoint: String,
+}
+
+/// `k3s.*`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each field is the key of that name in KEYS")]
+pub struct K3s {
+    pub engine: String,
+    pub data_dir: PathBuf,
+    pub bind_address: IpAddr,
+    pub https_port: u16,
+    pub cluster_cidr: String,
+    pub service_cidr: String,
+    pub cluster_dns: Ipv4Addr,
+    pub cluster_domain: String,
+    pub tls_min_version: String,
+    pub cipher_suites: Vec<String>,
+}
+
+/// `api.*`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each field is the key of that name in KEYS")]
+pub struct Api {
+    pub bind: IpAddr,
+    pub port: u16,
+    pub advertise: IpAddr,
+    pub sans: Vec<String>,
+}
+
+/// `admin.*`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each field is the key of that name in KEYS")]
+pub struct Admin {
+    pub listen: SocketAddr,
+}
+
+/// `gateway.*`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each field is the key of that name in KEYS")]
+pub struct Gateway {
+    pub node_stale_grace: u64,
+}
+
+/// `logging.*`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each field is the key of that name in KEYS")]
+pub struct Logging {
+    pub level: String,
+    pub format: Format,
+}
+
+/// Loads and checks the configuration of `file` and `flags`.
+pub fn load(file: Option<PathBuf>, flags: Vec<(String, String)>) -> Result<Loaded<Config>, ConfigError> {
+    Sources::process(file, flags).load(KEYS)
+}
+
+/// What of the configuration is measured: everything a client relies on, nothing that only this machine's operator does.
+pub fn digest(shown: &BTreeMap<String, Value>) -> [u8; 32] {
+    const LOCAL: [&str; 5] = ["logging.", "admin.", "k3s.data_dir", "sui.rpc_endpoint", "sui.pins"];
+    let measured: BTreeMap<_, _> =
+        shown.iter().filter(|(path, _)| !LOCAL.iter().any(|local| path.starts_with(local))).collect();
+    // A sorted map of JSON values has one text.
+    let text = serde_json::to_vec(&measured).expect("a map of JSON values must serialize");
+    Sha256::digest(text).into()
+}
+
+impl Config {
+    /// Where clients reach the gateway.
+    pub fn endpoint(&self) -> String {
+        format!("https://{}", SocketAddr::new(self.api.advertise, self.api.port))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load_text(text: &str) -> Result<Loaded<Config>, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("nautilus-config.yaml");
+        std::fs::write(&file, text).unwrap();
+        Sources { file: Some(file), ..Sources::default() }.load(KEYS)
+    }
+
+    /// The example of the first documents, word for word.
+    const EXAMPLE: &str = r#"
+tee:
+  type: "AWS_NITRO"
+  attestation_interval: 3600
+
+sui:
+  rpc_endpoint: "https://fullnode.testnet.sui.io:443"
+  event_filter: "k3s_daas::events"
+
+k3s:
+  cluster_cidr: "10.42.0.0/16"
+  service_cidr: "10.43.0.0/16"
+
+api:
+  port: 6443
+  tls_cert: "/etc/k3s/certs/server.crt"
+  tls_key: "/etc/k3s/certs/server.key"
+"#;
+
+    #[test]
+    fn the_first_documents_example_is_answered_key_by_key() {
+        let error = load_text(EXAMPLE).unwrap_err();
+        let keys: Vec<_> = error.0.iter().map(|m| m.key.as_str()).collect();
+        assert_eq!(keys, ["api.tls_cert", "api.tls_key"], "{error}");
+        assert!(error.0.iter().all(|m| m.text.contains("api.sans")));
+
+        let mended = EXAMPLE.lines().filter(|l| !l.contains("tls_")).collect::<Vec<_>>().join("\n")
+            + "\n  advertise: 10.0.0.1\n";
+        let loaded = load_text(&mended.replace("sui:", "sui:\n  pins: /tmp/pins.json")).unwrap();
+        assert_eq!(loaded.config.tee.attestation_interval, 3600);
+        assert_eq!(loaded.config.endpoint(), "https://10.0.0.1:6443");
+        assert!(loaded.warnings.iter().any(|w| w.contains("sui.event_filter")));
+    }
+
+    #[test]
+    fn the_digest_covers_rules_and_not_places() {
+        let base = "api: {advertise: 10.0.0.1}\nsui: {pins: /a}\n";
+        let of = |more: &str| digest(&load_text(&format!("{base}{more}")).unwrap().shown);
+        assert_eq!(of(""), of("logging: {level: debug}"));
+        assert_eq!(of(""), of("k3s: {data_dir: /elsewhere}"));
+        assert_ne!(of(""), of("gateway: {node_stale_grace: 901}"));
+    }
+}

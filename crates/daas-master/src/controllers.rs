@@ -1,0 +1,99 @@
+//! What the master keeps true inside Kubernetes: tiers' rights, tenants' namespaces, nodes' taints, its own endpoint.
+//! Every effect is idempotent, so a round that fails is simply done again.
+
+use crate::nodes::Nodes;
+use crate::{endpoint, rbac, tenants};
+use daas_chain::clock;
+use daas_chain::index::{Change, Index};
+use kube::Client;
+use std::net::IpAddr;
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+/// How often everything is looked at again without a reason.
+const ROUND: Duration = Duration::from_secs(10);
+
+/// What the controllers work on.
+#[derive(Clone)]
+pub struct Controllers {
+    /// The API server.
+    pub client: Client,
+    /// Live positions.
+    pub index: Index,
+    /// The gateway, for the `kubernetes` Service.
+    pub gateway: (IpAddr, u16),
+}
+
+// === impl Controllers ===
+
+impl Controllers {
+    /// Brings everything in place once; to be done before the gateway serves.
+    pub async fn prepare(&self) -> anyhow::Result<()> {
+        rbac::apply_all(&self.client).await?;
+        Nodes::new(self.client.clone()).prepare().await?;
+        endpoint::publish(&self.client, self.gateway.0, self.gateway.1).await
+    }
+
+    /// Cuts nodes off the moment their right goes. Apart from [`Self::run_rounds`], so that nothing slow stands before it.
+    pub async fn run_revocation(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let nodes = Nodes::new(self.client.clone());
+        let mut changes = self.index.changes();
+        loop {
+            let change = tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                change = changes.recv() => change,
+            };
+            match change {
+                Ok(change) => self.revoke(&nodes, change).await,
+                Err(RecvError::Lagged(missed)) => {
+                    tracing::warn!(missed, "changes missed, looking at every node");
+                    logged("nodes", nodes.reconcile(&self.index.snapshot()).await);
+                }
+                Err(RecvError::Closed) => anyhow::bail!("the index is gone"),
+            }
+        }
+    }
+
+    async fn revoke(&self, nodes: &Nodes, change: Change) {
+        if !change.before.decreased_in(change.after) && change.before == change.after {
+            return;
+        }
+        let snapshot = self.index.snapshot();
+        let Some(node) = snapshot.position(change.position).and_then(|p| p.node()) else { return };
+        if change.before.node && !change.after.node {
+            logged("revocation", nodes.revoke(node.as_str()).await);
+        } else if change.after.node {
+            logged("nodes", nodes.reconcile(&snapshot).await);
+        }
+    }
+
+    /// Looks at everything, every now and then and whenever a position changes.
+    pub async fn run_rounds(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let nodes = Nodes::new(self.client.clone());
+        let mut changes = self.index.changes();
+        let mut ticks = interval(ROUND);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                _ = ticks.tick() => {
+                    logged("rights", rbac::apply_all(&self.client).await);
+                    logged("endpoint", endpoint::publish(&self.client, self.gateway.0, self.gateway.1).await);
+                    logged("nodes", nodes.reconcile(&self.index.snapshot()).await);
+                }
+                // Lagging loses nothing: the round looks at the whole snapshot.
+                _ = changes.recv() => {}
+            }
+            logged("tenants", tenants::reconcile(&self.client, &self.index.snapshot(), clock::now()).await);
+        }
+    }
+}
+
+fn logged(what: &str, result: anyhow::Result<()>) {
+    if let Err(error) = result {
+        metrics::counter!("daas_controller_errors_total", "controller" => what.to_owned()).increment(1);
+        tracing::warn!(controller = what, error = format!("{error:#}"), "round failed, will be repeated");
+    }
+}

@@ -1,0 +1,122 @@
+//! Whether a machine may join as a node: pure decisions, so that every refusal is a line here.
+
+use crate::nodes::NodeRecord;
+use daas_gateway::Refusal;
+use daas_types::api::RegisterWorkerRequest;
+use daas_types::{ErrorCode, NodeId, UnixMs};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// How far a worker's clock may be off.
+pub const SKEW: Duration = Duration::from_secs(60);
+
+/// What a decision rests on.
+pub struct Facts<'a> {
+    /// The master's time.
+    pub now: UnixMs,
+    /// The address the request came from.
+    pub seen: IpAddr,
+    /// Addresses of the master and its gateway.
+    pub own: &'a [IpAddr],
+    /// Whether the node is of the operator's pool, which may share the master's machine.
+    pub operator: bool,
+    /// What is recorded of all nodes.
+    pub records: &'a BTreeMap<String, NodeRecord>,
+}
+
+/// The record to write, or why not.
+pub fn decide(node: &NodeId, request: &RegisterWorkerRequest, facts: &Facts<'_>) -> Result<NodeRecord, Refusal> {
+    let skew = facts.now.secs().abs_diff(request.timestamp);
+    if skew > SKEW.as_secs() {
+        let cause = format!("the request says {}, the master's time is {}", request.timestamp, facts.now.secs());
+        return Err(Refusal::unauthorized(ErrorCode::ClockSkew, cause));
+    }
+    let address = address(node, request, facts)?;
+    if request.instance_id.len() != 32 || !request.instance_id.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(Refusal::forbidden(ErrorCode::InstanceMismatch, "instance_id must be 32 hex characters"));
+    }
+    if let Some(held) = facts.records.get(node.as_str()).filter(|r| r.instance != request.instance_id) {
+        let cause = format!("{node} is held by the machine at {}", held.address);
+        return Err(Refusal::forbidden(ErrorCode::InstanceMismatch, cause));
+    }
+    Ok(NodeRecord { address, instance: request.instance_id.clone() })
+}
+
+fn address(node: &NodeId, request: &RegisterWorkerRequest, facts: &Facts<'_>) -> Result<IpAddr, Refusal> {
+    let refuse = |cause: String| Err(Refusal::forbidden(ErrorCode::AddressRefused, cause));
+    let Ok(address) = request.ip_address.parse::<IpAddr>() else {
+        return refuse("ip_address is not an IP address".to_owned());
+    };
+    let address = address.to_canonical();
+    if address != facts.seen.to_canonical() {
+        return refuse(format!("{address} is claimed, {} is seen", facts.seen));
+    }
+    let local = address.is_loopback() || address.is_unspecified() || address.is_multicast();
+    if local || (facts.own.contains(&address) && !facts.operator) {
+        return refuse(format!("{address} is the master's own"));
+    }
+    if let Some((other, _)) = facts.records.iter().find(|(n, r)| *n != node.as_str() && r.address == address) {
+        return refuse(format!("{address} is the address of node {other}"));
+    }
+    Ok(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daas_types::api::Capacity;
+
+    const NOW: UnixMs = UnixMs(1_000_000_000);
+
+    fn request() -> RegisterWorkerRequest {
+        RegisterWorkerRequest {
+            node_id: "n1".to_owned(),
+            seal_token: None,
+            ip_address: "10.0.0.2".to_owned(),
+            capacity: Capacity::default(),
+            timestamp: NOW.secs(),
+            serving_csr: String::new(),
+            instance_id: "ab".repeat(16),
+        }
+    }
+
+    fn code(request: &RegisterWorkerRequest, seen: &str, operator: bool) -> Option<ErrorCode> {
+        let records = [(
+            "n2".to_owned(),
+            NodeRecord { address: "10.0.0.9".parse().unwrap(), instance: "cd".repeat(16) },
+        )]
+        .into();
+        let own = ["10.0.0.1".parse().unwrap()];
+        let seen = seen.parse().unwrap();
+        let facts = Facts { now: NOW, seen, own: &own, operator, records: &records };
+        decide(&request.node_id.parse().unwrap(), request, &facts).err().map(|r| r.code())
+    }
+
+    #[test]
+    fn each_rule_refuses() {
+        use ErrorCode::{AddressRefused, ClockSkew, InstanceMismatch};
+        let good = request();
+        let with = |f: &dyn Fn(&mut RegisterWorkerRequest)| {
+            let mut r = request();
+            f(&mut r);
+            r
+        };
+        let at = |ip: &'static str| with(&move |r| r.ip_address = ip.to_owned());
+        assert_eq!(code(&good, "10.0.0.2", false), None);
+        assert_eq!(code(&good, "10.0.0.3", false), Some(AddressRefused));
+        assert_eq!(code(&with(&|r| r.timestamp += 61), "10.0.0.2", false), Some(ClockSkew));
+        assert_eq!(code(&with(&|r| r.timestamp -= 61), "10.0.0.2", false), Some(ClockSkew));
+        assert_eq!(code(&at("10.0.0.1"), "10.0.0.1", false), Some(AddressRefused));
+        assert_eq!(code(&at("10.0.0.1"), "10.0.0.1", true), None);
+        assert_eq!(code(&at("127.0.0.1"), "127.0.0.1", true), Some(AddressRefused));
+        assert_eq!(code(&at("10.0.0.9"), "10.0.0.9", false), Some(AddressRefused));
+        assert_eq!(code(&at("::ffff:10.0.0.1"), "10.0.0.1", false), Some(AddressRefused));
+        assert_eq!(code(&with(&|r| r.instance_id.clear()), "10.0.0.2", false), Some(InstanceMismatch));
+        let other = with(&|r| {
+            r.node_id = "n2".to_owned();
+            r.ip_address = "10.0.0.9".to_owned();
+        });
+        assert_eq!(code(&other, "10.0.0.9", false), Some(InstanceMismatch));
+    }
+}

@@ -1,0 +1,134 @@
+//! The endpoints the gateway answers itself, as this master answers them.
+
+use crate::attest::Attestor;
+use crate::join::{self, Facts};
+use crate::nodes::{NodeRecord, Nodes};
+use async_trait::async_trait;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use daas_chain::clock;
+use daas_chain::index::Index;
+use daas_engine::pki::Pki;
+use daas_gateway::{ConnectionInfo, LocalEndpoints, NodeCaller, Refusal};
+use daas_types::ErrorCode;
+use daas_types::api::{
+    AttestationRequest, AttestationResponse, ClusterSettings, HeartbeatRequest, HeartbeatResponse, RegisterWorkerRequest,
+    RegisterWorkerResponse,
+};
+use std::net::IpAddr;
+use std::time::{Duration, UNIX_EPOCH};
+use tokio::sync::Mutex;
+
+/// What a master answers with.
+pub struct MasterEndpoints {
+    /// Makes evidence.
+    pub attestor: Attestor,
+    /// Live positions.
+    pub index: Index,
+    /// Node records. One join at a time, so that two machines cannot both be the first of one node id.
+    pub nodes: Mutex<Nodes>,
+    /// Issues kubelets' certificates.
+    pub pki: Pki,
+    /// Where clients reach the gateway.
+    pub endpoint: String,
+    /// Addresses no stranger's node may claim.
+    pub own_addresses: Vec<IpAddr>,
+    /// What every node is told.
+    pub settings: ClusterSettings,
+}
+
+#[async_trait]
+impl LocalEndpoints for MasterEndpoints {
+    async fn attest(
+        &self,
+        connection: &ConnectionInfo,
+        request: AttestationRequest,
+        informative: bool,
+    ) -> Result<AttestationResponse, Refusal> {
+        self.attestor.answer(connection, request, informative).await
+    }
+
+    async fn register_worker(
+        &self,
+        connection: &ConnectionInfo,
+        caller: &NodeCaller,
+        request: RegisterWorkerRequest,
+    ) -> Result<RegisterWorkerResponse, Refusal> {
+        let record = self.record(connection, caller, &request).await?;
+        let csr = STANDARD.decode(&request.serving_csr);
+        let csr = csr.map_err(|e| Refusal::forbidden(ErrorCode::CsrRefused, format!("serving_csr: {e}")))?;
+        let now = UNIX_EPOCH + Duration::from_millis(clock::now().0);
+        let certificate = self
+            .pki
+            .issue_kubelet_serving(&csr, caller.node_id.as_str(), record.address, now)
+            .map_err(|e| Refusal::forbidden(ErrorCode::CsrRefused, e))?;
+        tracing::info!(node = %caller.node_id, address = %record.address, "node joined");
+        let ca = self.pki.server_ca_pem();
+        Ok(RegisterWorkerResponse {
+            success: true,
+            kubeconfig: STANDARD.encode(kubeconfig(&self.endpoint, ca)),
+            ca_cert: STANDARD.encode(ca),
+            api_server: self.endpoint.clone(),
+            serving_cert: STANDARD.encode(certificate),
+            kubelet_client_ca: STANDARD.encode(self.pki.kubelet_client_ca_pem()),
+            cluster: self.settings.clone(),
+        })
+    }
+
+    async fn heartbeat(
+        &self,
+        _connection: &ConnectionInfo,
+        caller: &NodeCaller,
+        request: HeartbeatRequest,
+    ) -> Result<HeartbeatResponse, Refusal> {
+        let snapshot = self.index.snapshot();
+        let position = snapshot.position(caller.position);
+        let status = position.map_or_else(|| "unknown".to_owned(), |p| p.state.status.to_string());
+        tracing::debug!(node = %caller.node_id, pods = request.running_pods, "heartbeat");
+        metrics::counter!("daas_heartbeats_total").increment(1);
+        Ok(HeartbeatResponse { success: true, stake_status: status, server_time_ms: clock::now().0 })
+    }
+}
+
+// === impl MasterEndpoints ===
+
+impl MasterEndpoints {
+    /// Decides a join and records it, all under one lock.
+    async fn record(
+        &self,
+        connection: &ConnectionInfo,
+        caller: &NodeCaller,
+        request: &RegisterWorkerRequest,
+    ) -> Result<NodeRecord, Refusal> {
+        let unavailable = |error: anyhow::Error| {
+            tracing::error!(error = format!("{error:#}"), "node records cannot be used");
+            Refusal::unavailable(ErrorCode::Internal, "node records cannot be used")
+        };
+        let nodes = self.nodes.lock().await;
+        let records = nodes.records().await.map_err(unavailable)?;
+        let operator = self.index.snapshot().policy().operator_positions.contains(&caller.position);
+        let facts = Facts {
+            now: clock::now(),
+            seen: connection.peer.ip(),
+            own: &self.own_addresses,
+            operator,
+            records: &records,
+        };
+        let record = join::decide(&caller.node_id, request, &facts)?;
+        nodes.admit(&caller.node_id, &record, caller.position, operator).await.map_err(unavailable)?;
+        Ok(record)
+    }
+}
+
+/// A kubeconfig without a credential: server and CA.
+fn kubeconfig(endpoint: &str, ca_pem: &str) -> String {
+    serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{ "name": "daas", "cluster": {
+            "server": endpoint, "certificate-authority-data": STANDARD.encode(ca_pem),
+        } }],
+        "contexts": [{ "name": "daas", "context": { "cluster": "daas", "user": "" } }],
+        "current-context": "daas",
+    })
+    .to_string()
+}

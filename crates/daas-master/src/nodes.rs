@@ -1,0 +1,209 @@
+//! Nodes as the master keeps them: recorded when they join, tainted the moment their right is gone.
+//!
+//! Left alone, Kubernetes takes 55 s to notice a cut node and 300 s more to move its pods. So a node without a right is
+//! tainted and its pods are deleted at once, which also takes them out of every Service.
+
+use crate::kubernetes::NAMESPACE;
+use daas_chain::index::{LivePosition, Snapshot};
+use daas_types::{NodeId, PositionId};
+use futures::{StreamExt as _, stream};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Taint};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt as _};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// On nodes whose right is gone.
+pub const REVOKED: &str = "daas/revoked";
+/// On strangers' nodes, and as a label on every node: whose it is. NodeRestriction keeps kubelets from changing it.
+pub const OWNER: &str = "node-restriction.kubernetes.io/daas-owner";
+/// node → address, the parameter of `policies/node-address.yaml`.
+const ADDRESSES: &str = "node-addresses";
+/// node → instance id of the machine that holds it.
+const INSTANCES: &str = "node-instances";
+/// Pods deleted at once when a node is cut.
+const DELETIONS: usize = 16;
+
+/// What is recorded of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeRecord {
+    /// Its address.
+    pub address: IpAddr,
+    /// The machine.
+    pub instance: String,
+}
+
+/// Where node records are kept: in the cluster itself, so that they are backed up and moved with it.
+#[derive(Clone)]
+pub struct Nodes {
+    client: Client,
+}
+
+// === impl Nodes ===
+
+impl Nodes {
+    /// Nodes behind this client.
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Makes sure the records exist; without them the admission policy denies every node.
+    pub async fn prepare(&self) -> anyhow::Result<()> {
+        for name in [ADDRESSES, INSTANCES] {
+            self.merge(name, json!({})).await?;
+        }
+        Ok(())
+    }
+
+    /// All records.
+    pub async fn records(&self) -> anyhow::Result<BTreeMap<String, NodeRecord>> {
+        let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let addresses = maps.get(ADDRESSES).await?.data.unwrap_or_default();
+        let mut instances = maps.get(INSTANCES).await?.data.unwrap_or_default();
+        let record = |(node, address): (String, String)| {
+            let instance = instances.remove(&node).unwrap_or_default();
+            Some((node, NodeRecord { address: address.parse().ok()?, instance }))
+        };
+        Ok(addresses.into_iter().filter_map(record).collect())
+    }
+
+    /// Records a node and makes its Node object, owned and tainted before its kubelet first speaks.
+    pub async fn admit(&self, node: &NodeId, record: &NodeRecord, owner: PositionId, operator: bool) -> anyhow::Result<()> {
+        self.merge(ADDRESSES, json!({ node.as_str(): record.address.to_string() })).await?;
+        self.merge(INSTANCES, json!({ node.as_str(): record.instance })).await?;
+        let owner = owner_label(owner);
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        let taints: Vec<Taint> = if operator { vec![] } else { vec![owner_taint(&owner)] };
+        let object: Node = serde_json::from_value(json!({
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": { "name": node.as_str(), "labels": { OWNER: owner, "kubernetes.io/hostname": node.as_str() } },
+            "spec": { "taints": taints },
+        }))?;
+        match nodes.create(&PostParams::default(), &object).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                let labels = json!({ "metadata": { "labels": { OWNER: owner } } });
+                nodes.patch(node.as_str(), &PatchParams::default(), &Patch::Merge(labels)).await?;
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Brings every node's taints, and the pods of those without a right, in line with the chain.
+    pub async fn reconcile(&self, snapshot: &Snapshot) -> anyhow::Result<()> {
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        for node in nodes.list(&ListParams::default()).await? {
+            let name = node.name_any();
+            let right = name.parse().ok().and_then(|id: NodeId| snapshot.by_node(&id)).is_some_and(|p| has_right(p));
+            if let Err(error) = self.set_revoked(&node, !right).await {
+                // A conflict with the kubelet's own update; the next round is moments away.
+                tracing::warn!(node = name, error = format!("{error:#}"), "taint not written");
+            }
+            if !right {
+                self.evict_all(&name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts one node off: taint, then its pods.
+    pub async fn revoke(&self, name: &str) -> anyhow::Result<()> {
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        let Some(node) = nodes.get_opt(name).await? else { return Ok(()) };
+        let tainted = self.set_revoked(&node, true).await;
+        self.evict_all(name).await?;
+        tainted
+    }
+
+    async fn set_revoked(&self, node: &Node, revoked: bool) -> anyhow::Result<()> {
+        let taints = node.spec.as_ref().and_then(|s| s.taints.clone()).unwrap_or_default();
+        let Some(taints) = with_revoked(taints, revoked) else { return Ok(()) };
+        let name = node.name_any();
+        // The resource version makes this fail rather than drop a taint that someone else just set.
+        let patch = json!({
+            "metadata": { "resourceVersion": node.resource_version() },
+            "spec": { "taints": taints },
+        });
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        nodes.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        tracing::info!(node = name, revoked, "node's right changed");
+        Ok(())
+    }
+
+    /// Deletes all pods of a node without waiting for its kubelet, which can no longer answer.
+    async fn evict_all(&self, node: &str) -> anyhow::Result<()> {
+        let pods: Api<Pod> = Api::all(self.client.clone());
+        let on_node = pods.list(&ListParams::default().fields(&format!("spec.nodeName={node}"))).await?;
+        let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+        stream::iter(on_node)
+            .for_each_concurrent(DELETIONS, |pod| {
+                let (client, now) = (self.client.clone(), &now);
+                async move {
+                    let Some(namespace) = pod.namespace() else { return };
+                    let api: Api<Pod> = Api::namespaced(client, &namespace);
+                    if let Err(error) = api.delete(&pod.name_any(), now).await {
+                        tracing::debug!(%namespace, pod = pod.name_any(), %error, "pod not deleted");
+                    }
+                }
+            })
+            .await;
+        Ok(())
+    }
+
+    async fn merge(&self, name: &str, data: serde_json::Value) -> anyhow::Result<()> {
+        let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let patch = json!({ "data": data });
+        match maps.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                let map: ConfigMap = serde_json::from_value(json!({ "metadata": { "name": name }, "data": data }))?;
+                maps.create(&PostParams::default(), &map).await?;
+                Ok(())
+            }
+            other => other.map(drop).map_err(Into::into),
+        }
+    }
+}
+
+/// The label value of an owner: short enough for a label, long enough that nobody finds a second.
+pub fn owner_label(position: PositionId) -> String {
+    position.0.to_string().trim_start_matches("0x").chars().take(32).collect()
+}
+
+fn owner_taint(owner: &str) -> Taint {
+    Taint { key: OWNER.to_owned(), value: Some(owner.to_owned()), effect: "NoSchedule".to_owned(), time_added: None }
+}
+
+fn has_right(position: &LivePosition) -> bool {
+    position.rights.node
+}
+
+/// The taints with or without ours; `None` when nothing changes.
+fn with_revoked(mut taints: Vec<Taint>, revoked: bool) -> Option<Vec<Taint>> {
+    let is_ours = |t: &Taint| t.key == REVOKED && t.effect == "NoExecute";
+    if taints.iter().any(is_ours) == revoked {
+        return None;
+    }
+    if revoked {
+        taints.push(Taint { key: REVOKED.to_owned(), effect: "NoExecute".to_owned(), ..Taint::default() });
+    } else {
+        taints.retain(|t| !is_ours(t));
+    }
+    Some(taints)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_taints_stay() {
+        let other = owner_taint("x");
+        let revoked = with_revoked(vec![other.clone()], true).unwrap();
+        assert_eq!(revoked.len(), 2);
+        assert_eq!(with_revoked(revoked.clone(), true), None);
+        assert_eq!(with_revoked(revoked, false), Some(vec![other]));
+    }
+}

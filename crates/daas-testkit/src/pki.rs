@@ -1,0 +1,81 @@
+//! Certificate authorities that live as long as a test.
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::RootCertStore;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::sync::Arc;
+
+/// A certificate authority.
+pub struct Ca {
+    issuer: Issuer<'static, KeyPair>,
+    cert: CertificateDer<'static>,
+}
+
+/// A certificate and its key.
+pub struct Leaf {
+    /// The certificate.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Its key.
+    pub key: PrivateKeyDer<'static>,
+}
+
+// === impl Ca ===
+
+impl Ca {
+    /// A new one.
+    pub fn new(name: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        let key = KeyPair::generate().unwrap();
+        let cert = params.self_signed(&key).unwrap().der().clone();
+        Self { issuer: Issuer::new(params, key), cert }
+    }
+
+    /// Its certificate.
+    pub fn cert(&self) -> CertificateDer<'static> {
+        self.cert.clone()
+    }
+
+    /// Trust in it alone.
+    pub fn roots(&self) -> Arc<RootCertStore> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.cert()).unwrap();
+        Arc::new(roots)
+    }
+
+    /// A server's certificate.
+    pub fn server(&self, names: &[&str]) -> Leaf {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        self.sign(CertificateParams::new(names).unwrap(), "server", ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    /// A client's certificate.
+    pub fn client(&self, common_name: &str) -> Leaf {
+        self.sign(CertificateParams::default(), common_name, ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    fn sign(&self, mut params: CertificateParams, common_name: &str, usage: ExtendedKeyUsagePurpose) -> Leaf {
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.extended_key_usages = vec![usage];
+        let key = KeyPair::generate().unwrap();
+        let cert = params.signed_by(&key, &self.issuer).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        Leaf { chain: vec![cert.der().clone()], key }
+    }
+}
+
+// === impl Leaf ===
+
+impl Clone for Leaf {
+    fn clone(&self) -> Self {
+        Self { chain: self.chain.clone(), key: self.key.clone_key() }
+    }
+}
+
+pub(crate) fn common_name(cert: &CertificateDer<'_>) -> String {
+    let (_, cert) = x509_parser::parse_x509_certificate(cert).unwrap();
+    let name = cert.subject().iter_common_name().next().unwrap();
+    name.as_str().unwrap().to_owned()
+}
