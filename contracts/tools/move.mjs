@@ -111,13 +111,15 @@ async function builder() {
 /** Where cargo keeps the Move sources that the crate `moverox-sui` carries; fetched, with their checksum, if need be. */
 function frameworkSources() {
     const manifest = path.join(tools, 'framework', 'Cargo.toml');
-    const args = ['metadata', '--format-version', '1', '--locked', '--manifest-path', manifest];
-    const run = (extra) => execFileSync('cargo', [...args, ...extra], { encoding: 'utf8', maxBuffer: 1 << 26, stdio: ['ignore', 'pipe', extra.length ? 'ignore' : 'inherit'] });
+    const args = ['metadata', '--quiet', '--format-version', '1', '--locked', '--manifest-path', manifest];
+    const run = (stderr, ...extra) =>
+        execFileSync('cargo', [...args, ...extra], { encoding: 'utf8', maxBuffer: 1 << 26, stdio: ['ignore', 'pipe', stderr] });
     let text;
     try {
-        text = run(['--offline']);
+        text = run('ignore', '--offline');
     } catch {
-        text = run([]);
+        console.error("fetching the framework's Move sources with cargo");
+        text = run('inherit');
     }
     const found = JSON.parse(text).packages.find(({ name }) => name === 'moverox-sui');
     if (!found) throw new Failure(`${manifest} does not depend on moverox-sui`);

@@ -257,8 +257,8 @@ entry fun restake(
     event::emit(Restaked { state: position.state() });
 }
 
-/// Adds a Seal, in place of `replaces` if that is given and still there. After a slash and a restake it voids all older
-/// Seals and makes the position active again.
+/// Adds a Seal, in place of `replaces` if that is given and still there. After a slash, which voided all Seals, and a
+/// restake it makes the position active again.
 entry fun refresh_seal_token(
     cluster: &Cluster,
     position: &mut StakePosition,
@@ -277,11 +277,8 @@ entry fun refresh_seal_token(
     assert!(position.status != CLOSED, EClosed);
     position.assert_minimum(cluster);
     let now_ms = clock.timestamp_ms();
-    position.seals = if (position.status == RECOVERING) {
-        vector[]
-    } else {
-        position.seals.filter!(|seal| !seal.is_expired(now_ms) && !replaces.contains(&seal.id()))
-    };
+    position.seals =
+        position.seals.filter!(|seal| !seal.is_expired(now_ms) && !replaces.contains(&seal.id()));
     assert!(position.seals.length() < MAX_SEALS, ETooManySeals);
     position.status = ACTIVE;
     let seal = position.mint_seal(
@@ -399,7 +396,7 @@ entry fun appeal_slash(
     assert!(statement.length() <= MAX_STATEMENT_LENGTH, EStatementTooLong);
     let proposal = position.pending();
     assert!(!proposal.appealed, EAlreadyAppealed);
-    assert!(clock.timestamp_ms() < proposal.appeal_until_ms, EAppealOver);
+    assert!(clock.timestamp_ms() <= proposal.appeal_until_ms, EAppealOver);
     proposal.appealed = true;
     position.bump();
     event::emit(SlashAppealed { state: position.state(), statement });

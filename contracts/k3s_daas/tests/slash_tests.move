@@ -39,7 +39,7 @@ fun an_upheld_appeal_is_executed() {
     w.uphold(admin());
     w.pass_ms(1);
     w.execute(owner());
-    assert!(w.look!(|position| position.is_slashed()));
+    assert!(w.look!(|position| position.is_slashed() && position.seals().is_empty()));
     w.end();
 }
 

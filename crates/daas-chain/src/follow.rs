@@ -51,9 +51,9 @@ impl Follower {
         Ok(self)
     }
 
-    /// `Follower::new(client, index)`, run until `shutdown`.
-    pub async fn run_with(client: ChainClient, index: Index, shutdown: CancellationToken) -> Result<(), FollowError> {
-        Self::new(client, index).run(shutdown).await
+    /// The index it feeds.
+    pub fn index(&self) -> &Index {
+        &self.index
     }
 
     /// Follows until `shutdown`. Connects again, after a wait that grows, whenever the chain falls silent.

@@ -42,9 +42,24 @@ impl StateDir {
         self.0.join("join.json")
     }
 
-    /// Package, shared objects and capabilities of the cluster made here.
+    /// Package and shared objects of the cluster made here.
     pub(crate) fn cluster(&self) -> PathBuf {
         self.0.join("cluster.json")
+    }
+
+    /// What the master is pinned to.
+    pub(crate) fn pins(&self) -> PathBuf {
+        self.0.join("pins.json")
+    }
+
+    /// The engine's programs by hash: measured with the master.
+    pub(crate) fn manifest(&self) -> PathBuf {
+        self.0.join("engine.manifest")
+    }
+
+    /// The master's configuration; the operator may edit it.
+    pub(crate) fn master_config(&self) -> PathBuf {
+        self.0.join("nautilus-config.yaml")
     }
 
     pub(crate) fn operator_wallet(&self) -> PathBuf {
@@ -84,6 +99,11 @@ impl StateDir {
     /// What a started master says about itself.
     pub(crate) fn master_identity(&self) -> PathBuf {
         self.0.join("master/identity.json")
+    }
+
+    /// The join file of a started master: the pins with its endpoint and CA.
+    pub(crate) fn master_join(&self) -> PathBuf {
+        self.0.join("master/join.json")
     }
 
     pub(crate) fn nodes(&self) -> PathBuf {

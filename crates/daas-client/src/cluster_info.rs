@@ -1,4 +1,5 @@
 use daas_chain::client::ChainClient;
+use daas_chain::index::IndexIds;
 use daas_types::genesis::Genesis;
 use daas_types::join::JoinFile;
 use daas_types::onchain::NautilusState;
@@ -36,13 +37,19 @@ impl ClusterInfo {
         Ok(Self { join, genesis })
     }
 
+    /// Its objects on chain.
+    pub fn ids(&self) -> IndexIds {
+        let JoinFile { package, cluster, registry, nautilus, .. } = self.join;
+        IndexIds { package, cluster, registry, nautilus }
+    }
+
     /// A client of its chain that has checked the network's genesis.
     pub async fn chain(&self) -> Result<ChainClient, Problem> {
-        ChainClient::connect(&self.join.rpc, &self.genesis).await
+        Ok(ChainClient::connect(&self.join.rpc, &self.genesis).await?)
     }
 
     /// The measurements and masters now on chain.
     pub async fn nautilus(&self) -> Result<NautilusState, Problem> {
-        self.chain().await?.nautilus(self.join.nautilus).await
+        Ok(self.chain().await?.nautilus(&self.ids()).await?)
     }
 }

@@ -77,7 +77,7 @@ impl Connection {
             let response = self.send.send_request(request).await.map_err(|e| unreachable(&e))?;
             let status = response.status();
             let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-            Ok((status, body.map_err(|e| unreachable(&e))?.to_bytes()))
+            Ok::<_, Problem>((status, body.map_err(|e| unreachable(&e))?.to_bytes()))
         };
         let (status, body) =
             tokio::time::timeout(REQUEST, exchange).await.map_err(|_| unreachable(&"no answer within 15 s"))??;

@@ -12,7 +12,8 @@ mod work;
 pub(crate) use commands::balance_of;
 pub(crate) use failure::{Fault, Refusal};
 pub(crate) use move_call::{Taking, bcs_length, taking};
-pub(crate) use publish::{interface, package};
+pub(crate) use publish::interface;
+pub(crate) use resolve::Simulated;
 pub(crate) use settle::storage_cost;
 pub(crate) use work::{Now, Place, Work};
 
@@ -64,6 +65,11 @@ impl Executor {
 
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// The genesis digest.
+    pub(crate) fn chain(&self) -> Digest {
+        self.chain
     }
 
     pub(crate) fn sealer(&self) -> &Sealer {

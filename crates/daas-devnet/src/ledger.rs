@@ -140,7 +140,7 @@ impl View {
         mut visit: impl FnMut(Address) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         let prefix = holder.prefix();
-        let from = [prefix.as_slice(), after.map_or(&[][..], |a| a.as_bytes())].concat();
+        let from = [prefix.as_slice(), after.as_ref().map_or(&[][..], Address::as_bytes)].concat();
         for entry in self.txn.open_table(OWNED)?.range(from.as_slice()..)? {
             let (key, _) = entry?;
             let Some(id) = key.value().strip_prefix(prefix.as_slice()) else { break };

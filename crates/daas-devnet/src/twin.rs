@@ -66,12 +66,12 @@ impl MoveError {
     }
 }
 
-/// `errors! { "module" CONST = code "EName" "message"; … }`
-macro_rules! errors {
+/// `declare_errors! { "module" CONST = code "EName" "message"; … }`
+macro_rules! declare_errors {
     ($all:ident, $module:literal: $($konst:ident = $code:literal $name:literal $message:literal;)*) => {
         $(const $konst: $crate::twin::MoveError =
             $crate::twin::MoveError { module: $module, name: $name, code: $code, message: $message };)*
         pub(super) const $all: &[$crate::twin::MoveError] = &[$($konst),*];
     };
 }
-pub(crate) use errors;
+use declare_errors;

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use crate::files::FileError;
 
+/// The version of Kubernetes that is built.
+pub const KUBERNETES_VERSION: &str = go::KUBERNETES;
 pub(crate) const GO_MOD: &str = include_str!("../../../engine/go.mod");
 pub(crate) const GO_SUM: &str = include_str!("../../../engine/go.sum");
 

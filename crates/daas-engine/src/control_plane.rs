@@ -95,7 +95,7 @@ pub(crate) struct Layout {
 }
 
 /// Stops what an earlier supervisor left running, from its records alone. Harmless when there is nothing.
-pub async fn cleanup(state_dir: &Path) -> Result<(), ProcessError> {
+pub(crate) async fn cleanup(state_dir: &Path) -> Result<(), ProcessError> {
     let run = Layout { state: state_dir.to_owned() }.run();
     process::reap_recorded(&run, STOP_GRACE).await?;
     process::kill_marked(&run).await?;

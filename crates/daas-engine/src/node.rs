@@ -25,7 +25,7 @@ use crate::engine::{ComponentHealth, NodeConfig};
 use crate::files::{self, FileError};
 use crate::prerequisites;
 use crate::process::{Process, ProcessError, ProcessSpec, ProcessState, RestartPolicy};
-pub use cleanup::cleanup;
+pub(crate) use cleanup::cleanup;
 
 const POLL: Duration = Duration::from_millis(200);
 const PROBE_LIMIT: Duration = Duration::from_secs(4);

@@ -49,7 +49,7 @@ const NODE_PROGRAMS: [(&str, &str); 7] = [
 ];
 
 /// Whether this machine can take the role; an error names everything that is missing at once.
-pub fn check(role: Role) -> Result<(), Missing> {
+pub(crate) fn check(role: Role) -> Result<(), Missing> {
     check_with(role, nix::unistd::geteuid().is_root(), SYSTEM_PATH)
 }
 

@@ -18,7 +18,7 @@ use daas_daemon::admin::Admin;
 use daas_daemon::config::Loaded;
 use daas_daemon::{Readiness, TaskEnd, Tasks};
 use daas_engine::build;
-use daas_engine::engine::{EngineKind, Server, ServerConfig, ServerEndpoints, ServerPorts, TlsVersion};
+use daas_engine::{EngineKind, Server, ServerConfig, ServerEndpoints, ServerPorts, TlsVersion};
 use daas_engine::pki::{CertFiles, Pki};
 use daas_gateway::{
     FrontProxyIdentity, Gateway, GatewayConfig, Limits, ServiceAccountConfig, UpstreamConfig, server_config,

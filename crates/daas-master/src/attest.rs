@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// Makes this master's evidence.
 #[derive(Clone)]
-pub struct Attestor {
+pub(crate) struct Attestor {
     inner: Arc<Inner>,
 }
 
@@ -25,12 +25,12 @@ struct Inner {
 
 impl Attestor {
     /// An attestor on `device`, for what this master is bound to. `roots` tell how much its documents are worth.
-    pub fn new(device: PathBuf, roots: Roots, binding: Binding) -> Self {
+    pub(crate) fn new(device: PathBuf, roots: Roots, binding: Binding) -> Self {
         Self { inner: Arc::new(Inner { device, roots, binding }) }
     }
 
     /// Answers `/api/v1/attestation`.
-    pub async fn answer(
+    pub(crate) async fn answer(
         &self,
         connection: &ConnectionInfo,
         request: AttestationRequest,
@@ -60,7 +60,7 @@ impl Attestor {
     }
 
     /// A document from the device, answering `nonce`. The device is synchronous and may stall, so it gets a thread.
-    pub async fn evidence(&self, nonce: [u8; 32]) -> Result<Evidence, Refusal> {
+    pub(crate) async fn evidence(&self, nonce: [u8; 32]) -> Result<Evidence, Refusal> {
         let inner = self.inner.clone();
         tokio::task::spawn_blocking(move || Nsm::open(&inner.device)?.attest(&inner.binding, &nonce))
             .await

@@ -17,27 +17,27 @@ const ROUND: Duration = Duration::from_secs(10);
 
 /// What the controllers work on.
 #[derive(Clone)]
-pub struct Controllers {
+pub(crate) struct Controllers {
     /// The API server.
-    pub client: Client,
+    pub(crate) client: Client,
     /// Live positions.
-    pub index: Index,
+    pub(crate) index: Index,
     /// The gateway, for the `kubernetes` Service.
-    pub gateway: (IpAddr, u16),
+    pub(crate) gateway: (IpAddr, u16),
 }
 
 // === impl Controllers ===
 
 impl Controllers {
     /// Brings everything in place once; to be done before the gateway serves.
-    pub async fn prepare(&self) -> anyhow::Result<()> {
+    pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
         rbac::apply_all(&self.client).await?;
         Nodes::new(self.client.clone()).prepare().await?;
         endpoint::publish(&self.client, self.gateway.0, self.gateway.1).await
     }
 
     /// Cuts nodes off the moment their right goes. Apart from [`Self::run_rounds`], so that nothing slow stands before it.
-    pub async fn run_revocation(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+    pub(crate) async fn run_revocation(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let nodes = Nodes::new(self.client.clone());
         let mut changes = self.index.changes();
         loop {
@@ -70,7 +70,7 @@ impl Controllers {
     }
 
     /// Looks at everything, every now and then and whenever a position changes.
-    pub async fn run_rounds(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+    pub(crate) async fn run_rounds(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let nodes = Nodes::new(self.client.clone());
         let mut changes = self.index.changes();
         let mut ticks = interval(ROUND);

@@ -6,7 +6,7 @@ use serde_json::json;
 use std::net::IpAddr;
 
 /// Points the `kubernetes` Service's EndpointSlice at the gateway.
-pub async fn publish(client: &Client, address: IpAddr, port: u16) -> anyhow::Result<()> {
+pub(crate) async fn publish(client: &Client, address: IpAddr, port: u16) -> anyhow::Result<()> {
     let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
     apply(client, json!({
         "apiVersion": "discovery.k8s.io/v1",

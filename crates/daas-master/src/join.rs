@@ -9,24 +9,24 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 /// How far a worker's clock may be off.
-pub const SKEW: Duration = Duration::from_secs(60);
+pub(crate) const SKEW: Duration = Duration::from_secs(60);
 
 /// What a decision rests on.
-pub struct Facts<'a> {
+pub(crate) struct Facts<'a> {
     /// The master's time.
-    pub now: UnixMs,
+    pub(crate) now: UnixMs,
     /// The address the request came from.
-    pub seen: IpAddr,
+    pub(crate) seen: IpAddr,
     /// Addresses of the master and its gateway.
-    pub own: &'a [IpAddr],
+    pub(crate) own: &'a [IpAddr],
     /// Whether the node is of the operator's pool, which may share the master's machine.
-    pub operator: bool,
+    pub(crate) operator: bool,
     /// What is recorded of all nodes.
-    pub records: &'a BTreeMap<String, NodeRecord>,
+    pub(crate) records: &'a BTreeMap<String, NodeRecord>,
 }
 
 /// The record to write, or why not.
-pub fn decide(node: &NodeId, request: &RegisterWorkerRequest, facts: &Facts<'_>) -> Result<NodeRecord, Refusal> {
+pub(crate) fn decide(node: &NodeId, request: &RegisterWorkerRequest, facts: &Facts<'_>) -> Result<NodeRecord, Refusal> {
     let skew = facts.now.secs().abs_diff(request.timestamp);
     if skew > SKEW.as_secs() {
         let cause = format!("the request says {}, the master's time is {}", request.timestamp, facts.now.secs());

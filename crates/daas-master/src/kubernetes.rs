@@ -13,12 +13,12 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Field manager, and the value of `app.kubernetes.io/managed-by` on everything of ours.
-pub const MANAGER: &str = "k3s-daas";
+pub(crate) const MANAGER: &str = "k3s-daas";
 /// Namespace of our own objects.
-pub const NAMESPACE: &str = "daas-system";
+pub(crate) const NAMESPACE: &str = "daas-system";
 
 /// A client of the API server behind the gateway, with the controllers' certificate.
-pub async fn client(server: &str, ca: &Path, cert: &Path, key: &Path) -> anyhow::Result<Client> {
+pub(crate) async fn client(server: &str, ca: &Path, cert: &Path, key: &Path) -> anyhow::Result<Client> {
     let text = |path: &Path| Some(path.display().to_string());
     let named = "daas".to_owned();
     let kubeconfig = Kubeconfig {
@@ -29,14 +29,17 @@ pub async fn client(server: &str, ca: &Path, cert: &Path, key: &Path) -> anyhow:
                 certificate_authority: text(ca),
                 ..Cluster::default()
             }),
+            ..NamedCluster::default()
         }],
         auth_infos: vec![NamedAuthInfo {
             name: named.clone(),
             auth_info: Some(AuthInfo { client_certificate: text(cert), client_key: text(key), ..AuthInfo::default() }),
+            ..NamedAuthInfo::default()
         }],
         contexts: vec![NamedContext {
             name: named.clone(),
             context: Some(Context { cluster: named.clone(), user: Some(named.clone()), ..Context::default() }),
+            ..NamedContext::default()
         }],
         current_context: Some(named),
         ..Kubeconfig::default()
@@ -49,7 +52,7 @@ pub async fn client(server: &str, ca: &Path, cert: &Path, key: &Path) -> anyhow:
 }
 
 /// The documents of a YAML text.
-pub fn documents(yaml: &str) -> anyhow::Result<Vec<Value>> {
+pub(crate) fn documents(yaml: &str) -> anyhow::Result<Vec<Value>> {
     serde_yaml_ng::Deserializer::from_str(yaml)
         .map(|document| Value::deserialize(document).context("manifest"))
         .filter(|document| !matches!(document, Ok(Value::Null)))
@@ -57,7 +60,7 @@ pub fn documents(yaml: &str) -> anyhow::Result<Vec<Value>> {
 }
 
 /// Applies an object as [`MANAGER`], taking back what others changed in it.
-pub async fn apply(client: &Client, mut object: Value) -> anyhow::Result<()> {
+pub(crate) async fn apply(client: &Client, mut object: Value) -> anyhow::Result<()> {
     object["metadata"]["labels"]["app.kubernetes.io/managed-by"] = MANAGER.into();
     let text = |path: &str| object.pointer(path).and_then(Value::as_str).map(str::to_owned);
     let kind = text("/kind").context("manifest without kind")?;
@@ -69,7 +72,7 @@ pub async fn apply(client: &Client, mut object: Value) -> anyhow::Result<()> {
 }
 
 /// Deletes an object if it is there.
-pub async fn delete(client: &Client, api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> anyhow::Result<()> {
+pub(crate) async fn delete(client: &Client, api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> anyhow::Result<()> {
     match dynamic(client, api_version, kind, namespace).delete(name, &kube::api::DeleteParams::default()).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),

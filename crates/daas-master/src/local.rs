@@ -19,21 +19,21 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::Mutex;
 
 /// What a master answers with.
-pub struct MasterEndpoints {
+pub(crate) struct MasterEndpoints {
     /// Makes evidence.
-    pub attestor: Attestor,
+    pub(crate) attestor: Attestor,
     /// Live positions.
-    pub index: Index,
+    pub(crate) index: Index,
     /// Node records. One join at a time, so that two machines cannot both be the first of one node id.
-    pub nodes: Mutex<Nodes>,
+    pub(crate) nodes: Mutex<Nodes>,
     /// Issues kubelets' certificates.
-    pub pki: Pki,
+    pub(crate) pki: Pki,
     /// Where clients reach the gateway.
-    pub endpoint: String,
+    pub(crate) endpoint: String,
     /// Addresses no stranger's node may claim.
-    pub own_addresses: Vec<IpAddr>,
+    pub(crate) own_addresses: Vec<IpAddr>,
     /// What every node is told.
-    pub settings: ClusterSettings,
+    pub(crate) settings: ClusterSettings,
 }
 
 #[async_trait]

@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// On nodes whose right is gone.
-pub const REVOKED: &str = "daas/revoked";
+pub(crate) const REVOKED: &str = "daas/revoked";
 /// On strangers' nodes, and as a label on every node: whose it is. NodeRestriction keeps kubelets from changing it.
-pub const OWNER: &str = "node-restriction.kubernetes.io/daas-owner";
+pub(crate) const OWNER: &str = "node-restriction.kubernetes.io/daas-owner";
 /// node → address, the parameter of `policies/node-address.yaml`.
 const ADDRESSES: &str = "node-addresses";
 /// node → instance id of the machine that holds it.
@@ -27,16 +27,16 @@ const DELETIONS: usize = 16;
 
 /// What is recorded of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeRecord {
+pub(crate) struct NodeRecord {
     /// Its address.
-    pub address: IpAddr,
+    pub(crate) address: IpAddr,
     /// The machine.
-    pub instance: String,
+    pub(crate) instance: String,
 }
 
 /// Where node records are kept: in the cluster itself, so that they are backed up and moved with it.
 #[derive(Clone)]
-pub struct Nodes {
+pub(crate) struct Nodes {
     client: Client,
 }
 
@@ -44,12 +44,12 @@ pub struct Nodes {
 
 impl Nodes {
     /// Nodes behind this client.
-    pub fn new(client: Client) -> Self {
+    pub(crate) fn new(client: Client) -> Self {
         Self { client }
     }
 
     /// Makes sure the records exist; without them the admission policy denies every node.
-    pub async fn prepare(&self) -> anyhow::Result<()> {
+    pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
         for name in [ADDRESSES, INSTANCES] {
             self.merge(name, json!({})).await?;
         }
@@ -57,7 +57,7 @@ impl Nodes {
     }
 
     /// All records.
-    pub async fn records(&self) -> anyhow::Result<BTreeMap<String, NodeRecord>> {
+    pub(crate) async fn records(&self) -> anyhow::Result<BTreeMap<String, NodeRecord>> {
         let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), NAMESPACE);
         let addresses = maps.get(ADDRESSES).await?.data.unwrap_or_default();
         let mut instances = maps.get(INSTANCES).await?.data.unwrap_or_default();
@@ -69,7 +69,7 @@ impl Nodes {
     }
 
     /// Records a node and makes its Node object, owned and tainted before its kubelet first speaks.
-    pub async fn admit(&self, node: &NodeId, record: &NodeRecord, owner: PositionId, operator: bool) -> anyhow::Result<()> {
+    pub(crate) async fn admit(&self, node: &NodeId, record: &NodeRecord, owner: PositionId, operator: bool) -> anyhow::Result<()> {
         self.merge(ADDRESSES, json!({ node.as_str(): record.address.to_string() })).await?;
         self.merge(INSTANCES, json!({ node.as_str(): record.instance })).await?;
         let owner = owner_label(owner);
@@ -93,7 +93,7 @@ impl Nodes {
     }
 
     /// Brings every node's taints, and the pods of those without a right, in line with the chain.
-    pub async fn reconcile(&self, snapshot: &Snapshot) -> anyhow::Result<()> {
+    pub(crate) async fn reconcile(&self, snapshot: &Snapshot) -> anyhow::Result<()> {
         let nodes: Api<Node> = Api::all(self.client.clone());
         for node in nodes.list(&ListParams::default()).await? {
             let name = node.name_any();
@@ -110,7 +110,7 @@ impl Nodes {
     }
 
     /// Cuts one node off: taint, then its pods.
-    pub async fn revoke(&self, name: &str) -> anyhow::Result<()> {
+    pub(crate) async fn revoke(&self, name: &str) -> anyhow::Result<()> {
         let nodes: Api<Node> = Api::all(self.client.clone());
         let Some(node) = nodes.get_opt(name).await? else { return Ok(()) };
         let tainted = self.set_revoked(&node, true).await;
@@ -168,7 +168,7 @@ impl Nodes {
 }
 
 /// The label value of an owner: short enough for a label, long enough that nobody finds a second.
-pub fn owner_label(position: PositionId) -> String {
+pub(crate) fn owner_label(position: PositionId) -> String {
     position.0.to_string().trim_start_matches("0x").chars().take(32).collect()
 }
 

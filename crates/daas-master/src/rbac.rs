@@ -31,7 +31,7 @@ const POLICIES: [&str; 3] = [
 ];
 
 /// Applies everything of ours that does not depend on who has staked.
-pub async fn apply_all(client: &Client) -> anyhow::Result<()> {
+pub(crate) async fn apply_all(client: &Client) -> anyhow::Result<()> {
     for text in std::iter::once(SYSTEM).chain(TIERS).chain(POLICIES) {
         for object in documents(text)? {
             apply(client, object).await?;

@@ -21,7 +21,7 @@ const POD_GRACE: Duration = Duration::from_secs(600);
 const NAMESPACE_GRACE: Duration = Duration::from_secs(7 * 86_400);
 
 /// Brings tenants' namespaces in line with the chain.
-pub async fn reconcile(client: &Client, snapshot: &Snapshot, now: UnixMs) -> anyhow::Result<()> {
+pub(crate) async fn reconcile(client: &Client, snapshot: &Snapshot, now: UnixMs) -> anyhow::Result<()> {
     for position in snapshot.positions() {
         if position.rights.tier >= Some(Tier::Developer) {
             for object in objects(&position.state) {

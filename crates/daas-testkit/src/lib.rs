@@ -1,6 +1,7 @@
 //! Fakes that speak the real protocols over real TLS, for tests only. Nothing that ships depends on them.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a failing fake must fail its test at once")]
 
+pub mod chain;
 pub mod client;
 pub mod pki;
 pub mod upstream;

@@ -85,6 +85,7 @@ impl Upstream {
             seen: watch::channel(0).0,
             open: watch::channel(0).0,
             events: broadcast::channel(64).0,
+            tunnels: TaskTracker::new(),
         });
         let (stop, drain) = (CancellationToken::new(), Arc::new(Mutex::new(CancellationToken::new())));
         let acceptor = Acceptor { tls: TlsAcceptor::from(Arc::new(tls)), shared: shared.clone(), streams, count };

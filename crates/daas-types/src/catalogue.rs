@@ -102,6 +102,8 @@ catalogue! {
         "`k3s-daas stake 5`";
     UnbondingNotOver "D212" "아직 출금할 수 없습니다." "The unbonding time is not over."
         "Wait until the time shown by `k3s-daas status`.";
+    AlreadyStaked "D213" "이미 스테이킹되어 있습니다." "This Seal file is of a stake already."
+        "Add to it with `k3s-daas restake AMOUNT`, or name another file with `--seal`.";
 
     MasterUnverified "D301" "마스터를 검증하지 못했습니다. 토큰을 보내지 않았습니다." "The master's evidence was refused; no token was sent."
         "`k3s-daas verify --cluster join.json` shows which check failed; ask the operator.";

@@ -469,3 +469,7 @@ mod bytes {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "onchain/tests.rs"]
+mod tests;

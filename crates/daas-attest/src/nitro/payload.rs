@@ -189,7 +189,7 @@ fn cabundle(r: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, VerifyError> {
 
 fn optional(r: &mut Reader<'_>, field: &'static str, max: usize) -> Result<Nullable, VerifyError> {
     let Some(bytes) = r.bytes_or_null()? else {
-        return Ok(None);
+        return Ok(Nullable(None));
     };
     if bytes.len() > max {
         let expected = if max == MAX_USER_DATA {

@@ -26,6 +26,8 @@ pub enum ChainError {
     Refused {
         /// What was asked.
         call: &'static str,
+        /// Which kind of refusal.
+        code: Code,
         /// Its reason.
         cause: String,
     },
@@ -74,7 +76,7 @@ impl ChainError {
             | Code::FailedPrecondition
             | Code::OutOfRange
             | Code::Unimplemented
-            | Code::Unauthenticated => Self::Refused { call, cause },
+            | Code::Unauthenticated => Self::Refused { call, code: status.code(), cause },
             Code::Ok
             | Code::Cancelled
             | Code::Unknown

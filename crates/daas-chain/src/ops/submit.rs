@@ -1,6 +1,6 @@
 use super::build::{Draft, Known};
 use super::{Ops, Outcome, TxError};
-use crate::client::{ChainError, TRANSACTION_EVENTS, deadline};
+use crate::client::{ChainClient, ChainError, TRANSACTION_EVENTS, deadline};
 use core::time::Duration;
 use daas_types::{Digest, PackageId};
 use futures::future::{try_join3, try_join_all};
@@ -9,6 +9,7 @@ use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2::{self as proto, ExecutedTransaction};
 use sui_sdk_types::{Transaction, UserSignature};
 use tokio::time::Instant;
+use tonic::Code;
 
 /// How often a transaction is built anew because the objects it names have moved on.
 const BUILDS: usize = 3;
@@ -56,7 +57,7 @@ impl Ops {
     }
 
     /// Waits for a transaction of someone else, such as the faucet's, to be in a checkpoint.
-    pub(super) async fn await_checkpoint(client: &crate::client::ChainClient, digest: Digest) -> Result<(), TxError> {
+    pub(super) async fn await_checkpoint(client: &ChainClient, digest: Digest) -> Result<(), TxError> {
         let end = Instant::now() + SETTLED_WITHIN;
         let mut wait = FIRST_WAIT;
         loop {
@@ -114,26 +115,20 @@ impl Ops {
         let request = proto::ExecuteTransactionRequest::new(transaction.clone().into())
             .with_signatures(vec![signature.clone().into()])
             .with_read_mask(FieldMask::from_str("effects.status"));
-        let answer = self.client.rpc();
-        let mut execution = answer.execution_client();
+        let mut execution = self.client.rpc().execution_client();
         deadline("execute transaction", execution.execute_transaction(request)).await.map(drop)
     }
 }
 
-async fn look_up(client: &crate::client::ChainClient, digest: Digest) -> Result<Lookup, ChainError> {
-    const CALL: &str = "get transaction";
+async fn look_up(client: &ChainClient, digest: Digest) -> Result<Lookup, ChainError> {
     let mask = ["digest", "checkpoint", "timestamp", "effects", TRANSACTION_EVENTS];
     let request = proto::GetTransactionRequest::new(&digest).with_read_mask(FieldMask::from_paths(mask));
-    let answer = client.rpc().ledger_client().get_transaction(request).await;
-    match deadline(CALL, async { answer }).await {
+    match deadline("get transaction", client.rpc().ledger_client().get_transaction(request)).await {
         Ok(answer) => Ok(match answer.transaction {
             Some(executed) if executed.checkpoint.is_some() => Lookup::InCheckpoint(Box::new(executed)),
             _ => Lookup::Pending,
         }),
-        Err(ChainError::Refused { cause, .. }) => {
-            tracing::debug!(transaction = %digest, %cause, "not there");
-            Ok(Lookup::NotThere)
-        }
+        Err(ChainError::Refused { code: Code::NotFound, .. }) => Ok(Lookup::NotThere),
         Err(error) => Err(error),
     }
 }

@@ -20,9 +20,6 @@ pub(crate) enum Engine {
 pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) settings: Settings,
-    /// Folder of the built Kubernetes programs; by default the engine's cache
-    #[arg(long, value_name = "DIR", env = "K3S_DAAS_ENGINE_CACHE")]
-    pub(crate) engine_cache: Option<PathBuf>,
 }
 
 /// What `up` hands to its supervisor.
@@ -52,7 +49,7 @@ pub(crate) struct Settings {
     /// Allow this master's measurement on chain, after the programs were replaced
     #[arg(long)]
     pub(crate) allow_measurement: bool,
-    /// Configuration file of the master
+    /// Configuration file of the master; these flags win over it
     #[arg(long, value_name = "FILE", env = "NAUTILUS_CONFIG_PATH")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -61,9 +58,6 @@ pub(crate) struct Settings {
 pub(crate) struct SuperviseArgs {
     #[command(flatten)]
     pub(crate) settings: Settings,
-    /// Folder of the built Kubernetes programs
-    #[arg(long, value_name = "DIR")]
-    pub(crate) engine_dir: PathBuf,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -24,7 +24,7 @@ const LEFTOVER: Duration = Duration::from_secs(90);
 const AFTER_KILL: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(context: &Context, args: &DownArgs) -> Result<(), Problem> {
-    let stopped = stop(context).await?;
+    let stopped = stop(context, None).await?;
     if args.purge {
         purge(&context.state)?;
     }
@@ -39,9 +39,10 @@ pub(crate) async fn run(context: &Context, args: &DownArgs) -> Result<(), Proble
     Ok(())
 }
 
-/// Stops the supervisor and whatever is left. Returns whether anything ran.
-pub(crate) async fn stop(context: &Context) -> Result<bool, Problem> {
-    let alive = lock::holder(&context.state);
+/// Stops the supervisor (the recorded one, or `started`, which may not have come so far) and whatever is left. Returns
+/// whether anything ran.
+pub(crate) async fn stop(context: &Context, started: Option<ProcessId>) -> Result<bool, Problem> {
+    let alive = lock::holder(&context.state).or(started).filter(|process| process.is_alive());
     if let Some(supervisor) = alive {
         context.output.note(format!("stopping (pid {})", supervisor.pid));
         stop_process(supervisor).await?;

@@ -60,8 +60,8 @@ pub(crate) fn token_file(seal_path: &Path, seal: &SealFile) -> Result<PathBuf, P
 /// A developer works in a namespace of its own, so kubectl starts there.
 async fn default_namespace(cluster: &ClusterInfo, seal: &SealFile) -> Result<Option<String>, Problem> {
     let chain = cluster.chain().await?;
-    let policy = chain.cluster(cluster.join.cluster).await?.policy;
-    let position = chain.position(seal.position).await?;
+    let policy = chain.cluster(&cluster.ids()).await?.policy;
+    let position = chain.position(&cluster.ids(), seal.position).await?;
     let tier = position.and_then(|state| state.rights(&policy).tier);
     Ok((tier == Some(Tier::Developer)).then(|| namespace_of(seal.position)))
 }

@@ -5,15 +5,19 @@ mod checks;
 mod engine;
 mod follow;
 
+pub(crate) use engine::problem as build_problem;
+
 use super::down;
 use crate::cli::{Engine, Settings, UpArgs};
 use crate::context::Context;
+use crate::machine::ProcessId;
 use crate::output::{as_text, done};
 use crate::paths::StateDir;
 use crate::supervise::lock;
 use crate::supervise::report::{DATASTORE, Report};
 use daas_types::{ErrorCode, Problem};
 use serde_json::json;
+use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -27,31 +31,45 @@ pub(crate) async fn run(context: &Context, args: &UpArgs) -> Result<(), Problem>
         return already_running(context);
     }
     let (mut interrupt, mut terminate) = signals()?;
-    let start = start(context, args);
-    tokio::select! {
-        result = start => match result {
-            Ok(report) => { ready(context, &report); Ok(()) }
-            // What was started for nothing is not left behind.
-            Err(problem) => { undo(context).await?; Err(problem) }
-        },
-        _ = interrupt.recv() => interrupted(context).await,
-        _ = terminate.recv() => interrupted(context).await,
+    // Known from the moment it is started, before it has recorded itself.
+    let supervisor = OnceCell::new();
+    let result = tokio::select! {
+        result = start(context, args, &supervisor) => result,
+        _ = interrupt.recv() => Err(interrupted(context)),
+        _ = terminate.recv() => Err(interrupted(context)),
+    };
+    match result {
+        Ok(report) => {
+            ready(context, &report);
+            Ok(())
+        }
+        // What was started for nothing is not left behind.
+        Err(problem) => {
+            if let Some(supervisor) = supervisor.get() {
+                down::stop(context, Some(*supervisor)).await?;
+            }
+            Err(problem)
+        }
     }
 }
 
-async fn start(context: &Context, args: &UpArgs) -> Result<Report, Problem> {
+async fn start(context: &Context, args: &UpArgs, supervisor: &OnceCell<ProcessId>) -> Result<Report, Problem> {
     let settings = &args.settings;
     checks::before_build(&context.state, settings)?;
-    let engine = engine::ensure(context, args.engine_cache.as_deref()).await?;
+    engine::ensure(context).await?;
     // Left by a supervisor that was killed: its children still hold the ports.
     down::leftovers(context).await?;
-    checks::before_start(&context.state, settings)?;
-    let mut supervisor = spawn(&context.state, settings, &engine)?;
-    follow::until_ready(context, &mut supervisor).await
+    checks::before_start(settings)?;
+    let mut child = spawn(&context.state, settings)?;
+    if let Some(id) = child.id().and_then(ProcessId::of) {
+        // Set once: this is the only place that starts one.
+        drop(supervisor.set(id));
+    }
+    follow::until_ready(context, &mut child).await
 }
 
 /// Starts the supervisor. It leaves this session by itself, so that closing the terminal does not end it.
-fn spawn(state: &StateDir, settings: &Settings, engine: &Path) -> Result<Child, Problem> {
+fn spawn(state: &StateDir, settings: &Settings) -> Result<Child, Problem> {
     let unusable = |path: &Path, error| Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", path.display()));
     DirBuilder::new().recursive(true).mode(0o700).create(state.path()).map_err(|e| unusable(state.path(), e))?;
     // The status of the run before must not be taken for this one's.
@@ -64,7 +82,7 @@ fn spawn(state: &StateDir, settings: &Settings, engine: &Path) -> Result<Child, 
     let errors = file.try_clone().map_err(|e| unusable(&log, e))?;
     let own = std::env::current_exe().map_err(Problem::of(ErrorCode::Internal))?;
     Command::new(own)
-        .args(arguments(state, settings, engine))
+        .args(arguments(state, settings))
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(file)
@@ -73,11 +91,10 @@ fn spawn(state: &StateDir, settings: &Settings, engine: &Path) -> Result<Child, 
         .map_err(Problem::of(ErrorCode::Internal))
 }
 
-fn arguments(state: &StateDir, settings: &Settings, engine: &Path) -> Vec<OsString> {
+fn arguments(state: &StateDir, settings: &Settings) -> Vec<OsString> {
     let mut all: Vec<OsString> = vec!["supervise".into()];
     let mut flag = |name: &str, value: OsString| all.extend([name.into(), value]);
     flag("--state-dir", state.path().into());
-    flag("--engine-dir", engine.into());
     flag("--port", settings.port.to_string().into());
     flag("--devnet-listen", settings.devnet_listen.to_string().into());
     flag("--devnet-faucet", settings.devnet_faucet.to_string().into());
@@ -126,14 +143,9 @@ fn already_running(context: &Context) -> Result<(), Problem> {
     Ok(())
 }
 
-async fn interrupted(context: &Context) -> Result<(), Problem> {
+fn interrupted(context: &Context) -> Problem {
     context.output.note("interrupted: undoing what was started");
-    undo(context).await?;
-    Err(Problem::new(ErrorCode::NotRunning, "interrupted before the cluster was ready; nothing is left running"))
-}
-
-async fn undo(context: &Context) -> Result<(), Problem> {
-    down::stop(context).await.map(drop)
+    Problem::new(ErrorCode::NotRunning, "interrupted before the cluster was ready; nothing is left running")
 }
 
 type Signals = (tokio::signal::unix::Signal, tokio::signal::unix::Signal);
@@ -165,11 +177,10 @@ mod tests {
         let Typed::Up(up) = Cli::parse_from(typed).command else { panic!("must be up") };
         let state = StateDir::new(Path::new("/s")).unwrap();
         let mut line = vec![OsString::from("k3s-daas")];
-        line.extend(arguments(&state, &up.settings, Path::new("/e")));
+        line.extend(arguments(&state, &up.settings));
         let cli = Cli::parse_from(line);
         assert_eq!(cli.global.state_dir, Path::new("/s"));
         let Typed::Supervise(told) = cli.command else { panic!("must be supervise") };
-        assert_eq!(told.engine_dir, Path::new("/e"));
         assert_eq!(format!("{:?}", told.settings), format!("{:?}", up.settings));
     }
 }

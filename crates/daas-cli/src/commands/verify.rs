@@ -89,7 +89,7 @@ impl Verdict {
         self.holds("TLS 1.3, CA pinned", format!("SPKI sha256:{}", hex::encode(&record.ca_spki)));
         self.holds("signature and root", format!("{} (level {})", level.tee_type(), level.number()));
         self.holds("not debug, fresh", format!("{}; {:.1} s old", evidence.module_id(), age.as_secs_f64()));
-        let pcr0 = evidence.pcrs().get(&0).map_or_else(String::new, |pcr| hex::encode(pcr.as_bytes()));
+        let pcr0 = evidence.pcrs().get(&0).map(hex::encode).unwrap_or_default();
         self.holds("measurement allowed on chain", format!("sha384:{pcr0}"));
         self.holds("bound to this TLS session", "nonce answers ours and the session's exporter".to_owned());
         self.holds("signing key registered", hex::encode(evidence.public_key()));

@@ -113,6 +113,7 @@ fn expiration(terms: &Terms<'_>, expiration: &TransactionExpiration) -> Result<(
         | TransactionExpiration::Validity { min_epoch, max_epoch, min_timestamp, max_timestamp, chain, .. } => {
             ((*min_epoch, *max_epoch), (*min_timestamp, *max_timestamp), Some(*chain))
         }
+        _ => return Err(Refusal::Invalid("unknown kind of expiration".to_owned())),
     };
     let outside = |now: u64, (from, to): (Option<u64>, Option<u64>)| {
         from.is_some_and(|from| now < from) || to.is_some_and(|to| now > to)

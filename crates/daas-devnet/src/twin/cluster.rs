@@ -1,6 +1,6 @@
 //! `k3s_daas::cluster` and `k3s_daas::caps`.
 
-use super::{Call, Function, errors};
+use super::{Call, Function, declare_errors};
 use crate::execute::Fault;
 use crate::objects::framework_type;
 use daas_types::onchain::{
@@ -12,7 +12,7 @@ use daas_types::{
 use serde::{Deserialize, Serialize};
 use sui_sdk_types::{Address, Identifier, StructTag, TypeTag};
 
-errors! { ERRORS, "cluster":
+declare_errors! { ERRORS, "cluster":
     WRONG_VERSION = 1 "EWrongVersion" "The cluster is at another version of this package";
     THRESHOLD_COUNT = 2 "EThresholdCount" "There must be four thresholds: viewer, developer, admin, super";
     THRESHOLD_ORDER = 3 "EThresholdOrder" "Each threshold must be above the one before it";
@@ -25,7 +25,7 @@ errors! { ERRORS, "cluster":
     NODE_ID_TAKEN = 10 "ENodeIdTaken" "Another position has this node id";
 }
 
-errors! { CAPS_ERRORS, "caps":
+declare_errors! { CAPS_ERRORS, "caps":
     FOREIGN_CAP = 1 "EForeignCap" "The capability is of another cluster";
 }
 

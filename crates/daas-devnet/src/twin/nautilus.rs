@@ -1,12 +1,12 @@
 //! `k3s_daas::nautilus`.
 
 use super::cluster::assert_cap;
-use super::{Call, Function, errors};
+use super::{Call, Function, declare_errors};
 use crate::execute::Fault;
 use daas_types::UnixMs;
 use daas_types::onchain::{MasterRecord, Measurement, NautilusState};
 
-errors! { ERRORS, "nautilus":
+declare_errors! { ERRORS, "nautilus":
     BAD_PCR_LENGTH = 1 "EBadPcrLength" "A PCR is 48 bytes";
     UNKNOWN_MEASUREMENT = 2 "EUnknownMeasurement" "No allowed measurement has this PCR0";
     BAD_DIGEST_LENGTH = 3 "EBadDigestLength" "CA digest, signing key and configuration digest are 32 bytes each";

@@ -1,12 +1,12 @@
 //! `k3s_daas::seal_token`.
 
-use super::{Call, errors};
+use super::{Call, declare_errors};
 use crate::execute::Fault;
 use daas_types::onchain::{PositionState, SealRecord};
 use daas_types::{ClusterId, Permissions, PositionId, SealId, UnixMs, WalletAddress};
 use serde::{Deserialize, Serialize};
 
-errors! { ERRORS, "seal_token":
+declare_errors! { ERRORS, "seal_token":
     BAD_PERMISSIONS = 1 "EBadPermissions" "Permissions are 1 (user), 2 (node) or 3 (both)";
     NODE_ID_MISSING = 2 "ENodeIdMissing" "The node permission needs a position with a node id";
     BAD_LOCATOR = 3 "EBadLocator" "A locator is 16 bytes";

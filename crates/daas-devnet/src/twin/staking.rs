@@ -3,13 +3,13 @@
 mod slash;
 
 use super::cluster::{assert_version, claim_position, record, release_node};
-use super::{Call, Function, errors, seal_token};
+use super::{Call, Function, declare_errors, seal_token};
 use crate::execute::Fault;
 use daas_types::onchain::{Cluster, PositionState, Registry, Status};
 use daas_types::{Mist, SealId, UnixMs, WalletAddress};
 use serde::Serialize;
 
-errors! { ERRORS, "staking":
+declare_errors! { ERRORS, "staking":
     FOREIGN_POSITION = 1 "EForeignPosition" "The position is of another cluster";
     NOT_OWNER = 2 "ENotOwner" "The sender does not own the position";
     BELOW_MINIMUM = 3 "EBelowMinimum" "Active stake would be below the minimum";

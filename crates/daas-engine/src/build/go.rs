@@ -10,7 +10,7 @@ use tokio::process::Command;
 use super::{BuildError, GO_MOD, Progress};
 
 /// The version that the Kubernetes programs tell about themselves; the same as in go.mod.
-const KUBERNETES: &str = "v1.36.3";
+pub(super) const KUBERNETES: &str = "v1.36.3";
 
 /// Everything that shapes the programs, besides go.mod and go.sum.
 pub(super) const FLAGS: &[&str] = &[

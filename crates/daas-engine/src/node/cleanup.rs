@@ -42,7 +42,7 @@ pub(super) struct Record {
 
 /// Stops and removes everything a node left: processes, mounts, namespaces, bridge, nft tables, cgroups and
 /// files outside its folder. Does nothing if there is nothing, and can be repeated.
-pub async fn cleanup(state_dir: &Path) -> Result<(), NodeError> {
+pub(crate) async fn cleanup(state_dir: &Path) -> Result<(), NodeError> {
     if !state_dir.is_dir() {
         return Ok(());
     }

@@ -1,0 +1,234 @@
+use super::*;
+use crate::freshness::Watch;
+use daas_chain::clock;
+use daas_chain::index::Index;
+use daas_testkit::chain::{Chain, Staker};
+use daas_types::ErrorCode;
+use daas_types::Mist;
+use futures::FutureExt;
+use http::StatusCode;
+
+const GRACE: Duration = Duration::from_secs(900);
+
+fn view(index: &Index) -> View {
+    Watch::new(index.clone(), GRACE).view()
+}
+
+fn holder(view: &View, staker: &Staker, usage: Usage) -> Caller {
+    let (position, seal) = view.snapshot.seal(staker.state.seals[0].id).unwrap();
+    Caller::Seal(SealHolder { position: position.clone(), seal: seal.clone(), usage })
+}
+
+fn try_admit(chain: &Chain, staker: &Staker, usage: Usage) -> Result<Permit, Refusal> {
+    let view = view(&chain.index);
+    admit(holder(&view, staker, usage), &view)
+}
+
+fn refused(chain: &Chain, staker: &Staker, usage: Usage) -> (ErrorCode, StatusCode) {
+    let refusal = try_admit(chain, staker, usage).unwrap_err();
+    (refusal.code(), refusal.status())
+}
+
+#[test]
+fn people_are_their_wallet_position_and_tier() {
+    for (sui, tier) in [("0.5", Tier::Viewer), ("2", Tier::Developer), ("5", Tier::Admin), ("10", Tier::Super)] {
+        let chain = Chain::new();
+        let staker = chain.staker(7, sui, Permissions::USER);
+        let permit = try_admit(&chain, &staker, Usage::User).unwrap();
+        assert_eq!(permit.kind(), &Kind::Person { tier });
+        let identity = permit.identity().unwrap();
+        assert_eq!(identity.user(), staker.state.owner.to_string());
+        assert_eq!(identity.uid(), Some(staker.state.position));
+        let position = format!("daas:position:{}", staker.state.position);
+        assert_eq!(identity.groups(), [tier.group().to_owned(), position]);
+    }
+}
+
+#[test]
+fn super_is_masters_only_where_policy_says_so() {
+    let chain = Chain::new();
+    let (great, admin) = (chain.staker(1, "10", Permissions::USER), chain.staker(2, "9", Permissions::USER));
+    let is_master = |staker| {
+        let permit = try_admit(&chain, staker, Usage::User).unwrap();
+        permit.identity().unwrap().groups().iter().any(|group| group == "system:masters")
+    };
+    assert!(!is_master(&great));
+    chain.policy(|policy| policy.super_is_masters = true);
+    assert!(is_master(&great));
+    assert!(!is_master(&admin));
+}
+
+#[test]
+fn nodes_are_their_node_id() {
+    let chain = Chain::new();
+    let staker = chain.staker(7, "10", Permissions::NODE);
+    let kubelet = try_admit(&chain, &staker, Usage::Kubelet).unwrap();
+    let identity = kubelet.identity().unwrap();
+    assert_eq!((identity.user(), identity.uid()), ("system:node:worker-7", None));
+    assert_eq!(identity.groups(), ["system:nodes"]);
+    let proxy = try_admit(&chain, &staker, Usage::KubeProxy).unwrap();
+    assert_eq!(proxy.identity().unwrap().user(), "system:kube-proxy");
+    assert!(proxy.identity().unwrap().groups().is_empty());
+}
+
+#[test]
+fn permissions_fixed_at_mint_are_not_crossed() {
+    let chain = Chain::new();
+    let (user, node) = (chain.staker(1, "10", Permissions::USER), chain.staker(2, "10", Permissions::NODE));
+    let not_permitted = (UsageNotPermitted, StatusCode::FORBIDDEN);
+    assert_eq!(refused(&chain, &node, Usage::User), not_permitted);
+    assert_eq!(refused(&chain, &user, Usage::Kubelet), not_permitted);
+    assert_eq!(refused(&chain, &user, Usage::KubeProxy), not_permitted);
+    assert_eq!(refused(&chain, &node, Usage::Worker), not_permitted, "a worker token opens no Kubernetes");
+    let view = view(&chain.index);
+    assert!(admit_worker(holder(&view, &node, Usage::Worker), true, &view).is_ok());
+    for (staker, usage) in [(&user, Usage::Worker), (&node, Usage::Kubelet), (&node, Usage::User)] {
+        let refusal = admit_worker(holder(&view, staker, usage), true, &view).unwrap_err();
+        assert_eq!(refusal.code(), UsageNotPermitted);
+    }
+}
+
+#[test]
+fn every_status_but_active_is_named() {
+    let chain = Chain::new();
+    let mut staker = chain.staker(7, "10", Permissions::BOTH);
+    for (status, code) in [
+        (Status::Suspended, PositionSuspended),
+        (Status::Slashed, PositionSlashed),
+        (Status::Recovering, PositionSlashed),
+        (Status::Closed, PositionClosed),
+    ] {
+        chain.put(&mut staker, |state| state.status = status);
+        assert_eq!(refused(&chain, &staker, Usage::User), (code, StatusCode::FORBIDDEN));
+        assert_eq!(refused(&chain, &staker, Usage::Kubelet), (code, StatusCode::FORBIDDEN));
+    }
+    chain.put(&mut staker, |state| state.status = Status::Active);
+    assert!(try_admit(&chain, &staker, Usage::User).is_ok());
+}
+
+#[test]
+fn stake_below_the_lowest_tier_or_the_node_minimum_opens_nothing() {
+    let chain = Chain::new();
+    let mut staker = chain.staker(7, "0.5", Permissions::BOTH);
+    assert!(try_admit(&chain, &staker, Usage::Kubelet).is_ok());
+    chain.put(&mut staker, |state| state.active = Mist(499_999_999));
+    assert_eq!(refused(&chain, &staker, Usage::User).0, StakeTooLow);
+    assert_eq!(refused(&chain, &staker, Usage::Kubelet).0, StakeTooLow);
+}
+
+#[test]
+fn a_node_id_that_is_no_name_never_becomes_one() {
+    let chain = Chain::new();
+    let mut staker = chain.staker(7, "5", Permissions::BOTH);
+    for bad in ["", "a.b", "x\r\nX-Remote-User: root", "system:masters"] {
+        chain.put(&mut staker, |state| bad.clone_into(&mut state.node_id));
+        assert_eq!(refused(&chain, &staker, Usage::Kubelet).0, UsageNotPermitted, "{bad:?}");
+        assert!(try_admit(&chain, &staker, Usage::User).is_ok());
+    }
+}
+
+#[test]
+fn an_ended_seal_and_a_gap_open_nothing() {
+    let chain = Chain::new();
+    let mut staker = chain.staker(7, "5", Permissions::BOTH);
+    chain.put(&mut staker, |state| state.seals[0].expires_ms = clock::now());
+    assert_eq!(refused(&chain, &staker, Usage::User), (SealExpired, StatusCode::UNAUTHORIZED));
+    chain.put(&mut staker, |state| {
+        state.seals[0].expires_ms = clock::now().plus(GRACE);
+        state.generation += 5;
+    });
+    assert_eq!(refused(&chain, &staker, Usage::User), (ChainStale, StatusCode::SERVICE_UNAVAILABLE));
+}
+
+#[test]
+fn when_stale_people_are_refused_and_nodes_have_their_grace() {
+    let at = UnixMs(clock::now().0 - 100_000);
+    let chain = Chain::made_at(at);
+    let mut staker = Staker::new(7, "5", Permissions::BOTH);
+    chain.checkpoint_at(at, vec![staker.event(|_| ())]);
+    let within = view(&chain.index);
+    let refusal = admit(holder(&within, &staker, Usage::User), &within).unwrap_err();
+    assert_eq!((refusal.code(), refusal.status()), (ChainStale, StatusCode::SERVICE_UNAVAILABLE));
+    assert!(admit(holder(&within, &staker, Usage::Kubelet), &within).is_ok());
+    assert!(admit_worker(holder(&within, &staker, Usage::Worker), false, &within).is_ok());
+    let join = admit_worker(holder(&within, &staker, Usage::Worker), true, &within).unwrap_err();
+    assert_eq!(join.code(), ChainStale, "no join on a stale index");
+    let late = Watch::new(chain.index.clone(), Duration::from_secs(50)).view();
+    assert_eq!(admit(holder(&late, &staker, Usage::Kubelet), &late).unwrap_err().code(), ChainStale);
+}
+
+#[tokio::test]
+async fn whatever_the_order_of_admit_and_revoke_nothing_stays_open() {
+    let chain = Chain::new();
+    let now = clock::now();
+    // Admitted, leased, revoked.
+    let mut a = chain.staker(1, "5", Permissions::USER);
+    let permit = try_admit(&chain, &a, Usage::User).unwrap();
+    let mut lease = permit.leash().lease(now);
+    assert!((&mut lease).now_or_never().is_none());
+    chain.suspend(&mut a);
+    assert_eq!(lease.now_or_never(), Some(CutReason::RightLost));
+    // Admitted, revoked, leased.
+    let mut b = chain.staker(2, "5", Permissions::USER);
+    let permit = try_admit(&chain, &b, Usage::User).unwrap();
+    chain.suspend(&mut b);
+    assert_eq!(permit.leash().lease(now).now_or_never(), Some(CutReason::RightLost));
+    // Snapshot taken, revoked, admitted on the old snapshot, leased.
+    let mut c = chain.staker(3, "5", Permissions::USER);
+    let old = view(&chain.index);
+    chain.suspend(&mut c);
+    let permit = admit(holder(&old, &c, Usage::User), &old).unwrap();
+    assert_eq!(permit.leash().lease(now).now_or_never(), Some(CutReason::RightLost));
+    // Revoked and restored before the lease: still the old right, which is gone.
+    let mut d = chain.staker(4, "5", Permissions::USER);
+    let permit = try_admit(&chain, &d, Usage::User).unwrap();
+    chain.suspend(&mut d);
+    chain.put(&mut d, |state| state.status = Status::Active);
+    assert_eq!(permit.leash().lease(now).now_or_never(), Some(CutReason::RightLost));
+    assert!(try_admit(&chain, &d, Usage::User).unwrap().leash().lease(now).now_or_never().is_none());
+}
+
+/// Real threads, real index: for every interleaving the scheduler finds, a permit given is a permit cut.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn racing_admissions_are_refused_or_cut() {
+    let chain = Arc::new(Chain::new());
+    for _ in 0..200 {
+        let mut staker = chain.staker(9, "5", Permissions::USER);
+        let id = staker.state.seals[0].id;
+        let index = chain.index.clone();
+        let racer = tokio::task::spawn_blocking(move || {
+            let mut permits = Vec::new();
+            loop {
+                let view = view(&index);
+                let (position, seal) = view.snapshot.seal(id).unwrap();
+                let holder = SealHolder { position: position.clone(), seal: seal.clone(), usage: Usage::User };
+                match admit(Caller::Seal(holder), &view) {
+                    Ok(permit) => permits.push(permit),
+                    Err(refusal) => return (permits, refusal.code()),
+                }
+            }
+        });
+        tokio::task::yield_now().await;
+        chain.suspend(&mut staker);
+        let (permits, code) = racer.await.unwrap();
+        assert_eq!(code, PositionSuspended);
+        for permit in permits {
+            // Every one was given before the cut was complete, so each ends.
+            let lease = permit.leash().lease(clock::now());
+            assert_eq!(tokio::time::timeout(Duration::from_secs(5), lease).await, Ok(CutReason::RightLost));
+        }
+        chain.put(&mut staker, |state| state.status = Status::Active);
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_seal_is_an_event() {
+    let chain = Chain::new();
+    let mut staker = chain.staker(7, "5", Permissions::USER);
+    let end = clock::now().plus(Duration::from_millis(100));
+    chain.put(&mut staker, |state| state.seals[0].expires_ms = end);
+    let permit = try_admit(&chain, &staker, Usage::User).unwrap();
+    let lease = permit.leash().lease(clock::now());
+    assert_eq!(tokio::time::timeout(Duration::from_secs(5), lease).await, Ok(CutReason::Expired));
+    assert!(clock::now() >= end);
+}

@@ -11,6 +11,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{broadcast, watch};
+use tokio_util::task::TaskTracker;
 
 pub(super) type Body = StreamBody<BoxStream<'static, Result<Frame<Bytes>, Infallible>>>;
 
@@ -19,6 +20,7 @@ pub(super) struct Shared {
     pub(super) seen: watch::Sender<usize>,
     pub(super) open: watch::Sender<usize>,
     pub(super) events: broadcast::Sender<Bytes>,
+    pub(super) tunnels: TaskTracker,
 }
 
 /// Counts an open stream until dropped.
@@ -103,8 +105,8 @@ impl Shared {
             return whole(StatusCode::FORBIDDEN, r#"{"kind":"Status","reason":"Forbidden"}"#);
         }
         let asked = request.headers()[UPGRADE].clone();
-        let open = Open::new(self);
-        tokio::task::spawn(async move {
+        let open = Open::new(self.clone());
+        self.tunnels.spawn(async move {
             let tunnel = hyper::upgrade::on(&mut request).await;
             if let Ok(tunnel) = tunnel {
                 echo(TokioIo::new(tunnel)).await;

@@ -3,6 +3,7 @@
 use crate::cli::Settings;
 use crate::machine;
 use crate::paths::{StateDir, sibling};
+use daas_engine::{Engine, EngineError, Need, Role};
 use daas_types::{ErrorCode, Problem};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -16,14 +17,14 @@ pub(super) fn before_build(state: &StateDir, settings: &Settings) -> Result<(), 
         sibling(program)?;
     }
     if !settings.no_node {
-        node(settings)?;
+        node()?;
     }
     space(state)?;
-    before_start(state, settings)
+    before_start(settings)
 }
 
 /// Before the supervisor starts: the ports may have been taken meanwhile.
-pub(super) fn before_start(_state: &StateDir, settings: &Settings) -> Result<(), Problem> {
+pub(super) fn before_start(settings: &Settings) -> Result<(), Problem> {
     let gateway = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), settings.port);
     for address in [gateway, settings.devnet_listen, settings.devnet_faucet, settings.admin] {
         machine::port_free(address)?;
@@ -31,11 +32,14 @@ pub(super) fn before_start(_state: &StateDir, settings: &Settings) -> Result<(),
     Ok(())
 }
 
-fn node(_settings: &Settings) -> Result<(), Problem> {
-    if !machine::is_root() {
-        return Err(Problem::new(ErrorCode::RootNeeded, "this machine is to be a node, and a node starts containers"));
+fn node() -> Result<(), Problem> {
+    match Engine::Kubernetes.check(Role::Node) {
+        Ok(()) => Ok(()),
+        Err(EngineError::Prerequisites(missing)) if missing.needs.contains(&Need::Root) => {
+            Err(Problem::new(ErrorCode::RootNeeded, missing))
+        }
+        Err(error) => Err(Problem::of(ErrorCode::ToolMissing)(error)),
     }
-    Ok(())
 }
 
 fn space(state: &StateDir) -> Result<(), Problem> {

@@ -5,25 +5,21 @@ use crate::output::done;
 use daas_engine::build::{self, BuildError, Progress};
 use daas_types::{ErrorCode, Problem};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The folder of the programs, built first if they are not in the cache.
-pub(super) async fn ensure(context: &Context, cache: Option<&Path>) -> Result<PathBuf, Problem> {
-    let cache = match cache {
-        Some(cache) => std::path::absolute(cache).map_err(Problem::of(ErrorCode::StateUnreadable))?,
-        None => build::default_cache_dir().map_err(problem)?,
-    };
-    if let Some(found) = build::find(&cache).await.map_err(problem)? {
-        return Ok(found.folder().to_owned());
+/// Builds the programs if they are not in the cache.
+pub(super) async fn ensure(context: &Context) -> Result<(), Problem> {
+    let cache = build::default_cache_dir().map_err(problem)?;
+    if build::find(&cache).await.map_err(problem)?.is_some() {
+        return Ok(());
     }
     context.output.note(format!("building Kubernetes once, into {} (about 8 minutes on 2 cores)", cache.display()));
     let bar = Bar::new(context.output.is_json());
     let built = build::ensure(&cache, &mut |progress| bar.show(progress)).await;
     bar.0.finish_and_clear();
-    let built = built.map_err(problem)?;
+    built.map_err(problem)?;
     context.output.note(done("Kubernetes is built"));
-    Ok(built.folder().to_owned())
+    Ok(())
 }
 
 struct Bar(ProgressBar);
@@ -56,7 +52,7 @@ impl Bar {
     }
 }
 
-fn problem(error: BuildError) -> Problem {
+pub(crate) fn problem(error: BuildError) -> Problem {
     let code = match &error {
         BuildError::NoGo { .. } | BuildError::GoTooOld { .. } => ErrorCode::GoMissing,
         BuildError::NoCompiler => ErrorCode::ToolMissing,

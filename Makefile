@@ -1,0 +1,34 @@
+# K3s-DaaS. `make up` starts a cluster on a development network; `make test` proves it. Each installs what it needs.
+CARGO_PROFILE ?= dev
+CARGO         ?= cargo
+BIN           := target/$(if $(filter dev,$(CARGO_PROFILE)),debug,$(CARGO_PROFILE))
+DAAS          := $(BIN)/k3s-daas
+.DEFAULT_GOAL := help
+.PHONY: help prerequisites build-all engine contracts up down demo test lint bench
+
+help:               ## this list
+	@grep -E '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
+prerequisites:      ## Debian packages that nodes need (root), and a word on Rust, Go and Node
+	@scripts/prerequisites.sh
+build-all: prerequisites   ## all programs
+	$(CARGO) build --profile $(CARGO_PROFILE) --locked --bins
+engine: build-all   ## Kubernetes, containerd and kine from their Go modules, once, into a cache
+	$(DAAS) engine
+contracts:          ## compile the Move package with the real compiler and run its unit tests
+	@scripts/contracts.sh
+up: build-all       ## start a cluster; returns when it is ready
+	$(DAAS) up
+down:               ## stop it; `k3s-daas down --purge` also removes its state
+	$(DAAS) down
+demo: build-all contracts  ## the whole way once: stake, join, deploy, slash, restake
+	$(DAAS) demo
+test: build-all contracts engine  ## everything: Move, unit, in-process and, as root, the real cluster
+	$(CARGO) test --workspace --locked
+	@scripts/e2e.sh $(BIN)
+lint:               ## formatting, clippy, licences and advisories
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	@command -v cargo-deny >/dev/null && $(CARGO) deny check || echo "cargo-deny is not installed: licences and advisories not checked"
+bench: bench-revocation  ## all benchmarks
+bench-%: build-all
+	$(DAAS) bench $*

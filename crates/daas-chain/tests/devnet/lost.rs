@@ -1,0 +1,146 @@
+//! An endpoint that loses requests or answers: nothing may be done twice.
+
+use crate::world::World;
+use daas_chain::client::ChainClient;
+use daas_chain::ops::{Ops, TxError};
+use daas_types::{Mist, Problem};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use sui_rpc::Client;
+use sui_rpc::proto::sui::rpc::v2 as proto;
+use sui_rpc::proto::sui::rpc::v2::ledger_service_server::{LedgerService, LedgerServiceServer};
+use sui_rpc::proto::sui::rpc::v2::state_service_server::{StateService, StateServiceServer};
+use sui_rpc::proto::sui::rpc::v2::transaction_execution_service_server::{
+    TransactionExecutionService, TransactionExecutionServiceServer,
+};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+/// What happens to the first transactions that are sent.
+#[derive(Clone, Copy)]
+enum Loss {
+    /// Executed, but the sender never hears of it.
+    Answer,
+    /// Not even received.
+    Request,
+}
+
+/// Passes everything on, except for the first `losses` executions.
+#[derive(Clone)]
+struct Lossy {
+    real: Client,
+    loss: Loss,
+    losses: usize,
+    sent: Arc<AtomicUsize>,
+}
+
+#[tonic::async_trait]
+impl LedgerService for Lossy {
+    async fn get_checkpoint(
+        &self,
+        request: Request<proto::GetCheckpointRequest>,
+    ) -> Result<Response<proto::GetCheckpointResponse>, Status> {
+        self.real.clone().ledger_client().get_checkpoint(request.into_inner()).await
+    }
+
+    async fn get_object(
+        &self,
+        request: Request<proto::GetObjectRequest>,
+    ) -> Result<Response<proto::GetObjectResponse>, Status> {
+        self.real.clone().ledger_client().get_object(request.into_inner()).await
+    }
+
+    async fn get_transaction(
+        &self,
+        request: Request<proto::GetTransactionRequest>,
+    ) -> Result<Response<proto::GetTransactionResponse>, Status> {
+        self.real.clone().ledger_client().get_transaction(request.into_inner()).await
+    }
+
+    async fn get_epoch(
+        &self,
+        request: Request<proto::GetEpochRequest>,
+    ) -> Result<Response<proto::GetEpochResponse>, Status> {
+        self.real.clone().ledger_client().get_epoch(request.into_inner()).await
+    }
+}
+
+#[tonic::async_trait]
+impl StateService for Lossy {
+    async fn list_owned_objects(
+        &self,
+        request: Request<proto::ListOwnedObjectsRequest>,
+    ) -> Result<Response<proto::ListOwnedObjectsResponse>, Status> {
+        self.real.clone().state_client().list_owned_objects(request.into_inner()).await
+    }
+}
+
+#[tonic::async_trait]
+impl TransactionExecutionService for Lossy {
+    async fn execute_transaction(
+        &self,
+        request: Request<proto::ExecuteTransactionRequest>,
+    ) -> Result<Response<proto::ExecuteTransactionResponse>, Status> {
+        let lost = self.sent.fetch_add(1, Ordering::SeqCst) < self.losses;
+        if lost && matches!(self.loss, Loss::Request) {
+            return Err(Status::unavailable("lost on the way there"));
+        }
+        let answer = self.real.clone().execution_client().execute_transaction(request.into_inner()).await;
+        if lost { Err(Status::unavailable("lost on the way back")) } else { answer }
+    }
+}
+
+/// A client of the world's network through a lossy endpoint.
+async fn lossy(world: &World, loss: Loss, losses: usize) -> (ChainClient, Arc<AtomicUsize>, JoinSet<()>) {
+    let real = Client::new(world.net.devnet.rpc_url()).unwrap();
+    let sent = Arc::new(AtomicUsize::new(0));
+    let service = Lossy { real, loss, losses, sent: sent.clone() };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = tonic::transport::Server::builder()
+        .add_service(LedgerServiceServer::new(service.clone()))
+        .add_service(StateServiceServer::new(service.clone()))
+        .add_service(TransactionExecutionServiceServer::new(service));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { server.serve_with_incoming(TcpIncoming::from(listener)).await.unwrap() });
+    (ChainClient::connect(&url, world.client.genesis()).await.unwrap(), sent, tasks)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_does_not_stake_twice() {
+    let world = World::start().await;
+    let staker = world.rich(2).await;
+    let (client, sent, _server) = lossy(&world, Loss::Answer, 1).await;
+    let before = client_balance(&world, &staker).await;
+    let unlucky = Ops::new(client, crate::world::wallet(2));
+    let staked = world.stake(&unlucky, 5, "node-1").await.unwrap();
+    assert_eq!(staked.position.active, Mist::from_sui(5));
+    assert_eq!(sent.load(Ordering::SeqCst), 1, "it was found, so it was not sent again");
+    let spent = before.0 - client_balance(&world, &staker).await.0;
+    assert!((Mist::from_sui(5).0..Mist::from_sui(6).0).contains(&spent), "{spent}");
+    assert_eq!(world.client.positions(&world.ids).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_request_is_sent_again() {
+    let world = World::start().await;
+    let _paid = world.rich(2).await;
+    let (client, sent, _server) = lossy(&world, Loss::Request, 2).await;
+    let unlucky = Ops::new(client, crate::world::wallet(2));
+    world.stake(&unlucky, 5, "node-1").await.unwrap();
+    assert_eq!(sent.load(Ordering::SeqCst), 3);
+    assert_eq!(world.client.positions(&world.ids).await.unwrap().len(), 1);
+}
+
+async fn client_balance(world: &World, ops: &Ops) -> Mist {
+    world.client.balance(ops.wallet().address()).await.unwrap()
+}
+
+#[test]
+fn an_unknown_outcome_names_the_transaction() {
+    let error = TxError::Unknown { digest: daas_types::Digest::ZERO, cause: "gone".into() };
+    let problem = Problem::from(error);
+    assert!(problem.cause.contains(&daas_types::Digest::ZERO.to_string()), "{problem}");
+}

@@ -1,0 +1,53 @@
+//! What every command about stake does with the chain.
+
+use crate::context::Context;
+use daas_chain::client::ChainClient;
+use daas_chain::index::IndexIds;
+use daas_chain::ops::Ops;
+use daas_chain::wallet::Wallet;
+use daas_client::{ClusterInfo, SealFile};
+use daas_types::onchain::{Policy, PositionState};
+use daas_types::{ErrorCode, Problem};
+
+/// The caller's wallet on the cluster's chain.
+pub(crate) struct Staker {
+    pub(crate) ids: IndexIds,
+    pub(crate) ops: Ops,
+    pub(crate) policy: Policy,
+}
+
+// === impl Staker ===
+
+impl Staker {
+    /// With the wallet that is there.
+    pub(crate) async fn existing(context: &Context, cluster: &ClusterInfo) -> Result<Self, Problem> {
+        let wallet = Wallet::load(&context.wallet_path()?)?;
+        Self::new(cluster, wallet).await
+    }
+
+    pub(crate) async fn new(cluster: &ClusterInfo, wallet: Wallet) -> Result<Self, Problem> {
+        Self::on(cluster.chain().await?, cluster.ids(), wallet).await
+    }
+
+    pub(crate) async fn on(client: ChainClient, ids: IndexIds, wallet: Wallet) -> Result<Self, Problem> {
+        let policy = client.cluster(&ids).await?.policy;
+        Ok(Self { ids, ops: Ops::new(client, wallet), policy })
+    }
+
+    /// The Seal's position as it is now.
+    pub(crate) async fn position(&self, seal: &SealFile) -> Result<PositionState, Problem> {
+        let found = self.ops.client().position(&self.ids, seal.position).await?;
+        found.ok_or_else(|| Problem::new(ErrorCode::NotStaked, format!("there is no position {}", seal.position)))
+    }
+}
+
+/// The wallet of the caller, made if there is none; then it says where.
+pub(crate) fn wallet_or_new(context: &Context) -> Result<Wallet, Problem> {
+    let path = context.wallet_path()?;
+    let known = path.exists();
+    let wallet = Wallet::load_or_create(&path)?;
+    if !known {
+        context.output.note(format!("made a wallet: {} (0600), address {}", path.display(), wallet.address()));
+    }
+    Ok(wallet)
+}

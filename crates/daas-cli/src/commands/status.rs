@@ -1,0 +1,103 @@
+use crate::cli::StatusArgs;
+use crate::context::Context;
+use crate::status_view::{
+    ChainLine, ClusterLine, MasterLine, Part, PositionLine, Supervisor, View, datastore,
+};
+use crate::supervise::{lock, report::Report};
+use daas_chain::client::ChainClient;
+use daas_chain::index::namespace_of;
+use daas_chain::{clock, wallet::Wallet};
+use daas_client::{ClusterInfo, VerifiedMaster};
+use daas_types::genesis::Network;
+use daas_types::{ErrorCode, Problem, WalletAddress};
+
+/// Shows all that can be found out. Fails only when nothing runs and nothing answers.
+pub(crate) async fn run(context: &Context, args: &StatusArgs) -> Result<(), Problem> {
+    if args.namespace {
+        let cluster = context.cluster()?;
+        let (_, seal) = context.seal(None, &cluster)?;
+        context.output.raw(&format!("{}\n", namespace_of(seal.position)));
+        return Ok(());
+    }
+    let view = gather(context).await?;
+    context.output.result(view.text(), &view);
+    let running = view.supervisor.as_ref().is_some_and(|supervisor| supervisor.running);
+    match &view.chain {
+        Part::Down { cause, .. } if !running => Err(Problem::new(ErrorCode::NotRunning, cause)),
+        _ => Ok(()),
+    }
+}
+
+async fn gather(context: &Context) -> Result<View, Problem> {
+    let running = lock::holder(&context.state).is_some();
+    let report = Report::read(&context.state.status())?;
+    let cluster = context.cluster();
+    let unknown = |problem: &Problem| Problem::new(problem.code, &problem.cause);
+    let (chain, master, positions) = match &cluster {
+        Err(problem) => (Err(unknown(problem)), Err(unknown(problem)), Vec::new()),
+        Ok(cluster) => match cluster.chain().await {
+            Err(problem) => (Err(unknown(&problem)), Err(problem), Vec::new()),
+            Ok(client) => {
+                let positions = positions(context, cluster, &client).await.unwrap_or_default();
+                (chain_line(cluster, &client).await, master_line(cluster).await, positions)
+            }
+        },
+    };
+    let cluster = cluster.map(|c| ClusterLine { id: c.join.cluster.to_string(), endpoint: c.join.endpoint });
+    Ok(View {
+        now: clock::now(),
+        supervisor: report.map(|report| Supervisor { running, report }),
+        cluster: cluster.into(),
+        chain: chain.into(),
+        master: master.into(),
+        datastore: datastore(),
+        positions,
+    })
+}
+
+async fn chain_line(cluster: &ClusterInfo, client: &ChainClient) -> Result<ChainLine, Problem> {
+    let (height, _) = client.heights().await?;
+    let checkpoint = client.checkpoint(cluster.join.package, height).await?;
+    let age = clock::now().since(checkpoint.timestamp());
+    Ok(ChainLine {
+        genesis: cluster.genesis.digest().to_string(),
+        network: match cluster.genesis.network() {
+            Network::Mainnet => "mainnet",
+            Network::Testnet => "testnet",
+            Network::Devnet(_) => "devnet",
+            Network::Other => "other",
+        },
+        checkpoint: height,
+        age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+async fn master_line(cluster: &ClusterInfo) -> Result<MasterLine, Problem> {
+    let master = VerifiedMaster::connect(cluster, &cluster.nautilus().await?, clock::now()).await?;
+    let (evidence, level) = (master.evidence(), master.evidence().security_level());
+    let pcr0 = evidence.pcrs().get(&0).map(hex::encode).unwrap_or_default();
+    Ok(MasterLine {
+        endpoint: master.record().endpoint.clone(),
+        measurement: format!("sha384:{pcr0}"),
+        tee_type: level.tee_type(),
+        security_level: level.number(),
+    })
+}
+
+/// The positions of the wallets this caller can read: its own, and on the operator's machine the operator's.
+async fn positions(
+    context: &Context,
+    cluster: &ClusterInfo,
+    client: &ChainClient,
+) -> Result<Vec<PositionLine>, Problem> {
+    let wallets = [context.wallet_path()?, context.state.operator_wallet()];
+    let owners: Vec<WalletAddress> =
+        wallets.iter().filter_map(|path| Wallet::load(path).ok()).map(|wallet| wallet.address()).collect();
+    if owners.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = cluster.ids();
+    let policy = client.cluster(&ids).await?.policy;
+    let all = client.positions(&ids).await?;
+    Ok(all.iter().filter(|p| owners.contains(&p.owner)).map(|p| PositionLine::new(p, &policy)).collect())
+}

@@ -1,0 +1,82 @@
+use super::kubeconfig::write;
+use crate::chain::Staker;
+use crate::cli::TokenArgs;
+use crate::context::Context;
+use crate::minting;
+use crate::output::done;
+use crate::status_view::ago;
+use daas_chain::clock;
+use daas_client::{ClusterInfo, SealFile, VerifiedMaster};
+use daas_types::pop::{MAX_LIFETIME, Usage};
+use daas_types::{Permissions, Problem};
+use serde_json::json;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// Prints a token of five minutes, or the Seal's secret; or mints a new Seal.
+pub(crate) async fn run(context: &Context, args: &TokenArgs) -> Result<(), Problem> {
+    let cluster = context.cluster()?;
+    let (path, seal) = context.seal(args.seal.seal.as_deref(), &cluster)?;
+    if args.refresh {
+        return refresh(context, &cluster, args, &path, &seal).await;
+    }
+    let (token, what) = if args.secret {
+        (seal.secret().expose_hex(), format!("the Seal's secret; ends {}", ends(&seal)))
+    } else {
+        // Whoever pastes it somewhere has at least a master that proved itself.
+        VerifiedMaster::connect(&cluster, &cluster.nautilus().await?, clock::now()).await?;
+        let usage = if seal.permissions.covers(Permissions::USER) { Usage::User } else { Usage::Worker };
+        let token = seal.mint(usage, clock::now())?;
+        (token, format!("a token of {} s", MAX_LIFETIME.as_secs()))
+    };
+    give(context, args.output.as_deref(), &token, &what, &path)
+}
+
+async fn refresh(
+    context: &Context,
+    cluster: &ClusterInfo,
+    args: &TokenArgs,
+    path: &Path,
+    seal: &SealFile,
+) -> Result<(), Problem> {
+    let staker = Staker::existing(context, cluster).await?;
+    let permissions = args.permissions.unwrap_or(seal.permissions);
+    let (next, state) = minting::refresh(&staker, seal, path, permissions).await?;
+    // A static kubeconfig names this file; it follows the Seal.
+    if path.with_extension("token").exists() {
+        super::kubeconfig::token_file(path, &next)?;
+    }
+    let text = done(format!("a new Seal ({permissions}), ends {}\n  Seal file {}", ends(&next), path.display()));
+    let value = json!({
+        "seal": next.seal, "position": state.position, "permissions": permissions.to_string(),
+        "expires_ms": next.expires.0, "seal_file": path,
+    });
+    context.output.result(text, &value);
+    Ok(())
+}
+
+fn give(
+    context: &Context,
+    output: Option<&Path>,
+    token: &Zeroizing<String>,
+    what: &str,
+    seal: &Path,
+) -> Result<(), Problem> {
+    let Some(file) = output else {
+        context.output.note(format!("{what}; the Seal itself stays in {}", seal.display()));
+        if context.output.is_json() {
+            context.output.result("", &json!({ "token": token.as_str() }));
+        } else {
+            context.output.result(token.as_str(), &());
+        }
+        return Ok(());
+    };
+    write(file, token)?;
+    context.output.result(done(format!("{what}: {} (0600)", file.display())), &json!({ "token_file": file }));
+    Ok(())
+}
+
+fn ends(seal: &SealFile) -> String {
+    let now = clock::now();
+    if seal.expires > now { format!("in {}", ago(seal.expires.since(now))) } else { "ended".to_owned() }
+}

@@ -1,0 +1,199 @@
+//! The few requests that the supervisor itself makes: the master's readiness on loopback, and its node's state through
+//! the gateway, on a connection that accepts the pinned CA alone.
+
+use bytes::Bytes;
+use daas_client::{ClusterInfo, SealFile, client_config};
+use daas_types::pop::Usage;
+use daas_types::{NodeId, Problem, UnixMs};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::client::conn::http1::handshake;
+use hyper::{Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::ServerName;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+const DEADLINE: Duration = Duration::from_secs(5);
+const MAX_ANSWER: usize = 1 << 20;
+
+/// The part of a Node that says whether it is ready.
+#[derive(Deserialize)]
+struct Node {
+    #[serde(default)]
+    status: NodeStatus,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeStatus {
+    #[serde(default)]
+    conditions: Vec<Condition>,
+    #[serde(default)]
+    node_info: NodeInfo,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeInfo {
+    #[serde(default)]
+    kubelet_version: String,
+    #[serde(default)]
+    container_runtime_version: String,
+}
+
+#[derive(Deserialize)]
+struct Condition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// Whether the listener at `admin` says the process is ready; otherwise what it waits for.
+pub(crate) async fn ready(admin: SocketAddr) -> Result<(), String> {
+    let (status, body) = within(async {
+        let stream = TcpStream::connect(admin).await.map_err(|e| e.to_string())?;
+        get(stream, &admin.to_string(), "/ready", None).await
+    })
+    .await?;
+    if status.is_success() { Ok(()) } else { Err(String::from_utf8_lossy(&body).trim().to_owned()) }
+}
+
+/// Whether the node is Ready, asked of the API server with the Seal; gives the kubelet's and the runtime's versions.
+///
+/// Only for a cluster whose master has been verified: the CA that this pins is then the verified one.
+pub(crate) async fn node_ready(
+    cluster: &ClusterInfo,
+    seal: &SealFile,
+    node: &NodeId,
+    now: UnixMs,
+) -> Result<String, String> {
+    let words = |problem: Problem| problem.to_string();
+    let token = seal.mint(Usage::User, now).map_err(words)?;
+    let config = client_config(&cluster.join.ca, &[b"http/1.1"]).map_err(words)?;
+    let (status, body) = within(async {
+        let uri: http::Uri = cluster.join.endpoint.parse().map_err(|_| "the endpoint is no URL".to_owned())?;
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let name = ServerName::try_from(host.clone()).map_err(|e| e.to_string())?;
+        let port = uri.port_u16().unwrap_or(443);
+        let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|e| e.to_string())?;
+        let tls = TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|e| e.to_string())?;
+        let authority = uri.authority().map_or(host, ToString::to_string);
+        get(tls, &authority, &format!("/api/v1/nodes/{node}"), Some(&token)).await
+    })
+    .await?;
+    if status == StatusCode::NOT_FOUND {
+        return Err("not registered yet".to_owned());
+    }
+    if !status.is_success() {
+        return Err(format!("HTTP {}: {}", status.as_u16(), message(&body)));
+    }
+    judge(&body)
+}
+
+fn judge(node: &[u8]) -> Result<String, String> {
+    let node: Node = serde_json::from_slice(node).map_err(|e| format!("not a Node: {e}"))?;
+    match node.status.conditions.iter().find(|condition| condition.kind == "Ready") {
+        Some(ready) if ready.status == "True" => {
+            let NodeInfo { kubelet_version, container_runtime_version } = node.status.node_info;
+            Ok(format!("kubelet {kubelet_version}, {container_runtime_version}"))
+        }
+        Some(other) => Err(other.message.clone()),
+        None => Err("the kubelet has not reported yet".to_owned()),
+    }
+}
+
+/// The message of a `metav1.Status`.
+fn message(body: &[u8]) -> String {
+    let status: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    status.and_then(|s| Some(s.get("message")?.as_str()?.to_owned())).unwrap_or_default()
+}
+
+async fn within<T>(answer: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    timeout(DEADLINE, answer).await.unwrap_or_else(|_| Err(format!("no answer within {} s", DEADLINE.as_secs())))
+}
+
+async fn get<S>(stream: S, host: &str, path: &str, token: Option<&str>) -> Result<(StatusCode, Bytes), String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut send, connection) = handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
+    let mut request = Request::get(path).header(header::HOST, host).header(header::CONNECTION, "close");
+    if let Some(token) = token {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let request = request.body(Empty::<Bytes>::new()).map_err(|e| e.to_string())?;
+    let exchange = async {
+        let response = send.send_request(request).await.map_err(|e| e.to_string())?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|e| e.to_string())?;
+        Ok((status, body.to_bytes()))
+    };
+    // The connection has no life beyond this one exchange.
+    tokio::pin!(connection);
+    let mut open = true;
+    tokio::pin!(exchange);
+    loop {
+        tokio::select! {
+            answer = &mut exchange => return answer,
+            ended = &mut connection, if open => {
+                open = false;
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "connection ended");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
+
+    #[test]
+    fn a_node_is_ready_when_it_says_so() {
+        let node = |status: &str| {
+            format!(
+                r#"{{"status":{{"conditions":[{{"type":"MemoryPressure","status":"False"}},
+                {{"type":"Ready","status":"{status}","message":"cni plugin not initialized"}}],
+                "nodeInfo":{{"kubeletVersion":"v1.36.3","containerRuntimeVersion":"containerd://2.3.7"}}}}}}"#
+            )
+        };
+        assert_eq!(judge(node("True").as_bytes()).unwrap(), "kubelet v1.36.3, containerd://2.3.7");
+        assert_eq!(judge(node("False").as_bytes()).unwrap_err(), "cni plugin not initialized");
+        assert_eq!(judge(b"{}").unwrap_err(), "the kubelet has not reported yet");
+        assert!(judge(b"<html>").is_err());
+    }
+
+    async fn answering(answer: &'static str) -> (SocketAddr, JoinSet<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        });
+        (address, server)
+    }
+
+    #[tokio::test]
+    async fn readiness_is_the_status_and_its_words() {
+        let (address, _server) = answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+        ready(address).await.unwrap();
+        let (address, _server) = answering("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 10\r\n\r\nwaiting: x").await;
+        assert_eq!(ready(address).await.unwrap_err(), "waiting: x");
+        assert!(ready("127.0.0.1:1".parse().unwrap()).await.is_err());
+    }
+}

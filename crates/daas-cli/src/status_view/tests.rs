@@ -1,0 +1,137 @@
+use super::*;
+use crate::supervise::report::{Child, Recorded, StepName, StepState};
+use daas_chain::ops::ClusterSpec;
+use daas_types::ErrorCode;
+use daas_types::onchain::{Proposal, Status};
+use daas_types::{Address, Mist};
+
+const NOW: UnixMs = UnixMs(1_000_000_000);
+
+fn position(status: Status, active: &str, unbonding: &str) -> PositionState {
+    PositionState {
+        position: Address::from_static("0xaaaabbbbccccddddeeeeffff0000111122223333444455556666777788889999").into(),
+        cluster: Address::from_static("0x2").into(),
+        generation: 4,
+        owner: Address::from_static("0x3").into(),
+        node_id: "n1".to_owned(),
+        status,
+        active: active.parse().unwrap(),
+        frozen: Mist(0),
+        unbonding: unbonding.parse().unwrap(),
+        unbonding_until_ms: NOW.plus(Duration::from_secs(42)),
+        proposal: None,
+        seals: vec![],
+    }
+}
+
+fn policy() -> Policy {
+    ClusterSpec::devnet("test").policy()
+}
+
+fn report(phase: Phase) -> Report {
+    let mut report = Report::new(false, "kubernetes".to_owned(), "127.0.0.1:6444".to_owned(), UnixMs(NOW.0 - 200_000));
+    report.pid = 7;
+    report.phase = phase;
+    let log = "/s/logs/worker.log".into();
+    report.children = vec![
+        Child { name: "master".to_owned(), pid: Some(8), state: "running".to_owned(), log: "/s/m".into() },
+        Child { name: "worker".to_owned(), pid: None, state: "ended 2 times".to_owned(), log },
+    ];
+    report
+}
+
+fn view(supervisor: Option<Supervisor>) -> View {
+    View {
+        now: NOW,
+        supervisor,
+        cluster: Part::Up(ClusterLine {
+            id: format!("0x{}", "12".repeat(32)),
+            endpoint: "https://10.0.0.1:6443".to_owned(),
+        }),
+        chain: Part::Up(ChainLine {
+            genesis: "4btiuiMPvEENsttpZC7CZ53DruC3MAgfznDbASZ7DR6S".to_owned(),
+            network: "devnet",
+            checkpoint: 120,
+            age_ms: 400,
+        }),
+        master: Part::Up(MasterLine {
+            endpoint: "https://10.0.0.1:6443".to_owned(),
+            measurement: format!("sha384:{}", "ab".repeat(48)),
+            tee_type: "SIMULATED_NITRO",
+            security_level: 0,
+        }),
+        datastore: datastore(),
+        positions: vec![],
+    }
+}
+
+#[test]
+fn all_is_well() {
+    let mut view = view(Some(Supervisor { running: true, report: report(Phase::Ready) }));
+    view.positions = vec![
+        PositionLine::new(&position(Status::Active, "10", "0"), &policy()),
+        PositionLine::new(&position(Status::Active, "2", "3"), &policy()),
+    ];
+    insta::assert_snapshot!(view.text());
+}
+
+#[test]
+fn what_is_down_says_what_to_do() {
+    let mut failed = report(Phase::Failed);
+    failed.problem = Some(Recorded::from(&Problem::new(ErrorCode::PortBusy, "0.0.0.0:6443 is held by nginx (pid 9)")));
+    let mut view = view(Some(Supervisor { running: false, report: failed }));
+    view.chain = Err(Problem::new(ErrorCode::ChainUnreachable, "connect: refused")).into();
+    view.master = Err(Problem::new(ErrorCode::MasterUnverified, "no allowed measurement")).into();
+    insta::assert_snapshot!(view.text());
+}
+
+#[test]
+fn a_start_shows_its_step_and_a_killed_supervisor_is_dead() {
+    let mut starting = report(Phase::Starting);
+    let step = starting.steps.iter_mut().find(|step| step.name == StepName::ControlPlane).unwrap();
+    step.state = StepState::Running;
+    let text = view(Some(Supervisor { running: true, report: starting })).text();
+    assert!(text.contains("… starting") && text.contains("control plane ready"), "{text}");
+    let text = view(Some(Supervisor { running: false, report: report(Phase::Ready) })).text();
+    assert!(text.contains("✗ died") && text.contains("k3s-daas down"), "{text}");
+    assert!(!text.contains("pid 8"), "children of a dead supervisor are not shown as running");
+}
+
+#[test]
+fn a_pending_slash_is_spelled_out() {
+    let mut state = position(Status::Suspended, "4.5", "0");
+    state.proposal = Some(Proposal {
+        reason: 1,
+        evidence_hash: vec![0; 32],
+        uri: "https://evidence.example/1".to_owned(),
+        amount: "0.5".parse().unwrap(),
+        from_unbonding: Mist(0),
+        proposed_ms: NOW,
+        appeal_until_ms: NOW.plus(Duration::from_secs(5)),
+        appealed: false,
+        upheld: false,
+        prior_status: Status::Active,
+    });
+    let line = PositionLine::new(&state, &policy());
+    assert_eq!((line.tier, line.status.as_str()), (None, "suspended"));
+    let said = |line: &PositionLine, now| slash(line, line.slash.as_ref().unwrap(), now);
+    assert_eq!(
+        said(&line, NOW),
+        "✗ 0xaaaabb…9999: a slash of 0.5 SUI is proposed: an audit root signed twice (evidence: \
+         https://evidence.example/1); appeal within 5.0 s: `k3s-daas appeal --reason TEXT`"
+    );
+    assert!(said(&line, NOW.plus(Duration::from_secs(6))).ends_with("the appeal window is over"));
+    state.proposal.as_mut().unwrap().appealed = true;
+    assert!(said(&PositionLine::new(&state, &policy()), NOW).ends_with("the judge decides"));
+}
+
+#[test]
+fn json_has_every_fact_and_no_nulls_for_problems() {
+    let mut view = view(None);
+    view.chain = Err(Problem::new(ErrorCode::ChainUnreachable, "refused")).into();
+    let json = serde_json::to_value(&view).unwrap();
+    assert_eq!(json["supervisor"], serde_json::Value::Null);
+    assert_eq!(json["chain"]["error"], "ChainUnreachable");
+    assert_eq!(json["datastore"], "not encrypted");
+    assert_eq!(json["master"]["tee_type"], "SIMULATED_NITRO");
+}

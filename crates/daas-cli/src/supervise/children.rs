@@ -1,0 +1,267 @@
+//! The supervisor's children: started in order, watched, stopped in reverse.
+
+use super::report::{Child, Reporter};
+use crate::paths::{StateDir, sibling};
+use daas_engine::process::{Process, ProcessSpec, ProcessState, RestartPolicy};
+use daas_types::{ErrorCode, Problem};
+use std::ffi::OsString;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::time::{Instant, interval};
+
+const LOOK: Duration = Duration::from_millis(100);
+/// A child that ended this often before it was ready will not become so.
+const TRIES: u32 = 3;
+const SHOWN: usize = 12;
+/// Found by programs and their children; nothing of the caller's environment is passed on unseen.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Which child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Name {
+    Devnet,
+    Nsm,
+    Master,
+    Worker,
+}
+
+/// Every child that was started, in that order.
+#[derive(Debug)]
+pub(super) struct Children {
+    state: StateDir,
+    reporter: Reporter,
+    running: Vec<(Name, Process)>,
+}
+
+// === impl Name ===
+
+impl Name {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Devnet => "devnet",
+            Self::Nsm => "nsm",
+            Self::Master => "master",
+            Self::Worker => "worker",
+        }
+    }
+
+    const fn program(self) -> &'static str {
+        match self {
+            Self::Devnet | Self::Nsm => "k3s-daas-devnet",
+            Self::Master => "k3s-daas-master",
+            Self::Worker => "k3s-daas-worker",
+        }
+    }
+
+    /// Place in the start order; the stop order is its reverse, also for `down` after a kill of the supervisor.
+    const fn order(self) -> u32 {
+        match self {
+            Self::Devnet => 1,
+            Self::Nsm => 2,
+            Self::Master => 3,
+            Self::Worker => 4,
+        }
+    }
+
+    /// How long it may take to stop: the worker drains its pods, the master stops the control plane.
+    const fn grace(self) -> Duration {
+        match self {
+            Self::Devnet | Self::Nsm => Duration::from_secs(5),
+            Self::Master => Duration::from_secs(40),
+            Self::Worker => Duration::from_secs(90),
+        }
+    }
+}
+
+// === impl Children ===
+
+impl Children {
+    pub(super) fn new(state: StateDir, reporter: Reporter) -> Self {
+        Self { state, reporter, running: Vec::new() }
+    }
+
+    /// Starts one. Its arguments are visible to everyone on this machine, so they name files and hold no secret.
+    pub(super) fn start(&mut self, name: Name, args: Vec<OsString>) -> Result<(), Problem> {
+        let spec = self.spec(name, args)?;
+        let started = Process::start(spec, &self.state.run(), RestartPolicy::default());
+        let process = started.map_err(Problem::of(ErrorCode::StateUnreadable))?;
+        self.running.push((name, process));
+        self.show();
+        Ok(())
+    }
+
+    /// Asks `ready` again and again until it gives something, the child proves hopeless, or `limit` is over.
+    pub(super) async fn until<T>(
+        &self,
+        name: Name,
+        limit: Duration,
+        code: ErrorCode,
+        mut ready: impl AsyncFnMut() -> Result<T, String>,
+    ) -> Result<T, Problem> {
+        let deadline = Instant::now() + limit;
+        let mut look = interval(LOOK);
+        let mut last = "not asked yet".to_owned();
+        loop {
+            look.tick().await;
+            if let Some(hopeless) = self.hopeless(name) {
+                return Err(self.failure(name, code, &hopeless));
+            }
+            if Instant::now() >= deadline {
+                let cause = format!("not ready after {} s: {last}", limit.as_secs());
+                return Err(self.failure(name, code, &cause));
+            }
+            // One question may not outlast the limit either.
+            match tokio::time::timeout_at(deadline, ready()).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(why)) => last = why,
+                Err(_) => "no answer".clone_into(&mut last),
+            }
+            self.show();
+        }
+    }
+
+    /// Writes what they do into the report.
+    pub(super) fn show(&self) {
+        let children = self.running.iter().map(|(name, process)| Child {
+            name: name.text().to_owned(),
+            pid: process.pid(),
+            state: word(&process.state()),
+            log: self.log(*name),
+        });
+        let children = children.collect();
+        self.reporter.change(|report| report.children = children);
+    }
+
+    /// Stops all, last started first.
+    pub(super) async fn stop(&mut self) {
+        while let Some((name, mut process)) = self.running.pop() {
+            tracing::info!(process.name = name.text(), "stopping");
+            process.stop(name.grace()).await;
+            self.show();
+        }
+    }
+
+    fn spec(&self, name: Name, args: Vec<OsString>) -> Result<ProcessSpec, Problem> {
+        let unusable = |error| Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", self.state.logs().display()));
+        DirBuilder::new().recursive(true).mode(0o700).create(self.state.logs()).map_err(unusable)?;
+        let args = args.into_iter().map(|arg| {
+            arg.into_string().map_err(|arg| Problem::new(ErrorCode::StateUnreadable, format!("{}: not UTF-8", arg.display())))
+        });
+        Ok(ProcessSpec {
+            name: name.text(),
+            order: name.order(),
+            program: sibling(name.program())?,
+            args: args.collect::<Result<_, _>>()?,
+            env: environment(),
+            log: self.log(name),
+            work_dir: self.state.path().to_owned(),
+        })
+    }
+
+    fn log(&self, name: Name) -> PathBuf {
+        self.state.logs().join(format!("{}.log", name.text()))
+    }
+
+    fn process(&self, name: Name) -> Option<&Process> {
+        self.running.iter().find(|(known, _)| *known == name).map(|(_, process)| process)
+    }
+
+    fn hopeless(&self, name: Name) -> Option<String> {
+        match self.process(name)?.state() {
+            ProcessState::Failed { reason } => Some(reason),
+            ProcessState::Backoff { exits, reason } if exits >= TRIES => Some(format!("it ended {exits} times: {reason}")),
+            _ => None,
+        }
+    }
+
+    fn failure(&self, name: Name, code: ErrorCode, cause: &str) -> Problem {
+        let (log, tail) = (self.log(name), self.process(name).map(|p| p.last_output(SHOWN)).unwrap_or_default());
+        Problem::new(code, format!("{}: {cause}\n{}:\n{tail}", name.text(), log.display()))
+    }
+}
+
+fn word(state: &ProcessState) -> String {
+    match state {
+        ProcessState::Starting => "starting".to_owned(),
+        ProcessState::Running { .. } => "running".to_owned(),
+        ProcessState::Backoff { exits, reason } => format!("ended {exits} times, last: {reason}"),
+        ProcessState::Stopped => "stopped".to_owned(),
+        ProcessState::Failed { reason } => format!("failed: {reason}"),
+    }
+}
+
+/// What children need of the environment: where programs and the engine's cache are.
+fn environment() -> Vec<(String, String)> {
+    const PASSED: [&str; 2] = ["HOME", "XDG_CACHE_HOME"];
+    let passed = PASSED.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
+    passed.chain([("PATH".to_owned(), PATH.to_owned())]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Report;
+    use super::*;
+    use daas_types::UnixMs;
+
+    #[test]
+    fn the_worker_stops_first_and_the_network_last() {
+        let mut all = [Name::Master, Name::Devnet, Name::Worker, Name::Nsm];
+        all.sort_by_key(|name| std::cmp::Reverse(name.order()));
+        assert_eq!(all, [Name::Worker, Name::Master, Name::Nsm, Name::Devnet]);
+    }
+
+    fn children(dir: &tempfile::TempDir) -> Children {
+        let state = StateDir::new(dir.path()).unwrap();
+        let report = Report::new(true, "kubernetes".to_owned(), String::new(), UnixMs(1));
+        let reporter = Reporter::create(state.status(), report).unwrap();
+        Children::new(state, reporter)
+    }
+
+    fn shell(children: &mut Children, script: &str) {
+        let spec = ProcessSpec {
+            name: "master",
+            order: 3,
+            program: "/bin/sh".into(),
+            args: vec!["-c".to_owned(), script.to_owned()],
+            env: vec![],
+            log: children.log(Name::Master),
+            work_dir: children.state.path().to_owned(),
+        };
+        std::fs::create_dir_all(children.state.logs()).unwrap();
+        let process = Process::start(spec, &children.state.run(), RestartPolicy::default()).unwrap();
+        children.running.push((Name::Master, process));
+    }
+
+    #[tokio::test]
+    async fn a_child_that_keeps_dying_is_given_up_with_its_last_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut children = children(&dir);
+        shell(&mut children, "echo no space left; exit 7");
+        let never = async || Err::<(), _>("not yet".to_owned());
+        let limit = Duration::from_secs(30);
+        let problem = children.until(Name::Master, limit, ErrorCode::ControlPlaneTimeout, never).await.unwrap_err();
+        assert_eq!(problem.code, ErrorCode::ControlPlaneTimeout);
+        assert!(problem.cause.contains("no space left") && problem.cause.contains("it ended 3 times"), "{problem}");
+        children.stop().await;
+    }
+
+    #[tokio::test]
+    async fn readiness_ends_the_wait_and_stop_ends_the_child() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut children = children(&dir);
+        shell(&mut children, "exec sleep 60");
+        let mut asked = 0;
+        let third = async || {
+            asked += 1;
+            if asked == 3 { Ok(asked) } else { Err("not yet".to_owned()) }
+        };
+        let limit = Duration::from_secs(30);
+        assert_eq!(children.until(Name::Master, limit, ErrorCode::Internal, third).await.unwrap(), 3);
+        let pid = Report::read(&children.state.status()).unwrap().unwrap().children[0].pid;
+        assert!(pid.is_some_and(|pid| crate::machine::ProcessId::of(pid).is_some()));
+        children.stop().await;
+        assert!(pid.is_some_and(|pid| crate::machine::ProcessId::of(pid).is_none()));
+    }
+}

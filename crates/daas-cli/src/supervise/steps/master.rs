@@ -1,0 +1,225 @@
+//! The simulated TEE, what it measures, and the master in it.
+
+use super::Start;
+use super::operator::Operated;
+use crate::chain::Staker;
+use crate::commands::kubeconfig::{with_plugin, write};
+use crate::commands::up::build_problem;
+use crate::gateway;
+use crate::paths::sibling;
+use crate::supervise::children::{Children, Name};
+use crate::supervise::report::DATASTORE;
+use daas_chain::clock;
+use daas_chain::ops::Pcrs;
+use daas_client::{ClusterInfo, VerifiedMaster, write_private};
+use daas_engine::build;
+use daas_types::onchain::{MasterRecord, NautilusState};
+use daas_types::{ErrorCode, Problem};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha384};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+use tokio::net::UnixStream;
+
+const DEVICE_LIMIT: Duration = Duration::from_secs(10);
+const IDENTITY_LIMIT: Duration = Duration::from_secs(30);
+/// Above the control plane's own 120 s, so that its own words are heard.
+const READY_LIMIT: Duration = Duration::from_secs(180);
+/// First lines of a configuration file that the operator may edit.
+const CONFIG: &str = "# Keys: `k3s-daas-master --reference`. What `k3s-daas up` sets by its flags wins over this file.\n\
+                      logging:\n  level: info\n";
+
+/// What a started master says of itself, in hex.
+#[derive(Deserialize)]
+pub(super) struct Identity {
+    endpoint: String,
+    ca_spki: String,
+    signing_key: String,
+    config_digest: String,
+}
+
+/// Starts the simulated TEE's device.
+pub(super) async fn device(start: &Start<'_>, children: &mut Children) -> Result<((), String), Problem> {
+    let cache = build::default_cache_dir().map_err(build_problem)?;
+    let programs = build::find(&cache).await.map_err(build_problem)?;
+    let programs = programs.ok_or_else(|| Problem::new(ErrorCode::EngineBuildFailed, "the engine is not built"))?;
+    save(&start.state.manifest(), programs.manifest())?;
+    let socket = start.state.nsm_socket();
+    let args: [OsString; 7] = [
+        "nsm".into(),
+        "--socket".into(),
+        socket.clone().into(),
+        "--state-dir".into(),
+        start.state.devnet().into(),
+        "--manifest".into(),
+        start.state.manifest().into(),
+    ];
+    children.start(Name::Nsm, args.into())?;
+    let open = async || UnixStream::connect(&socket).await.map(drop).map_err(|e| e.to_string());
+    children.until(Name::Nsm, DEVICE_LIMIT, ErrorCode::EvidenceUnavailable, open).await?;
+    Ok(((), format!("simulated, {}", socket.display())))
+}
+
+/// Allows the master's measurement when the cluster is new. Later a master that measures otherwise is refused unless the
+/// operator says that it was replaced: this step must not bless whatever lies on the disk.
+pub(super) async fn measurement(start: &Start<'_>, operator: &Staker) -> Result<((), String), Problem> {
+    let program = sibling("k3s-daas-master")?;
+    let manifest = start.state.manifest();
+    let unreadable = |error: io::Error| Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", program.display()));
+    let pcrs = measure(&program, &manifest).map_err(unreadable)?;
+    let nautilus = operator.ops.client().nautilus(&operator.ids).await?;
+    let text = hex::encode(pcrs.pcr0);
+    if allowed(&nautilus, &pcrs) {
+        return Ok(((), format!("sha384:{text}")));
+    }
+    if !nautilus.measurements.is_empty() && !start.settings.allow_measurement {
+        let cause = format!(
+            "{} measures as sha384:{text}, which is not allowed on chain; if you replaced the programs yourself: \
+             `k3s-daas up --allow-measurement`",
+            program.display()
+        );
+        return Err(Problem::new(ErrorCode::MasterUnverified, cause));
+    }
+    operator.ops.allow_measurement(&operator.ids, &pcrs).await?;
+    Ok(((), format!("sha384:{text}, new")))
+}
+
+/// Starts the master and waits until it has said who it is.
+pub(super) async fn start(start: &Start<'_>, children: &mut Children) -> Result<(Identity, String), Problem> {
+    let path = start.state.master_identity();
+    // That of an earlier run must not be taken for this one's.
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", path.display())));
+        }
+        _ => {}
+    }
+    children.start(Name::Master, arguments(start)?)?;
+    let read = async || {
+        let text = std::fs::read_to_string(&path).map_err(|e| e.to_string())?;
+        serde_json::from_str::<Identity>(&text).map_err(|e| e.to_string())
+    };
+    let identity = children.until(Name::Master, IDENTITY_LIMIT, ErrorCode::ControlPlaneTimeout, read).await?;
+    let detail = format!("{}, key {}", identity.endpoint, identity.signing_key);
+    Ok((identity, detail))
+}
+
+/// Puts the master's record on chain if it is not there, and takes its former ones off.
+pub(super) async fn register(start: &Start<'_>, operator: &Staker, identity: &Identity) -> Result<((), String), Problem> {
+    let Staker { ids, ops, .. } = operator;
+    let (ca, key, config) =
+        (bytes(&identity.ca_spki)?, bytes(&identity.signing_key)?, bytes(&identity.config_digest)?);
+    let nautilus = ops.client().nautilus(ids).await?;
+    let same = |m: &&MasterRecord| {
+        m.endpoint == identity.endpoint && m.ca_spki == ca && m.signing_key == key && m.config_digest == config
+    };
+    for stale in nautilus.masters.iter().filter(|m| m.endpoint != identity.endpoint) {
+        let key: &[u8; 32] = stale.signing_key.as_slice().try_into().map_err(Problem::of(ErrorCode::PackageMismatch))?;
+        ops.remove_master(ids, key).await?;
+    }
+    let known = nautilus.masters.iter().any(|m| same(&m));
+    if !known {
+        ops.register_master(ids, &identity.endpoint, &ca, &key, &config).await?;
+    }
+    let join = start.state.master_join();
+    ClusterInfo::load(&join)?;
+    let text = std::fs::read_to_string(&join).map_err(Problem::of(ErrorCode::StateUnreadable))?;
+    save(&start.state.join(), &text)?;
+    Ok(((), format!("{}; trust anchor {}", identity.endpoint, start.state.join().display())))
+}
+
+/// Waits until the gateway serves.
+pub(super) async fn ready(start: &Start<'_>, children: &Children) -> Result<((), String), Problem> {
+    let admin = start.settings.admin;
+    let ask = async || gateway::ready(admin).await;
+    children.until(Name::Master, READY_LIMIT, ErrorCode::ControlPlaneTimeout, ask).await?;
+    Ok(((), format!("Kubernetes {}, datastore: {DATASTORE}", build::KUBERNETES_VERSION)))
+}
+
+/// Verifies the master as any client does, and writes the operator's kubeconfig.
+pub(super) async fn verify(start: &Start<'_>, cluster: &Operated) -> Result<((), String), Problem> {
+    let info = &cluster.info;
+    let master = VerifiedMaster::connect(info, &info.nautilus().await?, clock::now()).await?;
+    let level = master.evidence().security_level();
+    let yaml = with_plugin(info, &start.state.join(), &start.state.operator_seal(), None)?;
+    write(&start.state.kubeconfig(), &yaml)?;
+    let detail = format!("{} (level {}); {}", level.tee_type(), level.number(), start.state.kubeconfig().display());
+    Ok(((), detail))
+}
+
+fn arguments(start: &Start<'_>) -> Result<Vec<OsString>, Problem> {
+    let settings = start.settings;
+    let config = match &settings.config {
+        Some(path) => std::path::absolute(path).map_err(Problem::of(ErrorCode::ConfigInvalid))?,
+        None => {
+            let path = start.state.master_config();
+            if !path.exists() {
+                save(&path, CONFIG)?;
+            }
+            path
+        }
+    };
+    let set = [
+        ("tee.type", "SIMULATED_NITRO".to_owned()),
+        ("tee.device", start.state.nsm_socket().display().to_string()),
+        ("sui.pins", start.state.pins().display().to_string()),
+        ("k3s.data_dir", start.state.master().display().to_string()),
+        ("api.port", settings.port.to_string()),
+        ("api.advertise", start.advertise.to_string()),
+        ("admin.listen", settings.admin.to_string()),
+    ];
+    let set = set.into_iter().flat_map(|(key, value)| ["--set".into(), format!("{key}={value}").into()]);
+    Ok(["--config".into(), config.into()].into_iter().chain(set).collect())
+}
+
+/// What the simulated TEE will measure: executable and engine manifest in PCR0, a constant in PCR1, the executable in PCR2.
+fn measure(program: &Path, manifest: &Path) -> io::Result<Pcrs> {
+    const BOOT: &[u8] = b"k3s-daas simulated boot";
+    let mut hash = Sha384::new();
+    io::copy(&mut File::open(program)?, &mut hash)?;
+    let program: [u8; 48] = hash.finalize().into();
+    let manifest: [u8; 48] = Sha384::digest(std::fs::read(manifest)?).into();
+    Ok(Pcrs {
+        pcr0: Sha384::new().chain_update(program).chain_update(manifest).finalize().into(),
+        pcr1: Sha384::digest(BOOT).into(),
+        pcr2: Sha384::digest(program).into(),
+    })
+}
+
+fn allowed(nautilus: &NautilusState, pcrs: &Pcrs) -> bool {
+    nautilus.measurements.iter().any(|m| m.pcr0 == pcrs.pcr0 && m.pcr1 == pcrs.pcr1 && m.pcr2 == pcrs.pcr2)
+}
+
+fn bytes(text: &str) -> Result<[u8; 32], Problem> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text, &mut bytes).map_err(Problem::of(ErrorCode::Internal))?;
+    Ok(bytes)
+}
+
+fn save(path: &Path, text: &str) -> Result<(), Problem> {
+    write_private(path, text.as_bytes())
+        .map_err(|error| Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_changed_byte_is_another_measurement() {
+        let dir = tempfile::tempdir().unwrap();
+        let (program, manifest) = (dir.path().join("master"), dir.path().join("manifest"));
+        std::fs::write(&program, "a").unwrap();
+        std::fs::write(&manifest, "m").unwrap();
+        let first = measure(&program, &manifest).unwrap();
+        std::fs::write(&manifest, "n").unwrap();
+        let engine = measure(&program, &manifest).unwrap();
+        assert!(engine.pcr0 != first.pcr0 && engine.pcr2 == first.pcr2);
+        std::fs::write(&program, "b").unwrap();
+        let other = measure(&program, &manifest).unwrap();
+        assert!(other.pcr0 != engine.pcr0 && other.pcr2 != engine.pcr2 && other.pcr1 == first.pcr1);
+    }
+}

@@ -1,0 +1,224 @@
+use async_trait::async_trait;
+use bytes::Bytes;
+use daas_gateway::{
+    BoundGateway, ConnectionInfo, FrontProxyIdentity, Gateway, GatewayConfig, Limits, LocalEndpoints, NodeCaller,
+    Refusal, ServiceAccountConfig, UpstreamConfig, server_config,
+};
+use daas_testkit::chain::{Chain, Staker, cluster};
+use daas_testkit::client::{Http1, Http2};
+use daas_testkit::pki::Ca;
+use daas_testkit::upstream::Upstream;
+use daas_types::api::{
+    AttestationRequest, AttestationResponse, ClusterSettings, HeartbeatRequest, HeartbeatResponse,
+    RegisterWorkerRequest, RegisterWorkerResponse,
+};
+use daas_types::pop::Usage;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use rcgen::KeyPair;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const ISSUER: &str = "https://kubernetes.default.svc.test";
+
+/// What a test may choose.
+pub(crate) struct Options {
+    pub(crate) chain: Chain,
+    pub(crate) limits: Limits,
+    pub(crate) node_stale_grace: Duration,
+    pub(crate) streams: u32,
+}
+
+/// A running gateway, its API server and its chain.
+pub(crate) struct World {
+    pub(crate) addr: SocketAddr,
+    pub(crate) ca: Ca,
+    pub(crate) upstream: Upstream,
+    pub(crate) chain: Chain,
+    pub(crate) local: Arc<Local>,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) accounts: KeyPair,
+    pub(crate) running: JoinSet<()>,
+}
+
+/// Our endpoints, recording.
+#[derive(Default)]
+pub(crate) struct Local {
+    pub(crate) attested: Mutex<Vec<(ConnectionInfo, AttestationRequest, bool)>>,
+    pub(crate) callers: Mutex<Vec<NodeCaller>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            chain: Chain::new(),
+            limits: Limits::default(),
+            node_stale_grace: Duration::from_secs(900),
+            streams: 100,
+        }
+    }
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(Options::default(), Duration::from_secs(1)).await
+    }
+
+    pub(crate) async fn with(options: Options, drain: Duration) -> Self {
+        let Options { chain, limits, node_stale_grace, streams } = options;
+        let (ca, front) = (Ca::new("cluster"), Ca::new("request-header"));
+        let upstream = Upstream::start(ca.server(&["kubernetes"]), &front, streams).await;
+        let accounts = KeyPair::generate().unwrap();
+        let proxy = front.client("daas:gateway");
+        let config = GatewayConfig {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            cluster: cluster(),
+            node_stale_grace,
+            upstream: UpstreamConfig {
+                addr: upstream.addr,
+                server_name: "kubernetes".to_owned(),
+                roots: vec![ca.cert()],
+                front_proxy: FrontProxyIdentity { chain: proxy.chain, key: proxy.key },
+            },
+            service_account: Some(ServiceAccountConfig {
+                issuer: ISSUER.to_owned(),
+                public_key: accounts.public_key_pem(),
+            }),
+            limits,
+        };
+        let leaf = ca.server(&["localhost", "127.0.0.1"]);
+        let tls = server_config(leaf.chain, leaf.key).unwrap();
+        let local = Arc::new(Local::default());
+        let bound: BoundGateway = Gateway::bind(config, tls, chain.index.clone(), local.clone()).await.unwrap();
+        let (addr, shutdown) = (bound.local_addr(), CancellationToken::new());
+        let mut running = JoinSet::new();
+        running.spawn(bound.run(shutdown.clone(), drain));
+        Self { addr, ca, upstream, chain, local, shutdown, accounts, running }
+    }
+
+    pub(crate) async fn http2(&self) -> Http2 {
+        Http2::connect(self.addr, &self.ca.roots()).await
+    }
+
+    pub(crate) async fn http1(&self) -> Http1 {
+        Http1::connect(self.addr, &self.ca.roots()).await
+    }
+
+    /// Sends over a new HTTP/2 connection.
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Response<Incoming> {
+        within(async { self.http2().await.send(request).await }).await.unwrap()
+    }
+
+    /// The refusal that a request meets; fails the test if it was forwarded.
+    pub(crate) async fn refusal(&self, request: Request<Full<Bytes>>) -> (StatusCode, String) {
+        let before = self.upstream.requests().len();
+        let client = self.http2().await;
+        let response = within(client.send(request)).await.unwrap();
+        assert_eq!(self.upstream.requests().len(), before, "it was forwarded");
+        let status = response.status();
+        (status, reason(response).await)
+    }
+}
+
+#[async_trait]
+impl LocalEndpoints for Local {
+    async fn attest(
+        &self,
+        connection: &ConnectionInfo,
+        request: AttestationRequest,
+        informative: bool,
+    ) -> Result<AttestationResponse, Refusal> {
+        self.attested.lock().unwrap().push((connection.clone(), request, informative));
+        Ok(AttestationResponse {
+            enclave_id: "i-test".to_owned(),
+            measurement: String::new(),
+            signature: String::new(),
+            certificate: String::new(),
+            tee_type: "SIMULATED_NITRO".to_owned(),
+            security_level: 0,
+            document: String::new(),
+            pcrs: Default::default(),
+            informative,
+        })
+    }
+
+    async fn register_worker(
+        &self,
+        _: &ConnectionInfo,
+        caller: &NodeCaller,
+        _: RegisterWorkerRequest,
+    ) -> Result<RegisterWorkerResponse, Refusal> {
+        self.callers.lock().unwrap().push(caller.clone());
+        let empty = String::new;
+        Ok(RegisterWorkerResponse {
+            success: true,
+            kubeconfig: empty(),
+            ca_cert: empty(),
+            api_server: empty(),
+            serving_cert: empty(),
+            kubelet_client_ca: empty(),
+            cluster: ClusterSettings {
+                cluster_cidr: empty(),
+                service_cidr: empty(),
+                cluster_dns: empty(),
+                cluster_domain: empty(),
+                version: empty(),
+            },
+        })
+    }
+
+    async fn heartbeat(
+        &self,
+        _: &ConnectionInfo,
+        caller: &NodeCaller,
+        _: HeartbeatRequest,
+    ) -> Result<HeartbeatResponse, Refusal> {
+        self.callers.lock().unwrap().push(caller.clone());
+        Ok(HeartbeatResponse { success: true, stake_status: "active".to_owned(), server_time_ms: 0 })
+    }
+}
+
+/// Every wait in these tests has an end.
+pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), what).await.expect("must not hang")
+}
+
+pub(crate) fn get(path: &str, bearer: &str) -> Request<Full<Bytes>> {
+    build("GET", path, &[("authorization", &format!("Bearer {bearer}"))], "")
+}
+
+pub(crate) fn build(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Request<Full<Bytes>> {
+    let mut request = Request::builder().method(method).uri(format!("https://localhost{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()
+}
+
+pub(crate) async fn text(response: Response<Incoming>) -> String {
+    let body = within(response.into_body().collect()).await.unwrap().to_bytes();
+    String::from_utf8(body.to_vec()).unwrap()
+}
+
+/// The reason of a `metav1.Status`, whose form is checked on the way.
+pub(crate) async fn reason(response: Response<Incoming>) -> String {
+    let status = response.status();
+    assert_eq!(response.headers()["content-type"], "application/json");
+    assert_eq!(response.headers().contains_key("www-authenticate"), status == StatusCode::UNAUTHORIZED);
+    let body: Value = serde_json::from_str(&text(response).await).unwrap();
+    assert_eq!(body["apiVersion"], "v1");
+    assert_eq!(body["kind"], "Status");
+    assert_eq!(body["status"], "Failure");
+    assert_eq!(body["code"], status.as_u16());
+    assert!(body["message"].as_str().unwrap().contains("Fix: "));
+    body["reason"].as_str().unwrap().to_owned()
+}
+
+pub(crate) fn user(staker: &Staker) -> String {
+    staker.token(Usage::User)
+}

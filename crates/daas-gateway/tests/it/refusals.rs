@@ -1,0 +1,170 @@
+use crate::harness::{World, build, get, user};
+use daas_chain::clock;
+use daas_testkit::chain::{Staker, cluster};
+use daas_types::onchain::Status;
+use daas_types::pop::{Claims, MAX_LIFETIME, Usage};
+use daas_types::{Address, ClusterId, Mist, Permissions, SealSecret, UnixMs};
+
+async fn refused(world: &World, bearer: &str) -> (u16, String) {
+    let (status, reason) = world.refusal(get("/api", bearer)).await;
+    (status.as_u16(), reason)
+}
+
+fn is(status: u16, reason: &str) -> (u16, String) {
+    (status, reason.to_owned())
+}
+
+#[tokio::test]
+async fn without_a_token_nothing_of_kubernetes_answers() {
+    let world = World::new().await;
+    for path in ["/", "/api", "/version", "/healthz", "/readyz", "/livez", "/metrics", "/openapi/v2", "/debug/pprof/"] {
+        for method in ["GET", "HEAD", "POST", "DELETE", "OPTIONS"] {
+            let before = world.upstream.requests().len();
+            let response = world.send(build(method, path, &[], "")).await;
+            assert_eq!(response.status(), 401, "{method} {path}");
+            assert_eq!(response.headers()["www-authenticate"], "Bearer");
+            assert_eq!(world.upstream.requests().len(), before);
+        }
+    }
+    assert_eq!(world.refusal(build("GET", "/api", &[], "")).await.1, "TokenMissing");
+    let bare = build("GET", "/api?access_token=0000", &[("authorization", "Bearer ")], "");
+    assert_eq!(world.refusal(bare).await.1, "TokenMissing");
+}
+
+#[tokio::test]
+async fn what_is_no_token_is_called_so() {
+    let world = World::new().await;
+    let staker = world.chain.staker(1, "5", Permissions::BOTH);
+    let opaque = staker.opaque();
+    let token = user(&staker);
+    let megabytes = "a".repeat(1 << 14);
+    for bad in [
+        "x",
+        &opaque[1..],
+        &format!("{opaque}0"),
+        &opaque.to_uppercase(),
+        &token[..token.len() - 1],
+        &token[..40],
+        "daas1.",
+        "daas1.AA.AA",
+        &megabytes,
+        "a b",
+    ] {
+        if bad != opaque.to_uppercase() || opaque.to_uppercase() != opaque {
+            assert_eq!(refused(&world, bad).await, is(401, "TokenMalformed"), "{bad}");
+        }
+    }
+    for scheme in ["Basic dXNlcjpwYXNz", "Token x", "Bearerx"] {
+        let (status, reason) = world.refusal(build("GET", "/api", &[("authorization", scheme)], "")).await;
+        assert_eq!((status.as_u16(), reason), is(401, "TokenMalformed"), "{scheme}");
+    }
+}
+
+#[tokio::test]
+async fn ten_megabytes_of_token_are_not_read() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let world = World::new().await;
+    let mut tls = daas_testkit::client::tls(world.addr, &world.ca.roots(), &["http/1.1"]).await.unwrap();
+    let head = format!("GET /api HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}", "a".repeat(10 << 20));
+    let _ = tls.write_all(head.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = crate::harness::within(tls.read_to_end(&mut answer)).await;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    assert!(world.upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn public_things_are_no_credentials() {
+    let world = World::new().await;
+    let staker = world.chain.staker(1, "5", Permissions::BOTH);
+    let id = |text: String| text.trim_start_matches("0x").to_owned();
+    for public in [id(staker.state.position.to_string()), id(staker.state.seals[0].id.to_string())] {
+        assert_eq!(public.len(), 64);
+        assert_eq!(refused(&world, &public).await, is(401, "TokenUnknown"));
+    }
+    assert_eq!(refused(&world, &hex_of(&staker.state.seals[0].commitment)).await, is(401, "TokenUnknown"));
+}
+
+#[tokio::test]
+async fn a_copied_locator_and_commitment_open_nothing() {
+    let world = World::new().await;
+    let victim = world.chain.staker(1, "10", Permissions::BOTH);
+    let mut thief = Staker::new(2, "0.5", Permissions::BOTH);
+    let stolen = victim.state.seals[0].clone();
+    world.chain.put(&mut thief, |state| {
+        state.seals[0].locator = stolen.locator;
+        state.seals[0].commitment = stolen.commitment;
+    });
+    // The victim's secret still means the victim; the thief's own secret means nobody.
+    world.send(get("/api", &victim.opaque())).await;
+    assert_eq!(world.upstream.last().all("x-remote-user"), [victim.state.owner.to_string()]);
+    assert_eq!(refused(&world, &thief.opaque()).await, is(401, "TokenUnknown"));
+    assert_eq!(refused(&world, &SealSecret::generate().unwrap().expose_hex()).await, is(401, "TokenUnknown"));
+}
+
+#[tokio::test]
+async fn foreign_expired_early_and_strangers_tokens() {
+    let world = World::new().await;
+    let staker = world.chain.staker(1, "5", Permissions::BOTH);
+    let stranger = world.chain.staker(2, "5", Permissions::BOTH);
+    let seal = staker.state.seals[0].id;
+    let sign = |cluster, now: UnixMs| {
+        Claims::new(cluster, seal, Usage::User, now, MAX_LIFETIME).unwrap().sign(&staker.key).unwrap()
+    };
+    let now = clock::now();
+    let foreign = sign(ClusterId(Address::new([9; 32])), now);
+    assert_eq!(refused(&world, &foreign).await, is(401, "TokenForeign"));
+    assert_eq!(refused(&world, &sign(cluster(), UnixMs(now.0 - 300_001))).await, is(401, "TokenExpired"));
+    assert_eq!(refused(&world, &sign(cluster(), UnixMs(now.0 + 120_000))).await, is(401, "TokenExpired"));
+    let claims = staker.claims(Usage::User);
+    assert_eq!(refused(&world, &claims.sign(&stranger.key).unwrap()).await, is(401, "TokenUnknown"));
+    let never = Staker::new(3, "5", Permissions::BOTH);
+    assert_eq!(refused(&world, &user(&never)).await, is(401, "TokenUnknown"));
+    assert_eq!(refused(&world, &never.opaque()).await, is(401, "TokenUnknown"));
+}
+
+#[tokio::test]
+async fn a_token_that_ran_out_is_refused_although_it_is_remembered() {
+    let world = World::new().await;
+    let staker = world.chain.staker(1, "5", Permissions::BOTH);
+    let mut claims = staker.claims(Usage::User);
+    claims.issued = UnixMs(clock::now().0 - 298_000);
+    claims.expires = UnixMs(claims.issued.0 + 300_000);
+    let token = claims.sign(&staker.key).unwrap();
+    assert_eq!(world.send(get("/api", &token)).await.status(), 200);
+    // The chain's time moves on; the gateway's is never behind it.
+    world.chain.checkpoint_at(claims.expires, vec![]);
+    assert_eq!(refused(&world, &token).await, is(401, "TokenExpired"));
+}
+
+#[tokio::test]
+async fn what_became_of_the_stake_is_named() {
+    let world = World::new().await;
+    let mut staker = world.chain.staker(1, "5", Permissions::BOTH);
+    let token = user(&staker);
+    for (status, reason) in [
+        (Status::Suspended, "PositionSuspended"),
+        (Status::Slashed, "PositionSlashed"),
+        (Status::Closed, "PositionClosed"),
+    ] {
+        world.chain.put(&mut staker, |state| state.status = status);
+        assert_eq!(refused(&world, &token).await, is(403, reason));
+    }
+    world.chain.put(&mut staker, |state| {
+        state.status = Status::Active;
+        state.active = Mist(1);
+    });
+    assert_eq!(refused(&world, &token).await, is(403, "StakeTooLow"));
+    world.chain.put(&mut staker, |state| {
+        state.active = Mist::from_sui(5);
+        state.seals[0].expires_ms = clock::now();
+    });
+    assert_eq!(refused(&world, &token).await, is(401, "SealExpired"));
+    world.chain.put(&mut staker, |state| state.seals.clear());
+    assert_eq!(refused(&world, &token).await, is(401, "TokenUnknown"));
+}
+
+fn hex_of(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Compiles the Move package with the real compiler, compares it with what is checked in, and runs its unit tests.
+set -euo pipefail
+cd "$(dirname "$0")/../contracts/tools"
+[ -d node_modules ] && [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund --loglevel=error
+node move.mjs check
+node move.mjs test
