@@ -1,6 +1,6 @@
 //! Keeping an [`Index`] at the tip of the chain.
 
-use crate::client::{ChainClient, ChainError};
+use crate::client::{ChainClient, ChainError, DEADLINE};
 use crate::index::{Applied, Index};
 use crate::store::{Store, StoreError};
 use crate::verified::VerifiedCheckpoint;
@@ -21,6 +21,9 @@ pub struct Follower {
     index: Index,
     store: Option<Store>,
     unsaved: Applied,
+    /// Whether the connection is to be made anew, and the network checked, before anything else is read.
+    lost: bool,
+    idle_limit: Duration,
 }
 
 /// Why a follower gave up. A chain that cannot be reached is not a reason: it tries again.
@@ -39,7 +42,14 @@ pub enum FollowError {
 impl Follower {
     /// A follower that starts from what the chain says now.
     pub fn new(client: ChainClient, index: Index) -> Self {
-        Self { client, index, store: None, unsaved: Applied::default() }
+        Self {
+            client,
+            index,
+            store: None,
+            unsaved: Applied::default(),
+            lost: false,
+            idle_limit: DEADLINE,
+        }
     }
 
     /// Saves what it learns, and starts from what was saved.
@@ -49,6 +59,13 @@ impl Follower {
         }
         self.store = Some(store);
         Ok(self)
+    }
+
+    /// Connects again after this much silence instead of [`DEADLINE`].
+    #[must_use]
+    pub fn with_idle_limit(mut self, limit: Duration) -> Self {
+        self.idle_limit = limit;
+        self
     }
 
     /// The index it feeds.
@@ -66,7 +83,9 @@ impl Follower {
                 ended = self.session() => ended,
             };
             match ended {
-                Err(FollowError::Chain(fatal @ ChainError::NotADevnet(_))) => return Err(FollowError::Chain(fatal)),
+                Err(FollowError::Chain(fatal @ ChainError::NotADevnet(_))) => {
+                    return Err(FollowError::Chain(fatal));
+                }
                 Err(store @ FollowError::Store(_)) => return Err(store),
                 Err(FollowError::Chain(error)) => {
                     if self.index.snapshot().next_checkpoint() > before {
@@ -80,21 +99,27 @@ impl Follower {
                 () = shutdown.cancelled() => return Ok(()),
                 () = tokio::time::sleep(wait) => wait = LONGEST_WAIT.min(wait * 2),
             }
-            match self.client.reconnect().await {
-                Ok(client) => self.client = client,
-                Err(error) => tracing::warn!(%error, rpc.url = self.client.url(), "chain still lost"),
-            }
+            self.lost = true;
         }
     }
 
     /// Follows until something fails.
     async fn session(&mut self) -> Result<core::convert::Infallible, FollowError> {
+        if self.lost {
+            // Another network may stand at that address by now.
+            self.client = self.client.reconnect().await?;
+            self.lost = false;
+        }
         let package = self.index.ids().package;
         let (height, lowest) = self.client.heights().await?;
         let snapshot = self.index.snapshot();
         if !snapshot.is_based() || snapshot.next_checkpoint() < lowest {
             let base = self.client.base(&self.index.ids()).await?;
-            tracing::info!(chain.checkpoint = base.checkpoint, positions = base.positions.len(), "index bootstrapped");
+            tracing::info!(
+                chain.checkpoint = base.checkpoint,
+                positions = base.positions.len(),
+                "index bootstrapped"
+            );
             let applied = self.index.bootstrap(base);
             self.save(applied)?;
         }
@@ -102,7 +127,7 @@ impl Follower {
         let mut tip = self.client.subscribe(package).await?;
         loop {
             self.mend_gaps().await?;
-            let checkpoint = tip.next().await?;
+            let checkpoint = tip.next(self.idle_limit).await?;
             if let Some(missed) = checkpoint.sequence().checked_sub(1) {
                 self.catch_up(missed).await?;
             }
@@ -115,8 +140,9 @@ impl Follower {
         let package = self.index.ids().package;
         let next = self.index.snapshot().next_checkpoint();
         let client = self.client.clone();
-        let mut missed =
-            stream::iter(next..=until).map(|sequence| client.checkpoint(package, sequence)).buffered(AT_ONCE);
+        let mut missed = stream::iter(next..=until)
+            .map(|sequence| client.checkpoint(package, sequence))
+            .buffered(AT_ONCE);
         while let Some(checkpoint) = missed.next().await {
             self.apply(&checkpoint?)?;
         }

@@ -19,6 +19,7 @@ use crate::verified::VerifiedCheckpoint;
 use apply::Plan;
 use arc_swap::ArcSwap;
 use core::time::Duration;
+use daas_types::join::JoinFile;
 use daas_types::onchain::{Cluster, NautilusState, PositionState};
 use daas_types::{ClusterId, NautilusId, PackageId, PositionId, RegistryId, Rights, UnixMs};
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,26 @@ pub struct Base {
     pub checkpoint: u64,
 }
 
+// === impl IndexIds ===
+
+impl From<&JoinFile> for IndexIds {
+    fn from(file: &JoinFile) -> Self {
+        let JoinFile {
+            package,
+            cluster,
+            registry,
+            nautilus,
+            ..
+        } = *file;
+        Self {
+            package,
+            cluster,
+            registry,
+            nautilus,
+        }
+    }
+}
+
 // === impl Index ===
 
 impl Index {
@@ -115,7 +136,9 @@ impl Index {
             changes: broadcast::Sender::new(CHANGES),
             checkpoints: watch::Sender::new(0),
         };
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Which cluster it is of.
@@ -139,10 +162,16 @@ impl Index {
     /// checkpoint's, and a clock set back does not make it younger than the time since it came.
     pub fn freshness(&self, now: UnixMs) -> Freshness {
         let snapshot = self.inner.current.load();
-        let Some(timestamp) = snapshot.timestamp() else { return Freshness::Unknown };
+        let Some(timestamp) = snapshot.timestamp() else {
+            return Freshness::Unknown;
+        };
         let waited = snapshot.seen.map_or(Duration::ZERO, |at| at.elapsed());
         let age = now.since(timestamp).max(waited);
-        if age <= self.inner.fresh_for { Freshness::Fresh } else { Freshness::Stale(age) }
+        if age <= self.inner.fresh_for {
+            Freshness::Fresh
+        } else {
+            Freshness::Stale(age)
+        }
     }
 
     /// Every later change of a position. A receiver that lags is told so and must look at the snapshot again.
@@ -172,16 +201,16 @@ impl Index {
     /// Puts back what was saved, into an index that has seen nothing yet.
     pub(crate) fn restore(&self, saved: Snapshot) {
         let _writer = self.lock();
-        if self.snapshot().timestamp().is_none() {
+        if self.snapshot().next_checkpoint() == 0 {
             self.inner.checkpoints.send_replace(saved.checkpoint());
             self.inner.current.store(Arc::new(saved));
         }
     }
 
-    /// The order matters: see the module's text.
     fn commit(&self, mut plan: Plan) -> Applied {
-        plan.publish(&self.inner.current);
-        plan.cut();
+        for step in Plan::STEPS {
+            step(&plan, &self.inner.current);
+        }
         for change in plan.take_changes() {
             // Nobody listening is no error.
             let _ = self.inner.changes.send(change);

@@ -8,10 +8,11 @@
 mod abort;
 mod args;
 mod build;
-mod calls;
 mod error;
 mod faucet;
+mod operator;
 mod outcome;
+mod staker;
 mod submit;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,8 @@ pub use outcome::{Created, Outcome, PositionOutcome};
 
 use crate::client::ChainClient;
 use crate::wallet::Wallet;
+use build::{Arg, Draft};
+use daas_types::{Address, PackageId};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -40,7 +43,11 @@ pub struct Ops {
 impl Ops {
     /// Transactions of `wallet`.
     pub fn new(client: ChainClient, wallet: Wallet) -> Self {
-        Self { client, wallet: Arc::new(wallet), turn: Arc::default() }
+        Self {
+            client,
+            wallet: Arc::new(wallet),
+            turn: Arc::default(),
+        }
     }
 
     /// Whose transactions.
@@ -51,5 +58,31 @@ impl Ops {
     /// Where they go.
     pub fn client(&self) -> &ChainClient {
         &self.client
+    }
+
+    async fn call(
+        &self,
+        package: PackageId,
+        module: &'static str,
+        function: &'static str,
+        args: Vec<Arg>,
+    ) -> Result<Outcome, TxError> {
+        self.run(
+            Some(package),
+            &Draft::Call {
+                package,
+                module,
+                function,
+                args,
+            },
+        )
+        .await
+    }
+
+    fn held(&self, id: Option<Address>, cap: &'static str) -> Result<Arg, TxError> {
+        id.map(Arg::owned).ok_or(TxError::CapMissing {
+            address: self.wallet.address(),
+            cap,
+        })
     }
 }

@@ -61,7 +61,11 @@ impl Store {
             return Err(StoreError::NotADevnet);
         }
         let database = Database::create(path).map_err(redb::Error::from)?;
-        Ok(Self { database, genesis: genesis.digest(), ids })
+        Ok(Self {
+            database,
+            genesis: genesis.digest(),
+            ids,
+        })
     }
 
     /// What was saved for this cluster, if anything was and all of it is readable. Anything else is removed.
@@ -75,7 +79,9 @@ impl Store {
 
     /// Saves what `applied` says has changed. The head goes with it in one transaction.
     pub(crate) fn save(&self, snapshot: &Snapshot, applied: &Applied) -> Result<(), StoreError> {
-        let Some(timestamp) = snapshot.timestamp() else { return Ok(()) };
+        let Some(timestamp) = snapshot.timestamp() else {
+            return Ok(());
+        };
         let head = Head {
             format: FORMAT,
             genesis: self.genesis,
@@ -88,9 +94,15 @@ impl Store {
         };
         let head = bcs::to_bytes(&head)?;
         let changed = applied.positions.iter().filter_map(|id| snapshot.position(*id));
-        let changed = changed.map(|live| Ok((live.state.position.0.into_inner(), bcs::to_bytes(&(&live.state, live.gap))?)));
+        let changed = changed.map(|live| {
+            Ok((
+                live.state.position.0.into_inner(),
+                bcs::to_bytes(&(&live.state, live.gap))?,
+            ))
+        });
         let changed = changed.collect::<Result<Vec<_>, bcs::Error>>()?;
-        self.write(&head, &changed).map_err(|error| StoreError::File(*error))
+        self.write(&head, &changed)
+            .map_err(|error| StoreError::File(*error))
     }
 
     fn clear(&self) -> Result<(), Box<redb::Error>> {
@@ -104,7 +116,9 @@ impl Store {
         let mut transaction = self.database.begin_write().map_err(boxed)?;
         if changed.is_empty() {
             // Losing the cursor of an empty checkpoint costs reading it again.
-            transaction.set_durability(redb::Durability::None).map_err(boxed)?;
+            transaction
+                .set_durability(redb::Durability::None)
+                .map_err(boxed)?;
         }
         {
             let mut heads = transaction.open_table(HEAD).map_err(boxed)?;
@@ -124,8 +138,12 @@ impl Store {
             Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
             Err(error) => return Err(boxed(error)),
         };
-        let Some(head) = heads.get(0).map_err(boxed)? else { return Ok(None) };
-        let Ok(head) = bcs::from_bytes::<Head>(head.value()) else { return Ok(None) };
+        let Some(head) = heads.get(0).map_err(boxed)? else {
+            return Ok(None);
+        };
+        let Ok(head) = bcs::from_bytes::<Head>(head.value()) else {
+            return Ok(None);
+        };
         if (head.format, head.genesis, head.ids) != (FORMAT, self.genesis, self.ids) {
             return Ok(None);
         }
@@ -133,12 +151,26 @@ impl Store {
         let positions = transaction.open_table(POSITIONS).map_err(boxed)?;
         for entry in positions.iter().map_err(boxed)? {
             let (_, bytes) = entry.map_err(boxed)?;
-            let Ok(state) = bcs::from_bytes::<(PositionState, bool)>(bytes.value()) else { return Ok(None) };
+            let Ok(state) = bcs::from_bytes::<(PositionState, bool)>(bytes.value()) else {
+                return Ok(None);
+            };
             states.push(state);
         }
-        let Head { checkpoint, timestamp, policy_generation, policy, nautilus, .. } = head;
+        let Head {
+            checkpoint,
+            timestamp,
+            policy_generation,
+            policy,
+            nautilus,
+            ..
+        } = head;
         let rules = (policy_generation, policy);
-        Ok(Some(Snapshot::of_saved((checkpoint, timestamp), rules, nautilus, states)))
+        Ok(Some(Snapshot::of_saved(
+            (checkpoint, timestamp),
+            rules,
+            nautilus,
+            states,
+        )))
     }
 }
 

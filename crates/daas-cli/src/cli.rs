@@ -6,7 +6,9 @@ mod staking;
 mod tests;
 
 use clap::{Args, Parser, Subcommand};
-pub(crate) use cluster::{CredentialArgs, DownArgs, JoinArgs, KubeconfigArgs, StatusArgs, SuperviseArgs, UpArgs};
+pub(crate) use cluster::{
+    CredentialArgs, DownArgs, Engine, JoinArgs, KubeconfigArgs, Settings, StatusArgs, SuperviseArgs, UpArgs,
+};
 pub(crate) use staking::{
     AppealArgs, FaucetArgs, RestakeArgs, SealFlags, StakeArgs, TokenArgs, UnstakeArgs, WithdrawArgs,
 };
@@ -21,7 +23,7 @@ rules or a master that cannot be verified; 4 not running or not reachable.";
 
 /// One Kubernetes cluster, opened by stake on Sui.
 #[derive(Debug, Parser)]
-#[command(name = PROGRAM, version, about, after_help = EXIT_CODES, disable_help_subcommand = true, max_term_width = 100)]
+#[command(name = PROGRAM, version, after_help = EXIT_CODES, disable_help_subcommand = true, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,

@@ -49,7 +49,7 @@ async fn run_async(context: &Context, command: Command) -> Result<(), Problem> {
         Command::Appeal(args) => position::appeal(context, &args).await,
         Command::Faucet(args) => faucet::run(context, &args).await,
         Command::Credential(args) => credential::run(context, &args).await,
-        Command::Supervise(args) => supervise::run(context, &args).await,
+        Command::Supervise(args) => Box::pin(supervise::run(context, &args)).await,
         Command::Completions { .. } | Command::Man { .. } | Command::Join(_) => Ok(()),
     }
 }

@@ -45,7 +45,7 @@ impl Context {
     }
 
     /// The Seal's file: the one named, else the caller's own for this cluster.
-    pub(crate) fn seal_path(&self, named: Option<&Path>, cluster: &ClusterInfo) -> Result<PathBuf, Problem> {
+    pub(crate) fn seal_path(named: Option<&Path>, cluster: &ClusterInfo) -> Result<PathBuf, Problem> {
         match named {
             Some(path) => std::path::absolute(path).map_err(Problem::of(ErrorCode::StateUnreadable)),
             None => Ok(cluster_dir(&config_dir()?, cluster.join.cluster).join("seal.json")),
@@ -53,8 +53,8 @@ impl Context {
     }
 
     /// The Seal, of this cluster.
-    pub(crate) fn seal(&self, named: Option<&Path>, cluster: &ClusterInfo) -> Result<(PathBuf, SealFile), Problem> {
-        let path = self.seal_path(named, cluster)?;
+    pub(crate) fn seal(named: Option<&Path>, cluster: &ClusterInfo) -> Result<(PathBuf, SealFile), Problem> {
+        let path = Self::seal_path(named, cluster)?;
         let seal = SealFile::load(&path)?;
         if seal.cluster != cluster.join.cluster {
             let cause = format!("{} is of cluster {}, this is {}", path.display(), seal.cluster, cluster.join.cluster);

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// A person's Seal lives a week, unless the policy's limit is shorter; `token --refresh` renews it.
-const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const LIFETIME: Duration = Duration::from_hours(7 * 24);
 
 /// Brings the saved Seal onto the chain: stakes if its position is not there, and mints only what is missing.
 pub(crate) async fn settle(staker: &Staker, seal: &mut SealFile, path: &Path, amount: Mist) -> Result<PositionState, Problem> {
@@ -40,7 +40,8 @@ pub(crate) async fn refresh(
     path: &Path,
     permissions: Permissions,
 ) -> Result<(SealFile, PositionState), Problem> {
-    let mut next = SealFile { permissions, ..seal.renewed()? };
+    let mut next = seal.renewed()?;
+    next.permissions = permissions;
     // If this process dies before the end, the secret of the paid-for Seal is not lost with it.
     let draft = path.with_extension("next.json");
     next.save(&draft)?;

@@ -38,13 +38,16 @@ impl Output {
     }
 
     /// Bytes that are the result themselves: a token, a kubeconfig, a script.
+    #[expect(clippy::unused_self, reason = "whoever prints holds the one handle for it")]
     pub(crate) fn raw(self, text: &str) {
         print!("{text}");
     }
 
-    /// Progress, and hints that are not the result.
+    /// Progress, and hints that are not the result. A program gets none, so that it can parse a problem.
     pub(crate) fn note(self, text: impl fmt::Display) {
-        eprintln!("{text}");
+        if !self.json {
+            eprintln!("{text}");
+        }
     }
 
     /// What went wrong.

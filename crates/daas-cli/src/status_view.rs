@@ -187,20 +187,22 @@ impl View {
     fn supervisor_rows(&self, supervisor: &Supervisor, table: &mut Table) {
         let report = &supervisor.report;
         let (state, note) = match (supervisor.running, report.phase) {
-            (true, Phase::Ready) => ("✓ running".to_owned(), format!("pid {}", report.pid)),
+            (true, Phase::Ready) => ("✓ running".to_owned(), String::new()),
             (true, phase) => {
                 let step = report.running().map_or("", |step| step.name.title());
-                (format!("… {}", word(phase)), step.to_owned())
+                (format!("… {}", word(phase)), format!("\n{step}"))
             }
-            (false, Phase::Stopped) => ("✗ stopped".to_owned(), "→ `k3s-daas up`".to_owned()),
+            (false, Phase::Stopped) => ("✗ stopped".to_owned(), "\n→ `k3s-daas up`".to_owned()),
             (false, Phase::Failed) => {
                 let cause = report.problem.clone().map(Problem::from);
-                ("✗ failed".to_owned(), cause.map_or_else(String::new, |p| format!("{}\n→ {}", p.cause, p.code.fix())))
+                let note = cause.map_or_else(String::new, |p| format!("\n{}\n→ {}", p.cause, p.code.fix()));
+                ("✗ failed".to_owned(), note)
             }
-            (false, _) => ("✗ died".to_owned(), "→ `k3s-daas down`, then `k3s-daas up`".to_owned()),
+            (false, _) => ("✗ died".to_owned(), "\n→ `k3s-daas down`, then `k3s-daas up`".to_owned()),
         };
         let since = ago(self.now.since(report.started));
-        table.add_row(["supervisor", &state, &format!("{note}, {}, started {since} ago", report.engine)]);
+        let line = format!("{}, pid {}, started {since} ago{note}", report.engine, report.pid);
+        table.add_row(["supervisor", &state, &line]);
         if supervisor.running {
             for child in &report.children {
                 let mark = if child.pid.is_some() { "✓" } else { "✗" };

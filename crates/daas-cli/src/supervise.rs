@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::paths::StateDir;
 use children::Children;
 use daas_chain::clock;
-use daas_daemon::{logs, signals};
+use daas_daemon::{logs, shutdown_on_signals};
 use daas_types::{ErrorCode, Problem};
 use report::{Phase, Recorded, Report, Reporter};
 use std::time::Duration;
@@ -26,12 +26,14 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(context: &Context, args: &SuperviseArgs) -> Result<(), Problem> {
-    // Fails when this process leads a group already, as when a person started it: then there is no terminal to leave.
-    drop(nix::unistd::setsid());
     logs::init(logs::Format::Human, "info");
+    if nix::unistd::setsid().is_err() {
+        // It leads a group already, as when a person started it by hand: then the terminal is wanted.
+        tracing::info!("staying in this session");
+    }
     let held = lock::acquire(&context.state)?;
     let mut tasks = JoinSet::new();
-    let shutdown = signals::shutdown_on_signals(&mut tasks).map_err(Problem::of(ErrorCode::Internal))?;
+    let shutdown = shutdown_on_signals(&mut tasks).map_err(Problem::of(ErrorCode::Internal))?;
     let result = supervise(&context.state, args, &shutdown).await;
     if let Err(problem) = &result {
         tracing::error!(%problem, "the cluster is not running");

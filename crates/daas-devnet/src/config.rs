@@ -9,7 +9,7 @@ pub type Clock = Arc<dyn Fn() -> UnixMs + Send + Sync>;
 /// What a devnet is started with.
 #[derive(Clone)]
 pub struct Config {
-    /// Keys, ledger and `genesis.json` are kept here.
+    /// Keys and ledger are kept here, and `genesis.json` and `endpoints.json` for others to read.
     pub state_dir: PathBuf,
     /// Address of the gRPC services; port 0 takes any free one.
     pub listen: SocketAddr,
@@ -26,6 +26,12 @@ impl Config {
     /// Any free ports on the loopback interface.
     pub fn on_free_ports(state_dir: PathBuf, tee_root: [u8; 32], clock: Clock) -> Self {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self { state_dir, listen: any, faucet: any, tee_root, clock }
+        Self {
+            state_dir,
+            listen: any,
+            faucet: any,
+            tee_root,
+            clock,
+        }
     }
 }

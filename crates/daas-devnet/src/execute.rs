@@ -12,6 +12,8 @@ mod work;
 pub(crate) use commands::balance_of;
 pub(crate) use failure::{Fault, Refusal};
 pub(crate) use move_call::{Taking, bcs_length, taking};
+#[cfg(test)]
+pub(crate) use publish::digest_of_package;
 pub(crate) use publish::interface;
 pub(crate) use resolve::Simulated;
 pub(crate) use settle::storage_cost;
@@ -26,8 +28,8 @@ use commands::Machine;
 use failure::Failure;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use sui_sdk_types::{
-    Address, BalanceChange, Digest, ExecutionError, ExecutionStatus, Object, SignedTransaction, Transaction,
-    TransactionEffects, TransactionEffectsV2, TransactionEvents,
+    Address, BalanceChange, Digest, ExecutionError, ExecutionStatus, GasCostSummary, Object,
+    SignedTransaction, Transaction, TransactionEffects, TransactionEffectsV2, TransactionEvents,
 };
 
 /// Gas price of every epoch.
@@ -60,7 +62,13 @@ pub(crate) struct Executor {
 
 impl Executor {
     pub(crate) fn new(ledger: Ledger, sealer: Sealer, chain: Digest, clock: Clock) -> Self {
-        Self { ledger, sealer, chain, clock, turn: Mutex::new(()) }
+        Self {
+            ledger,
+            sealer,
+            chain,
+            clock,
+            turn: Mutex::new(()),
+        }
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -87,7 +95,12 @@ impl Executor {
         checks::shape(&signed.transaction)?;
         checks::signatures(&signed)?;
         let now_ms = self.now_ms();
-        let terms = Terms { view: &view, chain: self.chain, now_ms, mock_gas: None };
+        let terms = Terms {
+            view: &view,
+            chain: self.chain,
+            now_ms,
+            mock_gas: None,
+        };
         let executed = execute(&terms, &signed.transaction)?;
         let last = view.last_checkpoint()?.map(|c| c.summary);
         let stored = StoredTransaction {
@@ -106,16 +119,32 @@ impl Executor {
     }
 
     /// What a transaction would do, without signatures. `mock_gas` pays instead of the coins it names.
-    pub(crate) fn simulate(&self, transaction: &Transaction, mock_gas: Option<&Object>) -> Result<Executed, Refusal> {
+    pub(crate) fn simulate(
+        &self,
+        transaction: &Transaction,
+        mock_gas: Option<&Object>,
+    ) -> Result<Executed, Refusal> {
         let view = self.ledger.view()?;
-        execute(&Terms { view: &view, chain: self.chain, now_ms: self.now_ms(), mock_gas }, transaction)
+        execute(
+            &Terms {
+                view: &view,
+                chain: self.chain,
+                now_ms: self.now_ms(),
+                mock_gas,
+            },
+            transaction,
+        )
     }
 
     /// An empty checkpoint, unless there has been one within `idle_ms`.
     pub(crate) fn tick(&self, idle_ms: u64) -> Result<(), StoreError> {
         let _turn = self.turn();
         let now_ms = self.now_ms();
-        if self.ledger.tip().is_some_and(|tip| now_ms.saturating_sub(tip.timestamp_ms) < idle_ms) {
+        if self
+            .ledger
+            .tip()
+            .is_some_and(|tip| now_ms.saturating_sub(tip.timestamp_ms) < idle_ms)
+        {
             return Ok(());
         }
         let last = self.ledger.view()?.last_checkpoint()?.map(|c| c.summary);
@@ -125,7 +154,10 @@ impl Executor {
 
     /// Never before the newest checkpoint.
     fn now_ms(&self) -> u64 {
-        let tip = self.ledger.tip().map_or(0, |Tip { timestamp_ms, .. }| timestamp_ms);
+        let tip = self
+            .ledger
+            .tip()
+            .map_or(0, |Tip { timestamp_ms, .. }| timestamp_ms);
         (self.clock)().0.max(tip)
     }
 
@@ -145,14 +177,11 @@ fn execute(terms: &Terms<'_>, transaction: &Transaction) -> Result<Executed, Ref
     settle::adjust(&mut work, gas, 0, payment.budget);
     let result = Machine::new(&mut work, &ptb.inputs, transaction.sender, gas, terms.now_ms).run(ptb)?;
     settle::adjust(&mut work, gas, payment.budget, 0);
-    let result = result.and_then(|()| {
-        let cost = settle::cost(&work, computation);
-        let out_of_gas = || Failure { error: ExecutionError::InsufficientGas, command: None };
-        settle::affordable(&cost, payment.budget).then_some(cost).ok_or_else(out_of_gas)
-    });
+    let result = result.and_then(|()| within_budget(&work, computation, payment.budget));
     let (mut work, status, mut cost) = match result {
         Ok(cost) => (work, ExecutionStatus::Success, cost),
-        Err(Failure { error, command }) => {
+        Err(failure) => {
+            let Failure { error, command } = *failure;
             // All it did is undone; what it may write still gets a new version, and the gas is paid.
             let (work, _) = start(terms.view, digest, &inputs);
             let cost = settle::cost(&work, computation);
@@ -160,15 +189,34 @@ fn execute(terms: &Terms<'_>, transaction: &Transaction) -> Result<Executed, Ref
         }
     };
     if !settle::affordable(&cost, payment.budget) {
-        cost.computation_cost = payment.budget.saturating_add(cost.storage_rebate).saturating_sub(cost.storage_cost);
+        cost.computation_cost = payment
+            .budget
+            .saturating_add(cost.storage_rebate)
+            .saturating_sub(cost.storage_cost);
     }
-    settle::adjust(&mut work, gas, cost.storage_rebate, cost.computation_cost.saturating_add(cost.storage_cost));
+    settle::adjust(
+        &mut work,
+        gas,
+        cost.storage_rebate,
+        cost.computation_cost.saturating_add(cost.storage_cost),
+    );
     Ok(settle::finish(work, status, cost, payment, gas))
+}
+
+/// The cost, if the budget covers it.
+fn within_budget(work: &Work<'_>, computation: u64, budget: u64) -> Result<GasCostSummary, Box<Failure>> {
+    let cost = settle::cost(work, computation);
+    if settle::affordable(&cost, budget) {
+        return Ok(cost);
+    }
+    Err(Failure::boxed(ExecutionError::InsufficientGas, None))
 }
 
 fn start<'v>(view: &'v View, digest: Digest, inputs: &Inputs) -> (Work<'v>, Address) {
     let mut work = Work::new(view, digest);
-    inputs.objects.iter().for_each(|(object, access)| work.admit(object.clone(), *access));
+    for (object, access) in &inputs.objects {
+        work.admit(object.clone(), *access);
+    }
     let gas = settle::smash(&mut work, &inputs.gas);
     (work, gas)
 }

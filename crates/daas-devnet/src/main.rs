@@ -1,1 +1,102 @@
-fn main() {}
+//! `k3s-daas-devnet`: a Sui network of one's own, and the simulated security module. For development and tests only.
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use daas_devnet::{Clock, Config, Devnet, nsm};
+use daas_types::UnixMs;
+use sha2::{Digest as _, Sha256};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// A Sui development network with the k3s_daas contracts, and the simulated TEE. Never for production.
+#[derive(Parser)]
+#[command(name = "k3s-daas-devnet", version)]
+struct Args {
+    /// What to run
+    #[command(subcommand)]
+    command: Command,
+    /// Log level, or a filter such as `daas_devnet=debug,info`
+    #[arg(long, global = true, default_value = "info")]
+    log_level: String,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the network: gRPC, grpc-web and a faucet
+    Serve(Serve),
+    /// Serve the simulated Nitro Security Module on a Unix socket
+    Nsm(nsm::Args),
+}
+
+#[derive(clap::Args)]
+struct Serve {
+    /// Where keys and ledger are kept
+    #[arg(long, value_name = "DIR")]
+    state_dir: PathBuf,
+    /// Address of the gRPC services; port 0 takes any free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
+    listen: SocketAddr,
+    /// Address of the faucet; port 0 takes any free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9123")]
+    faucet: SocketAddr,
+    /// The simulated TEE root's SubjectPublicKeyInfo (DER), or its SHA-256 in hex; without it, the root of the state folder
+    #[arg(long, value_name = "FILE")]
+    tee_root: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    daas_daemon::logs::init(daas_daemon::logs::Format::Human, &args.log_level);
+    let mut signals = JoinSet::new();
+    let shutdown = daas_daemon::shutdown_on_signals(&mut signals).context("cannot listen for signals")?;
+    let clock: Clock = Arc::new(machine_time);
+    match args.command {
+        Command::Serve(args) => serve(args, clock, shutdown).await,
+        Command::Nsm(args) => Ok(nsm::run(args, clock, shutdown).await?),
+    }
+}
+
+async fn serve(args: Serve, clock: Clock, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let tee_root = match &args.tee_root {
+        Some(file) => root_hash(file)?,
+        None => nsm::root::load_or_create(&args.state_dir)?.key_hash(),
+    };
+    let Serve {
+        state_dir,
+        listen,
+        faucet,
+        ..
+    } = args;
+    let devnet = Devnet::start(Config {
+        state_dir,
+        listen,
+        faucet,
+        tee_root,
+        clock,
+    })
+    .await?;
+    Ok(devnet.run(shutdown).await?)
+}
+
+/// The network's time is the machine's, for every client to read off the checkpoints.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a network is where time comes from; it is no client of another"
+)]
+fn machine_time() -> UnixMs {
+    UnixMs::from(std::time::SystemTime::now())
+}
+
+/// The hash itself, or the hash of the key in the file.
+fn root_hash(file: &Path) -> anyhow::Result<[u8; 32]> {
+    let content = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let mut hash = [0; 32];
+    if hex::decode_to_slice(content.trim_ascii(), &mut hash).is_ok() {
+        return Ok(hash);
+    }
+    Ok(Sha256::digest(&content).into())
+}

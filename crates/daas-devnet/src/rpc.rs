@@ -49,8 +49,16 @@ pub(crate) async fn serve(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), DevnetError> {
-    let services = Services { chain: executor.chain(), executor, shutdown: shutdown.clone() };
-    let cors = CorsLayer::new().allow_origin(Any).allow_headers(Any).allow_methods(Any).expose_headers(Any);
+    let services = Services {
+        chain: executor.chain(),
+        executor,
+        shutdown: shutdown.clone(),
+    };
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_headers(Any)
+        .allow_methods(Any)
+        .expose_headers(Any);
     let about = services.clone();
     let describe = tower::util::MapResponseLayer::new(move |response| about.describe(response));
     tonic::transport::Server::builder()
@@ -69,7 +77,10 @@ pub(crate) async fn serve(
             shutdown.cancelled_owned(),
         )
         .await
-        .map_err(|e| DevnetError::Server { server: "the gRPC server", cause: e.to_string() })
+        .map_err(|e| DevnetError::Server {
+            server: "the gRPC server",
+            cause: e.to_string(),
+        })
 }
 
 // === impl Services ===
@@ -77,7 +88,9 @@ pub(crate) async fn serve(
 impl Services {
     /// Adds the `x-sui-*` headers.
     fn describe<B>(&self, mut response: Response<B>) -> Response<B> {
-        let Some(tip) = self.executor.ledger().tip() else { return response };
+        let Some(tip) = self.executor.ledger().tip() else {
+            return response;
+        };
         let values = [
             (headers::X_SUI_CHAIN_ID, self.chain.to_string()),
             (headers::X_SUI_CHAIN, CHAIN.to_owned()),
@@ -101,7 +114,9 @@ impl Services {
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         match &refusal {
-            Refusal::Invalid(_) | Refusal::ForeignPackage { .. } => Self::invalid_argument(refusal.to_string()),
+            Refusal::Invalid(_) | Refusal::ForeignPackage { .. } => {
+                Self::invalid_argument(refusal.to_string())
+            }
             Refusal::NotFound(_) => Self::not_found(refusal.to_string()),
             Refusal::Stale(_) => Self::failed_precondition(refusal.to_string()),
             Refusal::Store(error) => {
@@ -121,18 +136,21 @@ impl From<StoreError> for Status {
 /// The fields asked for, or the method's own choice.
 fn read_mask<M: MessageFields>(mask: Option<&FieldMask>, default: &str) -> Result<FieldMaskTree, Status> {
     let mask = mask.cloned().unwrap_or_else(|| FieldMask::from_str(default));
-    mask.validate::<M>().map_err(|path| Status::invalid_argument(format!("read_mask: no field {path}")))?;
+    mask.validate::<M>()
+        .map_err(|path| Status::invalid_argument(format!("read_mask: no field {path}")))?;
     Ok(FieldMaskTree::from(mask))
 }
 
 fn address(field: &str, text: Option<&str>) -> Result<Address, Status> {
     let text = text.ok_or_else(|| Status::invalid_argument(format!("{field} is missing")))?;
-    text.parse().map_err(|e| Status::invalid_argument(format!("{field}: {e}")))
+    text.parse()
+        .map_err(|e| Status::invalid_argument(format!("{field}: {e}")))
 }
 
 fn digest(field: &str, text: Option<&str>) -> Result<Digest, Status> {
     let text = text.ok_or_else(|| Status::invalid_argument(format!("{field} is missing")))?;
-    text.parse().map_err(|e| Status::invalid_argument(format!("{field}: {e}")))
+    text.parse()
+        .map_err(|e| Status::invalid_argument(format!("{field}: {e}")))
 }
 
 /// Page sizes are 50 unless asked for, at most 1000.

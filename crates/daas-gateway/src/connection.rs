@@ -72,7 +72,8 @@ impl Server {
             let server = self.clone();
             self.tasks.spawn(async move {
                 let kill = server.kill.clone();
-                kill.run_until_cancelled(server.connection(tcp, peer, place)).await;
+                kill.run_until_cancelled(server.connection(tcp, peer, place))
+                    .await;
             });
         }
     }
@@ -91,7 +92,9 @@ impl Server {
         };
         let session = tls.get_ref().1;
         let exporter = session.export_keying_material([0; 32], EXPORTER_LABEL, Some(&[]));
-        let Ok(exporter) = exporter else { return measure::connection("handshake_failed") };
+        let Ok(exporter) = exporter else {
+            return measure::connection("handshake_failed");
+        };
         measure::connection("accepted");
         let open = measure::Open::new("daas_gateway_connections_open");
         let info = ConnectionInfo { peer, exporter };
@@ -107,8 +110,17 @@ impl Server {
         drop(open);
     }
 
-    async fn http2(&self, tls: TlsStream<TcpStream>, info: ConnectionInfo, place: Place) -> hyper::Result<()> {
-        let context = Arc::new(Context { info, place: Arc::new(place), cord: Cord::Stream });
+    async fn http2(
+        &self,
+        tls: TlsStream<TcpStream>,
+        info: ConnectionInfo,
+        place: Place,
+    ) -> hyper::Result<()> {
+        let context = Arc::new(Context {
+            info,
+            place: Arc::new(place),
+            cord: Cord::Stream,
+        });
         let app = self.app.clone();
         let service = service_fn(move |request| request::serve(app.clone(), context.clone(), request));
         let executor = StreamExecutor::new(self.tasks.clone(), self.kill.clone(), self.app.clone());
@@ -130,9 +142,18 @@ impl Server {
         connection.await
     }
 
-    async fn http1(&self, tls: TlsStream<TcpStream>, info: ConnectionInfo, place: Place) -> hyper::Result<()> {
+    async fn http1(
+        &self,
+        tls: TlsStream<TcpStream>,
+        info: ConnectionInfo,
+        place: Place,
+    ) -> hyper::Result<()> {
         let (cord, mut pulled) = Cord::connection();
-        let context = Arc::new(Context { info, place: Arc::new(place), cord });
+        let context = Arc::new(Context {
+            info,
+            place: Arc::new(place),
+            cord,
+        });
         let app = self.app.clone();
         let service = service_fn(move |request| request::serve(app.clone(), context.clone(), request));
         let connection = http1::Builder::new()

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// How often idle upstream connections are closed.
-const TRIM: Duration = Duration::from_secs(60);
+const TRIM: Duration = Duration::from_mins(1);
 
 /// The gateway, not yet bound.
 #[derive(Debug)]
@@ -59,12 +59,18 @@ impl Gateway {
         let app = Arc::new(App {
             watch: Watch::new(index, config.node_stale_grace),
             authenticator: Authenticator::new(&config)?,
-            forwarder: Forwarder::new(&config, tasks.clone(), kill.clone())?,
+            forwarder: Forwarder::new(&config, &tasks, &kill)?,
             local,
         });
-        let GatewayConfig { listen: addr, limits, .. } = config;
-        let listener = TcpListener::bind(addr).await.map_err(|source| BindError::Listen { addr, source })?;
-        let local_addr = listener.local_addr().map_err(|source| BindError::Listen { addr, source })?;
+        let GatewayConfig {
+            listen: addr, limits, ..
+        } = config;
+        let listener = TcpListener::bind(addr)
+            .await
+            .map_err(|source| BindError::Listen { addr, source })?;
+        let local_addr = listener
+            .local_addr()
+            .map_err(|source| BindError::Listen { addr, source })?;
         let server = Server {
             app,
             acceptor: TlsAcceptor::from(tls),
@@ -74,7 +80,11 @@ impl Gateway {
             drain: CancellationToken::new(),
             kill,
         };
-        Ok(BoundGateway { listener, local_addr, server })
+        Ok(BoundGateway {
+            listener,
+            local_addr,
+            server,
+        })
     }
 }
 

@@ -18,7 +18,11 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal. `cause` is shown to the client, so it may not carry a secret.
     pub fn new(code: ErrorCode, status: StatusCode, cause: impl fmt::Display) -> Self {
-        Self { code, status, cause: cause.to_string() }
+        Self {
+            code,
+            status,
+            cause: cause.to_string(),
+        }
     }
 
     /// 401: not known who it is.
@@ -79,7 +83,8 @@ impl Refusal {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE {
+        // client-go sends anything again that is answered so, whatever its method: only where nothing was forwarded.
+        if status == StatusCode::TOO_MANY_REQUESTS {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response

@@ -7,13 +7,13 @@ use daas_types::genesis::{DevnetAnchor, Genesis};
 use daas_types::onchain::{Event, Policy, PolicyChanged, PositionEvent, PositionState, SealRecord, Status};
 use daas_types::pop::{Claims, MAX_LIFETIME, Usage};
 use daas_types::{
-    Address, ClusterId, Digest, Mist, NautilusId, PackageId, Permissions, PositionId, RegistryId, SealId, SealSecret,
-    Thresholds, UnixMs, WalletAddress,
+    Address, ClusterId, Digest, Mist, NautilusId, PackageId, Permissions, PositionId, RegistryId, SealId,
+    SealSecret, Thresholds, UnixMs, WalletAddress,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use sui_crypto::ed25519::Ed25519PrivateKey;
-use sui_sdk_types::CheckpointSummary;
+use sui_sdk_types::{CheckpointSummary, GasCostSummary};
 
 /// An index and the checkpoints that feed it.
 pub struct Chain {
@@ -40,7 +40,7 @@ pub fn cluster() -> ClusterId {
 }
 
 /// Half an hour, as long as no test.
-const SEAL_LIFE: Duration = Duration::from_secs(1800);
+const SEAL_LIFE: Duration = Duration::from_mins(30);
 
 // === impl Chain ===
 
@@ -69,7 +69,12 @@ impl Chain {
             nautilus: NautilusId(id(0xa3)),
         };
         let (sequence, generation) = (AtomicU64::new(0), AtomicU64::new(0));
-        let chain = Self { index: index(ids), genesis: genesis(), sequence, generation };
+        let chain = Self {
+            index: index(ids),
+            genesis: genesis(),
+            sequence,
+            generation,
+        };
         chain.policy_at(at, |_| ());
         chain
     }
@@ -83,7 +88,14 @@ impl Chain {
         let mut policy = policy();
         change(&mut policy);
         let generation = self.generation.fetch_add(1, Ordering::SeqCst) + 1;
-        self.checkpoint_at(at, vec![Event::PolicyChanged(PolicyChanged { cluster: cluster(), generation, policy })]);
+        self.checkpoint_at(
+            at,
+            vec![Event::PolicyChanged(PolicyChanged {
+                cluster: cluster(),
+                generation,
+                policy,
+            })],
+        );
     }
 
     /// A checkpoint made now.
@@ -94,8 +106,13 @@ impl Chain {
     /// A checkpoint of another time.
     pub fn checkpoint_at(&self, timestamp: UnixMs, events: Vec<Event>) {
         let sequence = self.sequence.fetch_add(1, Ordering::SeqCst) + 1;
-        let data = CheckpointData { sequence, timestamp, events };
-        self.index.apply(&VerifiedCheckpoint::trusting_devnet(&self.genesis, data).unwrap());
+        let data = CheckpointData {
+            sequence,
+            timestamp,
+            events,
+        };
+        self.index
+            .apply(&VerifiedCheckpoint::trusting_devnet(&self.genesis, data).unwrap());
     }
 
     /// Puts a staker's position on chain, changed.
@@ -129,7 +146,7 @@ impl Staker {
     pub fn new(n: u8, sui: &str, permissions: Permissions) -> Self {
         let key = Ed25519PrivateKey::new([n; 32]);
         let position = PositionId(Address::new([n; 32]));
-        let secret: SealSecret = format!("{n:02x}").repeat(32).parse().unwrap();
+        let secret: SealSecret = format!("{:02x}", n ^ 0xc0).repeat(32).parse().unwrap();
         let seal = SealRecord {
             id: SealId(Address::new([n ^ 0x80; 32])),
             permissions,
@@ -159,12 +176,22 @@ impl Staker {
     pub fn event(&mut self, change: impl FnOnce(&mut PositionState)) -> Event {
         change(&mut self.state);
         self.state.generation += 1;
-        Event::Position { name: PositionEvent::Staked, state: self.state.clone() }
+        Event::Position {
+            name: PositionEvent::Staked,
+            state: self.state.clone(),
+        }
     }
 
     /// Claims for a token made now.
     pub fn claims(&self, usage: Usage) -> Claims {
-        Claims::new(cluster(), self.state.seals[0].id, usage, clock::now(), MAX_LIFETIME).unwrap()
+        Claims::new(
+            cluster(),
+            self.state.seals[0].id,
+            usage,
+            clock::now(),
+            MAX_LIFETIME,
+        )
+        .unwrap()
     }
 
     /// A PoP token.
@@ -180,14 +207,17 @@ impl Staker {
 
 /// A devnet's genesis.
 pub fn genesis() -> Genesis {
-    let anchor = DevnetAnchor { validator: vec![1; 96], tee_root: [2; 32] };
+    let anchor = DevnetAnchor {
+        validator: vec![1; 96],
+        tee_root: [2; 32],
+    };
     let summary = CheckpointSummary {
         epoch: 0,
         sequence_number: 0,
         network_total_transactions: 0,
         content_digest: Digest::ZERO,
         previous_digest: None,
-        epoch_rolling_gas_cost_summary: Default::default(),
+        epoch_rolling_gas_cost_summary: GasCostSummary::default(),
         timestamp_ms: 0,
         checkpoint_commitments: vec![],
         end_of_epoch_data: None,

@@ -165,6 +165,8 @@ catalogue! {
         "Check its owner and free space, or name another with `--state-dir`.";
     MockModeRefused "D513" "MOCK_MODE는 지원하지 않습니다." "MOCK_MODE is not supported."
         "Use the development network instead: `k3s-daas up`.";
+    DemoFailed "D520" "데모의 한 단계가 실패했습니다." "A step of the demo failed; everything it started was stopped."
+        "The cause names the step; the last log lines stand above it.";
     Internal "D599" "내부 오류입니다." "Something that cannot happen did."
         "Please report it with the log.";
 }

@@ -115,7 +115,11 @@ struct RawLog {
 
 impl WorkerConfig {
     /// Loads file, environment and flags, and reports every mistake at once.
-    pub fn load(file: Option<PathBuf>, env: BTreeMap<String, String>, flags: Vec<(String, String)>) -> Result<Self, Problem> {
+    pub fn load(
+        file: Option<PathBuf>,
+        env: BTreeMap<String, String>,
+        flags: Vec<(String, String)>,
+    ) -> Result<Self, Problem> {
         refuse_mock_mode(&env)?;
         let file = file.or_else(|| env.get(CONFIG_PATH_ENV).map(PathBuf::from));
         let loaded = Sources { file, env, flags }.load::<Raw>(KEYS).map_err(invalid)?;
@@ -128,7 +132,9 @@ impl WorkerConfig {
             let mistake = Mistake { key: "node.id".into(), origin: "configuration".into(), text: e.to_string() };
             invalid(ConfigError(vec![mistake]))
         })?;
-        let Some(cluster) = raw.cluster else { return Err(no_cluster_file(&raw.sui, &raw.k3s)) };
+        let Some(cluster) = raw.cluster else {
+            return Err(no_cluster_file(&raw.sui, &raw.k3s));
+        };
         let data_dir = raw.k3s.data_dir.unwrap_or_else(|| raw.state_dir.join("node"));
         let health = (raw.health.port > 0).then(|| SocketAddr::from(([127, 0, 0, 1], raw.health.port)));
         Ok(Self {

@@ -11,7 +11,7 @@
 mod tests;
 
 use core::fmt;
-use daas_types::{ErrorCode, PositionId};
+use daas_types::{ErrorCode, PositionId, Problem};
 use serde::{Deserialize, Serialize};
 
 /// The phases, in order.
@@ -48,6 +48,9 @@ pub struct State {
 pub struct Ending {
     /// The kind of end; decides the exit code.
     pub why: Why,
+    /// Name of its entry in the catalogue; empty when somebody asked.
+    #[serde(default)]
+    pub code: String,
     /// The cause, for people.
     pub cause: String,
 }
@@ -88,7 +91,7 @@ pub enum Event {
     /// The position is suspended or slashed.
     Slashed(String),
     /// The position is closed or below the minimum.
-    StakeLost(String),
+    StakeLost(ErrorCode, String),
     /// SIGTERM or SIGINT.
     StopAsked,
     /// Something that trying again does not mend.
@@ -126,12 +129,12 @@ pub fn step(state: State, event: Event) -> (State, Vec<Action>) {
     match (state.phase, event) {
         (_, Event::Started) => start(state),
         (Gone, _) => (state, vec![]),
-        (_, Event::Slashed(cause)) => drain(state, Why::Slashed, cause),
+        (_, Event::Slashed(cause)) => drain(state, Why::Slashed, Some(ErrorCode::StakeSlashed), cause),
         (Draining, Event::Drained) => (State { phase: Gone, ..state }, vec![Action::Clean]),
         (Draining, _) => (state, vec![]),
-        (_, Event::StakeLost(cause)) => drain(state, Why::StakeLost, cause),
-        (_, Event::StopAsked) => drain(state, Why::Asked, "asked to stop".to_owned()),
-        (_, Event::Failed(code, cause)) => drain(state, Why::Failed, format!("{}: {cause}", code.code())),
+        (_, Event::StakeLost(code, cause)) => drain(state, Why::StakeLost, Some(code), cause),
+        (_, Event::StopAsked) => drain(state, Why::Asked, None, "asked to stop".to_owned()),
+        (_, Event::Failed(code, cause)) => drain(state, Why::Failed, Some(code), cause),
         (Unproven, Event::Prepared(position)) if state.position.is_none() => {
             (State { position: Some(position), ..state }, vec![Action::Mint])
         }
@@ -145,11 +148,11 @@ pub fn step(state: State, event: Event) -> (State, Vec<Action>) {
     }
 }
 
-/// What a process that starts makes of the state it finds: connections and verdicts died with the former process, an
-/// unfinished drain did not.
+/// What a process that starts makes of the state it finds: connections and verdicts died with the former process, the
+/// end that a slash began did not.
 fn start(state: State) -> (State, Vec<Action>) {
     match (state.phase, state.position) {
-        (Phase::Draining, _) => (state, vec![Action::StopPods, Action::StopNode]),
+        (Phase::Draining, _) if state.is_slashed() => (state, vec![Action::StopPods, Action::StopNode]),
         (_, None) => (State { phase: Phase::Unproven, ending: None, ..state }, vec![Action::Prepare]),
         (_, Some(_)) => (State { phase: Phase::Unproven, ending: None, ..state }, vec![Action::Mint]),
     }
@@ -160,9 +163,10 @@ fn to(state: State, phase: Phase, action: Action) -> (State, Vec<Action>) {
 }
 
 /// A slash leaves no time for a cordon, and does not wait for a drain that has begun for another reason.
-fn drain(state: State, why: Why, cause: String) -> (State, Vec<Action>) {
-    let known = state.phase == Phase::Draining && state.ending.as_ref().is_some_and(|e| e.why == Why::Slashed);
-    let ending = if known { state.ending } else { Some(Ending { why, cause }) };
+fn drain(state: State, why: Why, code: Option<ErrorCode>, cause: String) -> (State, Vec<Action>) {
+    let known = state.phase == Phase::Draining && state.is_slashed();
+    let code = code.map_or("", ErrorCode::name).to_owned();
+    let ending = if known { state.ending } else { Some(Ending { why, code, cause }) };
     let mut actions = vec![Action::StopPods, Action::StopNode];
     if why == Why::Asked || why == Why::StakeLost {
         actions.insert(0, Action::Cordon);
@@ -175,6 +179,22 @@ fn drain(state: State, why: Why, cause: String) -> (State, Vec<Action>) {
 impl Default for State {
     fn default() -> Self {
         Self { phase: Phase::Unproven, position: None, ending: None }
+    }
+}
+
+impl State {
+    fn is_slashed(&self) -> bool {
+        self.ending.as_ref().is_some_and(|ending| ending.why == Why::Slashed)
+    }
+}
+
+// === impl Ending ===
+
+impl Ending {
+    /// What to tell the person who started the worker; nothing if they asked for the end.
+    pub fn problem(&self) -> Option<Problem> {
+        let code = ErrorCode::from_name(&self.code).unwrap_or(ErrorCode::Internal);
+        (self.why != Why::Asked).then(|| Problem::new(code, &self.cause))
     }
 }
 
@@ -218,7 +238,7 @@ impl fmt::Display for Event {
             Self::NodeUp => f.write_str("the node is registered and running"),
             Self::HeartbeatsFailing => f.write_str("several heartbeats in a row failed"),
             Self::Slashed(cause) => write!(f, "slashed: {cause}"),
-            Self::StakeLost(cause) => write!(f, "stake lost: {cause}"),
+            Self::StakeLost(_, cause) => write!(f, "stake lost: {cause}"),
             Self::StopAsked => f.write_str("asked to stop"),
             Self::Failed(code, cause) => write!(f, "failed: {} {cause}", code.code()),
             Self::Drained => f.write_str("pods and node have stopped"),

@@ -1,3 +1,4 @@
+use super::objects::PAGE;
 use super::{ChainClient, ChainError, deadline};
 use crate::index::{Base, IndexIds};
 use daas_types::onchain::{Cluster, NautilusState, PositionState, Registry, SealRecord, SealToken};
@@ -5,16 +6,12 @@ use daas_types::{
     Address, ClusterId, Digest, Mist, PackageId, Permissions, PositionId, SealId, UnixMs, WalletAddress,
 };
 use futures::{StreamExt, TryStreamExt, stream};
-use serde::de::DeserializeOwned;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
-use sui_sdk_types::{Identifier, Owner, StructTag};
-use tonic::Code;
+use sui_sdk_types::{Identifier, StructTag};
 
 /// How many objects are asked for at once.
 const AT_ONCE: usize = 16;
-/// Entries per page of a listing.
-const PAGE: u32 = 200;
 
 /// The capabilities of one cluster that a wallet holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,24 +37,20 @@ pub struct Coin {
     pub balance: Mist,
 }
 
-/// What a transaction needs to know of an object to use it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reference {
-    pub(crate) id: Address,
-    pub(crate) version: u64,
-    pub(crate) digest: Digest,
-    pub(crate) owner: Owner,
-}
-
 // === impl ChainClient ===
 
 impl ChainClient {
     /// The height of the chain as the endpoint sees it, and the lowest checkpoint it still serves.
     pub async fn heights(&self) -> Result<(u64, u64), ChainError> {
         let request = proto::GetServiceInfoRequest::default();
-        let info = deadline("get service info", self.rpc().ledger_client().get_service_info(request)).await?;
+        let info = deadline(
+            "get service info",
+            self.rpc().ledger_client().get_service_info(request),
+        )
+        .await?;
         let height = info.checkpoint_height_opt();
-        let height = height.ok_or_else(|| ChainError::malformed("get service info", "no checkpoint height"))?;
+        let height =
+            height.ok_or_else(|| ChainError::malformed("get service info", "no checkpoint height"))?;
         Ok((height, info.lowest_available_checkpoint_opt().unwrap_or(0)))
     }
 
@@ -70,8 +63,15 @@ impl ChainClient {
     /// A cluster's other ids, from its own and the package.
     pub async fn ids_of(&self, package: PackageId, cluster: ClusterId) -> Result<IndexIds, ChainError> {
         let tag = tag(package, "cluster", "Cluster");
-        let Cluster { registry, nautilus, .. } = self.existing("cluster", cluster.0, &tag).await?;
-        Ok(IndexIds { package, cluster, registry, nautilus })
+        let Cluster {
+            registry, nautilus, ..
+        } = self.existing("cluster", cluster.0, &tag).await?;
+        Ok(IndexIds {
+            package,
+            cluster,
+            registry,
+            nautilus,
+        })
     }
 
     /// Its registry.
@@ -87,7 +87,11 @@ impl ChainClient {
     }
 
     /// A position, if it exists and is of this cluster.
-    pub async fn position(&self, ids: &IndexIds, id: PositionId) -> Result<Option<PositionState>, ChainError> {
+    pub async fn position(
+        &self,
+        ids: &IndexIds,
+        id: PositionId,
+    ) -> Result<Option<PositionState>, ChainError> {
         let tag = tag(ids.package, "staking", "StakePosition");
         let state: Option<PositionState> = self.object(id.0, &tag).await?;
         Ok(state.filter(|state| state.cluster == ids.cluster))
@@ -102,13 +106,19 @@ impl ChainClient {
             .with_page_size(PAGE)
             .with_read_mask(FieldMask::from_paths(["field_id", "name", "value"]));
         let fields = self.rpc().list_dynamic_fields(request);
-        let fields: Vec<_> = fields.try_collect().await.map_err(|status| ChainError::of(CALL, &status))?;
+        let fields: Vec<_> = fields
+            .try_collect()
+            .await
+            .map_err(|status| ChainError::of(CALL, &status))?;
         let ids_listed = fields.iter().map(|field| {
             bcs::from_bytes::<PositionId>(field.value().value())
                 .map_err(|e| ChainError::malformed(CALL, format!("entry {}: {e}", field.field_id())))
         });
         let listed = ids_listed.collect::<Result<Vec<_>, _>>()?;
-        let missing = |id: PositionId| ChainError::Missing { what: "position", id: id.0 };
+        let missing = |id: PositionId| ChainError::Missing {
+            what: "position",
+            id: id.0,
+        };
         stream::iter(listed)
             .map(async |id| self.position(ids, id).await?.ok_or_else(|| missing(id)))
             .buffer_unordered(AT_ONCE)
@@ -122,14 +132,21 @@ impl ChainClient {
         let tag = tag(ids.package, "seal_token", "SealToken");
         let objects = self.owned(owner, &tag, "object_id,object_type,contents").await?;
         let seals = objects.iter().map(|object| seal_of(object.contents().value()));
-        let seals = seals.collect::<Result<Vec<_>, _>>().map_err(|e| ChainError::malformed("list seals", e))?;
-        Ok(seals.into_iter().filter(|seal| seal.cluster == ids.cluster).collect())
+        let seals = seals
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| ChainError::malformed("list seals", e))?;
+        Ok(seals
+            .into_iter()
+            .filter(|seal| seal.cluster == ids.cluster)
+            .collect())
     }
 
     /// One `SealToken` object.
     pub async fn seal(&self, ids: &IndexIds, id: SealId) -> Result<Option<SealToken>, ChainError> {
         let tag = tag(ids.package, "seal_token", "SealToken");
-        let Some(bytes) = self.contents(id.0, &tag).await? else { return Ok(None) };
+        let Some(bytes) = self.contents(id.0, &tag).await? else {
+            return Ok(None);
+        };
         let seal = seal_of(&bytes).map_err(|e| ChainError::malformed("get object", e))?;
         Ok(Some(seal).filter(|seal| seal.cluster == ids.cluster))
     }
@@ -158,10 +175,23 @@ impl ChainClient {
         let mask = "object_id,version,digest,object_type,balance";
         let objects = self.owned(owner, &StructTag::gas_coin(), mask).await?;
         let coin = |object: &proto::Object| {
-            let id = object.object_id().parse().map_err(|_| ChainError::malformed(CALL, "no object id"))?;
-            let digest = object.digest().parse().map_err(|_| ChainError::malformed(CALL, "no digest"))?;
-            let balance = object.balance_opt().ok_or_else(|| ChainError::malformed(CALL, "no balance"))?;
-            Ok(Coin { id, version: object.version(), digest, balance: Mist(balance) })
+            let id = object
+                .object_id()
+                .parse()
+                .map_err(|_| ChainError::malformed(CALL, "no object id"))?;
+            let digest = object
+                .digest()
+                .parse()
+                .map_err(|_| ChainError::malformed(CALL, "no digest"))?;
+            let balance = object
+                .balance_opt()
+                .ok_or_else(|| ChainError::malformed(CALL, "no balance"))?;
+            Ok(Coin {
+                id,
+                version: object.version(),
+                digest,
+                balance: Mist(balance),
+            })
         };
         let mut coins = objects.iter().map(coin).collect::<Result<Vec<_>, ChainError>>()?;
         coins.sort_by_key(|coin| core::cmp::Reverse(coin.balance));
@@ -173,80 +203,38 @@ impl ChainClient {
         let (checkpoint, _) = self.heights().await?;
         let (cluster, nautilus) = (self.cluster(ids).await?, self.nautilus(ids).await?);
         let positions = self.positions(ids).await?;
-        Ok(Base { cluster, nautilus, positions, checkpoint })
+        Ok(Base {
+            cluster,
+            nautilus,
+            positions,
+            checkpoint,
+        })
     }
 
-    pub(crate) async fn reference(&self, id: Address) -> Result<Reference, ChainError> {
-        const CALL: &str = "get object";
-        let mask = "object_id,version,digest,owner";
-        let object = self.get_object(id, mask).await?.ok_or(ChainError::Missing { what: "object", id })?;
-        let digest = object.digest().parse().map_err(|_| ChainError::malformed(CALL, "no digest"))?;
-        let owner = Owner::try_from(object.owner()).map_err(|e| ChainError::malformed(CALL, e))?;
-        Ok(Reference { id, version: object.version(), digest, owner })
-    }
-
-    async fn cap(&self, ids: &IndexIds, owner: WalletAddress, name: &'static str) -> Result<Option<Address>, ChainError> {
+    async fn cap(
+        &self,
+        ids: &IndexIds,
+        owner: WalletAddress,
+        name: &'static str,
+    ) -> Result<Option<Address>, ChainError> {
         let tag = tag(ids.package, "caps", name);
         let objects = self.owned(owner, &tag, "object_id,object_type,contents").await?;
-        let caps = objects.iter().filter_map(|object| bcs::from_bytes(object.contents().value()).ok());
-        Ok(caps.into_iter().find_map(|(id, cluster): (Address, ClusterId)| (cluster == ids.cluster).then_some(id)))
-    }
-
-    async fn owned(
-        &self,
-        owner: WalletAddress,
-        tag: &StructTag,
-        mask: &'static str,
-    ) -> Result<Vec<proto::Object>, ChainError> {
-        const CALL: &str = "list owned objects";
-        let request = proto::ListOwnedObjectsRequest::default()
-            .with_owner(owner.to_string())
-            .with_page_size(PAGE)
-            .with_object_type(tag.to_string())
-            .with_read_mask(FieldMask::from_str(mask));
-        let objects = self.rpc().list_owned_objects(request);
-        objects.try_collect().await.map_err(|status| ChainError::of(CALL, &status))
-    }
-
-    async fn existing<T: DeserializeOwned>(
-        &self,
-        what: &'static str,
-        id: Address,
-        tag: &StructTag,
-    ) -> Result<T, ChainError> {
-        self.object(id, tag).await?.ok_or(ChainError::Missing { what, id })
-    }
-
-    async fn object<T: DeserializeOwned>(&self, id: Address, tag: &StructTag) -> Result<Option<T>, ChainError> {
-        let Some(bytes) = self.contents(id, tag).await? else { return Ok(None) };
-        let decoded = bcs::from_bytes(&bytes);
-        decoded.map(Some).map_err(|e| ChainError::malformed("get object", format!("{tag} {id}: {e}")))
-    }
-
-    /// The BCS of an object's Move struct, if it exists and is a `tag`.
-    async fn contents(&self, id: Address, tag: &StructTag) -> Result<Option<Vec<u8>>, ChainError> {
-        let Some(object) = self.get_object(id, "object_id,object_type,contents").await? else { return Ok(None) };
-        if object.object_type().parse().as_ref() != Ok(tag) {
-            let got = object.object_type().to_owned();
-            return Err(ChainError::WrongType { id, expected: tag.to_string(), got });
-        }
-        Ok(Some(object.contents().value().to_vec()))
-    }
-
-    async fn get_object(&self, id: Address, mask: &str) -> Result<Option<proto::Object>, ChainError> {
-        let request = proto::GetObjectRequest::new(&id).with_read_mask(FieldMask::from_str(mask));
-        let answer = tokio::time::timeout(super::DEADLINE, self.rpc().ledger_client().get_object(request)).await;
-        match answer {
-            Ok(Err(status)) if status.code() == Code::NotFound => Ok(None),
-            Ok(Ok(answer)) => Ok(answer.into_inner().object),
-            Ok(Err(status)) => Err(ChainError::of("get object", &status)),
-            Err(_) => Err(ChainError::Unreachable { call: "get object", cause: "no answer in time".to_owned() }),
-        }
+        let caps = objects
+            .iter()
+            .filter_map(|object| bcs::from_bytes(object.contents().value()).ok());
+        Ok(caps
+            .into_iter()
+            .find_map(|(id, cluster): (Address, ClusterId)| (cluster == ids.cluster).then_some(id)))
     }
 }
 
 fn tag(package: PackageId, module: &'static str, name: &'static str) -> StructTag {
-    StructTag::new(package.0, Identifier::from_static(module), Identifier::from_static(name), Vec::new())
+    StructTag::new(
+        package.0,
+        Identifier::from_static(module),
+        Identifier::from_static(name),
+        Vec::new(),
+    )
 }
 
 /// The object's own id stands first in its bytes and is the record's.
@@ -258,8 +246,20 @@ fn seal_of(bytes: &[u8]) -> Result<SealToken, bcs::Error> {
     // Tuples add nothing to BCS, so the nesting is only for the reader.
     let ((id, cluster, position, node_id, permissions), (locator, commitment, session, expires_ms)): Layout =
         bcs::from_bytes(bytes)?;
-    let record = SealRecord { id, permissions, locator, commitment, session, expires_ms };
-    Ok(SealToken { cluster, position, node_id, record })
+    let record = SealRecord {
+        id,
+        permissions,
+        locator,
+        commitment,
+        session,
+        expires_ms,
+    };
+    Ok(SealToken {
+        cluster,
+        position,
+        node_id,
+        record,
+    })
 }
 
 #[cfg(test)]
@@ -277,10 +277,16 @@ mod tests {
         bytes.extend(bcs::to_bytes(&Some(id("0x6"))).unwrap());
         bytes.extend(7_u64.to_le_bytes());
         let seal = seal_of(&bytes).unwrap();
-        assert_eq!((seal.cluster, seal.position), (ClusterId(id("0x2")), PositionId(id("0x3"))));
+        assert_eq!(
+            (seal.cluster, seal.position),
+            (ClusterId(id("0x2")), PositionId(id("0x3")))
+        );
         assert_eq!(seal.record.id, SealId(id("0x1")));
         assert_eq!(seal.record.session, Some(WalletAddress(id("0x6"))));
-        assert_eq!((seal.record.permissions, seal.record.expires_ms), (Permissions::BOTH, UnixMs(7)));
+        assert_eq!(
+            (seal.record.permissions, seal.record.expires_ms),
+            (Permissions::BOTH, UnixMs(7))
+        );
         assert!(seal_of(&bytes[1..]).is_err());
     }
 }

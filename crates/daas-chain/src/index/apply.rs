@@ -41,8 +41,9 @@ impl Plan {
         for event in checkpoint.events() {
             plan.event(ids, event.event());
         }
-        if plan.next.timestamp.is_none() || checkpoint.sequence() > plan.next.checkpoint {
-            plan.next.checkpoint = plan.next.checkpoint.max(checkpoint.sequence());
+        if checkpoint.sequence() >= plan.next.next {
+            plan.next.checkpoint = checkpoint.sequence();
+            plan.next.next = checkpoint.sequence().saturating_add(1);
             // Time does not go back, whatever a checkpoint says.
             plan.next.timestamp = plan.next.timestamp.max(Some(checkpoint.timestamp()));
             plan.next.seen = Some(Instant::now());
@@ -52,7 +53,12 @@ impl Plan {
 
     pub(super) fn bootstrap(ids: &IndexIds, current: &Snapshot, base: Base) -> Self {
         let mut plan = Self::from(current);
-        let Base { cluster, nautilus, positions, checkpoint } = base;
+        let Base {
+            cluster,
+            nautilus,
+            positions,
+            checkpoint,
+        } = base;
         if cluster.id == ids.cluster {
             plan.policy(cluster.generation, &cluster.policy);
         }
@@ -60,7 +66,7 @@ impl Plan {
         for state in positions {
             plan.read(ids, state);
         }
-        plan.next.checkpoint = plan.next.checkpoint.max(checkpoint);
+        plan.next.next = plan.next.next.max(checkpoint);
         plan
     }
 
@@ -70,11 +76,14 @@ impl Plan {
         plan
     }
 
-    pub(super) fn publish(&self, current: &ArcSwap<Snapshot>) {
+    /// How it takes effect, in this order: whoever is cut and looks again must see why.
+    pub(super) const STEPS: [fn(&Self, &ArcSwap<Snapshot>); 2] = [Self::publish, Self::cut];
+
+    fn publish(&self, current: &ArcSwap<Snapshot>) {
         current.store(Arc::new(self.next.clone()));
     }
 
-    pub(super) fn cut(&self) {
+    fn cut(&self, _: &ArcSwap<Snapshot>) {
         self.cuts.iter().for_each(CancellationToken::cancel);
     }
 
@@ -89,7 +98,12 @@ impl Plan {
     }
 
     fn from(current: &Snapshot) -> Self {
-        Self { next: current.clone(), cuts: Vec::new(), changes: Vec::new(), applied: Applied::default() }
+        Self {
+            next: current.clone(),
+            cuts: Vec::new(),
+            changes: Vec::new(),
+            applied: Applied::default(),
+        }
     }
 
     fn event(&mut self, ids: &IndexIds, event: &Event) {
@@ -99,7 +113,11 @@ impl Plan {
                     self.set_policy(0, policy);
                 }
             }
-            Event::PolicyChanged(PolicyChanged { cluster, generation, policy }) => {
+            Event::PolicyChanged(PolicyChanged {
+                cluster,
+                generation,
+                policy,
+            }) => {
                 if *cluster == ids.cluster {
                     self.policy(*generation, policy);
                 }
@@ -130,7 +148,8 @@ impl Plan {
             return;
         }
         let news = self.next.position(state.position).is_none_or(|live| {
-            state.generation > live.state.generation || (live.gap && state.generation == live.state.generation)
+            state.generation > live.state.generation
+                || (live.gap && state.generation == live.state.generation)
         });
         if news {
             self.position(state, false);
@@ -185,7 +204,12 @@ impl Plan {
 
     fn nautilus(&mut self, ids: &IndexIds, state: &NautilusState) {
         let ours = state.cluster == ids.cluster && state.id == ids.nautilus;
-        if ours && self.next.nautilus().is_none_or(|known| state.generation > known.generation) {
+        if ours
+            && self
+                .next
+                .nautilus()
+                .is_none_or(|known| state.generation > known.generation)
+        {
             self.next.nautilus = Some(Arc::new(state.clone()));
             self.applied.cluster = true;
         }

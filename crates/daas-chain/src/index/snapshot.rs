@@ -12,6 +12,8 @@ pub struct Snapshot {
     pub(super) policy_generation: u64,
     pub(super) nautilus: Option<Arc<NautilusState>>,
     pub(super) checkpoint: u64,
+    /// The checkpoint to apply next: after the last one, or where a base was read.
+    pub(super) next: u64,
     pub(super) timestamp: Option<UnixMs>,
     /// When that checkpoint came, by a clock that nobody can set back.
     pub(super) seen: Option<Instant>,
@@ -35,7 +37,7 @@ impl Snapshot {
         self.nautilus.as_deref()
     }
 
-    /// The last checkpoint in it.
+    /// The last verified checkpoint in it.
     pub fn checkpoint(&self) -> u64 {
         self.checkpoint
     }
@@ -58,7 +60,11 @@ impl Snapshot {
 
     /// Every Seal with this locator. Anyone can copy a locator; the commitment decides.
     pub fn by_locator(&self, locator: Locator) -> impl Iterator<Item = (&Arc<LivePosition>, &LiveSeal)> {
-        self.locators.get(&locator).into_iter().flatten().filter_map(|seal| self.seal(*seal))
+        self.locators
+            .get(&locator)
+            .into_iter()
+            .flatten()
+            .filter_map(|seal| self.seal(*seal))
     }
 
     /// The position that holds a node id.
@@ -78,13 +84,15 @@ impl Snapshot {
 
     /// Positions with a gap, to be read again.
     pub(crate) fn gaps(&self) -> Vec<PositionId> {
-        self.positions().filter(|live| live.gap).map(|live| live.state.position).collect()
+        self.positions()
+            .filter(|live| live.gap)
+            .map(|live| live.state.position)
+            .collect()
     }
 
     /// The checkpoint to apply next.
     pub(crate) fn next_checkpoint(&self) -> u64 {
-        // A base without a verified checkpoint waits for the one it was read at.
-        if self.timestamp.is_some() { self.checkpoint.saturating_add(1) } else { self.checkpoint }
+        self.next
     }
 
     /// Whether it has a cluster's objects in it.
@@ -103,6 +111,7 @@ impl Snapshot {
             policy_generation: 0,
             nautilus: None,
             checkpoint: 0,
+            next: 0,
             timestamp: None,
             seen: None,
             positions: HashTrieMapSync::new_sync(),
@@ -120,7 +129,14 @@ impl Snapshot {
         nautilus: Option<NautilusState>,
         positions: impl IntoIterator<Item = (PositionState, bool)>,
     ) -> Self {
-        let mut snapshot = Self { checkpoint, timestamp: Some(timestamp), policy_generation, ..Self::empty() };
+        let next = checkpoint.saturating_add(1);
+        let mut snapshot = Self {
+            checkpoint,
+            next,
+            timestamp: Some(timestamp),
+            policy_generation,
+            ..Self::empty()
+        };
         for (state, gap) in positions {
             let (live, _) = LivePosition::after(None, state, gap, &policy);
             snapshot.place(live);
@@ -139,7 +155,11 @@ impl Snapshot {
         for seal in &live.seals {
             self.seals.insert_mut(seal.record.id, id);
             if let Some(locator) = seal.record.locator() {
-                let same = self.locators.get(&locator).cloned().unwrap_or_else(HashTrieSetSync::new_sync);
+                let same = self
+                    .locators
+                    .get(&locator)
+                    .cloned()
+                    .unwrap_or_else(HashTrieSetSync::new_sync);
                 self.locators.insert_mut(locator, same.insert(seal.record.id));
             }
         }
@@ -155,8 +175,16 @@ impl Snapshot {
     fn forget_keys(&mut self, old: &LivePosition) {
         for seal in &old.seals {
             self.seals.remove_mut(&seal.record.id);
-            let Some(locator) = seal.record.locator() else { continue };
-            let Some(others) = self.locators.get(&locator).map(|same| same.remove(&seal.record.id)) else { continue };
+            let Some(locator) = seal.record.locator() else {
+                continue;
+            };
+            let Some(others) = self
+                .locators
+                .get(&locator)
+                .map(|same| same.remove(&seal.record.id))
+            else {
+                continue;
+            };
             if others.is_empty() {
                 self.locators.remove_mut(&locator);
             } else {
@@ -180,7 +208,12 @@ fn holds_node(state: &PositionState) -> bool {
 fn nobody() -> Policy {
     let never = Mist(u64::MAX);
     Policy {
-        thresholds: Thresholds { viewer: never, developer: never, admin: never, super_user: never },
+        thresholds: Thresholds {
+            viewer: never,
+            developer: never,
+            admin: never,
+            super_user: never,
+        },
         min_stake: never,
         node_minimum: never,
         slash_bps: 0,

@@ -1,7 +1,9 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use core::time::Duration;
 use daas_types::onchain::Policy;
-use daas_types::{Address, Commitment, Locator, Mist, NodeId, Permissions, Thresholds, UnixMs, WalletAddress};
+use daas_types::{
+    Address, Commitment, Locator, Mist, NodeId, Permissions, Thresholds, UnixMs, WalletAddress,
+};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -103,15 +105,15 @@ impl ClusterSpec {
     pub fn devnet(name: &str) -> Self {
         Self {
             appeal_window: Duration::from_secs(5),
-            unbonding: Duration::from_secs(60),
-            evidence_max_age: Duration::from_secs(60),
+            unbonding: Duration::from_mins(1),
+            evidence_max_age: Duration::from_mins(1),
             ..Self::production(name)
         }
     }
 
     /// Times that leave people room to answer.
     pub fn production(name: &str) -> Self {
-        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        const DAY: Duration = Duration::from_hours(24);
         Self {
             name: name.to_owned(),
             thresholds: Thresholds::default(),
@@ -153,14 +155,21 @@ impl CompiledPackage {
             dependencies: Vec<Address>,
             modules: BTreeMap<String, String>,
         }
-        let Json { digest, dependencies, modules } =
-            serde_json::from_str(json).map_err(|e| CompiledPackageError(e.to_string()))?;
+        let Json {
+            digest,
+            dependencies,
+            modules,
+        } = serde_json::from_str(json).map_err(|e| CompiledPackageError(e.to_string()))?;
         let decode = |(name, text): (String, String)| match STANDARD.decode(text) {
             Ok(bytes) => Ok((name, bytes)),
             Err(e) => Err(CompiledPackageError(format!("module {name}: {e}"))),
         };
         let modules = modules.into_iter().map(decode).collect::<Result<_, _>>()?;
-        Ok(Self { digest, dependencies, modules })
+        Ok(Self {
+            digest,
+            dependencies,
+            modules,
+        })
     }
 }
 

@@ -57,7 +57,10 @@ impl Outcome {
         if !effects.status().success() {
             let error = effects.status().error();
             return Err(match error.abort_opt() {
-                Some(abort) => TxError::Aborted { digest, abort: MoveAbort::of(abort) },
+                Some(abort) => TxError::Aborted {
+                    digest,
+                    abort: MoveAbort::of(abort),
+                },
                 None => TxError::Failed {
                     digest,
                     cause: error.to_string(),
@@ -65,14 +68,28 @@ impl Outcome {
                 },
             });
         }
-        let checkpoint = got.checkpoint_opt().ok_or_else(|| ChainError::malformed(CALL, "no checkpoint"))?;
-        let timestamp = got.timestamp.ok_or_else(|| ChainError::malformed(CALL, "no timestamp"))?;
+        let checkpoint = got
+            .checkpoint_opt()
+            .ok_or_else(|| ChainError::malformed(CALL, "no checkpoint"))?;
+        let timestamp = got
+            .timestamp
+            .ok_or_else(|| ChainError::malformed(CALL, "no timestamp"))?;
         let timestamp = proto_to_timestamp_ms(timestamp).map_err(|e| ChainError::malformed(CALL, e))?;
-        let created = effects.changed_objects().iter().filter(|object| object.id_operation() == IdOperation::Created);
+        let created = effects
+            .changed_objects()
+            .iter()
+            .filter(|object| object.id_operation() == IdOperation::Created);
         let created = created.map(|object| {
-            let id = object.object_id().parse().map_err(|_| ChainError::malformed(CALL, "no object id"))?;
+            let id = object
+                .object_id()
+                .parse()
+                .map_err(|_| ChainError::malformed(CALL, "no object id"))?;
             let package = object.output_state() == OutputObjectState::PackageWrite;
-            let tag = if package { None } else { object.object_type().parse().ok() };
+            let tag = if package {
+                None
+            } else {
+                object.object_type().parse().ok()
+            };
             Ok(Created { id, tag })
         });
         Ok(Self {
@@ -88,12 +105,18 @@ impl Outcome {
     /// The first created object of `module::name`.
     pub fn created(&self, module: &str, name: &str) -> Option<Address> {
         let is = |tag: &StructTag| tag.module().as_str() == module && tag.name().as_str() == name;
-        self.created.iter().find(|created| created.tag.as_ref().is_some_and(is)).map(|created| created.id)
+        self.created
+            .iter()
+            .find(|created| created.tag.as_ref().is_some_and(is))
+            .map(|created| created.id)
     }
 
     /// The created package.
     pub(super) fn package(&self) -> Option<PackageId> {
-        self.created.iter().find(|created| created.tag.is_none()).map(|created| PackageId(created.id))
+        self.created
+            .iter()
+            .find(|created| created.tag.is_none())
+            .map(|created| PackageId(created.id))
     }
 
     pub(super) fn position(self) -> Result<PositionOutcome, TxError> {
@@ -102,8 +125,14 @@ impl Outcome {
             Event::ClusterCreated(_) | Event::PolicyChanged(_) | Event::Nautilus(_) => None,
         });
         match state {
-            Some(position) => Ok(PositionOutcome { position, outcome: self }),
-            None => Err(TxError::Broken(format!("transaction {} has no event of a position", self.digest))),
+            Some(position) => Ok(PositionOutcome {
+                position,
+                outcome: self,
+            }),
+            None => Err(TxError::Broken(format!(
+                "transaction {} has no event of a position",
+                self.digest
+            ))),
         }
     }
 }
@@ -111,7 +140,7 @@ impl Outcome {
 // === impl PositionOutcome ===
 
 impl PositionOutcome {
-    /// The Seal it minted: the contract adds new ones at the end.
+    /// The Seal it minted, if it did.
     pub fn seal(&self) -> Option<SealId> {
         self.outcome.created("seal_token", "SealToken").map(SealId)
     }

@@ -1,8 +1,11 @@
 //! The chain crate against the embedded network: real gRPC, real transactions, the native twin of the contracts.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
+
 mod follow;
 mod lost;
 mod money;
 mod reads;
+mod silent;
 mod whole_way;
 mod world;

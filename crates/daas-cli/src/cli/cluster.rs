@@ -8,11 +8,8 @@ use std::path::PathBuf;
 /// How Kubernetes is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Engine {
-    /// Whichever this release has
     Auto,
-    /// Upstream components, built once on this machine
     Kubernetes,
-    /// K3s; not in this release
     K3s,
 }
 

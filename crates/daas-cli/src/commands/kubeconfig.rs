@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Writes or prints a kubeconfig. The master is verified first, because from then on stock clients trust the CA in it.
 pub(crate) async fn run(context: &Context, args: &KubeconfigArgs) -> Result<(), Problem> {
     let cluster = context.cluster()?;
-    let (seal_path, seal) = context.seal(args.seal.as_deref(), &cluster)?;
+    let (seal_path, seal) = Context::seal(args.seal.as_deref(), &cluster)?;
     VerifiedMaster::connect(&cluster, &cluster.nautilus().await?, clock::now()).await?;
     let namespace = default_namespace(&cluster, &seal).await?;
     let yaml = if args.static_token {

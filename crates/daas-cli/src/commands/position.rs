@@ -58,7 +58,7 @@ pub(crate) async fn appeal(context: &Context, args: &AppealArgs) -> Result<(), P
 
 async fn open(context: &Context, flags: &SealFlags) -> Result<(Staker, SealFile), Problem> {
     let cluster = context.cluster()?;
-    let (_, seal) = context.seal(flags.seal.as_deref(), &cluster)?;
+    let (_, seal) = Context::seal(flags.seal.as_deref(), &cluster)?;
     Ok((Staker::existing(context, &cluster).await?, seal))
 }
 

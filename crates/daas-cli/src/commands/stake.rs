@@ -15,7 +15,7 @@ pub(crate) async fn run(context: &Context, args: &StakeArgs) -> Result<(), Probl
         return Err(Problem::new(ErrorCode::ConfigInvalid, "the node permission needs --node-id NAME"));
     }
     let cluster = context.cluster()?;
-    let path = context.seal_path(args.seal.seal.as_deref(), &cluster)?;
+    let path = Context::seal_path(args.seal.seal.as_deref(), &cluster)?;
     let staker = Staker::new(&cluster, wallet_or_new(context)?).await?;
     let mut seal = seal_to_mint(&staker, &cluster, args, &path).await?;
     let state = minting::settle(&staker, &mut seal, &path, args.amount).await?;

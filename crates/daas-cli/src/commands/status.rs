@@ -15,7 +15,7 @@ use daas_types::{ErrorCode, Problem, WalletAddress};
 pub(crate) async fn run(context: &Context, args: &StatusArgs) -> Result<(), Problem> {
     if args.namespace {
         let cluster = context.cluster()?;
-        let (_, seal) = context.seal(None, &cluster)?;
+        let (_, seal) = Context::seal(None, &cluster)?;
         context.output.raw(&format!("{}\n", namespace_of(seal.position)));
         return Ok(());
     }

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 /// Prints a token of five minutes, or the Seal's secret; or mints a new Seal.
 pub(crate) async fn run(context: &Context, args: &TokenArgs) -> Result<(), Problem> {
     let cluster = context.cluster()?;
-    let (path, seal) = context.seal(args.seal.seal.as_deref(), &cluster)?;
+    let (path, seal) = Context::seal(args.seal.seal.as_deref(), &cluster)?;
     if args.refresh {
         return refresh(context, &cluster, args, &path, &seal).await;
     }

@@ -17,7 +17,7 @@ use crate::supervise::lock;
 use crate::supervise::report::{DATASTORE, Report};
 use daas_types::{ErrorCode, Problem};
 use serde_json::json;
-use std::cell::OnceCell;
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -32,7 +32,7 @@ pub(crate) async fn run(context: &Context, args: &UpArgs) -> Result<(), Problem>
     }
     let (mut interrupt, mut terminate) = signals()?;
     // Known from the moment it is started, before it has recorded itself.
-    let supervisor = OnceCell::new();
+    let supervisor = Cell::new(None);
     let result = tokio::select! {
         result = start(context, args, &supervisor) => result,
         _ = interrupt.recv() => Err(interrupted(context)),
@@ -46,14 +46,14 @@ pub(crate) async fn run(context: &Context, args: &UpArgs) -> Result<(), Problem>
         // What was started for nothing is not left behind.
         Err(problem) => {
             if let Some(supervisor) = supervisor.get() {
-                down::stop(context, Some(*supervisor)).await?;
+                down::stop(context, Some(supervisor)).await?;
             }
             Err(problem)
         }
     }
 }
 
-async fn start(context: &Context, args: &UpArgs, supervisor: &OnceCell<ProcessId>) -> Result<Report, Problem> {
+async fn start(context: &Context, args: &UpArgs, supervisor: &Cell<Option<ProcessId>>) -> Result<Report, Problem> {
     let settings = &args.settings;
     checks::before_build(&context.state, settings)?;
     engine::ensure(context).await?;
@@ -62,8 +62,7 @@ async fn start(context: &Context, args: &UpArgs, supervisor: &OnceCell<ProcessId
     checks::before_start(settings)?;
     let mut child = spawn(&context.state, settings)?;
     if let Some(id) = child.id().and_then(ProcessId::of) {
-        // Set once: this is the only place that starts one.
-        drop(supervisor.set(id));
+        supervisor.set(Some(id));
     }
     follow::until_ready(context, &mut child).await
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 /// One thing that was looked at.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Check {
-    check: &'static str,
+    name: &'static str,
     ok: bool,
     detail: String,
 }
@@ -34,7 +34,7 @@ pub(crate) async fn run(context: &Context) -> Result<(), Problem> {
     let mut verdict = Verdict::new(&cluster);
     let result = judge(&cluster, &mut verdict).await;
     if let Err(problem) = &result {
-        verdict.checks.push(Check { check: "refused", ok: false, detail: problem.cause.clone() });
+        verdict.checks.push(Check { name: "refused", ok: false, detail: problem.cause.clone() });
     }
     verdict.verified = result.is_ok();
     context.output.result(verdict.text(), &verdict);
@@ -74,8 +74,8 @@ impl Verdict {
         verdict
     }
 
-    fn holds(&mut self, check: &'static str, detail: String) {
-        self.checks.push(Check { check, ok: true, detail });
+    fn holds(&mut self, name: &'static str, detail: String) {
+        self.checks.push(Check { name, ok: true, detail });
     }
 
     /// Each line is something that had to hold for `evidence` to exist.
@@ -101,7 +101,7 @@ impl Verdict {
         table.load_preset(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(["", "check", "found"]);
         for check in &self.checks {
-            table.add_row([if check.ok { "✓" } else { "✗" }, check.check, &check.detail]);
+            table.add_row([if check.ok { "✓" } else { "✗" }, check.name, &check.detail]);
         }
         let end = if self.verified {
             done(format!("{} is verified", self.endpoint))
@@ -119,8 +119,8 @@ mod tests {
     #[test]
     fn a_refusal_is_the_last_line() {
         let checks = vec![
-            Check { check: "join file", ok: true, detail: "a development network".to_owned() },
-            Check { check: "refused", ok: false, detail: "measurement 00… is not allowed".to_owned() },
+            Check { name: "join file", ok: true, detail: "a development network".to_owned() },
+            Check { name: "refused", ok: false, detail: "measurement 00… is not allowed".to_owned() },
         ];
         let endpoint = "https://10.0.0.1:6443".to_owned();
         let verdict =

@@ -45,7 +45,7 @@ pub(super) async fn run(
     start.step(StepName::ControlPlane, master::ready(&start, children)).await?;
     start.step(StepName::Verification, master::verify(&start, &cluster)).await?;
     if !args.settings.no_node {
-        start.step(StepName::Node, node::start(&start, children, &operator, &cluster)).await?;
+        start.step(StepName::Node, node::start(&start, children, &cluster)).await?;
     }
     Ok(cluster.info.join.endpoint)
 }

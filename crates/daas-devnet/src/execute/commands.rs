@@ -3,10 +3,11 @@
 use super::failure::{Failure, Fault, bad_argument};
 use super::work::{Now, Place, Work};
 use super::{move_call, publish};
+use crate::StoreError;
 use crate::objects::coin_contents;
 use sui_sdk_types::{
-    Address, Argument, Command, CommandArgumentError, ExecutionError, Input, MakeMoveVector, MergeCoins, Owner,
-    ProgrammableTransaction, SplitCoins, StructTag, TransferObjects,
+    Address, Argument, Command, CommandArgumentError, ExecutionError, Input, MakeMoveVector, MergeCoins,
+    Owner, ProgrammableTransaction, SplitCoins, StructTag, TransferObjects,
 };
 
 /// What an argument stands for.
@@ -44,19 +45,31 @@ impl<'m, 'v> Machine<'m, 'v> {
         now_ms: u64,
     ) -> Self {
         let inputs = inputs.iter().map(value_of).collect();
-        Self { work, sender, now_ms, gas, inputs, results: vec![] }
+        Self {
+            work,
+            sender,
+            now_ms,
+            gas,
+            inputs,
+            results: vec![],
+        }
     }
 
     /// Runs all commands, or up to the first that fails.
-    pub(crate) fn run(&mut self, ptb: &ProgrammableTransaction) -> Result<Result<(), Failure>, crate::StoreError> {
+    pub(crate) fn run(
+        &mut self,
+        ptb: &ProgrammableTransaction,
+    ) -> Result<Result<(), Box<Failure>>, StoreError> {
         for (index, command) in (0..).zip(&ptb.commands) {
             match self.step(command) {
                 Ok(results) => self.results.push(results),
                 Err(Fault::Store(error)) => return Err(error),
-                Err(Fault::Execution(error)) => return Ok(Err(Failure { error: *error, command: Some(index) })),
+                Err(Fault::Execution(error)) => return Ok(Err(Failure::boxed(*error, Some(index)))),
             }
         }
-        Ok(self.nothing_left_over().map_err(|error| Failure { error, command: None }))
+        Ok(self
+            .nothing_left_over()
+            .map_err(|error| Failure::boxed(error, None)))
     }
 
     fn step(&mut self, command: &Command) -> Result<Vec<Value>, Fault> {
@@ -76,15 +89,21 @@ impl<'m, 'v> Machine<'m, 'v> {
         let mut made = Vec::with_capacity(command.amounts.len());
         for (n, amount) in (1..).zip(&command.amounts) {
             let amount = self.pure_u64(n, *amount)?;
-            let left = self.balance(coin).checked_sub(amount).ok_or(ExecutionError::InsufficientCoinBalance)?;
+            let left = self
+                .balance(coin)
+                .checked_sub(amount)
+                .ok_or(ExecutionError::InsufficientCoinBalance)?;
             self.set_balance(coin, left);
             let id = self.work.fresh_id();
-            self.work.create(id, Now {
-                tag: StructTag::gas_coin(),
-                public_transfer: true,
-                contents: coin_contents(id, amount),
-                place: Place::Held,
-            });
+            self.work.create(
+                id,
+                Now {
+                    tag: StructTag::gas_coin(),
+                    public_transfer: true,
+                    contents: coin_contents(id, amount),
+                    place: Place::Held,
+                },
+            );
             made.push(Value::Object(id));
         }
         Ok(made)
@@ -124,7 +143,12 @@ impl<'m, 'v> Machine<'m, 'v> {
     fn make_vector(&mut self, command: &MakeMoveVector) -> Result<Vec<Value>, Fault> {
         let first = command.elements.first().map(|e| self.peek(0, *e)).transpose()?;
         if matches!(first, Some(Value::Object(_))) {
-            let ids = command.elements.iter().enumerate().map(|(n, e)| self.take(n, *e)).collect::<Result<_, _>>()?;
+            let ids = command
+                .elements
+                .iter()
+                .enumerate()
+                .map(|(n, e)| self.take(n, *e))
+                .collect::<Result<_, _>>()?;
             return Ok(vec![Value::Objects(ids)]);
         }
         let mut bytes = move_call::uleb(command.elements.len());
@@ -160,16 +184,28 @@ impl Machine<'_, '_> {
         let out_of_bounds = |index| bad_argument(n, CommandArgumentError::IndexOutOfBounds { index });
         match argument {
             Argument::Gas => Err(bad_argument(n, CommandArgumentError::InvalidGasCoinUsage)),
-            Argument::Input(i) => self.inputs.get_mut(usize::from(i)).ok_or_else(|| out_of_bounds(i)),
+            Argument::Input(i) => self
+                .inputs
+                .get_mut(usize::from(i))
+                .ok_or_else(|| out_of_bounds(i)),
             Argument::Result(i) => match self.results.get_mut(usize::from(i)).map(Vec::as_mut_slice) {
                 None => Err(out_of_bounds(i)),
                 Some([value]) => Ok(value),
-                Some(_) => Err(bad_argument(n, CommandArgumentError::InvalidResultArity { result: i })),
+                Some(_) => Err(bad_argument(
+                    n,
+                    CommandArgumentError::InvalidResultArity { result: i },
+                )),
             },
             Argument::NestedResult(result, subresult) => {
-                let values = self.results.get_mut(usize::from(result)).ok_or_else(|| out_of_bounds(result))?;
+                let values = self
+                    .results
+                    .get_mut(usize::from(result))
+                    .ok_or_else(|| out_of_bounds(result))?;
                 values.get_mut(usize::from(subresult)).ok_or_else(|| {
-                    bad_argument(n, CommandArgumentError::SecondaryIndexOutOfBounds { result, subresult })
+                    bad_argument(
+                        n,
+                        CommandArgumentError::SecondaryIndexOutOfBounds { result, subresult },
+                    )
                 })
             }
         }
@@ -202,8 +238,14 @@ impl Machine<'_, '_> {
         let Value::Object(id) = self.peek(n, argument)? else {
             return Err(bad_argument(n, CommandArgumentError::TypeMismatch));
         };
-        let readable = self.work.items.get(&id).is_some_and(|i| !mutably || i.access != super::work::Access::Read);
-        readable.then_some(id).ok_or_else(|| bad_argument(n, CommandArgumentError::InvalidObjectByMutRef))
+        let readable = self
+            .work
+            .items
+            .get(&id)
+            .is_some_and(|i| !mutably || i.access != super::work::Access::Read);
+        readable
+            .then_some(id)
+            .ok_or_else(|| bad_argument(n, CommandArgumentError::InvalidObjectByMutRef))
     }
 
     /// An object by value: the argument is used up.
@@ -227,7 +269,9 @@ impl Machine<'_, '_> {
 
     fn expect_coin(&self, n: usize, id: Address) -> Result<(), Fault> {
         let is_coin = self.work.get(id).is_some_and(|o| o.tag == StructTag::gas_coin());
-        is_coin.then_some(()).ok_or_else(|| bad_argument(n, CommandArgumentError::TypeMismatch))
+        is_coin
+            .then_some(())
+            .ok_or_else(|| bad_argument(n, CommandArgumentError::TypeMismatch))
     }
 
     fn balance(&self, coin: Address) -> u64 {

@@ -1,5 +1,4 @@
 use crate::StoreError;
-use daas_types::Digest;
 use sui_sdk_types::{Address, CommandArgumentError, ExecutionError};
 
 /// Why a transaction is not executed at all: it costs nothing and leaves no trace.
@@ -23,7 +22,7 @@ pub(crate) enum Refusal {
         /// Built in.
         expected: String,
         /// Submitted.
-        got: Digest,
+        got: String,
     },
     /// The ledger failed.
     #[error(transparent)]
@@ -51,6 +50,14 @@ pub(crate) enum Fault {
 impl Refusal {
     pub(crate) fn no_object(id: Address) -> Self {
         Self::NotFound(format!("object {id} does not exist"))
+    }
+}
+
+// === impl Failure ===
+
+impl Failure {
+    pub(crate) fn boxed(error: ExecutionError, command: Option<u64>) -> Box<Self> {
+        Box::new(Self { error, command })
     }
 }
 

@@ -37,9 +37,22 @@ pub(crate) struct Package {
 
 static PACKAGE: LazyLock<Package> = LazyLock::new(|| {
     let compiled: Compiled = serde_json::from_str(COMPILED).expect("compiled.json must be the compiler's");
-    let decode = |text: String| STANDARD.decode(text).expect("compiled.json's modules must be base64");
-    let modules = compiled.modules.into_iter().map(|(name, text)| (name, decode(text))).collect();
-    Package { digest: compiled.digest, dependencies: compiled.dependencies, modules, types: types() }
+    let decode = |text: String| {
+        STANDARD
+            .decode(text)
+            .expect("compiled.json's modules must be base64")
+    };
+    let modules = compiled
+        .modules
+        .into_iter()
+        .map(|(name, text)| (name, decode(text)))
+        .collect();
+    Package {
+        digest: compiled.digest,
+        dependencies: compiled.dependencies,
+        modules,
+        types: types(),
+    }
 });
 
 pub(crate) fn package() -> &'static Package {
@@ -59,17 +72,24 @@ pub(crate) fn check(publish: &Publish) -> Result<(), Refusal> {
     if same_modules && sorted(&publish.dependencies) == sorted(&package().dependencies) {
         return Ok(());
     }
-    let got = digest(&publish.modules, &publish.dependencies);
-    Err(Refusal::ForeignPackage { expected: package().digest.clone(), got })
+    let got = hex::encode(digest(&publish.modules, &publish.dependencies).as_bytes());
+    Err(Refusal::ForeignPackage {
+        expected: package().digest.clone(),
+        got,
+    })
 }
 
 /// A package's digest as the compiler prints it: over the sorted ids of its dependencies and hashes of its modules.
 pub(crate) fn digest(modules: &[Vec<u8>], dependencies: &[Address]) -> Digest {
     let hashes = modules.iter().map(|module| Hasher::digest(module).into_inner());
-    let mut parts: Vec<[u8; 32]> = hashes.chain(dependencies.iter().map(|d| d.into_inner())).collect();
+    let mut parts: Vec<[u8; 32]> = hashes
+        .chain(dependencies.iter().map(|d| d.into_inner()))
+        .collect();
     parts.sort_unstable();
     let mut hasher = Hasher::new();
-    parts.iter().for_each(|part| hasher.update(part));
+    for part in parts {
+        hasher.update(part);
+    }
     hasher.finalize()
 }
 
@@ -81,18 +101,44 @@ pub(crate) fn publish(work: &mut Work<'_>) -> Address {
         struct_name: name.clone(),
         package: id,
     };
-    let link = |d: &Address| (*d, UpgradeInfo { upgraded_id: *d, upgraded_version: FIRST_VERSION });
+    let link = |d: &Address| {
+        (
+            *d,
+            UpgradeInfo {
+                upgraded_id: *d,
+                upgraded_version: FIRST_VERSION,
+            },
+        )
+    };
     work.packages.push(MovePackage {
         id,
         version: FIRST_VERSION,
-        modules: package().modules.iter().map(|(name, code)| (name.clone(), at_address(code, id))).collect(),
+        modules: package()
+            .modules
+            .iter()
+            .map(|(name, code)| (name.clone(), at_address(code, id)))
+            .collect(),
         type_origin_table: package().types.iter().map(origin).collect(),
         linkage_table: package().dependencies.iter().map(link).collect(),
     });
     let cap = work.fresh_id();
-    let contents = [cap.as_bytes(), id.as_bytes(), &FIRST_VERSION.to_le_bytes(), &[COMPATIBLE]].concat();
+    let contents = [
+        cap.as_bytes(),
+        id.as_bytes(),
+        &FIRST_VERSION.to_le_bytes(),
+        &[COMPATIBLE],
+    ]
+    .concat();
     let tag = framework_type("package", "UpgradeCap", vec![]);
-    work.create(cap, Now { tag, public_transfer: true, contents, place: Place::Held });
+    work.create(
+        cap,
+        Now {
+            tag,
+            public_transfer: true,
+            contents,
+            place: Place::Held,
+        },
+    );
     cap
 }
 
@@ -103,19 +149,30 @@ fn at_address(code: &[u8], id: Address) -> Vec<u8> {
     const HEADER: usize = 8;
     let mut moved = code.to_vec();
     let mut at = HEADER;
-    let Some(count) = number(code, &mut at) else { return moved };
+    let Some(count) = number(code, &mut at) else {
+        return moved;
+    };
     let mut pool = None;
     for _ in 0..count {
         let kind = code.get(at).copied();
         at += 1;
-        let (Some(offset), Some(length)) = (number(code, &mut at), number(code, &mut at)) else { return moved };
+        let (Some(offset), Some(length)) = (number(code, &mut at), number(code, &mut at)) else {
+            return moved;
+        };
         if kind == Some(ADDRESSES) {
             pool = Some((offset, length));
         }
     }
-    let Some((offset, length)) = pool else { return moved };
-    let Some(addresses) = moved.get_mut(at + offset..at + offset + length) else { return moved };
-    for address in addresses.chunks_exact_mut(32).filter(|a| a.iter().all(|b| *b == 0)) {
+    let Some((offset, length)) = pool else {
+        return moved;
+    };
+    let Some(addresses) = moved.get_mut(at + offset..at + offset + length) else {
+        return moved;
+    };
+    for address in addresses
+        .chunks_exact_mut(32)
+        .filter(|a| a.iter().all(|b| *b == 0))
+    {
         address.copy_from_slice(id.as_bytes());
     }
     moved
@@ -142,7 +199,9 @@ fn types() -> Vec<(Identifier, Identifier)> {
     modules
         .flat_map(|(module, content)| {
             let structs = content["structs"].as_object().into_iter().flatten();
-            structs.map(|(of, _)| (name(module), name(of))).collect::<Vec<_>>()
+            structs
+                .map(|(of, _)| (name(module), name(of)))
+                .collect::<Vec<_>>()
         })
         .collect()
 }
@@ -151,4 +210,11 @@ fn sorted(ids: &[Address]) -> Vec<Address> {
     let mut ids = ids.to_vec();
     ids.sort_unstable();
     ids
+}
+
+/// The built-in package's digest, computed and as its file declares it.
+#[cfg(test)]
+pub(crate) fn digest_of_package() -> (Digest, &'static str) {
+    let modules: Vec<Vec<u8>> = package().modules.values().cloned().collect();
+    (digest(&modules, &package().dependencies), &package().digest)
 }

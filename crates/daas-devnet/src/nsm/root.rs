@@ -43,7 +43,7 @@ pub fn load_or_create(dir: &Path) -> Result<Root, NsmError> {
 /// The file appears whole or not at all, and never replaces one that is already there.
 fn create(dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut unique = [0; 8];
-    getrandom::fill(&mut unique).map_err(io::Error::other)?;
+    getrandom::fill(&mut unique).map_err(|e| io::Error::other(e.to_string()))?;
     let draft = dir.join(format!("{FILE}.{}.draft", hex::encode(unique)));
     let written = (|| {
         let mut file = OpenOptions::new()

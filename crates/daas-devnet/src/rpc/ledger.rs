@@ -13,12 +13,13 @@ use sui_rpc::proto::sui::rpc::v2::ledger_service_server::LedgerService;
 use sui_rpc::proto::sui::rpc::v2::{self as proto, Checkpoint, Epoch, Event, ExecutedTransaction, Object};
 use sui_rpc::proto::timestamp_ms_to_proto;
 use tonic::codegen::BoxStream;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
 const OBJECT_FIELDS: &str = "object_id,version,digest";
 const TRANSACTION_FIELDS: &str = "digest";
 const CHECKPOINT_FIELDS: &str = "sequence_number,digest";
-const EPOCH_FIELDS: &str = "epoch,first_checkpoint,last_checkpoint,start,end,reference_gas_price,protocol_config.protocol_version";
+const EPOCH_FIELDS: &str =
+    "epoch,first_checkpoint,last_checkpoint,start,end,reference_gas_price,protocol_config.protocol_version";
 const EVENT_FIELDS: &str = "checkpoint,transaction_digest,transaction_index,event_index,event_type";
 /// Of the protocol that the limits are taken from.
 const PROTOCOL_VERSION: u64 = 118;
@@ -92,7 +93,9 @@ impl LedgerService for Services {
             Err(status) => proto::GetTransactionResult::new_error(rpc_status(&status)),
         };
         let transactions = request.digests.iter().map(one).collect();
-        Ok(Response::new(proto::BatchGetTransactionsResponse::new(transactions)))
+        Ok(Response::new(proto::BatchGetTransactionsResponse::new(
+            transactions,
+        )))
     }
 
     async fn get_checkpoint(
@@ -131,7 +134,9 @@ impl LedgerService for Services {
             .with_start(timestamp_ms_to_proto(genesis.summary.timestamp_ms))
             .with_reference_gas_price(REFERENCE_GAS_PRICE)
             .with_protocol_config(protocol);
-        Ok(Response::new(proto::GetEpochResponse::new(Epoch::merge_from(&epoch, &mask))))
+        Ok(Response::new(proto::GetEpochResponse::new(Epoch::merge_from(
+            &epoch, &mask,
+        ))))
     }
 
     async fn list_checkpoints(
@@ -143,8 +148,13 @@ impl LedgerService for Services {
         let filter = Filter::transactions(r.filter.as_ref())?;
         let (view, query) = self.query(r.options.as_ref(), r.start_checkpoint, r.end_checkpoint, true)?;
         let frames = query.walk(|c| {
-            let Some(stored) = passing_checkpoint(&view, c, &filter)? else { return Ok(vec![]) };
-            Ok(vec![(Position::end_of(c), render::checkpoint(&view, &stored, &mask)?)])
+            let Some(stored) = passing_checkpoint(&view, c, &filter)? else {
+                return Ok(vec![]);
+            };
+            Ok(vec![(
+                Position::end_of(c),
+                render::checkpoint(&view, &stored, &mask)?,
+            )])
         })?;
         Ok(answer(frames, |Frame { item, watermark, end }| {
             let mut response = proto::ListCheckpointsResponse::default().with_watermark(watermark);
@@ -205,7 +215,11 @@ impl Services {
         whole_checkpoints: bool,
     ) -> Result<(View, Query), Status> {
         let view = self.view()?;
-        let tip = view.last_checkpoint()?.ok_or_else(no_genesis)?.summary.sequence_number;
+        let tip = view
+            .last_checkpoint()?
+            .ok_or_else(no_genesis)?
+            .summary
+            .sequence_number;
         Ok((view, Query::new(options, start, end, tip, whole_checkpoints)?))
     }
 }
@@ -216,9 +230,13 @@ pub(super) fn passing_checkpoint(
     sequence: u64,
     filter: &Filter,
 ) -> Result<Option<StoredCheckpoint>, Status> {
-    let Some(stored) = view.checkpoint(sequence)? else { return Ok(None) };
+    let Some(stored) = view.checkpoint(sequence)? else {
+        return Ok(None);
+    };
     let passes = filter.is_absent()
-        || render::transactions_of(view, &stored)?.iter().any(|t| filter.passes_transaction(t));
+        || render::transactions_of(view, &stored)?
+            .iter()
+            .any(|t| filter.passes_transaction(t));
     Ok(passes.then_some(stored))
 }
 
@@ -229,11 +247,18 @@ pub(super) fn transactions_at(
     filter: &Filter,
     mask: &FieldMaskTree,
 ) -> Result<Vec<(Position, ExecutedTransaction)>, Status> {
-    let Some(stored) = view.checkpoint(sequence)? else { return Ok(vec![]) };
+    let Some(stored) = view.checkpoint(sequence)? else {
+        return Ok(vec![]);
+    };
     let all = render::transactions_of(view, &stored)?;
     let passing = all.iter().filter(|t| filter.passes_transaction(t));
     passing
-        .map(|t| Ok((Position::of_transaction(sequence, t.index), render::transaction(view, t, mask)?)))
+        .map(|t| {
+            Ok((
+                Position::of_transaction(sequence, t.index),
+                render::transaction(view, t, mask)?,
+            ))
+        })
         .collect()
 }
 
@@ -244,7 +269,9 @@ pub(super) fn events_at(
     filter: &Filter,
     mask: &FieldMaskTree,
 ) -> Result<Vec<(Position, Event)>, Status> {
-    let Some(stored) = view.checkpoint(sequence)? else { return Ok(vec![]) };
+    let Some(stored) = view.checkpoint(sequence)? else {
+        return Ok(vec![]);
+    };
     let mut found = vec![];
     for transaction in render::transactions_of(view, &stored)? {
         let events = transaction.events.as_ref().map_or(&[][..], |events| &events.0);
@@ -256,7 +283,11 @@ pub(super) fn events_at(
     Ok(found)
 }
 
-fn one_object(view: &View, request: &proto::GetObjectRequest, mask: &FieldMaskTree) -> Result<Object, Status> {
+fn one_object(
+    view: &View,
+    request: &proto::GetObjectRequest,
+    mask: &FieldMaskTree,
+) -> Result<Object, Status> {
     let id = address("object_id", request.object_id.as_deref())?;
     let found = match request.version {
         Some(version) => view.object_at(id, version)?,
@@ -269,7 +300,11 @@ fn one_object(view: &View, request: &proto::GetObjectRequest, mask: &FieldMaskTr
     Ok(render::object(found, mask))
 }
 
-fn one_transaction(view: &View, text: Option<&str>, mask: &FieldMaskTree) -> Result<ExecutedTransaction, Status> {
+fn one_transaction(
+    view: &View,
+    text: Option<&str>,
+    mask: &FieldMaskTree,
+) -> Result<ExecutedTransaction, Status> {
     let digest = digest("digest", text)?;
     let found = view.transaction(digest)?;
     let found = found.ok_or_else(|| Status::not_found(format!("transaction {digest} not found")))?;
@@ -283,13 +318,17 @@ fn answer<T, R: Send + 'static>(frames: Vec<Frame<T>>, to: impl Fn(Frame<T>) -> 
 
 fn rpc_status(status: &Status) -> rpc::Status {
     let mut message = rpc::Status::default();
-    message.code = Code::from(status.code()).into();
-    message.message = status.message().to_owned();
+    message.code = status.code().into();
+    status.message().clone_into(&mut message.message);
     message
 }
 
 fn within_batch(size: usize) -> Result<(), Status> {
-    if size <= MAX_BATCH { Ok(()) } else { Err(Status::invalid_argument(format!("at most {MAX_BATCH} at once"))) }
+    if size <= MAX_BATCH {
+        Ok(())
+    } else {
+        Err(Status::invalid_argument(format!("at most {MAX_BATCH} at once")))
+    }
 }
 
 fn no_genesis() -> Status {

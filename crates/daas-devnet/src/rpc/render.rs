@@ -11,7 +11,8 @@ use sui_rpc::proto::sui::rpc::v2::clever_error::Value;
 use sui_rpc::proto::sui::rpc::v2::execution_error::ErrorDetails;
 use sui_rpc::proto::timestamp_ms_to_proto;
 use sui_sdk_types::{
-    Address, Event, Object, ObjectIn, ObjectOut, ObjectType, TransactionEffects, UnchangedConsensusKind, Version,
+    Address, Event, Object, ObjectIn, ObjectOut, ObjectType, TransactionEffects, UnchangedConsensusKind,
+    Version,
 };
 
 /// An object.
@@ -35,7 +36,10 @@ pub(crate) fn transaction(
         message.digest = Some(stored.digest().to_string());
     }
     if let Some(mask) = mask.subtree("transaction") {
-        message.transaction = Some(proto::Transaction::merge_from(stored.signed.transaction.clone(), &mask));
+        message.transaction = Some(proto::Transaction::merge_from(
+            stored.signed.transaction.clone(),
+            &mask,
+        ));
     }
     if let Some(mask) = mask.subtree("signatures") {
         let one = |s: &sui_sdk_types::UserSignature| proto::UserSignature::merge_from(s.clone(), &mask);
@@ -58,7 +62,8 @@ pub(crate) fn transaction(
     }
     if let Some(mask) = mask.subtree("objects.objects") {
         let set = touched(view, [&stored.effects])?.into_values();
-        message.objects = Some(proto::ObjectSet::default().with_objects(set.map(|o| object(o, &mask)).collect()));
+        message.objects =
+            Some(proto::ObjectSet::default().with_objects(set.map(|o| object(o, &mask)).collect()));
     }
     if mask.contains("transaction_index") {
         message.transaction_index = Some(stored.index);
@@ -77,8 +82,12 @@ pub(crate) fn effects(
         name_abort(error);
     }
     for change in message.changed_objects.iter_mut().chain(&mut message.gas_object) {
-        let Some(id) = change.object_id.as_deref().and_then(|id| id.parse().ok()) else { continue };
-        let Some(version) = change.output_version.or(change.input_version) else { continue };
+        let Some(id) = change.object_id.as_deref().and_then(|id| id.parse().ok()) else {
+            continue;
+        };
+        let Some(version) = change.output_version.or(change.input_version) else {
+            continue;
+        };
         change.object_type = view.object_at(id, version)?.map(|o| type_of(&o));
     }
     Ok(message)
@@ -97,7 +106,10 @@ pub(crate) fn checkpoint(
     if transactions.is_some() || objects.is_some() {
         let stored = transactions_of(view, stored)?;
         if let Some(mask) = transactions {
-            let all = stored.iter().map(|t| transaction(view, t, &mask)).collect::<Result<_, _>>()?;
+            let all = stored
+                .iter()
+                .map(|t| transaction(view, t, &mask))
+                .collect::<Result<_, _>>()?;
             message.transactions = all;
         }
         if let Some(mask) = objects {
@@ -133,7 +145,10 @@ pub(crate) fn event(
 }
 
 /// The transactions of a checkpoint, in order.
-pub(crate) fn transactions_of(view: &View, stored: &StoredCheckpoint) -> Result<Vec<StoredTransaction>, StoreError> {
+pub(crate) fn transactions_of(
+    view: &View,
+    stored: &StoredCheckpoint,
+) -> Result<Vec<StoredTransaction>, StoreError> {
     let mut found = vec![];
     for info in stored.contents.transactions() {
         found.extend(view.transaction(*info.transaction())?);
@@ -156,7 +171,9 @@ fn touched<'e>(
 ) -> Result<BTreeMap<(Address, Version), Object>, StoreError> {
     let mut keys = vec![];
     for effects in effects {
-        let TransactionEffects::V2(effects) = effects else { continue };
+        let TransactionEffects::V2(effects) = effects else {
+            continue;
+        };
         for change in &effects.changed_objects {
             if let ObjectIn::Exist { version, .. } = change.input_state {
                 keys.push((change.object_id, version));
@@ -182,14 +199,25 @@ fn touched<'e>(
 
 /// Fills in what a full node reads from the package: the error constant behind the code.
 fn name_abort(error: &mut proto::ExecutionError) {
-    let Some(ErrorDetails::Abort(abort)) = &mut error.error_details else { return };
-    let module = abort.location.as_ref().and_then(|l| l.module.as_deref()).unwrap_or_default();
-    let Some(found) = twin::error(module, abort.abort_code()) else { return };
+    let Some(ErrorDetails::Abort(abort)) = &mut error.error_details else {
+        return;
+    };
+    let module = abort
+        .location
+        .as_ref()
+        .and_then(|l| l.module.as_deref())
+        .unwrap_or_default();
+    let Some(found) = twin::error(module, abort.abort_code()) else {
+        return;
+    };
     let mut clever = proto::CleverError::default();
     clever.error_code = Some(u64::from(found.code));
     clever.constant_name = Some(found.name.to_owned());
     clever.constant_type = Some("vector<u8>".to_owned());
     clever.value = Some(Value::Rendered(found.message.to_owned()));
-    error.description = Some(format!("{module}::{} ({}): {}", found.name, found.code, found.message));
+    error.description = Some(format!(
+        "{module}::{} ({}): {}",
+        found.name, found.code, found.message
+    ));
     abort.clever_error = Some(clever);
 }

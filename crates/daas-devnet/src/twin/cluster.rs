@@ -33,13 +33,27 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         module: "cluster",
         name: "create_cluster",
-        params: &["0x1::string::String", "vector<u64>", "u64", "u64", "u64", "u64", "u64", "u64", "u64"],
+        params: &[
+            "0x1::string::String",
+            "vector<u64>",
+            "u64",
+            "u64",
+            "u64",
+            "u64",
+            "u64",
+            "u64",
+            "u64",
+        ],
         run: create_cluster,
     },
     Function {
         module: "cluster",
         name: "set_operator_positions",
-        params: &["&0x0::caps::AdminCap", "&mut 0x0::cluster::Cluster", "vector<0x2::object::ID>"],
+        params: &[
+            "&0x0::caps::AdminCap",
+            "&mut 0x0::cluster::Cluster",
+            "vector<0x2::object::ID>",
+        ],
         run: set_operator_positions,
     },
 ];
@@ -56,56 +70,91 @@ struct Cap {
 }
 
 fn create_cluster(call: &mut Call<'_, '_>) -> Result<(), Fault> {
-    const NAME: &str = "create_cluster";
-    let policy = Policy {
-        slash_bps: call.pure(4)?,
-        max_seal_lifetime_ms: call.pure(7)?,
-        evidence_max_age_ms: call.pure(8)?,
-        unbonding_ms: call.pure(6)?,
-        thresholds: Thresholds::default(),
-        min_stake: Mist(call.pure(2)?),
-        node_minimum: Mist(call.pure(3)?),
-        appeal_window_ms: call.pure(5)?,
-        super_is_masters: false,
-        operator_positions: vec![],
-    };
-    let lifetime = policy.max_seal_lifetime_ms;
-    call.ensure(policy.slash_bps <= MAX_BASIS_POINTS, SLASH_SHARE, NAME)?;
-    call.ensure(lifetime > 0 && lifetime <= MAX_SEAL_LIFETIME_MS, SEAL_LIFETIME, NAME)?;
-    call.ensure(policy.evidence_max_age_ms <= policy.unbonding_ms, EVIDENCE_AGE, NAME)?;
-    let policy = Policy { thresholds: thresholds(call)?, ..policy };
+    let policy = policy(call)?;
     let id = ClusterId(call.new_id());
     let registry = Registry {
         id: RegistryId(call.new_id()),
         cluster: id,
-        positions: Table { id: call.new_id(), size: 0 },
-        nodes: Table { id: call.new_id(), size: 0 },
+        positions: new_table(call),
+        nodes: new_table(call),
     };
     let nautilus = create_nautilus(call, id);
     let caps = ["AdminCap", "ProposerCap", "JudgeCap"].map(|name| (name, call.new_id()));
-    let name: String = call.pure(0)?;
-    call.emit("ClusterCreated", &ClusterCreated {
+    let cluster = Cluster {
+        id,
+        version: VERSION,
+        name: call.pure(0)?,
+        generation: 1,
+        registry: registry.id,
+        nautilus,
+        policy,
+        treasury: Mist(0),
+    };
+    let created = ClusterCreated {
         cluster: id,
         registry: registry.id,
         nautilus,
-        name: name.clone(),
-        policy: policy.clone(),
-    });
-    let (generation, treasury) = (1, Mist(0));
-    let cluster = Cluster { id, version: VERSION, name, generation, registry: registry.id, nautilus, policy, treasury };
+        name: cluster.name.clone(),
+        policy: cluster.policy.clone(),
+    };
+    call.emit("ClusterCreated", &created);
     call.share(id.0, call.tag("cluster", "Cluster"), &cluster);
     call.share(registry.id.0, call.tag("cluster", "Registry"), &registry);
-    for (name, cap) in caps {
-        call.send(cap, call.tag("caps", name), true, &Cap { id: cap, cluster: id }, call.sender);
+    for (name, id) in caps {
+        let (tag, cap) = (
+            call.tag("caps", name),
+            Cap {
+                id,
+                cluster: cluster.id,
+            },
+        );
+        call.send(id, tag, true, &cap, call.sender);
     }
     Ok(())
+}
+
+/// The rules a new cluster asks for, checked.
+fn policy(call: &Call<'_, '_>) -> Result<Policy, Fault> {
+    const NAME: &str = "create_cluster";
+    let (slash_bps, lifetime): (u64, u64) = (call.pure(4)?, call.pure(7)?);
+    let (unbonding_ms, evidence_max_age_ms): (u64, u64) = (call.pure(6)?, call.pure(8)?);
+    call.ensure(slash_bps <= MAX_BASIS_POINTS, SLASH_SHARE, NAME)?;
+    let lifetime_fits = lifetime > 0 && lifetime <= MAX_SEAL_LIFETIME_MS;
+    call.ensure(lifetime_fits, SEAL_LIFETIME, NAME)?;
+    let evidence_fits = evidence_max_age_ms <= unbonding_ms;
+    call.ensure(evidence_fits, EVIDENCE_AGE, NAME)?;
+    Ok(Policy {
+        thresholds: thresholds(call)?,
+        min_stake: Mist(call.pure(2)?),
+        node_minimum: Mist(call.pure(3)?),
+        slash_bps,
+        appeal_window_ms: call.pure(5)?,
+        unbonding_ms,
+        max_seal_lifetime_ms: lifetime,
+        evidence_max_age_ms,
+        super_is_masters: false,
+        operator_positions: vec![],
+    })
+}
+
+fn new_table(call: &mut Call<'_, '_>) -> Table {
+    Table {
+        id: call.new_id(),
+        size: 0,
+    }
 }
 
 fn thresholds(call: &Call<'_, '_>) -> Result<Thresholds, Fault> {
     const NAME: &str = "new_thresholds";
     let given: Vec<u64> = call.pure(1)?;
-    let [viewer, developer, admin, super_user] = given[..] else { return Err(call.abort(THRESHOLD_COUNT, NAME)) };
-    call.ensure(viewer < developer && developer < admin && admin < super_user, THRESHOLD_ORDER, NAME)?;
+    let [viewer, developer, admin, super_user] = given[..] else {
+        return Err(call.abort(THRESHOLD_COUNT, NAME));
+    };
+    call.ensure(
+        viewer < developer && developer < admin && admin < super_user,
+        THRESHOLD_ORDER,
+        NAME,
+    )?;
     Ok(Thresholds {
         viewer: Mist(viewer),
         developer: Mist(developer),
@@ -116,7 +165,13 @@ fn thresholds(call: &Call<'_, '_>) -> Result<Thresholds, Fault> {
 
 fn create_nautilus(call: &mut Call<'_, '_>, cluster: ClusterId) -> NautilusId {
     let id = NautilusId(call.new_id());
-    let state = NautilusState { id, cluster, generation: 1, measurements: vec![], masters: vec![] };
+    let state = NautilusState {
+        id,
+        cluster,
+        generation: 1,
+        measurements: vec![],
+        masters: vec![],
+    };
     call.share(id.0, call.tag("nautilus", "Nautilus"), &state);
     id
 }
@@ -127,8 +182,11 @@ fn set_operator_positions(call: &mut Call<'_, '_>) -> Result<(), Fault> {
     assert_cap(call, 0, cluster.id, "assert_admin")?;
     cluster.policy.operator_positions = call.pure(2)?;
     cluster.generation += 1;
-    let changed =
-        PolicyChanged { cluster: cluster.id, generation: cluster.generation, policy: cluster.policy.clone() };
+    let changed = PolicyChanged {
+        cluster: cluster.id,
+        generation: cluster.generation,
+        policy: cluster.policy.clone(),
+    };
     call.emit("PolicyChanged", &changed);
     call.store(1, &cluster)
 }
@@ -156,7 +214,11 @@ pub(super) fn claim_position(
     salt: u64,
 ) -> Result<PositionId, Fault> {
     call.ensure(registry.cluster == cluster, FOREIGN_REGISTRY, "unclaimed")?;
-    let id = position_id(PackageId(call.package), registry.id, PositionKey(WalletAddress(call.sender), salt));
+    let id = position_id(
+        PackageId(call.package),
+        registry.id,
+        PositionKey(WalletAddress(call.sender), salt),
+    );
     let claimed: TypeTag = framework_type("derived_object", "Claimed", vec![]).into();
     let taken = call.has_field(registry.id.0, &claimed, &id)?;
     call.ensure(!taken, POSITION_EXISTS, "unclaimed")?;
@@ -173,13 +235,21 @@ pub(super) fn record(
     node_id: &str,
 ) -> Result<(), Fault> {
     let positions = &mut registry.positions;
-    call.add_field(positions.id, (&TypeTag::U64, &positions.size), (id_type(), &position));
+    call.add_field(
+        positions.id,
+        (&TypeTag::U64, &positions.size),
+        (id_type(), &position),
+    );
     positions.size += 1;
     if !node_id.is_empty() {
         call.ensure(node_id.parse::<NodeId>().is_ok(), BAD_NODE_ID, "record")?;
         let taken = call.has_field(registry.nodes.id, &string_type(), &node_id)?;
         call.ensure(!taken, NODE_ID_TAKEN, "record")?;
-        call.add_field(registry.nodes.id, (&string_type(), &node_id), (id_type(), &position));
+        call.add_field(
+            registry.nodes.id,
+            (&string_type(), &node_id),
+            (id_type(), &position),
+        );
         registry.nodes.size += 1;
     }
     Ok(())
@@ -205,5 +275,11 @@ fn id_type() -> TypeTag {
 
 fn string_type() -> TypeTag {
     let one = Address::from_static("0x1");
-    StructTag::new(one, Identifier::from_static("string"), Identifier::from_static("String"), vec![]).into()
+    StructTag::new(
+        one,
+        Identifier::from_static("string"),
+        Identifier::from_static("String"),
+        vec![],
+    )
+    .into()
 }

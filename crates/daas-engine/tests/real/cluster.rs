@@ -49,6 +49,19 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, condition: impl 
     }
 }
 
+/// Always the same, so that what a failed run left is taken away by the next.
+pub(crate) async fn folder() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("engine");
+    let paths = Paths::of(&folder);
+    Engine::Kubernetes.cleanup_node(&paths.node()).await.unwrap();
+    Engine::Kubernetes.cleanup_server(&paths.server()).await.unwrap();
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
 pub(crate) struct Paths(PathBuf);
 
 impl Paths {
@@ -176,7 +189,7 @@ impl Cluster {
         let get = format!("http://{address}/index.html");
         // Often enough that each of the two pods, the asking one among them, is picked.
         for _ in 0..6 {
-            let args = ["exec", "deployment/web", "--", "wget", "-q", "-T", "5", "-O", "-", &get];
+            let args = ["exec", "deployment/web", "--", "wget", "-q", "-O", "-", &get];
             until("the Service answers", || async {
                 self.paths.try_kubectl(&self.programs, &args).await.is_ok_and(|answer| answer == "hello\n")
             })

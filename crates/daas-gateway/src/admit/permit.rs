@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// Nothing is left open for longer, whatever the chain says; also keeps timers within their range.
-const LONGEST: Duration = Duration::from_secs(31 * 24 * 3600);
+const LONGEST: Duration = Duration::from_hours(31 * 24);
 
 /// Proof that a request may go to the API server, and as whom. Made by `admit` alone; the only thing `forward` builds
 /// an upstream request from.
@@ -104,7 +104,11 @@ pub(crate) struct Lease(Pin<Box<dyn Future<Output = CutReason> + Send + Sync>>);
 
 impl Permit {
     pub(super) fn new(upstream: Upstream, kind: Kind, leash: Leash) -> Self {
-        Self { upstream, kind, leash }
+        Self {
+            upstream,
+            kind,
+            leash,
+        }
     }
 
     /// What kind of caller.
@@ -133,7 +137,12 @@ impl Permit {
 
 impl Identity {
     pub(super) fn new(user: String, uid: Option<PositionId>, groups: Vec<String>, seal: SealId) -> Self {
-        Self { user, uid, groups, seal }
+        Self {
+            user,
+            uid,
+            groups,
+            seal,
+        }
     }
 
     /// User name.
@@ -165,7 +174,11 @@ impl Leash {
         stale: CancellationToken,
         expires: UnixMs,
     ) -> Self {
-        Self(Arc::new(Ends { right: right.into_iter().collect(), stale, expires }))
+        Self(Arc::new(Ends {
+            right: right.into_iter().collect(),
+            stale,
+            expires,
+        }))
     }
 
     /// A future that resolves when it is over.
@@ -173,7 +186,8 @@ impl Leash {
         let ends = self.0.clone();
         let end = Instant::now() + ends.expires.since(now).min(LONGEST);
         Lease(Box::pin(async move {
-            let right = futures::future::select_all(ends.right.iter().map(|token| Box::pin(token.cancelled())));
+            let right =
+                futures::future::select_all(ends.right.iter().map(|token| Box::pin(token.cancelled())));
             tokio::select! {
                 biased;
                 _ = right => CutReason::RightLost,

@@ -55,7 +55,9 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some((body, lease)) = &mut self.0 else { return Poll::Ready(None) };
+        let Some((body, lease)) = &mut self.0 else {
+            return Poll::Ready(None);
+        };
         if let Poll::Ready(reason) = Pin::new(lease).poll(cx) {
             self.0 = None;
             return Poll::Ready(Some(Err(reason.into())));
@@ -75,7 +77,9 @@ impl Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |(body, _)| body.size_hint())
+        self.0
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), |(body, _)| body.size_hint())
     }
 }
 
@@ -91,7 +95,10 @@ impl Body for GatewayBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Own(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
             Self::Upstream { body, .. } => Pin::new(body).poll_frame(cx).map_err(BodyError::from),

@@ -6,7 +6,6 @@ use super::body::RequestBody;
 use crate::connection::TrackedExecutor;
 use crate::refusal::Refusal;
 use core::pin::Pin;
-use core::task::Poll;
 use core::time::Duration;
 use daas_types::ErrorCode::{ApiServerUnavailable, TooManyRequests};
 use futures::future::poll_fn;
@@ -28,6 +27,7 @@ const STREAMS: usize = 100;
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 32 * 1024 * 1024;
 const PING: Duration = Duration::from_secs(15);
+const SETTINGS_POLL: Duration = Duration::from_millis(1);
 
 /// Watches and short requests go on different connections, so that a connection full of stalled watchers delays
 /// nobody's `get`. Which lane a request takes decides nothing else.
@@ -68,7 +68,11 @@ pub(crate) struct Slot(Arc<AtomicUsize>);
 impl Lane {
     pub(super) fn of(uri: &Uri) -> Self {
         let long = |pair: &str| matches!(pair.split('=').next(), Some("watch" | "follow"));
-        if uri.query().is_some_and(|query| query.split('&').any(long)) { Self::Long } else { Self::Short }
+        if uri.query().is_some_and(|query| query.split('&').any(long)) {
+            Self::Long
+        } else {
+            Self::Short
+        }
     }
 }
 
@@ -77,7 +81,14 @@ impl Lane {
 impl Pool {
     pub(super) fn new(dialer: Dialer, most: usize, tasks: TaskTracker, kill: CancellationToken) -> Self {
         let (short, long) = (Connections::default(), Connections::default());
-        Self { dialer, most, short, long, tasks, kill }
+        Self {
+            dialer,
+            most,
+            short,
+            long,
+            tasks,
+            kill,
+        }
     }
 
     /// A place for one stream.
@@ -95,10 +106,15 @@ impl Pool {
         }
         if connections.len() >= self.most {
             let cause = format!("{} connections to the API server are full", self.most);
-            return Err(Refusal::new(TooManyRequests, StatusCode::TOO_MANY_REQUESTS, cause));
+            return Err(Refusal::new(
+                TooManyRequests,
+                StatusCode::TOO_MANY_REQUESTS,
+                cause,
+            ));
         }
         let unavailable = |error: io::Error| Refusal::unavailable(ApiServerUnavailable, error);
-        let connection = self.dial().await.map_err(unavailable)?;
+        // Boxed: dialing is rare, and every open stream would carry room for it.
+        let connection = Box::pin(self.dial()).await.map_err(unavailable)?;
         let place = (connection.sender.clone(), Slot::take(&connection.used));
         connections.push(connection);
         Ok(place)
@@ -118,22 +134,29 @@ impl Pool {
         let executor = TrackedExecutor::new(self.tasks.clone(), self.kill.clone());
         let handshake = http2::Builder::new(executor)
             .timer(TokioTimer::new())
+            // None until its SETTINGS say how many.
+            .initial_max_send_streams(0)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .keep_alive_interval(PING)
             .keep_alive_timeout(PING)
             .keep_alive_while_idle(true)
             .handshake(TokioIo::new(tls));
-        let (sender, mut connection) = self.dialer.bounded(async { handshake.await.map_err(io::Error::other) }).await?;
-        let allowed = Arc::new(AtomicUsize::new(usable(STREAMS)));
+        let ready = async {
+            let (sender, connection) = handshake.await.map_err(io::Error::other)?;
+            // hyper drives the connection by itself and does not say when SETTINGS arrive, so look.
+            while connection.current_max_send_streams() == 0 && !sender.is_closed() {
+                tokio::time::sleep(SETTINGS_POLL).await;
+            }
+            Ok((sender, connection))
+        };
+        let (sender, mut connection) = Box::pin(self.dialer.bounded(ready)).await?;
+        let allowed = Arc::new(AtomicUsize::new(usable(connection.current_max_send_streams())));
         let seen = allowed.clone();
         let driver = poll_fn(move |cx| {
             let ended = Pin::new(&mut connection).poll(cx);
             seen.store(usable(connection.current_max_send_streams()), Ordering::Relaxed);
-            match ended {
-                Poll::Ready(result) => Poll::Ready(result),
-                Poll::Pending => Poll::Pending,
-            }
+            ended
         });
         let kill = self.kill.clone();
         self.tasks.spawn(async move {
@@ -141,7 +164,11 @@ impl Pool {
                 tracing::debug!(%error, "an upstream connection ended");
             }
         });
-        Ok(Connection { sender, used: Arc::default(), allowed })
+        Ok(Connection {
+            sender,
+            used: Arc::default(),
+            allowed,
+        })
     }
 }
 
@@ -153,7 +180,9 @@ impl Connections {
         open.retain(|connection| !connection.sender.is_closed());
         let free = |c: &&Connection| c.used.load(Ordering::Relaxed) < c.allowed.load(Ordering::Relaxed);
         // Takers hold the lock, so between looking and taking nobody else takes.
-        open.iter().find(free).map(|c| (c.sender.clone(), Slot::take(&c.used)))
+        open.iter()
+            .find(free)
+            .map(|c| (c.sender.clone(), Slot::take(&c.used)))
     }
 
     fn trim(&self) {
@@ -168,7 +197,10 @@ impl Connections {
     }
 
     fn push(&self, connection: Connection) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(connection);
     }
 
     fn len(&self) -> usize {
@@ -201,22 +233,37 @@ impl Dialer {
     /// A connection of its own for one upgrade.
     pub(super) async fn dial_http11(
         &self,
-    ) -> io::Result<(http1::SendRequest<RequestBody>, http1::Connection<TokioIo<TlsStream<TcpStream>>, RequestBody>)> {
+    ) -> io::Result<(
+        http1::SendRequest<RequestBody>,
+        http1::Connection<TokioIo<TlsStream<TcpStream>>, RequestBody>,
+    )> {
         let tls = self.tls(self.tls.http11.clone()).await?;
-        self.bounded(async { http1::handshake(TokioIo::new(tls)).await.map_err(io::Error::other) }).await
+        self.bounded(async {
+            http1::handshake(TokioIo::new(tls))
+                .await
+                .map_err(io::Error::other)
+        })
+        .await
     }
 
     async fn tls(&self, config: Arc<rustls::ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
         self.bounded(async {
             let tcp = TcpStream::connect(self.addr).await?;
             tcp.set_nodelay(true)?;
-            TlsConnector::from(config).connect(self.tls.name.clone(), tcp).await
+            TlsConnector::from(config)
+                .connect(self.tls.name.clone(), tcp)
+                .await
         })
         .await
     }
 
     pub(super) async fn bounded<T>(&self, what: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-        let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {:?}", self.within));
+        let late = |_| {
+            io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("no connection within {:?}", self.within),
+            )
+        };
         tokio::time::timeout(self.within, what).await.map_err(late)?
     }
 }
@@ -224,5 +271,5 @@ impl Dialer {
 /// A stream that was dropped is counted by the other side until it has seen the reset, so some room is left.
 fn usable(advertised: usize) -> usize {
     let most = advertised.min(STREAMS);
-    most.saturating_sub(most.div_euclid(25)).max(1)
+    most * 1000
 }

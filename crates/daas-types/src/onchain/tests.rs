@@ -24,9 +24,10 @@ fn events_and_objects_are_the_contracts_bytes() {
         let kind = vector["kind"].as_str().unwrap();
         let name = vector["type"].as_str().unwrap_or_default().to_owned();
         let fields = &vector["fields"];
-        let Some(bytes) = vector["hex"].as_str().map(|h| hex::decode(h.trim_start_matches("0x")).unwrap()) else {
-            panic!("{vector} has no bytes");
-        };
+        if kind == "derived_id" {
+            continue; // has a test of its own below
+        }
+        let bytes = hex::decode(vector["hex"].as_str().unwrap().trim_start_matches("0x")).unwrap();
         let mut path = name.rsplit("::");
         let (struct_name, module) = (path.next().unwrap_or_default(), path.next().unwrap_or_default());
         match kind {
@@ -43,7 +44,6 @@ fn events_and_objects_are_the_contracts_bytes() {
                 "SealToken" => {}
                 other => panic!("no layout for {other}"),
             },
-            "derived_id" => {}
             other => panic!("unknown kind {other}"),
         }
     }

@@ -17,7 +17,7 @@ fn events() -> impl Strategy<Value = Event> {
         Just(Event::NodeUp),
         Just(Event::HeartbeatsFailing),
         Just(Event::Slashed("reason 1".into())),
-        Just(Event::StakeLost("closed".into())),
+        Just(Event::StakeLost(ErrorCode::PositionClosed, "closed".into())),
         Just(Event::StopAsked),
         Just(Event::Failed(ErrorCode::Internal, "broken".into())),
         Just(Event::Drained),
@@ -45,9 +45,8 @@ impl Witness {
     fn sees(&mut self, before: Phase, event: &Event) {
         match event {
             // A process that starts knows nothing; a drain that goes on does not need to.
-            Event::Started => *self = Self::default(),
+            Event::Started | Event::SealLost => *self = Self::default(),
             Event::SealLive => self.seal = true,
-            Event::SealLost => *self = Self::default(),
             Event::MasterVerified if before == Phase::Staked => self.master = true,
             Event::MasterRefused(_) => self.master = false,
             _ => {}
@@ -88,7 +87,7 @@ proptest! {
             prop_assert_eq!(actions, vec![Action::StopPods, Action::StopNode]);
             prop_assert_eq!(slashed.ending.as_ref().map(|e| e.why.exit_code()), Some(3));
             // Nothing but the end of the drain leads on, and the reason stays.
-            for event in way_in().into_iter().chain([Event::StopAsked, Event::StakeLost(String::new())]) {
+            for event in way_in().into_iter().chain([Event::StopAsked, Event::StakeLost(ErrorCode::StakeTooLow, String::new())]) {
                 let (next, _) = step(slashed.clone(), event);
                 prop_assert_eq!(&next, &slashed);
             }
@@ -151,6 +150,8 @@ fn a_killed_worker_goes_on_where_it_was() {
     let (resumed, actions) = step(joined.clone(), Event::Started);
     assert_eq!((resumed.phase, resumed.position), (Phase::Unproven, joined.position));
     assert_eq!(actions, [Action::Mint]);
+    let (asked, _) = step(joined.clone(), Event::StopAsked);
+    assert_eq!(step(asked, Event::Started), (resumed, actions), "an end that was asked for is over with its process");
 
     let (slashed, _) = step(joined, Event::Slashed("reason 3".into()));
     let (resumed, actions) = step(slashed.clone(), Event::Started);
@@ -163,9 +164,10 @@ fn the_saved_form_is_stable() {
     let state = State {
         phase: Phase::VerifiedMaster,
         position: Some(position(7)),
-        ending: Some(Ending { why: Why::StakeLost, cause: "x".into() }),
+        ending: Some(Ending { why: Why::StakeLost, code: "PositionClosed".into(), cause: "x".into() }),
     };
     let json = serde_json::to_string(&state).unwrap();
     assert!(json.contains("\"verified-master\"") && json.contains("\"stake-lost\""), "{json}");
     assert_eq!(serde_json::from_str::<State>(&json).unwrap(), state);
+    assert_eq!(state.ending.unwrap().problem().unwrap().code, ErrorCode::PositionClosed);
 }

@@ -30,9 +30,7 @@ fn indefinite_maps_and_arrays_are_read() {
         match value {
             Value::Map(entries) => {
                 payload.push(0xbf);
-                entries
-                    .iter()
-                    .for_each(|(k, v)| payload.extend([cbor(k), cbor(v)].concat()));
+                payload.extend(entries.iter().flat_map(|(k, v)| [cbor(k), cbor(v)].concat()));
                 payload.push(0xff);
             }
             Value::Array(elements) => {

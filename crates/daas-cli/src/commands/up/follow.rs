@@ -11,7 +11,7 @@ use tokio::time::{Instant, interval, timeout_at};
 
 const LOOK: Duration = Duration::from_millis(100);
 /// The steps have deadlines of their own; this one is for a supervisor that hangs.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_mins(10);
 
 /// Shows each step as it ends, until the cluster is ready or the supervisor gives up.
 pub(super) async fn until_ready(context: &Context, supervisor: &mut Child) -> Result<Report, Problem> {

@@ -27,7 +27,7 @@ use tokio::net::UnixStream;
 const DEVICE_LIMIT: Duration = Duration::from_secs(10);
 const IDENTITY_LIMIT: Duration = Duration::from_secs(30);
 /// Above the control plane's own 120 s, so that its own words are heard.
-const READY_LIMIT: Duration = Duration::from_secs(180);
+const READY_LIMIT: Duration = Duration::from_mins(3);
 /// First lines of a configuration file that the operator may edit.
 const CONFIG: &str = "# Keys: `k3s-daas-master --reference`. What `k3s-daas up` sets by its flags wins over this file.\n\
                       logging:\n  level: info\n";
@@ -152,16 +152,12 @@ pub(super) async fn verify(start: &Start<'_>, cluster: &Operated) -> Result<((),
 
 fn arguments(start: &Start<'_>) -> Result<Vec<OsString>, Problem> {
     let settings = start.settings;
-    let config = match &settings.config {
-        Some(path) => std::path::absolute(path).map_err(Problem::of(ErrorCode::ConfigInvalid))?,
-        None => {
-            let path = start.state.master_config();
-            if !path.exists() {
-                save(&path, CONFIG)?;
-            }
-            path
-        }
-    };
+    let own = start.state.master_config();
+    if settings.config.is_none() && !own.exists() {
+        save(&own, CONFIG)?;
+    }
+    let config = settings.config.as_ref().unwrap_or(&own);
+    let config = std::path::absolute(config).map_err(Problem::of(ErrorCode::ConfigInvalid))?;
     let set = [
         ("tee.type", "SIMULATED_NITRO".to_owned()),
         ("tee.device", start.state.nsm_socket().display().to_string()),

@@ -1,0 +1,177 @@
+//! The process killed in the middle of its work.
+
+use crate::money::pay;
+use crate::support::{SUI, Wallet};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+use sui_rpc::Client;
+use sui_rpc::faucet::FaucetClient;
+use sui_rpc::field::{FieldMask, FieldMaskUtil as _};
+use sui_rpc::proto::sui::rpc::v2::{
+    ExecuteTransactionRequest, GetBalanceRequest, GetCheckpointRequest, GetTransactionRequest,
+};
+use sui_sdk_types::{CheckpointSummary, StructTag};
+use sui_transaction_builder::TransactionBuilder;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+struct Process {
+    child: Child,
+    rpc: String,
+    faucet: String,
+}
+
+/// Starts the program and waits for its own word that it serves.
+async fn serve(dir: &Path) -> Process {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_k3s-daas-devnet"))
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--faucet",
+            "127.0.0.1:0",
+            "--state-dir",
+        ])
+        .arg(dir)
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let started = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.contains("devnet started") {
+                return;
+            }
+        }
+        panic!("the devnet ended before it served");
+    };
+    timeout(DEADLINE, started).await.unwrap();
+    let endpoints = std::fs::read_to_string(dir.join("endpoints.json")).unwrap();
+    let endpoints: serde_json::Value = serde_json::from_str(&endpoints).unwrap();
+    let text = |key: &str| endpoints[key].as_str().unwrap().to_owned();
+    Process {
+        child,
+        rpc: text("rpc"),
+        faucet: text("faucet"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_is_kept_and_nothing_is_half_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ann, bob) = (Wallet::new(1), Wallet::new(2));
+    let mut answered: Vec<String> = vec![];
+    let mut last: Option<CheckpointSummary> = None;
+    for round in 0..3_u64 {
+        let mut process = serve(dir.path()).await;
+        let mut client = Client::new(process.rpc.as_str()).unwrap();
+        if round == 0 {
+            FaucetClient::new(process.faucet.as_str())
+                .unwrap()
+                .request(ann.address)
+                .await
+                .unwrap();
+        }
+        check(&mut client, &answered, bob.address, last.as_ref()).await;
+        // Transactions are in flight whenever the kill comes.
+        let pid = nix::unistd::Pid::from_raw(process.child.id().unwrap().try_into().unwrap());
+        let kill = async {
+            tokio::time::sleep(Duration::from_millis(150 + 70 * round)).await;
+            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+        };
+        let work = async {
+            while let Some((digest, summary)) = transfer(&mut client, &ann, bob.address).await {
+                answered.push(digest);
+                last = summary.or(last.take());
+            }
+        };
+        timeout(DEADLINE, async { tokio::join!(kill, work) })
+            .await
+            .unwrap();
+        process.child.wait().await.unwrap();
+    }
+    let process = serve(dir.path()).await;
+    check(
+        &mut Client::new(process.rpc.as_str()).unwrap(),
+        &answered,
+        bob.address,
+        last.as_ref(),
+    )
+    .await;
+    assert!(answered.len() > 2, "{}", answered.len());
+}
+
+/// One transfer of 1 SUI and the checkpoint it is in; `None` when the server is gone.
+async fn transfer(
+    client: &mut Client,
+    from: &Wallet,
+    to: sui_sdk_types::Address,
+) -> Option<(String, Option<CheckpointSummary>)> {
+    let mut builder = TransactionBuilder::new();
+    builder.set_sender(from.address);
+    pay(&mut builder, to, SUI / 1000);
+    let transaction = builder.build(client).await.ok()?;
+    let request = ExecuteTransactionRequest::default()
+        .with_transaction(transaction.clone())
+        .with_signatures(vec![from.sign(&transaction).into()])
+        .with_read_mask(FieldMask::from_str("digest,checkpoint"));
+    let done = client
+        .execution_client()
+        .execute_transaction(request)
+        .await
+        .ok()?
+        .into_inner()
+        .transaction?;
+    let summary = summary(client, done.checkpoint()).await;
+    Some((done.digest().to_owned(), summary))
+}
+
+async fn summary(client: &mut Client, sequence: u64) -> Option<CheckpointSummary> {
+    let request =
+        GetCheckpointRequest::by_sequence_number(sequence).with_read_mask(FieldMask::from_str("summary.bcs"));
+    let checkpoint = client
+        .ledger_client()
+        .get_checkpoint(request)
+        .await
+        .ok()?
+        .into_inner()
+        .checkpoint?;
+    checkpoint.summary().bcs().deserialize().ok()
+}
+
+/// Every transaction that was answered is there, Bob has what they sent and at most one more, and the checkpoint last
+/// seen is still the one at its height.
+async fn check(
+    client: &mut Client,
+    answered: &[String],
+    bob: sui_sdk_types::Address,
+    last: Option<&CheckpointSummary>,
+) {
+    for digest in answered {
+        let mut request = GetTransactionRequest::default();
+        request.digest = Some(digest.clone());
+        client.ledger_client().get_transaction(request).await.unwrap();
+    }
+    let mut request = GetBalanceRequest::default().with_owner(bob);
+    request.coin_type = Some(StructTag::sui().to_string());
+    let response = client
+        .state_client()
+        .get_balance(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let (sent, unit) = (response.balance.unwrap().balance(), SUI / 1000);
+    let answered = u64::try_from(answered.len()).unwrap();
+    assert!(
+        sent >= answered * unit && sent % unit == 0,
+        "{sent} after {answered}"
+    );
+    if let Some(last) = last {
+        assert_eq!(summary(client, last.sequence_number).await.as_ref(), Some(last));
+    }
+}

@@ -1,0 +1,293 @@
+//! The node on this machine: its programs, its serving key, starting and stopping it.
+
+use crate::config::WorkerConfig;
+use crate::kube::split;
+use crate::peers::Peers;
+use crate::store::Store;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use daas_engine::build::{self, Binaries, BuildError, Program, Progress};
+use daas_engine::pki::CertFiles;
+use daas_engine::{
+    Cidr, CredentialPlugin, Engine, EngineError, EngineKind, JoinMaterial, Need, Node, NodeConfig, Role,
+};
+use daas_types::api::RegisterWorkerResponse;
+use daas_types::join::JoinFile;
+use daas_types::{ErrorCode, NodeId, Problem};
+use rcgen::{CertificateParams, DnType, KeyPair};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long the node's components may take to come up.
+const READY: Duration = Duration::from_mins(2);
+const MAX_PODS: u16 = 110;
+const SERVING_KEY: &str = "serving.key";
+const SERVING_CERT: &str = "serving.crt";
+
+/// What runs, or could run, on this machine.
+pub struct Host {
+    engine: Engine,
+    cache: PathBuf,
+    data_dir: PathBuf,
+    state_dir: PathBuf,
+    node_id: NodeId,
+    programs: Option<Binaries>,
+    config: Option<NodeConfig>,
+    node: Option<Node>,
+    applied: Peers,
+}
+
+// === impl Host ===
+
+impl Host {
+    /// A host that runs nothing yet.
+    pub fn new(config: &WorkerConfig, store: &Store, node_id: NodeId) -> Result<Self, Problem> {
+        let engine = EngineKind::Auto.resolve().map_err(problem)?;
+        let cache = match &config.engine_dir {
+            Some(cache) => cache.clone(),
+            None => build::default_cache_dir().map_err(|e| problem(e.into()))?,
+        };
+        let data_dir = std::path::absolute(&config.data_dir).map_err(Problem::of(ErrorCode::StateUnreadable))?;
+        Ok(Self {
+            engine,
+            cache,
+            data_dir,
+            state_dir: store.folder().to_owned(),
+            node_id,
+            programs: None,
+            config: None,
+            node: None,
+            applied: Peers::default(),
+        })
+    }
+
+    /// Refuses a machine that cannot run a node, before any money is spent.
+    pub fn check(&self) -> Result<(), Problem> {
+        self.engine.check(Role::Node).map_err(problem)
+    }
+
+    /// The engine's programs, built first if they are not there.
+    pub async fn prepare(&mut self) -> Result<(), Problem> {
+        if self.programs.is_none() {
+            let mut tell = |progress: Progress| tracing::debug!(?progress, "engine programs");
+            self.programs = Some(self.engine.programs(&self.cache, &mut tell).await.map_err(problem)?);
+        }
+        Ok(())
+    }
+
+    /// Whether a node runs here.
+    pub fn runs(&self) -> bool {
+        self.node.is_some()
+    }
+
+    /// A request for the kubelet's serving certificate, base64 DER. The key is made here and stays here.
+    pub fn serving_csr(&self, store: &Store) -> Result<String, Problem> {
+        let path = store.file(SERVING_KEY);
+        let key = if let Ok(pem) = std::fs::read_to_string(&path) {
+            KeyPair::from_pem(&pem).map_err(Problem::of(ErrorCode::StateUnreadable))?
+        } else {
+            let key = KeyPair::generate().map_err(Problem::of(ErrorCode::Internal))?;
+            store.write(SERVING_KEY, key.serialize_pem().as_bytes())?;
+            key
+        };
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::OrganizationName, "system:nodes");
+        params.distinguished_name.push(DnType::CommonName, format!("system:node:{}", self.node_id));
+        let request = params.serialize_request(&key).map_err(Problem::of(ErrorCode::Internal))?;
+        Ok(STANDARD.encode(request.der()))
+    }
+
+    /// Starts the node with what the master answered, unless it runs.
+    pub async fn start(
+        &mut self,
+        store: &Store,
+        join: &JoinFile,
+        ip: Ipv4Addr,
+        answer: &RegisterWorkerResponse,
+    ) -> Result<(), Problem> {
+        store.write(SERVING_CERT, pem(&answer.serving_cert, "serving_cert")?.as_bytes())?;
+        if self.node.is_some() {
+            return Ok(());
+        }
+        self.prepare().await?;
+        let programs = self.programs.as_ref().expect("prepare must have found the programs");
+        let kubectl = programs.path(Program::Kubectl);
+        let images = daas_engine::images::build(&self.state_dir.join("images"), &kubectl).await;
+        let images = images.map_err(Problem::of(ErrorCode::NodeFailed))?;
+        self.config = Some(NodeConfig {
+            state_dir: self.data_dir.clone(),
+            node_name: self.node_id.to_string(),
+            node_ip: ip,
+            api_server: join.endpoint.clone(),
+            join: join_material(join, answer)?,
+            kubelet_credential: self.plugin("kubelet")?,
+            proxy_credential: self.plugin("kube-proxy")?,
+            serving: CertFiles { cert: store.file(SERVING_CERT), key: store.file(SERVING_KEY) },
+            labels: BTreeMap::new(),
+            taints: Vec::new(),
+            images,
+            max_pods: MAX_PODS,
+            log_level: 2,
+        });
+        self.restart().await
+    }
+
+    /// Starts the node, stopping it first if it runs.
+    pub async fn restart(&mut self) -> Result<(), Problem> {
+        self.stop(Duration::from_secs(10)).await?;
+        let (Some(config), Some(programs)) = (&self.config, &self.programs) else {
+            return Ok(());
+        };
+        let node = self.engine.start_node(config.clone(), programs).await.map_err(problem)?;
+        self.node = Some(node);
+        Ok(())
+    }
+
+    /// Waits until every component works.
+    pub async fn wait_ready(&self) -> Result<(), Problem> {
+        match &self.node {
+            Some(node) => node.wait_ready(READY).await.map_err(problem),
+            None => Ok(()),
+        }
+    }
+
+    /// What of the node does not work, by name.
+    pub async fn unhealthy(&self) -> Vec<String> {
+        let Some(node) = &self.node else {
+            return vec!["node".to_owned()];
+        };
+        let health = node.health().await;
+        health.into_iter().filter(|c| !c.healthy).map(|c| format!("{}: {}", c.component, c.detail)).collect()
+    }
+
+    /// Gives the node its pod network and the routes to the others'. The same again changes nothing.
+    pub async fn apply(&mut self, peers: &Peers) -> Result<(), Problem> {
+        let Some(node) = &mut self.node else { return Ok(()) };
+        if let Some(own) = peers.own
+            && self.applied.own != Some(own)
+        {
+            node.set_pod_cidr(own).await.map_err(problem)?;
+            self.applied.own = Some(own);
+            tracing::info!(node.pod_cidr = %own, "pod network set");
+        }
+        // Without its own network a node has no pods that could need the others'.
+        if self.applied.own.is_some() && self.applied.routes != peers.routes {
+            node.set_routes(&peers.routes).await.map_err(problem)?;
+            self.applied.routes.clone_from(&peers.routes);
+        }
+        Ok(())
+    }
+
+    /// The node's address and the network of all pods, once the node was started.
+    pub fn network(&self) -> Option<(Ipv4Addr, Cidr)> {
+        self.config.as_ref().map(|config| (config.node_ip, config.join.cluster_cidr))
+    }
+
+    /// Whether the node has its pod network.
+    pub fn has_network(&self) -> bool {
+        self.applied.own.is_some()
+    }
+
+    /// Stops kubelet and pods, giving pods `grace`, and removes what they made outside the data folder. Also takes down
+    /// what a killed worker left.
+    pub async fn stop(&mut self, grace: Duration) -> Result<(), Problem> {
+        self.applied = Peers::default();
+        if let Some(node) = self.node.take() {
+            match node.stop(grace).await {
+                Ok(()) => return Ok(()),
+                Err(error) => tracing::warn!(%error, "node did not stop in order; cleaning up"),
+            }
+        }
+        self.engine.cleanup_node(&self.data_dir).await.map_err(problem)
+    }
+
+    fn plugin(&self, usage: &str) -> Result<CredentialPlugin, Problem> {
+        let command = std::env::current_exe().map_err(Problem::of(ErrorCode::Internal))?;
+        let folder = self.state_dir.display().to_string();
+        let args = ["credential", "--usage", usage, "--state-dir", &folder].map(str::to_owned).to_vec();
+        Ok(CredentialPlugin { command, args, env: BTreeMap::new() })
+    }
+}
+
+/// The address other nodes reach this machine by: the configured one, else the one from which the master is reached.
+pub fn node_ip(configured: Option<IpAddr>, endpoint: &str) -> Result<Ipv4Addr, Problem> {
+    let refused = |cause: String| Problem::new(ErrorCode::AddressRefused, cause);
+    let address = if let Some(ip) = configured {
+        ip
+    } else {
+        let (host, port) = split(endpoint).ok_or_else(|| refused(format!("{endpoint} is not https://host:port")))?;
+        // Connecting a datagram socket sends nothing; it only asks the routing table.
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|s| s.connect((host, port)).map(|()| s));
+        let local = socket.and_then(|s| s.local_addr()).map_err(|e| refused(format!("no route to {endpoint}: {e}")))?;
+        local.ip()
+    };
+    match address.to_canonical() {
+        IpAddr::V4(ip) if !ip.is_loopback() && !ip.is_unspecified() => Ok(ip),
+        other => Err(refused(format!("{other} is not an IPv4 address that other nodes can reach"))),
+    }
+}
+
+fn join_material(join: &JoinFile, answer: &RegisterWorkerResponse) -> Result<JoinMaterial, Problem> {
+    let settings = &answer.cluster;
+    let bad = |what: &str, text: &str| Problem::new(ErrorCode::NodeFailed, format!("the master's {what} is `{text}`"));
+    let cidr = |text: &str| text.parse::<Cidr>().map_err(|_| bad("cluster_cidr", text));
+    Ok(JoinMaterial {
+        // The pinned one, whatever the answer says.
+        server_ca_pem: join.ca.clone(),
+        kubelet_client_ca_pem: pem(&answer.kubelet_client_ca, "kubelet_client_ca")?,
+        cluster_cidr: cidr(&settings.cluster_cidr)?,
+        cluster_dns: settings.cluster_dns.parse().map_err(|_| bad("cluster_dns", &settings.cluster_dns))?,
+        domain: settings.cluster_domain.clone(),
+    })
+}
+
+fn pem(base64: &str, field: &str) -> Result<String, Problem> {
+    let text = STANDARD.decode(base64).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    text.filter(|text| text.contains("-----BEGIN CERTIFICATE-----"))
+        .ok_or_else(|| Problem::new(ErrorCode::NodeFailed, format!("the master's {field} is not a certificate")))
+}
+
+/// The engine's errors in the catalogue's words.
+#[expect(clippy::needless_pass_by_value, reason = "it is used with map_err")]
+fn problem(error: EngineError) -> Problem {
+    let code = match &error {
+        EngineError::Prerequisites(missing) if missing.needs.contains(&Need::Root) => ErrorCode::RootNeeded,
+        EngineError::Prerequisites(_) | EngineError::Build(BuildError::NoCompiler) => ErrorCode::ToolMissing,
+        EngineError::Build(BuildError::NoGo { .. } | BuildError::GoTooOld { .. }) => ErrorCode::GoMissing,
+        EngineError::Build(BuildError::NoNetwork { .. }) => ErrorCode::NetworkNeeded,
+        EngineError::Build(BuildError::DiskFull { .. }) => ErrorCode::DiskFull,
+        EngineError::Build(_) => ErrorCode::EngineBuildFailed,
+        EngineError::K3sNotInThisRelease | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
+        EngineError::Server(_) | EngineError::Node(_) | EngineError::Process(_) => ErrorCode::NodeFailed,
+    };
+    Problem::of(code)(error)
+}
+
+/// Where the credential plugin remembers verdicts.
+pub fn verdict_dir(state_dir: &Path) -> PathBuf {
+    state_dir.join("verified")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_needs_an_address_others_reach() {
+        let ip = |text: &str| Some(text.parse().unwrap());
+        assert_eq!(node_ip(ip("10.0.0.1"), "").unwrap(), Ipv4Addr::new(10, 0, 0, 1));
+        for bad in ["127.0.0.1", "0.0.0.0", "fd00::1"] {
+            assert_eq!(node_ip(ip(bad), "").unwrap_err().code, ErrorCode::AddressRefused, "{bad}");
+        }
+        assert_eq!(node_ip(None, "https://127.0.0.1:6443").unwrap_err().code, ErrorCode::AddressRefused);
+    }
+
+    #[test]
+    fn only_certificates_are_taken_for_certificates() {
+        assert!(pem(&STANDARD.encode("-----BEGIN CERTIFICATE-----\n"), "x").is_ok());
+        for bad in ["", "%%", &STANDARD.encode("-----BEGIN PRIVATE KEY-----")] {
+            assert!(pem(bad, "x").unwrap_err().cause.contains("x is not a certificate"));
+        }
+    }
+}

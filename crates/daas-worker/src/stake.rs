@@ -1,0 +1,216 @@
+//! The worker's stake and Seal: staking once, finding both again after a kill, renewing the Seal before it ends.
+
+mod standing;
+#[cfg(test)]
+mod tests;
+
+use crate::config::seal_path;
+use daas_chain::client::ChainClient;
+use daas_chain::clock;
+use daas_chain::index::IndexIds;
+use daas_chain::ops::{Ops, PositionOutcome, SealSpec, StakeSpec};
+use daas_client::SealFile;
+use daas_types::join::JoinFile;
+use daas_types::onchain::{PositionState, SealRecord};
+use daas_types::{ErrorCode, Mist, NodeId, Permissions, PositionId, Problem, UnixMs};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use standing::{Standing, slash_cause, standing};
+
+/// How long a worker's Seal lives, where the cluster's policy allows it.
+const LIFETIME: Duration = Duration::from_hours(7 * 24);
+
+/// The worker's side of its position.
+pub struct Staker {
+    ops: Ops,
+    ids: IndexIds,
+    join: JoinFile,
+    node_id: NodeId,
+    amount: Mist,
+    path: PathBuf,
+}
+
+/// What came of bringing the Seal onto its position.
+#[derive(Debug)]
+pub enum Minted {
+    /// The Seal is live.
+    Live(Box<Live>),
+    /// The position does not let a node in.
+    Not(Standing),
+}
+
+/// A live Seal.
+#[derive(Debug)]
+pub struct Live {
+    /// Its private half.
+    pub seal: SealFile,
+    /// When it is to be renewed.
+    pub renew: UnixMs,
+    /// The position as read.
+    pub position: PositionState,
+}
+
+// === impl Staker ===
+
+impl Staker {
+    /// A staker for `node_id` that keeps its Seal in `state_dir`.
+    pub fn new(ops: Ops, ids: IndexIds, join: JoinFile, node_id: NodeId, amount: Mist, state_dir: &Path) -> Self {
+        Self { ops, ids, join, node_id, amount, path: seal_path(state_dir) }
+    }
+
+    /// Makes and saves the Seal file, unless there is one.
+    pub fn prepare(&self) -> Result<PositionId, Problem> {
+        if self.path.exists() {
+            return Ok(self.load()?.position);
+        }
+        let owner = self.ops.wallet().address();
+        let seal = SealFile::prepare(&self.join, owner, Permissions::NODE, Some(self.node_id.clone()))?;
+        seal.save(&self.path)?;
+        Ok(seal.position)
+    }
+
+    /// Brings the saved Seal onto its position. Safe to repeat after any failure: the position's id is derived from
+    /// the saved salt, so the contract itself refuses a second stake under it.
+    pub async fn mint(&self) -> Result<Minted, Problem> {
+        let seal = self.load()?;
+        let policy = self.client().cluster(&self.ids).await?.policy;
+        let lifetime = LIFETIME.min(Duration::from_millis(policy.max_seal_lifetime_ms));
+        let Some(state) = self.client().position(&self.ids, seal.position).await? else {
+            return self.stake(seal, lifetime).await;
+        };
+        match standing(&state, policy.node_minimum) {
+            Standing::Good => {}
+            bad => return Ok(Minted::Not(bad)),
+        }
+        let now = clock::now();
+        let next = self.load_next(&seal);
+        for file in next.iter().chain([&seal]) {
+            if let Some(record) = record_of(file, &state)
+                && now < renewal(record.expires_ms, lifetime)
+            {
+                let record = record.clone();
+                return self.adopt(file.clone(), &record, state, lifetime);
+            }
+        }
+        self.refresh(seal, next, state, lifetime).await
+    }
+
+    async fn stake(&self, seal: SealFile, lifetime: Duration) -> Result<Minted, Problem> {
+        if seal.seal.is_some() {
+            let cause = format!("position {} was staked, but is not on this network", seal.position);
+            return Err(Problem::new(ErrorCode::NotStaked, cause));
+        }
+        tracing::info!(stake.sui = %self.amount, stake.position = %seal.position, "staking");
+        let spec = StakeSpec {
+            amount: self.amount,
+            salt: seal.salt,
+            node_id: seal.node_id.clone(),
+            seal: spec(&seal, lifetime),
+        };
+        let outcome = self.ops.stake_and_mint_seal(&self.ids, &spec).await?;
+        self.minted(seal, outcome, lifetime)
+    }
+
+    /// Mints the next Seal and drops the former one in the same transaction.
+    async fn refresh(
+        &self,
+        seal: SealFile,
+        next: Option<SealFile>,
+        state: PositionState,
+        lifetime: Duration,
+    ) -> Result<Minted, Problem> {
+        // One that was minted and is due already has nothing left to give.
+        let unused = next.filter(|next| record_of(next, &state).is_none());
+        let next = unused.map_or_else(|| seal.renewed(), Ok)?;
+        next.save(&self.next_path())?;
+        let replaces = record_of(&seal, &state).map(|record| record.id);
+        tracing::info!(stake.position = %seal.position, "renewing the seal");
+        let spec = spec(&next, lifetime);
+        let outcome = self.ops.refresh_seal_token(&self.ids, seal.position, replaces, &spec).await?;
+        self.minted(next, outcome, lifetime)
+    }
+
+    fn minted(&self, seal: SealFile, outcome: PositionOutcome, lifetime: Duration) -> Result<Minted, Problem> {
+        let record = record_of(&seal, &outcome.position).cloned().ok_or_else(|| {
+            Problem::new(ErrorCode::Internal, format!("position {} lacks the new Seal", seal.position))
+        })?;
+        self.adopt(seal, &record, outcome.position, lifetime)
+    }
+
+    /// From here on `seal` is the Seal; a former one's file is replaced.
+    fn adopt(
+        &self,
+        mut seal: SealFile,
+        record: &SealRecord,
+        position: PositionState,
+        lifetime: Duration,
+    ) -> Result<Minted, Problem> {
+        (seal.seal, seal.expires) = (Some(record.id), record.expires_ms);
+        seal.save(&self.path)?;
+        match std::fs::remove_file(self.next_path()) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(error = %e, "prepared seal file not removed");
+            }
+            _ => {}
+        }
+        Ok(Minted::Live(Box::new(Live { renew: renewal(seal.expires, lifetime), seal, position })))
+    }
+
+    fn load(&self) -> Result<SealFile, Problem> {
+        let seal = SealFile::load(&self.path)?;
+        let bad = |code, expected: String, got: String| {
+            Err(Problem::new(code, format!("{}: expected {expected}, got {got}", self.path.display())))
+        };
+        if seal.cluster != self.ids.cluster {
+            return bad(ErrorCode::TokenForeign, self.ids.cluster.to_string(), seal.cluster.to_string());
+        }
+        if seal.owner != self.ops.wallet().address() {
+            let wallet = self.ops.wallet().address();
+            return bad(ErrorCode::NotStaked, format!("wallet {wallet}"), format!("wallet {}", seal.owner));
+        }
+        if seal.node_id.as_ref() != Some(&self.node_id) {
+            let got = seal.node_id.as_ref().map_or("no node id".to_owned(), ToString::to_string);
+            return bad(ErrorCode::NodeIdMismatch, self.node_id.to_string(), got);
+        }
+        if !seal.permissions.covers(Permissions::NODE) {
+            return bad(ErrorCode::UsageNotPermitted, "permission node".into(), seal.permissions.to_string());
+        }
+        Ok(seal)
+    }
+
+    /// A Seal that was prepared before a kill and may have been minted.
+    fn load_next(&self, seal: &SealFile) -> Option<SealFile> {
+        SealFile::load(&self.next_path()).ok().filter(|next| next.position == seal.position)
+    }
+
+    fn next_path(&self) -> PathBuf {
+        self.path.with_extension("next.json")
+    }
+
+    fn client(&self) -> &ChainClient {
+        self.ops.client()
+    }
+}
+
+/// When a Seal is renewed: with a third of its life left, so that days of trouble do not end it.
+pub fn renewal(expires: UnixMs, lifetime: Duration) -> UnixMs {
+    let margin = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX).div_euclid(3);
+    UnixMs(expires.0.saturating_sub(margin))
+}
+
+/// The Seal's record on its position, found by what only its secret gives.
+fn record_of<'a>(seal: &SealFile, state: &'a PositionState) -> Option<&'a SealRecord> {
+    let commitment = seal.commitment();
+    state.seals.iter().find(|record| commitment.matches(&record.commitment))
+}
+
+fn spec(seal: &SealFile, lifetime: Duration) -> SealSpec {
+    SealSpec {
+        permissions: seal.permissions,
+        locator: seal.locator(),
+        commitment: seal.commitment(),
+        session: Some(seal.session_address()),
+        lifetime,
+    }
+}

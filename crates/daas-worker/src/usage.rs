@@ -1,0 +1,86 @@
+//! What this machine has and how much of it is used.
+
+use daas_types::api::{Capacity, ResourceUsage};
+use std::path::{Path, PathBuf};
+use sysinfo::{CpuRefreshKind, Disks, MemoryRefreshKind, RefreshKind, System};
+
+const GIB: u64 = 1 << 30;
+
+/// Looks at the machine. CPU usage is that since the last look.
+pub struct Machine {
+    system: System,
+    folder: PathBuf,
+}
+
+// === impl Machine ===
+
+impl Machine {
+    /// The machine, with `folder`'s disk.
+    pub fn new(folder: &Path) -> Self {
+        Self { system: System::new_with_specifics(Self::looked_at()), folder: folder.to_owned() }
+    }
+
+    /// What it has, as the registration tells it.
+    pub fn capacity(&self) -> Capacity {
+        let (total, _) = self.disk();
+        Capacity {
+            cpu: self.system.cpus().len().to_string(),
+            memory: format!("{}Gi", self.system.total_memory().div_euclid(GIB)),
+            storage: format!("{}Gi", total.div_euclid(GIB)),
+        }
+    }
+
+    /// What is used now.
+    pub fn usage(&mut self) -> ResourceUsage {
+        self.system.refresh_specifics(Self::looked_at());
+        let (total, free) = self.disk();
+        ResourceUsage {
+            cpu: self.system.global_cpu_usage(),
+            memory: percent(self.system.used_memory(), self.system.total_memory()),
+            disk: percent(total.saturating_sub(free), total),
+        }
+    }
+
+    /// Total and free bytes of the disk with the folder: the longest mount point above it.
+    fn disk(&self) -> (u64, u64) {
+        let disks = Disks::new_with_refreshed_list();
+        let above = disks.list().iter().filter(|disk| self.folder.starts_with(disk.mount_point()));
+        let nearest = above.max_by_key(|disk| disk.mount_point().as_os_str().len());
+        nearest.map_or((0, 0), |disk| (disk.total_space(), disk.available_space()))
+    }
+
+    fn looked_at() -> RefreshKind {
+        let cpu = CpuRefreshKind::nothing().with_cpu_usage();
+        RefreshKind::nothing().with_cpu(cpu).with_memory(MemoryRefreshKind::nothing().with_ram())
+    }
+}
+
+fn percent(part: u64, whole: u64) -> f32 {
+    if whole == 0 {
+        return 0.0;
+    }
+    let tenths = part.saturating_mul(1000).div_euclid(whole).min(1000);
+    f32::from(u16::try_from(tenths).unwrap_or(1000)) / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_are_percentages() {
+        assert!((percent(1, 3) - 33.3).abs() < 0.01);
+        assert!((percent(5, 0) - 0.0).abs() < 0.01);
+        assert!((percent(9, 3) - 100.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn the_machine_has_something() {
+        let mut machine = Machine::new(Path::new("/"));
+        let capacity = machine.capacity();
+        assert!(capacity.cpu.parse::<u32>().unwrap() >= 1);
+        assert!(capacity.memory.ends_with("Gi"));
+        let usage = machine.usage();
+        assert!(usage.memory > 0.0 && usage.memory <= 100.0);
+    }
+}

@@ -1,0 +1,135 @@
+//! The worker itself: does the actions the state machine asks for, and what a joined node needs every few seconds.
+
+mod actions;
+mod upkeep;
+
+pub use upkeep::{Duties, Duty};
+
+use crate::config::WorkerConfig;
+use crate::heartbeat::Pulse;
+use crate::host::Host;
+use crate::kube::KubeApi;
+use crate::stake::{Live, Staker};
+use crate::store::{Store, host_node_id};
+use crate::usage::Machine;
+use daas_chain::client::ChainClient;
+use daas_chain::index::{Index, IndexIds};
+use daas_chain::ops::Ops;
+use daas_chain::wallet::Wallet;
+use daas_client::{ClusterInfo, SealFile, VerifiedMaster};
+use daas_types::{ErrorCode, NodeId, Problem, UnixMs};
+use std::net::IpAddr;
+use tokio::time::Instant;
+
+/// Everything a worker works with.
+pub struct Worker {
+    cluster: ClusterInfo,
+    chain: ChainClient,
+    ids: IndexIds,
+    index: Index,
+    staker: Staker,
+    store: Store,
+    host: Host,
+    machine: Machine,
+    node_id: NodeId,
+    node_ip: Option<IpAddr>,
+    held: Option<Held>,
+    master: Option<Verified>,
+    pulse: Pulse,
+    /// Whether this process has had a verified master before.
+    verified_once: bool,
+}
+
+/// The Seal in use.
+struct Held {
+    seal: SealFile,
+    renew: UnixMs,
+    generation: u64,
+}
+
+/// The master, as long as its proof counts.
+struct Verified {
+    connection: VerifiedMaster,
+    api: KubeApi,
+    at: Instant,
+}
+
+// === impl Worker ===
+
+impl Worker {
+    /// Reads what the configuration names and connects to the chain.
+    pub async fn new(config: &WorkerConfig, store: Store) -> Result<Self, Problem> {
+        let mut cluster = ClusterInfo::load(&config.cluster)?;
+        config.apply_to(&mut cluster.join)?;
+        let wallet = load_wallet(config, &store)?;
+        config.check_wallet(wallet.address())?;
+        let node_id = config.node_id.clone().or_else(host_node_id).ok_or_else(|| {
+            Problem::new(ErrorCode::ConfigInvalid, "the host name is not a node id: set node.id or --node-id")
+        })?;
+        let host = Host::new(config, &store, node_id.clone())?;
+        host.check()?;
+        let join = &cluster.join;
+        let ids =
+            IndexIds { package: join.package, cluster: join.cluster, registry: join.registry, nautilus: join.nautilus };
+        let chain = cluster.chain().await?;
+        let ops = Ops::new(chain.clone(), wallet);
+        let staker = Staker::new(ops, ids, join.clone(), node_id.clone(), config.stake, store.folder());
+        Ok(Self {
+            chain,
+            ids,
+            index: Index::new(ids),
+            staker,
+            machine: Machine::new(store.folder()),
+            store,
+            host,
+            node_id,
+            node_ip: config.node_ip,
+            cluster,
+            held: None,
+            master: None,
+            pulse: Pulse::default(),
+            verified_once: false,
+        })
+    }
+
+    /// The index this worker reads its own position from; the caller keeps it at the tip.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// The chain it reads.
+    pub fn chain(&self) -> &ChainClient {
+        &self.chain
+    }
+
+    /// Its state folder.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The Seal in use and the position's generation it was seen on.
+    pub fn seal(&self) -> Option<(&SealFile, u64)> {
+        self.held.as_ref().map(|held| (&held.seal, held.generation))
+    }
+
+    fn hold(&mut self, live: Live) {
+        let generation = live.position.generation;
+        self.held = Some(Held { seal: live.seal, renew: live.renew, generation });
+    }
+
+    fn held(&self) -> Result<&SealFile, Problem> {
+        let held = self.held.as_ref().map(|held| &held.seal);
+        held.ok_or_else(|| Problem::new(ErrorCode::NotStaked, "there is no live Seal"))
+    }
+
+    fn master(&mut self) -> Result<&mut Verified, Problem> {
+        let none = || Problem::new(ErrorCode::MasterUnverified, "the master is not verified now");
+        self.master.as_mut().ok_or_else(none)
+    }
+}
+
+/// The wallet that is configured, else the one in the state folder.
+fn load_wallet(config: &WorkerConfig, store: &Store) -> Result<Wallet, Problem> {
+    let path = config.wallet.clone().unwrap_or_else(|| store.file("wallet.key"));
+    Ok(Wallet::load(&path)?)
+}

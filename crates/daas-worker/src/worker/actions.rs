@@ -1,0 +1,252 @@
+use super::{Verified, Worker};
+use crate::host::node_ip;
+use crate::kube::KubeApi;
+use crate::peers::Peers;
+use crate::stake::{Minted, Standing};
+use crate::state::{Action, Event};
+use daas_chain::clock;
+use daas_client::VerifiedMaster;
+use daas_types::api::RegisterWorkerRequest;
+use daas_types::pop::Usage;
+use daas_types::{ErrorCode, Problem};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long pods are given to go before they are stopped.
+const CORDON: Duration = Duration::from_secs(20);
+/// How long pods have between SIGTERM and SIGKILL when the node leaves in order.
+const POD_GRACE: Duration = Duration::from_secs(10);
+/// The same when its stake was slashed: with the kubelet's own end this stays within ten seconds.
+const SLASHED_GRACE: Duration = Duration::from_secs(5);
+/// How long the control plane is given to assign the node its pod network before the node is started to be ready.
+const NETWORK: Duration = Duration::from_mins(1);
+/// Marks that it was this worker that took its node out of scheduling.
+const CORDONED: &str = "cordoned";
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+
+impl Worker {
+    /// Does one action; trying again what time may mend. Dropping it half-way is safe: each action looks first at what
+    /// is there.
+    pub async fn perform(&mut self, action: Action, slashed: bool) -> Option<Event> {
+        let mut wait = FIRST_WAIT;
+        loop {
+            let problem = match self.attempt(action, slashed).await {
+                Ok(event) => return event,
+                Err(problem) => problem,
+            };
+            if !self.is_passing(problem.code) {
+                return Some(Event::Failed(problem.code, problem.cause));
+            }
+            tracing::warn!(?action, %problem, retry.ms = wait.as_millis(), "not yet; trying again");
+            sleep(wait).await;
+            wait = wait.saturating_mul(2).min(LONGEST_WAIT);
+        }
+    }
+
+    async fn attempt(&mut self, action: Action, slashed: bool) -> Result<Option<Event>, Problem> {
+        Ok(match action {
+            Action::Prepare => Some(Event::Prepared(self.staker.prepare()?)),
+            Action::Mint => Some(self.mint().await?),
+            Action::VerifyMaster => {
+                self.verify().await?;
+                Some(Event::MasterVerified)
+            }
+            Action::Join => {
+                self.join().await?;
+                Some(Event::NodeUp)
+            }
+            Action::RestartNode => {
+                self.restart().await?;
+                None
+            }
+            Action::Cordon => {
+                if timeout(CORDON, self.empty()).await.is_err() {
+                    tracing::warn!(limit.s = CORDON.as_secs(), "pods are still here; stopping them");
+                }
+                None
+            }
+            // The engine stops the kubelet before the pods, which it would start anew, and all the rest after them.
+            Action::StopPods => {
+                self.stop(if slashed { SLASHED_GRACE } else { POD_GRACE }).await;
+                None
+            }
+            Action::StopNode => {
+                self.stop(Duration::ZERO).await;
+                Some(Event::Drained)
+            }
+            Action::Clean => {
+                self.master = None;
+                None
+            }
+        })
+    }
+
+    /// What a little time may mend.
+    fn is_passing(&self, code: ErrorCode) -> bool {
+        match code {
+            ErrorCode::ChainUnreachable
+            | ErrorCode::ChainStale
+            | ErrorCode::MasterUnreachable
+            | ErrorCode::MasterUnknown
+            | ErrorCode::ApiServerUnavailable
+            | ErrorCode::EvidenceUnavailable
+            | ErrorCode::TooManyRequests
+            // The master sees a new Seal with the next checkpoint.
+            | ErrorCode::TokenUnknown => true,
+            // A master that was good may be being replaced; one that never was is for a person to look at.
+            ErrorCode::MasterUnverified => self.verified_once,
+            _ => false,
+        }
+    }
+
+    pub(super) async fn mint(&mut self) -> Result<Event, Problem> {
+        Ok(match self.staker.mint().await? {
+            Minted::Live(live) => {
+                self.hold(*live);
+                Event::SealLive
+            }
+            Minted::Not(Standing::Slashed(cause)) => Event::Slashed(cause),
+            Minted::Not(Standing::Lost(code, cause)) => Event::StakeLost(code, cause),
+            Minted::Not(Standing::Good) => Event::SealLost,
+        })
+    }
+
+    /// Asks the master for its evidence. Until this has succeeded there is nothing a token could be sent to.
+    pub(super) async fn verify(&mut self) -> Result<(), Problem> {
+        let nautilus = self.chain.nautilus(&self.ids).await?;
+        let connection = VerifiedMaster::connect(&self.cluster, &nautilus, clock::now()).await?;
+        self.cluster.join.endpoint.clone_from(&connection.record().endpoint);
+        let join = serde_json::to_vec_pretty(&self.cluster.join).map_err(Problem::of(ErrorCode::Internal))?;
+        self.store.write("cluster.json", &join)?;
+        let api = KubeApi::of(&connection, &self.cluster, self.node_id.clone())?;
+        tracing::info!(master.endpoint = self.cluster.join.endpoint, "master verified");
+        self.master = Some(Verified { connection, api, at: Instant::now() });
+        self.verified_once = true;
+        Ok(())
+    }
+
+    async fn join(&mut self) -> Result<(), Problem> {
+        // Long before the token is made: a first build takes minutes, a token lives for five.
+        self.host.prepare().await?;
+        let ip = node_ip(self.node_ip, &self.cluster.join.endpoint)?;
+        let request = RegisterWorkerRequest {
+            node_id: self.node_id.to_string(),
+            seal_token: None,
+            ip_address: ip.to_string(),
+            capacity: self.machine.capacity(),
+            timestamp: clock::now().secs(),
+            serving_csr: self.host.serving_csr(&self.store)?,
+            instance_id: self.store.instance_id()?,
+        };
+        let token = self.held()?.mint(Usage::Worker, clock::now())?;
+        let answer = match self.master()?.connection.register_worker(&token, &request).await {
+            // The connection may have been closed while the programs were built.
+            Err(problem) if problem.code == ErrorCode::MasterUnreachable => {
+                self.verify().await?;
+                self.master()?.connection.register_worker(&token, &request).await?
+            }
+            answer => answer?,
+        };
+        tracing::info!(node.id = %self.node_id, node.ip = %ip, "registered");
+        self.host.start(&self.store, &self.cluster.join, ip, &answer).await?;
+        if timeout(NETWORK, self.find_network()).await.is_err() {
+            tracing::warn!(limit.s = NETWORK.as_secs(), "the control plane has assigned no pod network yet");
+        }
+        self.host.wait_ready().await?;
+        self.uncordon().await;
+        Ok(())
+    }
+
+    /// Looks often until the node has its pod network; from then on the upkeep looks every few seconds.
+    async fn find_network(&mut self) {
+        while !self.host.has_network() {
+            if let Err(problem) = self.look_at_peers().await {
+                tracing::debug!(%problem, "list of nodes not read");
+            }
+            sleep(FIRST_WAIT).await;
+        }
+    }
+
+    pub(super) async fn look_at_peers(&mut self) -> Result<(), Problem> {
+        let Some((ip, cluster)) = self.host.network() else {
+            return Ok(());
+        };
+        let seal = self.held()?.clone();
+        let list = self.master()?.api.nodes(&seal).await?;
+        self.host.apply(&Peers::of(&list, self.node_id.as_str(), ip, cluster)).await
+    }
+
+    /// Restarts the node's processes, unless they are well and it is the master that cannot be reached: that would stop
+    /// everyone's pods and mend nothing.
+    async fn restart(&mut self) -> Result<(), Problem> {
+        let sick = self.host.unhealthy().await;
+        if sick.is_empty() && self.verify().await.is_err() {
+            tracing::warn!("the node is well and the master cannot be reached; the pods are left running");
+            return Ok(());
+        }
+        tracing::warn!(components = ?sick, "restarting the node's processes");
+        self.host.restart().await?;
+        self.host.wait_ready().await
+    }
+
+    /// Takes the node out of scheduling, and evicts its pods until none is left.
+    async fn empty(&mut self) {
+        let (Ok(seal), Ok(master)) = (self.held().cloned(), self.master().map(|m| m.api.clone())) else {
+            return;
+        };
+        if !self.host.runs() {
+            return;
+        }
+        match self.store.write(CORDONED, b"").map(|()| master.cordon(&seal, true)) {
+            Ok(cordoned) => {
+                if let Err(problem) = cordoned.await {
+                    tracing::warn!(%problem, "node not cordoned");
+                }
+            }
+            // Who cannot remember it could not undo it.
+            Err(problem) => tracing::warn!(%problem, "node not cordoned"),
+        }
+        loop {
+            let pods = match master.pods(&seal).await {
+                Ok(pods) => pods,
+                Err(problem) => return tracing::warn!(%problem, "pods not listed"),
+            };
+            let pods: Vec<_> = pods.into_iter().filter(|pod| pod.evictable).collect();
+            if pods.is_empty() {
+                return;
+            }
+            for pod in &pods {
+                if let Err(problem) = master.evict(&seal, pod).await {
+                    tracing::debug!(%problem, pod.name, pod.namespace, "pod not evicted");
+                }
+            }
+            sleep(FIRST_WAIT).await;
+        }
+    }
+
+    /// Undoes the worker's own cordon, and no other.
+    async fn uncordon(&mut self) {
+        let marker = self.store.file(CORDONED);
+        if !marker.exists() {
+            return;
+        }
+        let (Ok(seal), Ok(master)) = (self.held().cloned(), self.master().map(|m| m.api.clone())) else {
+            return;
+        };
+        match master.cordon(&seal, false).await {
+            Ok(()) => drop(std::fs::remove_file(marker)),
+            Err(problem) => tracing::warn!(%problem, "node not taken into scheduling"),
+        }
+    }
+
+    async fn stop(&mut self, grace: Duration) {
+        for _ in 0..3 {
+            match self.host.stop(grace).await {
+                Ok(()) => return,
+                Err(problem) => tracing::error!(%problem, "node not stopped"),
+            }
+            sleep(FIRST_WAIT).await;
+        }
+    }
+}
