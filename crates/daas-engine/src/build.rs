@@ -96,7 +96,9 @@ pub enum BuildError {
         output: String,
     },
     /// What the build made, or the cache holds, is not what its manifest says.
-    #[error("{path} is not as its manifest says: expected {expected}, got {got}; remove its folder to build anew")]
+    #[error(
+        "{path} is not as its manifest says: expected {expected}, got {got}; remove its folder to build anew"
+    )]
     Altered {
         /// The file.
         path: PathBuf,
@@ -122,7 +124,11 @@ pub struct Binaries {
 
 /// The folder below which builds are kept unless one is configured: `$XDG_CACHE_HOME/k3s-daas/engine`.
 pub fn default_cache_dir() -> Result<PathBuf, BuildError> {
-    let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let set = |name| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
     set("XDG_CACHE_HOME")
         .or_else(|| set("HOME").map(|home| home.join(".cache")))
         .map(|cache| cache.join("k3s-daas/engine"))

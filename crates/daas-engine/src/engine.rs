@@ -352,7 +352,11 @@ impl ServerConfig {
 
 impl Default for ServerPorts {
     fn default() -> Self {
-        Self { api: 16444, controller_manager: 16457, scheduler: 16459 }
+        Self {
+            api: 16444,
+            controller_manager: 16457,
+            scheduler: 16459,
+        }
     }
 }
 
@@ -376,7 +380,11 @@ impl ComponentHealth {
             (_, Some(ProcessState::Stopped)) => Some("stopped".to_owned()),
             (Err(detail), Some(ProcessState::Running { .. })) => Some(detail),
         };
-        Self { component, healthy: wrong.is_none(), detail: wrong.unwrap_or_default() }
+        Self {
+            component,
+            healthy: wrong.is_none(),
+            detail: wrong.unwrap_or_default(),
+        }
     }
 }
 

@@ -21,8 +21,8 @@ pub use cidr::{Cidr, CidrError};
 pub use command::CommandError;
 pub use control_plane::{ControlPlane, ControlPlaneError};
 pub use engine::{
-    ComponentHealth, CredentialPlugin, Engine, EngineError, EngineKind, JoinMaterial, Node, NodeConfig, Server,
-    ServerConfig, ServerEndpoints, ServerPorts, Taint, TlsVersion,
+    ComponentHealth, CredentialPlugin, Engine, EngineError, EngineKind, JoinMaterial, Node, NodeConfig,
+    Server, ServerConfig, ServerEndpoints, ServerPorts, Taint, TlsVersion,
 };
 pub use files::FileError;
 pub use node::{KubernetesNode, NodeError};

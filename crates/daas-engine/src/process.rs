@@ -146,7 +146,13 @@ impl Process {
             state: state_sender,
             stop: stop_receiver,
         }));
-        Ok(Self { name, log, state, stop, task })
+        Ok(Self {
+            name,
+            log,
+            state,
+            stop,
+            task,
+        })
     }
 
     /// The name it was given.

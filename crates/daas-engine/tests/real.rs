@@ -30,12 +30,16 @@ fn kill_hard(pid: u32) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_control_plane_recovers_from_the_death_of_each_process_and_keeps_its_state() {
-    let Some(programs) = cluster::programs("control plane").await else { return };
+    let Some(programs) = cluster::programs("control plane").await else {
+        return;
+    };
     let _alone = ONE_AT_A_TIME.lock().await;
     let folder = cluster::folder().await;
     let paths = Paths::of(&folder);
     let mut server = cluster::start_server(&paths, &programs).await;
-    paths.kubectl(&programs, &["create", "configmap", "kept", "--from-literal=a=b"]).await;
+    paths
+        .kubectl(&programs, &["create", "configmap", "kept", "--from-literal=a=b"])
+        .await;
     for (name, _) in server.pids() {
         let started = Instant::now();
         // The death of one can end another, so its process is looked up only now.
@@ -46,17 +50,27 @@ async fn a_control_plane_recovers_from_the_death_of_each_process_and_keeps_its_s
         server.wait_ready(READY).await.unwrap();
         println!("{name}: recovered from kill -9 in {:?}", started.elapsed());
     }
-    let kept = paths.kubectl(&programs, &["get", "configmap", "kept", "-o", "jsonpath={.data.a}"]).await;
+    let kept = paths
+        .kubectl(
+            &programs,
+            &["get", "configmap", "kept", "-o", "jsonpath={.data.a}"],
+        )
+        .await;
     assert_eq!(kept, "b");
     let started = Instant::now();
     server.stop().await;
     println!("control plane stopped in {:?}", started.elapsed());
-    assert_eq!(process::kill_marked(&paths.server().join("run")).await.unwrap(), Vec::<u32>::new());
+    assert_eq!(
+        process::kill_marked(&paths.server().join("run")).await.unwrap(),
+        Vec::<u32>::new()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_runs_pods_survives_its_processes_and_leaves_nothing() {
-    let Some(programs) = cluster::programs("node").await else { return };
+    let Some(programs) = cluster::programs("node").await else {
+        return;
+    };
     let _alone = ONE_AT_A_TIME.lock().await;
     let folder = cluster::folder().await;
     let before = Machine::now();
@@ -65,20 +79,32 @@ async fn a_node_runs_pods_survives_its_processes_and_leaves_nothing() {
     cluster.check_service().await;
     for (name, pid) in cluster.node.pids() {
         kill_hard(pid);
-        let new = || cluster.node.pids().into_iter().any(|(n, p)| n == name && p != pid);
+        let new = || {
+            cluster
+                .node
+                .pids()
+                .into_iter()
+                .any(|(n, p)| n == name && p != pid)
+        };
         cluster::until(&format!("{name} runs again"), || async { new() }).await;
         cluster.node.wait_ready(READY).await.unwrap();
         println!("{name}: recovered from kill -9");
     }
     cluster.check_service().await;
-    assert_eq!(cluster.pod_restarts().await, "0 0", "the pods did not live through it");
+    assert_eq!(
+        cluster.pod_restarts().await,
+        "0 0",
+        "the pods did not live through it"
+    );
     cluster.stop().await;
     before.assert_same(&Machine::now());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_the_supervisor_is_killed_cleanup_leaves_nothing() {
-    let Some(programs) = cluster::programs("cleanup").await else { return };
+    let Some(programs) = cluster::programs("cleanup").await else {
+        return;
+    };
     let _alone = ONE_AT_A_TIME.lock().await;
     let folder = cluster::folder().await;
     let before = Machine::now();
@@ -107,9 +133,13 @@ async fn after_the_supervisor_is_killed_cleanup_leaves_nothing() {
 /// Not a test of its own: what the one above starts and kills.
 #[tokio::test(flavor = "multi_thread")]
 async fn supervise() {
-    let Some(folder) = std::env::var_os(SUPERVISE) else { return };
+    let Some(folder) = std::env::var_os(SUPERVISE) else {
+        return;
+    };
     let folder = std::path::PathBuf::from(folder);
-    let Some(programs) = cluster::programs("supervisor").await else { return };
+    let Some(programs) = cluster::programs("supervisor").await else {
+        return;
+    };
     let cluster = Cluster::start(&folder, &programs).await;
     cluster.run_pods().await;
     std::fs::write(folder.join("ready"), "").unwrap();

@@ -75,7 +75,7 @@ impl Forwarder {
         };
         Ok(Self {
             identity: route(UpstreamTls::identity(&config.upstream)?),
-            pass_through: route(UpstreamTls::identity(&config.upstream)?),
+            pass_through: route(UpstreamTls::pass_through(&config.upstream)?),
             response: config.limits.upstream_response,
             tasks: tasks.clone(),
             kill: kill.clone(),

@@ -66,8 +66,7 @@ pub(crate) fn scrub(headers: &mut HeaderMap) -> Result<(), Refusal> {
         .filter(|name| speaks_of_identity(name))
         .cloned()
         .collect();
-    drop(listed);
-    for name in &doomed {
+    for name in doomed.iter().chain(&listed).chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
     for name in [AUTHORIZATION, X_SEAL_TOKEN, EXPECT, HOST] {

@@ -1,5 +1,8 @@
 //! What cannot wait for whatever the worker is doing: its own position on chain, a signal, a task that died.
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use crate::stake::{Standing, standing};
 use crate::state::Event;
 use daas_chain::index::{Index, Snapshot};

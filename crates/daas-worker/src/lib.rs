@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod credential;
+mod driver;
 pub mod heartbeat;
 pub mod host;
 pub mod interrupts;

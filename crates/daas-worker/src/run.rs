@@ -1,15 +1,15 @@
-//! Runs a worker from its start to its end: state machine, actions, interrupts.
+//! Puts a worker together and runs it from its start to its end.
 
 use crate::config::WorkerConfig;
+use crate::driver::{Driver, Hands};
 use crate::interrupts::Interrupts;
-use crate::state::{Action, Ending, Event, Phase, State, Why, step};
+use crate::state::{Action, Ending, Event, State, Why};
 use crate::store::Store;
-use crate::worker::{Duties, Worker};
+use crate::worker::{Duty, Worker};
 use daas_chain::follow::Follower;
 use daas_daemon::admin::Admin;
 use daas_daemon::{Readiness, Ready, Tasks};
-use daas_types::{ErrorCode, Problem};
-use std::collections::VecDeque;
+use daas_types::{ErrorCode, PositionId, Problem, SealId};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -35,120 +35,11 @@ pub async fn run(config: &WorkerConfig, shutdown: CancellationToken) -> Result<E
     tasks.spawn("chain follower", async move { Ok(follower.run(until).await?) });
 
     let interrupts = Interrupts::new(worker.index().clone(), tasks, shutdown);
-    let mut driver = Driver { state, worker, interrupts, queue: VecDeque::new(), ready: Some(ready) };
+    let mut driver = Driver::new(state, Joining { worker, ready: Some(ready) }, interrupts);
     let ended = driver.drive().await;
     tasks_end.cancel();
-    driver.interrupts.drain(TASKS_GRACE).await;
+    driver.into_interrupts().drain(TASKS_GRACE).await;
     ended
-}
-
-struct Driver {
-    state: State,
-    worker: Worker,
-    interrupts: Interrupts,
-    queue: VecDeque<Action>,
-    ready: Option<Ready>,
-}
-
-// === impl Driver ===
-
-impl Driver {
-    async fn drive(&mut self) -> Result<Ending, Problem> {
-        self.take(Event::Started)?;
-        loop {
-            let event = match self.queue.pop_front() {
-                Some(action) => self.act(action).await,
-                None if self.state.phase == Phase::Gone => break,
-                None => Some(self.serve().await),
-            };
-            if let Some(event) = event {
-                self.take(event)?;
-            }
-        }
-        let gone = || Problem::new(ErrorCode::Internal, "the worker is gone without a reason");
-        self.state.ending.clone().ok_or_else(gone)
-    }
-
-    /// Does one action. While it is not yet leaving, an interrupt goes before it; once it is, only a slash does, and
-    /// only before waiting for pods.
-    async fn act(&mut self, action: Action) -> Option<Event> {
-        let slashed = self.state.ending.as_ref().is_some_and(|ending| ending.why == Why::Slashed);
-        let leaving = self.state.phase >= Phase::Draining;
-        if leaving && action != Action::Cordon {
-            return self.worker.perform(action, slashed).await;
-        }
-        tokio::select! {
-            biased;
-            event = interrupt(&mut self.interrupts, leaving) => Some(event),
-            event = self.worker.perform(action, slashed) => event,
-        }
-    }
-
-    /// What a joined node does until something happens.
-    async fn serve(&mut self) -> Event {
-        if self.state.phase == Phase::Joined {
-            self.ready = None;
-        }
-        let mut duties = Duties::default();
-        loop {
-            let duty = tokio::select! {
-                biased;
-                event = self.interrupts.next() => return event,
-                duty = duties.next() => duty,
-            };
-            let done = tokio::select! {
-                biased;
-                event = self.interrupts.next() => return event,
-                event = self.worker.duty(duty) => event,
-            };
-            self.tell_interrupts();
-            if let Some(event) = done {
-                return event;
-            }
-        }
-    }
-
-    /// Moves on, and saves before anything is done about it.
-    fn take(&mut self, event: Event) -> Result<(), Problem> {
-        let before = self.state.phase;
-        let why = event.to_string();
-        let (state, actions) = step(self.state.clone(), event);
-        if state.phase == before {
-            tracing::info!(worker.phase = %before, actions = ?actions, "{why}");
-        } else {
-            tracing::info!(worker.from = %before, worker.to = %state.phase, actions = ?actions, "{why}");
-        }
-        if state != self.state {
-            self.state = state;
-            self.worker.store().save(&self.state)?;
-        }
-        if !actions.is_empty() {
-            // New orders replace old ones: whatever was queued belonged to the former state.
-            self.queue = actions.into();
-        }
-        self.tell_interrupts();
-        Ok(())
-    }
-
-    fn tell_interrupts(&mut self) {
-        if let Some(position) = self.state.position {
-            self.interrupts.watch(position);
-        }
-        if let Some((seal, generation)) = self.worker.seal()
-            && let Some(id) = seal.seal
-        {
-            self.interrupts.known(seal.position, generation, id);
-        }
-    }
-}
-
-async fn interrupt(interrupts: &mut Interrupts, slashes_only: bool) -> Event {
-    loop {
-        let event = interrupts.next().await;
-        if !slashes_only || matches!(event, Event::Slashed(_)) {
-            return event;
-        }
-    }
 }
 
 /// The exit code of a worker that could not run at all.
@@ -160,5 +51,34 @@ pub fn exit_code(code: ErrorCode) -> u8 {
         | ErrorCode::MockModeRefused => 2,
         ErrorCode::StakeSlashed => Why::Slashed.exit_code(),
         _ => Why::Failed.exit_code(),
+    }
+}
+
+/// A worker, and who waits for its node.
+struct Joining {
+    worker: Worker,
+    ready: Option<Ready>,
+}
+
+impl Hands for Joining {
+    async fn perform(&mut self, action: Action, slashed: bool) -> Option<Event> {
+        self.worker.perform(action, slashed).await
+    }
+
+    async fn duty(&mut self, duty: Duty) -> Option<Event> {
+        self.worker.duty(duty).await
+    }
+
+    fn seal(&self) -> Option<(SealId, PositionId, u64)> {
+        let (seal, generation) = self.worker.seal()?;
+        Some((seal.seal?, seal.position, generation))
+    }
+
+    fn save(&self, state: &State) -> Result<(), Problem> {
+        self.worker.store().save(state)
+    }
+
+    fn joined(&mut self) {
+        self.ready = None;
     }
 }

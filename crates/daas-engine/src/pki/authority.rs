@@ -57,14 +57,21 @@ impl Authority {
         let pem = params.self_signed(&pair)?.pem();
         files::write_private(&key, pair.serialize_pem())?;
         files::write_private(&cert, &pem)?;
-        Ok(Self { issuer: Issuer::new(params, pair), pem })
+        Ok(Self {
+            issuer: Issuer::new(params, pair),
+            pem,
+        })
     }
 
     fn load(cert: &Path, key: &Path) -> Result<Self, PkiError> {
-        let damaged = |reason: String| PkiError::Damaged { path: cert.to_owned(), reason };
+        let damaged = |reason: String| PkiError::Damaged {
+            path: cert.to_owned(),
+            reason,
+        };
         let pem = files::read_text(cert)?;
         let pair = KeyPair::from_pem(&files::read_text(key)?).map_err(|e| damaged(format!("key: {e}")))?;
-        let (_, der) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|e| damaged(e.to_string()))?;
+        let (_, der) =
+            x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|e| damaged(e.to_string()))?;
         let parsed = der.parse_x509().map_err(|e| damaged(e.to_string()))?;
         if parsed.public_key().raw != pair.subject_public_key_info() {
             return Err(damaged("the certificate is for another key".to_owned()));
@@ -106,13 +113,18 @@ impl Authority {
     ) -> Result<String, PkiError> {
         let request =
             CertificateSigningRequestParams::from_der(&der.to_vec().into()).map_err(PkiError::Request)?;
-        Ok(leaf.params(now)?.signed_by(&request.public_key, &self.issuer)?.pem())
+        Ok(leaf
+            .params(now)?
+            .signed_by(&request.public_key, &self.issuer)?
+            .pem())
     }
 }
 
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authority").field("spki_sha256", &hex::encode(self.spki_sha256())).finish_non_exhaustive()
+        f.debug_struct("Authority")
+            .field("spki_sha256", &hex::encode(self.spki_sha256()))
+            .finish_non_exhaustive()
     }
 }
 
@@ -136,15 +148,20 @@ impl Leaf<'_> {
 }
 
 pub(super) fn cert_files(folder: &Path, name: &str) -> CertFiles {
-    CertFiles { cert: folder.join(format!("{name}.crt")), key: folder.join(format!("{name}.key")) }
+    CertFiles {
+        cert: folder.join(format!("{name}.crt")),
+        key: folder.join(format!("{name}.key")),
+    }
 }
 
 /// Reads or makes the key that signs service-account tokens; answers its public half and keeps it in a file.
 pub(super) fn service_account_key(folder: &Path) -> Result<String, PkiError> {
     let path: PathBuf = folder.join("service-account.key");
     let pair = if path.exists() {
-        KeyPair::from_pem(&files::read_text(&path)?)
-            .map_err(|e| PkiError::Damaged { path: path.clone(), reason: e.to_string() })?
+        KeyPair::from_pem(&files::read_text(&path)?).map_err(|e| PkiError::Damaged {
+            path: path.clone(),
+            reason: e.to_string(),
+        })?
     } else {
         let pair = KeyPair::generate()?;
         files::write_private(&path, pair.serialize_pem())?;

@@ -45,7 +45,10 @@ pub async fn reap_recorded(run_dir: &Path, grace: Duration) -> Result<Vec<Reaped
         if start_time(record.pid) == Some(record.start_time) {
             tracing::info!(process.name = %record.name, process.pid = record.pid, "stopping a leftover process");
             stop(&record, grace).await?;
-            reaped.push(Reaped { name: record.name, pid: record.pid });
+            reaped.push(Reaped {
+                name: record.name,
+                pid: record.pid,
+            });
         }
         remove(&path)?;
     }
@@ -55,7 +58,9 @@ pub async fn reap_recorded(run_dir: &Path, grace: Duration) -> Result<Vec<Reaped
 /// Kills every process that carries the run folder's mark in its environment: what was started in the moment
 /// before a record was written, and what recorded processes started in turn.
 pub async fn kill_marked(run_dir: &Path) -> Result<Vec<u32>, ProcessError> {
-    let Ok(run_dir) = run_dir.canonicalize() else { return Ok(Vec::new()) };
+    let Ok(run_dir) = run_dir.canonicalize() else {
+        return Ok(Vec::new());
+    };
     let mark = [RUN_MARK.as_bytes(), b"=", run_dir.as_os_str().as_encoded_bytes()].concat();
     let mut killed = Vec::new();
     // One that is killed may have been starting another: look again until a pass finds none.
@@ -78,12 +83,22 @@ pub(crate) async fn kill_and_wait(pid: u32, started: u64, name: &str) -> Result<
     }
     match kill(raw(pid), Signal::SIGKILL) {
         Ok(()) | Err(nix::Error::ESRCH) => {}
-        Err(source) => return Err(ProcessError::Signal { pid, name: name.to_owned(), source }),
+        Err(source) => {
+            return Err(ProcessError::Signal {
+                pid,
+                name: name.to_owned(),
+                source,
+            });
+        }
     }
     if gone_within(pid, started, KILL_LIMIT).await {
         return Ok(());
     }
-    Err(ProcessError::Unkillable { pid, name: name.to_owned(), waited: KILL_LIMIT })
+    Err(ProcessError::Unkillable {
+        pid,
+        name: name.to_owned(),
+        waited: KILL_LIMIT,
+    })
 }
 
 /// When the process began, in clock ticks since boot; `None` if there is none or it only waits to be reaped.
@@ -101,7 +116,9 @@ pub(crate) fn start_time(pid: u32) -> Option<u64> {
 
 impl Record {
     pub(super) fn write(run_dir: &Path, spec: &ProcessSpec, pid: u32) -> Result<(), FileError> {
-        let Some(start_time) = start_time(pid) else { return Ok(()) };
+        let Some(start_time) = start_time(pid) else {
+            return Ok(());
+        };
         let record = Self {
             name: spec.name.to_owned(),
             order: spec.order,
@@ -150,13 +167,23 @@ async fn stop(record: &Record, grace: Duration) -> Result<(), ProcessError> {
     for (signal, wait) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, KILL_LIMIT)] {
         match killpg(raw(pid), signal) {
             Ok(()) | Err(nix::Error::ESRCH) => {}
-            Err(source) => return Err(ProcessError::Signal { pid, name: record.name.clone(), source }),
+            Err(source) => {
+                return Err(ProcessError::Signal {
+                    pid,
+                    name: record.name.clone(),
+                    source,
+                });
+            }
         }
         if gone_within(pid, started, wait).await {
             return Ok(());
         }
     }
-    Err(ProcessError::Unkillable { pid, name: record.name.clone(), waited: KILL_LIMIT })
+    Err(ProcessError::Unkillable {
+        pid,
+        name: record.name.clone(),
+        waited: KILL_LIMIT,
+    })
 }
 
 async fn gone_within(pid: u32, started: u64, limit: Duration) -> bool {
@@ -180,7 +207,10 @@ fn marked(mark: &[u8]) -> impl Iterator<Item = (u32, u64)> {
         .filter_map(move |pid| {
             let started = start_time(pid)?;
             let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
-            environment.split(|b| *b == 0).any(|entry| entry == mark).then_some((pid, started))
+            environment
+                .split(|b| *b == 0)
+                .any(|entry| entry == mark)
+                .then_some((pid, started))
         })
 }
 

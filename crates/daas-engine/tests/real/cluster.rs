@@ -14,7 +14,11 @@ use tokio::process::Command;
 use tokio::time::Instant;
 
 const LIMIT: Duration = Duration::from_secs(120);
-const PORTS: ServerPorts = ServerPorts { api: 26444, controller_manager: 26457, scheduler: 26459 };
+const PORTS: ServerPorts = ServerPorts {
+    api: 26444,
+    controller_manager: 26457,
+    scheduler: 26459,
+};
 const NODE: &str = "worker-001";
 const PODS: &str = r#"
 {"apiVersion": "v1", "kind": "List", "items": [
@@ -93,7 +97,9 @@ impl Paths {
     }
 
     pub(crate) async fn kubectl(&self, programs: &Binaries, args: &[&str]) -> String {
-        self.try_kubectl(programs, args).await.unwrap_or_else(|e| panic!("kubectl {args:?}: {e}"))
+        self.try_kubectl(programs, args)
+            .await
+            .unwrap_or_else(|e| panic!("kubectl {args:?}: {e}"))
     }
 }
 
@@ -132,7 +138,10 @@ pub(crate) async fn start_server(paths: &Paths, programs: &Binaries) -> Server {
     let config = server_config(paths);
     let pki = Pki::load_or_create(&config.state_dir, &config.pki_names(), now()).unwrap();
     let started = Instant::now();
-    let mut server = Engine::Kubernetes.start_server(config, programs.clone(), &pki).await.unwrap();
+    let mut server = Engine::Kubernetes
+        .start_server(config, programs.clone(), &pki)
+        .await
+        .unwrap();
     server.wait_ready(LIMIT).await.unwrap();
     println!("control plane ready in {:?}", started.elapsed());
     server
@@ -156,21 +165,37 @@ impl Cluster {
             ("node-proxier", "system:node-proxier", "system:node:worker-001"),
         ] {
             let line = format!("{bind} {name} --clusterrole={role} --user={user}");
-            paths.kubectl(programs, &line.split(' ').collect::<Vec<_>>()).await;
+            paths
+                .kubectl(programs, &line.split(' ').collect::<Vec<_>>())
+                .await;
         }
         let started = Instant::now();
         let mut node = start_node(&paths, programs, &server).await;
         node.wait_ready(LIMIT).await.unwrap();
         let cidr_of = ["get", "node", NODE, "-o", "jsonpath={.spec.podCIDR}"];
         until("the node has a pod network", || async {
-            paths.try_kubectl(programs, &cidr_of).await.is_ok_and(|c| !c.is_empty())
+            paths
+                .try_kubectl(programs, &cidr_of)
+                .await
+                .is_ok_and(|c| !c.is_empty())
         })
         .await;
         let cidr = paths.kubectl(programs, &cidr_of).await;
         node.set_pod_cidr(cidr.parse().unwrap()).await.unwrap();
-        kubectl(&["wait", "--for=condition=Ready", "node/worker-001", "--timeout=120s"]).await;
+        kubectl(&[
+            "wait",
+            "--for=condition=Ready",
+            "node/worker-001",
+            "--timeout=120s",
+        ])
+        .await;
         println!("node Ready in {:?}", started.elapsed());
-        Self { paths, programs: programs.clone(), server, node }
+        Self {
+            paths,
+            programs: programs.clone(),
+            server,
+            node,
+        }
     }
 
     pub(crate) async fn run_pods(&self) {
@@ -178,20 +203,26 @@ impl Cluster {
         let file = self.paths.0.join("pods.json");
         std::fs::write(&file, PODS).unwrap();
         self.kubectl(&["apply", "-f", file.to_str().unwrap()]).await;
-        self.kubectl(&["rollout", "status", "deployment/web", "--timeout=120s"]).await;
+        self.kubectl(&["rollout", "status", "deployment/web", "--timeout=120s"])
+            .await;
         println!("two pods Running in {:?}", started.elapsed());
     }
 
     /// From within a pod, so that logs and exec go through the kubelet's certificate as well.
     pub(crate) async fn check_service(&self) {
         let started = Instant::now();
-        let address = self.kubectl(&["get", "service", "web", "-o", "jsonpath={.spec.clusterIP}"]).await;
+        let address = self
+            .kubectl(&["get", "service", "web", "-o", "jsonpath={.spec.clusterIP}"])
+            .await;
         let get = format!("http://{address}/index.html");
         // Often enough that each of the two pods, the asking one among them, is picked.
         for _ in 0..6 {
             let args = ["exec", "deployment/web", "--", "wget", "-q", "-O", "-", &get];
             until("the Service answers", || async {
-                self.paths.try_kubectl(&self.programs, &args).await.is_ok_and(|answer| answer == "hello\n")
+                self.paths
+                    .try_kubectl(&self.programs, &args)
+                    .await
+                    .is_ok_and(|answer| answer == "hello\n")
             })
             .await;
         }
@@ -218,7 +249,9 @@ impl Cluster {
 async fn start_node(paths: &Paths, programs: &Binaries, server: &Server) -> Node {
     let config = server_config(paths);
     let pki = Pki::load_or_create(&config.state_dir, &config.pki_names(), now()).unwrap();
-    let images = images::build(&paths.0.join("images"), &programs.path(Program::Kubectl)).await.unwrap();
+    let images = images::build(&paths.0.join("images"), &programs.path(Program::Kubectl))
+        .await
+        .unwrap();
     let plugin = credential_plugin(paths, &pki.issue_node_client(NODE, now()).unwrap());
     let config = NodeConfig {
         state_dir: paths.node(),
@@ -240,9 +273,17 @@ async fn start_node(paths: &Paths, programs: &Binaries, server: &Server) -> Node
 
 fn serving(paths: &Paths, pki: &Pki) -> CertFiles {
     let key = rcgen::KeyPair::generate().unwrap();
-    let request = rcgen::CertificateParams::new(Vec::new()).unwrap().serialize_request(&key).unwrap();
-    let files = CertFiles { cert: paths.0.join("serving.crt"), key: paths.0.join("serving.key") };
-    let cert = pki.issue_kubelet_serving(request.der(), NODE, address().into(), now()).unwrap();
+    let request = rcgen::CertificateParams::new(Vec::new())
+        .unwrap()
+        .serialize_request(&key)
+        .unwrap();
+    let files = CertFiles {
+        cert: paths.0.join("serving.crt"),
+        key: paths.0.join("serving.key"),
+    };
+    let cert = pki
+        .issue_kubelet_serving(request.der(), NODE, address().into(), now())
+        .unwrap();
     std::fs::write(&files.cert, cert).unwrap();
     std::fs::write(&files.key, key.serialize_pem()).unwrap();
     files
@@ -263,5 +304,9 @@ fn credential_plugin(paths: &Paths, client: &CertFiles) -> CredentialPlugin {
     let command = paths.0.join("credential");
     std::fs::write(&command, "#!/bin/sh\nexec cat \"$1\"\n").unwrap();
     std::fs::set_permissions(&command, std::fs::Permissions::from_mode(0o700)).unwrap();
-    CredentialPlugin { command, args: vec![answer.display().to_string()], env: BTreeMap::new() }
+    CredentialPlugin {
+        command,
+        args: vec![answer.display().to_string()],
+        env: BTreeMap::new(),
+    }
 }

@@ -65,7 +65,7 @@ impl Cord {
                 let knot = STREAM.try_with(|knot| knot.lock().unwrap_or_else(PoisonError::into_inner).take());
                 let knot = knot.expect("a stream's service must run inside its executor's task");
                 // The receiver is gone only when the stream is.
-                std::mem::forget(knot); let _ = (leash, now);
+                let _ = knot.map(|knot| knot.send(leash.lease(now)));
             }
         }
     }

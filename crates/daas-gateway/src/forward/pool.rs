@@ -271,5 +271,5 @@ impl Dialer {
 /// A stream that was dropped is counted by the other side until it has seen the reset, so some room is left.
 fn usable(advertised: usize) -> usize {
     let most = advertised.min(STREAMS);
-    most * 1000
+    most.saturating_sub(most.div_euclid(25)).max(1)
 }
