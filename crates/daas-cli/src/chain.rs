@@ -8,6 +8,9 @@ use daas_chain::wallet::Wallet;
 use daas_client::{ClusterInfo, SealFile};
 use daas_types::onchain::{Policy, PositionState};
 use daas_types::{ErrorCode, Problem};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
 
 /// The caller's wallet on the cluster's chain.
 pub(crate) struct Staker {
@@ -45,9 +48,18 @@ impl Staker {
 pub(crate) fn wallet_or_new(context: &Context) -> Result<Wallet, Problem> {
     let path = context.wallet_path()?;
     let known = path.exists();
-    let wallet = Wallet::load_or_create(&path)?;
+    let wallet = wallet_at(&path)?;
     if !known {
         context.output.note(format!("made a wallet: {} (0600), address {}", path.display(), wallet.address()));
     }
     Ok(wallet)
+}
+
+/// The wallet of a file, made with its folder if there is none.
+pub(crate) fn wallet_at(path: &Path) -> Result<Wallet, Problem> {
+    if let Some(folder) = path.parent() {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|e| Problem::new(ErrorCode::StateUnreadable, format!("{}: {e}", folder.display())))?;
+    }
+    Ok(Wallet::load_or_create(path)?)
 }

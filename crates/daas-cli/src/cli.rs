@@ -17,6 +17,9 @@ use std::path::PathBuf;
 /// Name of the program as typed.
 pub(crate) const PROGRAM: &str = "k3s-daas";
 
+/// Where a cluster lives unless told otherwise.
+pub(crate) const DEFAULT_STATE_DIR: &str = "/var/lib/k3s-daas";
+
 const EXIT_CODES: &str = "\
 Exit codes: 0 done (also when `up` finds the cluster running); 1 failed; 2 wrong usage; 3 refused by the cluster's \
 rules or a master that cannot be verified; 4 not running or not reachable.";
@@ -36,7 +39,7 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct Global {
     /// Folder of the cluster that runs on this machine
-    #[arg(long, global = true, value_name = "DIR", env = "K3S_DAAS_STATE_DIR", default_value = "/var/lib/k3s-daas")]
+    #[arg(long, global = true, value_name = "DIR", env = "K3S_DAAS_STATE_DIR", default_value = DEFAULT_STATE_DIR)]
     pub(crate) state_dir: PathBuf,
     /// The cluster's trust anchor; by default the state folder's join.json
     #[arg(long, global = true, value_name = "JOIN.JSON")]

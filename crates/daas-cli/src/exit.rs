@@ -41,6 +41,7 @@ impl Exit {
             | E::PackageMismatch
             | E::UnbondingNotOver
             | E::NotStaked
+            | E::AlreadyStaked
             | E::DatastoreNotEncrypted => Self::Refused,
             code if code.code().starts_with("D1") => Self::Refused,
             _ => Self::Failed,

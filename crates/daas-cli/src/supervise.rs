@@ -45,7 +45,8 @@ pub(crate) async fn run(context: &Context, args: &SuperviseArgs) -> Result<(), P
 async fn supervise(state: &StateDir, args: &SuperviseArgs, shutdown: &CancellationToken) -> Result<(), Problem> {
     let settings = &args.settings;
     let engine = engine_name(settings.engine)?.to_owned();
-    let report = Report::new(settings.no_node, engine, settings.admin.to_string(), clock::now());
+    let mut report = Report::new(settings.no_node, engine, clock::now());
+    report.admin = settings.admin.to_string();
     let reporter = Reporter::create(state.status(), report)?;
     let mut children = Children::new(state.clone(), reporter.clone());
     let started = tokio::select! {

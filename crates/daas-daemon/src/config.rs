@@ -293,18 +293,17 @@ impl fmt::Display for ConfigError {
 
 /// The key list as a Markdown table, for the reference.
 pub fn reference(keys: &[Key]) -> String {
-    let mut out = String::from("| key | environment | default | meaning |\n| --- | --- | --- | --- |\n");
-    for key in keys {
+    let head = "| key | environment | default | meaning |\n| --- | --- | --- | --- |\n";
+    let row = |key: &Key| {
         let doc = match key.kind {
             Kind::Replaced(instead) => format!("Refused: {instead}"),
             Kind::Ignored(why) => format!("No effect: {why}"),
             Kind::OneOf(words) => format!("{} One of {}.", key.doc, words.join(", ")),
             _ => key.doc.to_owned(),
         };
-        let env = key.env.join(", ");
-        out.push_str(&format!("| `{}` | {env} | {} | {doc} |\n", key.path, key.default));
-    }
-    out
+        format!("| `{}` | {} | {} | {doc} |\n", key.path, key.env.join(", "), key.default)
+    };
+    std::iter::once(head.to_owned()).chain(keys.iter().map(row)).collect()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 /// Where programs of the system lie; nothing of the caller's PATH is needed.
 pub(crate) const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A helper program that did not do its work.
 #[derive(Debug, thiserror::Error)]

@@ -30,7 +30,7 @@ pub(crate) use cleanup::cleanup;
 const POLL: Duration = Duration::from_millis(200);
 const PROBE_LIMIT: Duration = Duration::from_secs(4);
 const STOP_GRACE: Duration = Duration::from_secs(10);
-const RUNTIME_LIMIT: Duration = Duration::from_secs(60);
+const RUNTIME_LIMIT: Duration = Duration::from_mins(1);
 /// How many lines of a component's log an error shows.
 const SHOWN: usize = 12;
 

@@ -1,10 +1,18 @@
 //! The engine with real Kubernetes processes: as root, with the programs in the cache. Elsewhere these tests
 //! say loudly that they were skipped.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests are tests"
+)]
+
 #[path = "real/cluster.rs"]
 mod cluster;
 #[path = "real/machine.rs"]
 mod machine;
+#[path = "real/second.rs"]
+mod second;
 
 use std::time::Duration;
 
@@ -17,7 +25,7 @@ use tokio::time::Instant;
 use cluster::{Cluster, Paths};
 use machine::Machine;
 
-const READY: Duration = Duration::from_secs(120);
+const READY: Duration = Duration::from_mins(2);
 /// Set for a second copy of this test program that supervises a cluster until it is killed.
 const SUPERVISE: &str = "DAAS_ENGINE_TEST_SUPERVISE";
 
@@ -130,7 +138,36 @@ async fn after_the_supervisor_is_killed_cleanup_leaves_nothing() {
     drop(programs);
 }
 
-/// Not a test of its own: what the one above starts and kills.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_on_one_machine_reach_each_others_pods_and_part_without_harm() {
+    let Some(programs) = cluster::programs("two nodes").await else {
+        return;
+    };
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let folder = cluster::folder().await;
+    second::remove_network().await;
+    let before = Machine::now();
+    let cluster = Cluster::start(&folder, &programs).await;
+    second::run(&folder, &cluster).await;
+    cluster.stop().await;
+    second::remove_network().await;
+    before.assert_same(&Machine::now());
+}
+
+/// Not a test of its own: the second node of the one above, in a network namespace of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn second_node() {
+    let Some(folder) = std::env::var_os(second::SECOND) else {
+        return;
+    };
+    let folder = std::path::PathBuf::from(folder);
+    let Some(programs) = cluster::programs("second node").await else {
+        return;
+    };
+    second::supervise(&folder, &programs).await;
+}
+
+/// Not a test of its own: what another starts and kills.
 #[tokio::test(flavor = "multi_thread")]
 async fn supervise() {
     let Some(folder) = std::env::var_os(SUPERVISE) else {

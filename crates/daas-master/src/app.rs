@@ -37,9 +37,9 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 /// The seeds' limit for a control plane to become ready.
-const CONTROL_PLANE: Duration = Duration::from_secs(120);
+const CONTROL_PLANE: Duration = Duration::from_mins(2);
 /// The first checkpoint must come within this.
-const FIRST_CHECKPOINT: Duration = Duration::from_secs(60);
+const FIRST_CHECKPOINT: Duration = Duration::from_mins(1);
 /// Requests in flight at shutdown have this long.
 const DRAIN: Duration = Duration::from_secs(10);
 

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 /// How far a worker's clock may be off.
-pub(crate) const SKEW: Duration = Duration::from_secs(60);
+pub(crate) const SKEW: Duration = Duration::from_mins(1);
 
 /// What a decision rests on.
 pub(crate) struct Facts<'a> {

@@ -17,8 +17,8 @@ use std::time::Duration;
 const OWNER: &str = "daas/owner";
 const LOST_AT: &str = "daas/lost-at-ms";
 /// After the loss: pods go, then the namespace.
-const POD_GRACE: Duration = Duration::from_secs(600);
-const NAMESPACE_GRACE: Duration = Duration::from_secs(7 * 86_400);
+const POD_GRACE: Duration = Duration::from_mins(10);
+const NAMESPACE_GRACE: Duration = Duration::from_hours(7 * 24);
 
 /// Brings tenants' namespaces in line with the chain.
 pub(crate) async fn reconcile(client: &Client, snapshot: &Snapshot, now: UnixMs) -> anyhow::Result<()> {

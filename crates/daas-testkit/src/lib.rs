@@ -1,9 +1,5 @@
 //! Fakes that speak the real protocols over real TLS, for tests only. Nothing that ships depends on them.
 #![expect(clippy::unwrap_used, reason = "a failing fake must fail its test at once")]
-    clippy::unwrap_used,
-    clippy::missing_panics_doc,
-    reason = "a failing fake must fail its test at once"
-)]
 
 pub mod chain;
 pub mod client;

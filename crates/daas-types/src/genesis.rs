@@ -140,7 +140,7 @@ mod tests {
             network_total_transactions: 0,
             content_digest: Digest::ZERO,
             previous_digest: None,
-            epoch_rolling_gas_cost_summary: Default::default(),
+            epoch_rolling_gas_cost_summary: sui_sdk_types::GasCostSummary::default(),
             timestamp_ms: 0,
             checkpoint_commitments: vec![],
             end_of_epoch_data: None,

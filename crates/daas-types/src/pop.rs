@@ -19,9 +19,9 @@ pub const SIGNING_LABEL: &[u8] = b"k3s-daas/pop/v1";
 /// First characters of the text form.
 pub const PREFIX: &str = "daas1.";
 /// Longest life of a token.
-pub const MAX_LIFETIME: Duration = Duration::from_secs(300);
+pub const MAX_LIFETIME: Duration = Duration::from_mins(5);
 /// How far `issued` may lie in the verifier's future.
-pub const SKEW: Duration = Duration::from_secs(60);
+pub const SKEW: Duration = Duration::from_mins(1);
 /// Longest text that is looked at. A genuine token has under 400 characters.
 pub const MAX_LENGTH: usize = 1024;
 

@@ -135,7 +135,9 @@ impl FromStr for Permissions {
 
 fn blake2b256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Blake2b::<U32>::new();
-    parts.iter().for_each(|part| hash.update(part));
+    for part in parts {
+        hash.update(part);
+    }
     hash.finalize().into()
 }
 

@@ -232,7 +232,6 @@ fn no_cluster_file(sui: &RawSui, k3s: &RawK3s) -> Problem {
     Problem::new(ErrorCode::ClusterFileMissing, cause)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is used with map_err")]
 fn invalid(error: ConfigError) -> Problem {
     Problem::new(ErrorCode::ConfigInvalid, error)
 }

@@ -249,7 +249,6 @@ fn pem(base64: &str, field: &str) -> Result<String, Problem> {
 }
 
 /// The engine's errors in the catalogue's words.
-#[expect(clippy::needless_pass_by_value, reason = "it is used with map_err")]
 fn problem(error: EngineError) -> Problem {
     let code = match &error {
         EngineError::Prerequisites(missing) if missing.needs.contains(&Need::Root) => ErrorCode::RootNeeded,

@@ -1,1 +1,4 @@
-fn main() {}
+//! Tests that no single crate can hold.
+
+mod files;
+mod layers;

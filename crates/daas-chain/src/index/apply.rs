@@ -77,7 +77,7 @@ impl Plan {
     }
 
     /// How it takes effect, in this order: whoever is cut and looks again must see why.
-    pub(super) const STEPS: [fn(&Self, &ArcSwap<Snapshot>); 2] = [Self::cut, Self::publish];
+    pub(super) const STEPS: [fn(&Self, &ArcSwap<Snapshot>); 2] = [Self::publish, Self::cut];
 
     fn publish(&self, current: &ArcSwap<Snapshot>) {
         current.store(Arc::new(self.next.clone()));

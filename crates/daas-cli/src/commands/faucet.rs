@@ -2,7 +2,9 @@ use crate::chain::wallet_or_new;
 use crate::cli::FaucetArgs;
 use crate::context::Context;
 use crate::output::done;
+use crate::supervise::report::Report;
 use daas_chain::ops::faucet;
+use daas_client::ClusterInfo;
 use daas_types::{ErrorCode, Problem};
 use serde_json::json;
 
@@ -17,7 +19,7 @@ pub(crate) async fn run(context: &Context, args: &FaucetArgs) -> Result<(), Prob
     let wallet = wallet_or_new(context)?;
     let url = match &args.url {
         Some(url) => url.clone(),
-        None => beside(&cluster.join.rpc)?,
+        None => own(context, &cluster.join.rpc).map_or_else(|| beside(&cluster.join.rpc), Ok)?,
     };
     let client = cluster.chain().await?;
     let came = faucet(&client, &url, wallet.address()).await?;
@@ -26,6 +28,13 @@ pub(crate) async fn run(context: &Context, args: &FaucetArgs) -> Result<(), Prob
     let value = json!({ "address": wallet.address(), "received": came.to_string(), "balance": balance.to_string() });
     context.output.result(text, &value);
     Ok(())
+}
+
+/// The faucet of the network that this machine runs, if it is the cluster's.
+fn own(context: &Context, rpc: &str) -> Option<String> {
+    let report = Report::read(&context.state.status()).ok()??;
+    let here = ClusterInfo::load(&context.state.join()).ok()?;
+    (here.join.rpc == rpc && !report.faucet.is_empty()).then_some(report.faucet)
 }
 
 /// The faucet of the host that serves the chain.

@@ -8,7 +8,7 @@ mod follow;
 pub(crate) use engine::problem as build_problem;
 
 use super::down;
-use crate::cli::{Engine, Settings, UpArgs};
+use crate::cli::{DEFAULT_STATE_DIR, Engine, Settings, UpArgs};
 use crate::context::Context;
 use crate::machine::ProcessId;
 use crate::output::{as_text, done};
@@ -116,9 +116,15 @@ fn arguments(state: &StateDir, settings: &Settings) -> Vec<OsString> {
 fn ready(context: &Context, report: &Report) {
     let endpoint = report.endpoint.as_deref().unwrap_or_default();
     let kubeconfig = context.state.kubeconfig();
+    // Commands that can be copied: without the flag they would look in the usual place.
+    let here = if context.state.path() == Path::new(DEFAULT_STATE_DIR) {
+        String::new()
+    } else {
+        format!(" --state-dir {}", context.state.path().display())
+    };
     let text = format!(
-        "{}\n  datastore: {DATASTORE}\n\n  kubectl --kubeconfig {} get nodes\n  k3s-daas status\n  k3s-daas stake 5\n  \
-         k3s-daas down",
+        "{}\n  datastore: {DATASTORE}\n\n  kubectl --kubeconfig {} get nodes\n  k3s-daas{here} status\n  \
+         k3s-daas{here} stake 5\n  k3s-daas{here} down",
         done(format!("the cluster is ready at {endpoint}")),
         kubeconfig.display()
     );

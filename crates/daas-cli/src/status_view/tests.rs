@@ -29,7 +29,7 @@ fn policy() -> Policy {
 }
 
 fn report(phase: Phase) -> Report {
-    let mut report = Report::new(false, "kubernetes".to_owned(), "127.0.0.1:6444".to_owned(), UnixMs(NOW.0 - 200_000));
+    let mut report = Report::new(false, "kubernetes".to_owned(), UnixMs(NOW.0 - 200_000));
     report.pid = 7;
     report.phase = phase;
     let log = "/s/logs/worker.log".into();

@@ -144,8 +144,10 @@ impl Children {
     }
 
     fn spec(&self, name: Name, args: Vec<OsString>) -> Result<ProcessSpec, Problem> {
-        let unusable = |error| Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", self.state.logs().display()));
-        DirBuilder::new().recursive(true).mode(0o700).create(self.state.logs()).map_err(unusable)?;
+        for folder in [self.state.logs(), self.state.run(), self.state.devnet(), self.state.master()] {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+            made.map_err(|e| Problem::new(ErrorCode::StateUnreadable, format!("{}: {e}", folder.display())))?;
+        }
         let args = args.into_iter().map(|arg| {
             arg.into_string().map_err(|arg| Problem::new(ErrorCode::StateUnreadable, format!("{}: not UTF-8", arg.display())))
         });
@@ -214,7 +216,7 @@ mod tests {
 
     fn children(dir: &tempfile::TempDir) -> Children {
         let state = StateDir::new(dir.path()).unwrap();
-        let report = Report::new(true, "kubernetes".to_owned(), String::new(), UnixMs(1));
+        let report = Report::new(true, "kubernetes".to_owned(), UnixMs(1));
         let reporter = Reporter::create(state.status(), report).unwrap();
         Children::new(state, reporter)
     }

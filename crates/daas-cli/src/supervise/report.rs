@@ -83,6 +83,8 @@ pub(crate) struct Report {
     pub(crate) datastore: String,
     pub(crate) endpoint: Option<String>,
     pub(crate) admin: String,
+    /// Where this machine's development network gives SUI away.
+    pub(crate) faucet: String,
     pub(crate) steps: Vec<Step>,
     pub(crate) children: Vec<Child>,
     pub(crate) problem: Option<Recorded>,
@@ -154,7 +156,7 @@ impl From<Recorded> for Problem {
 
 impl Report {
     /// A start that has done nothing yet.
-    pub(crate) fn new(no_node: bool, engine: String, admin: String, started: UnixMs) -> Self {
+    pub(crate) fn new(no_node: bool, engine: String, started: UnixMs) -> Self {
         let step = |name| Step { name, state: StepState::Pending, took_ms: None, detail: None };
         Self {
             pid: std::process::id(),
@@ -163,7 +165,8 @@ impl Report {
             engine,
             datastore: DATASTORE.to_owned(),
             endpoint: None,
-            admin,
+            admin: String::new(),
+            faucet: String::new(),
             steps: StepName::plan(no_node).into_iter().map(step).collect(),
             children: Vec::new(),
             problem: None,
@@ -246,7 +249,7 @@ mod tests {
     use super::*;
 
     fn report() -> Report {
-        Report::new(true, "kubernetes".to_owned(), "127.0.0.1:6444".to_owned(), UnixMs(1))
+        Report::new(true, "kubernetes".to_owned(), UnixMs(1))
     }
 
     #[test]

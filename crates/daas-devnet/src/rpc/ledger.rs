@@ -317,10 +317,9 @@ fn answer<T, R: Send + 'static>(frames: Vec<Frame<T>>, to: impl Fn(Frame<T>) -> 
 }
 
 fn rpc_status(status: &Status) -> rpc::Status {
-    let mut message = rpc::Status::default();
-    message.code = status.code().into();
-    status.message().clone_into(&mut message.message);
-    message
+    rpc::Status::default()
+        .with_code(status.code().into())
+        .with_message(status.message())
 }
 
 fn within_batch(size: usize) -> Result<(), Status> {

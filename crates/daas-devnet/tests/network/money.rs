@@ -47,6 +47,14 @@ async fn objects_carry_their_own_digests_and_versions() {
     let TransactionEffects::V2(effects) = effects else {
         panic!("effects are version 2")
     };
+    let inputs = effects
+        .changed_objects
+        .iter()
+        .filter_map(|c| match c.input_state {
+            ObjectIn::Exist { version, .. } => Some(version),
+            _ => None,
+        });
+    assert_eq!(Some(effects.lamport_version), inputs.max().map(|v| v + 1));
     for change in &effects.changed_objects {
         let ObjectOut::ObjectWrite { digest, owner } = change.output_state else {
             continue;

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::io::Write;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,18 +9,18 @@ use std::time::{Duration, SystemTime};
 use daas_engine::build::{self, Binaries, Program};
 use daas_engine::pki::{CertFiles, Pki};
 use daas_engine::{
-    CredentialPlugin, Engine, Node, NodeConfig, Role, Server, ServerConfig, ServerPorts, TlsVersion, images,
+    Cidr, CredentialPlugin, Engine, JoinMaterial, Node, NodeConfig, Role, Server, ServerConfig, ServerPorts,
+    TlsVersion, images,
 };
 use tokio::process::Command;
 use tokio::time::Instant;
 
-const LIMIT: Duration = Duration::from_secs(120);
-const PORTS: ServerPorts = ServerPorts {
+const LIMIT: Duration = Duration::from_mins(2);
+pub(crate) const PORTS: ServerPorts = ServerPorts {
     api: 26444,
     controller_manager: 26457,
     scheduler: 26459,
 };
-const NODE: &str = "worker-001";
 const PODS: &str = r#"
 {"apiVersion": "v1", "kind": "List", "items": [
  {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {
@@ -35,13 +36,21 @@ const PODS: &str = r#"
 pub(crate) async fn programs(what: &str) -> Option<Binaries> {
     let found = build::find(&build::default_cache_dir().unwrap()).await.unwrap();
     if let Err(missing) = Engine::Kubernetes.check(Role::Node) {
-        println!("SKIPPED ({what}): {missing}");
+        skipped(what, &missing);
         return None;
     }
     if found.is_none() {
-        println!("SKIPPED ({what}): no Kubernetes programs in the cache, `make engine` builds them");
+        skipped(
+            what,
+            &"no Kubernetes programs in the cache, `make engine` builds them",
+        );
     }
     found
+}
+
+/// Past the capture of the test runner: a skipped test must not look like one that passed.
+fn skipped(what: &str, why: &dyn std::fmt::Display) {
+    writeln!(std::io::stderr(), "\nSKIPPED ({what}): {why}").unwrap();
 }
 
 /// Waits until `condition` holds.
@@ -58,6 +67,10 @@ pub(crate) async fn folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("engine");
     let paths = Paths::of(&folder);
     Engine::Kubernetes.cleanup_node(&paths.node()).await.unwrap();
+    Engine::Kubernetes
+        .cleanup_node(&paths.second_node())
+        .await
+        .unwrap();
     Engine::Kubernetes.cleanup_server(&paths.server()).await.unwrap();
     if folder.exists() {
         std::fs::remove_dir_all(&folder).unwrap();
@@ -79,6 +92,10 @@ impl Paths {
 
     pub(crate) fn node(&self) -> PathBuf {
         self.0.join("node")
+    }
+
+    pub(crate) fn second_node(&self) -> PathBuf {
+        self.0.join("node-2")
     }
 
     pub(crate) async fn try_kubectl(&self, programs: &Binaries, args: &[&str]) -> Result<String, String> {
@@ -148,9 +165,9 @@ pub(crate) async fn start_server(paths: &Paths, programs: &Binaries) -> Server {
 }
 
 pub(crate) struct Cluster {
-    paths: Paths,
-    programs: Binaries,
-    server: Server,
+    pub(crate) paths: Paths,
+    pub(crate) programs: Binaries,
+    pub(crate) server: Server,
     pub(crate) node: Node,
 }
 
@@ -158,38 +175,26 @@ impl Cluster {
     pub(crate) async fn start(folder: &Path, programs: &Binaries) -> Self {
         let paths = Paths::of(folder);
         let server = start_server(&paths, programs).await;
-        let kubectl = |args: &'static [&'static str]| paths.kubectl(programs, args);
         let bind = "create clusterrolebinding";
-        for (name, role, user) in [
-            ("kubelet-api", "system:kubelet-api-admin", "daas:kubelet-client"),
-            ("node-proxier", "system:node-proxier", "system:node:worker-001"),
+        for (name, role, subject) in [
+            (
+                "kubelet-api",
+                "system:kubelet-api-admin",
+                "user=daas:kubelet-client",
+            ),
+            ("node-proxier", "system:node-proxier", "group=system:nodes"),
         ] {
-            let line = format!("{bind} {name} --clusterrole={role} --user={user}");
+            let line = format!("{bind} {name} --clusterrole={role} --{subject}");
             paths
                 .kubectl(programs, &line.split(' ').collect::<Vec<_>>())
                 .await;
         }
-        let started = Instant::now();
-        let mut node = start_node(&paths, programs, &server).await;
-        node.wait_ready(LIMIT).await.unwrap();
-        let cidr_of = ["get", "node", NODE, "-o", "jsonpath={.spec.podCIDR}"];
-        until("the node has a pod network", || async {
-            paths
-                .try_kubectl(programs, &cidr_of)
-                .await
-                .is_ok_and(|c| !c.is_empty())
-        })
-        .await;
-        let cidr = paths.kubectl(programs, &cidr_of).await;
-        node.set_pod_cidr(cidr.parse().unwrap()).await.unwrap();
-        kubectl(&[
-            "wait",
-            "--for=condition=Ready",
-            "node/worker-001",
-            "--timeout=120s",
-        ])
-        .await;
-        println!("node Ready in {:?}", started.elapsed());
+        let place = Place {
+            name: "worker-001",
+            ip: address(),
+            state_dir: paths.node(),
+        };
+        let node = start_node(&paths, programs, server.join_material(), &place).await;
         Self {
             paths,
             programs: programs.clone(),
@@ -241,48 +246,86 @@ impl Cluster {
         self.server.stop().await;
     }
 
-    async fn kubectl(&self, args: &[&str]) -> String {
+    pub(crate) async fn kubectl(&self, args: &[&str]) -> String {
         self.paths.kubectl(&self.programs, args).await
     }
 }
 
-async fn start_node(paths: &Paths, programs: &Binaries, server: &Server) -> Node {
-    let config = server_config(paths);
-    let pki = Pki::load_or_create(&config.state_dir, &config.pki_names(), now()).unwrap();
+/// Which node, and where it runs.
+pub(crate) struct Place {
+    pub(crate) name: &'static str,
+    pub(crate) ip: Ipv4Addr,
+    pub(crate) state_dir: PathBuf,
+}
+
+/// Starts a node and waits until the cluster has it as Ready.
+pub(crate) async fn start_node(
+    paths: &Paths,
+    programs: &Binaries,
+    join: &JoinMaterial,
+    place: &Place,
+) -> Node {
+    let started = Instant::now();
+    let server = server_config(paths);
+    let pki = Pki::load_or_create(&server.state_dir, &server.pki_names(), now()).unwrap();
     let images = images::build(&paths.0.join("images"), &programs.path(Program::Kubectl))
         .await
         .unwrap();
-    let plugin = credential_plugin(paths, &pki.issue_node_client(NODE, now()).unwrap());
+    let plugin = credential_plugin(
+        paths,
+        place.name,
+        &pki.issue_node_client(place.name, now()).unwrap(),
+    );
     let config = NodeConfig {
-        state_dir: paths.node(),
-        node_name: NODE.to_owned(),
-        node_ip: address(),
-        api_server: format!("https://{}", server.endpoints().api),
-        join: server.join_material().clone(),
+        state_dir: place.state_dir.clone(),
+        node_name: place.name.to_owned(),
+        node_ip: place.ip,
+        api_server: format!("https://127.0.0.1:{}", PORTS.api),
+        join: join.clone(),
         kubelet_credential: plugin.clone(),
         proxy_credential: plugin,
-        serving: serving(paths, &pki),
+        serving: serving(paths, &pki, place),
         labels: BTreeMap::from([("daas.test/label".to_owned(), "yes".to_owned())]),
         taints: Vec::new(),
         images,
         max_pods: 110,
         log_level: 1,
     };
-    Engine::Kubernetes.start_node(config, programs).await.unwrap()
+    let mut node = Engine::Kubernetes.start_node(config, programs).await.unwrap();
+    node.wait_ready(LIMIT).await.unwrap();
+    node.set_pod_cidr(pod_cidr(paths, programs, place.name).await)
+        .await
+        .unwrap();
+    let resource = format!("node/{}", place.name);
+    paths
+        .kubectl(
+            programs,
+            &["wait", "--for=condition=Ready", &resource, "--timeout=120s"],
+        )
+        .await;
+    println!("{resource} Ready in {:?}", started.elapsed());
+    node
 }
 
-fn serving(paths: &Paths, pki: &Pki) -> CertFiles {
+pub(crate) async fn pod_cidr(paths: &Paths, programs: &Binaries, node: &str) -> Cidr {
+    let args = ["get", "node", node, "-o", "jsonpath={.spec.podCIDR}"];
+    let get = || async { paths.try_kubectl(programs, &args).await.unwrap_or_default() };
+    until("the node has a pod network", || async { !get().await.is_empty() }).await;
+    get().await.parse().unwrap()
+}
+
+fn serving(paths: &Paths, pki: &Pki, place: &Place) -> CertFiles {
     let key = rcgen::KeyPair::generate().unwrap();
     let request = rcgen::CertificateParams::new(Vec::new())
         .unwrap()
         .serialize_request(&key)
         .unwrap();
     let files = CertFiles {
-        cert: paths.0.join("serving.crt"),
-        key: paths.0.join("serving.key"),
+        cert: paths.0.join(format!("{}.crt", place.name)),
+        key: paths.0.join(format!("{}.key", place.name)),
     };
     let cert = pki
-        .issue_kubelet_serving(request.der(), NODE, address().into(), now())
+        .issue_kubelet_serving(request.der(), place.name, place.ip.into(), now())
         .unwrap();
     std::fs::write(&files.cert, cert).unwrap();
     std::fs::write(&files.key, key.serialize_pem()).unwrap();
@@ -290,7 +333,7 @@ fn serving(paths: &Paths, pki: &Pki) -> CertFiles {
 }
 
 /// A script that answers with a client certificate, in place of the product's plugin.
-fn credential_plugin(paths: &Paths, client: &CertFiles) -> CredentialPlugin {
+fn credential_plugin(paths: &Paths, name: &str, client: &CertFiles) -> CredentialPlugin {
     let credential = serde_json::json!({
         "apiVersion": "client.authentication.k8s.io/v1",
         "kind": "ExecCredential",
@@ -299,7 +342,7 @@ fn credential_plugin(paths: &Paths, client: &CertFiles) -> CredentialPlugin {
             "clientKeyData": std::fs::read_to_string(&client.key).unwrap(),
         },
     });
-    let answer = paths.0.join("credential.json");
+    let answer = paths.0.join(format!("{name}.json"));
     std::fs::write(&answer, credential.to_string()).unwrap();
     let command = paths.0.join("credential");
     std::fs::write(&command, "#!/bin/sh\nexec cat \"$1\"\n").unwrap();

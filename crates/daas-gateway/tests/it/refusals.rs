@@ -121,7 +121,7 @@ async fn public_things_are_no_credentials() {
 #[tokio::test]
 async fn a_copied_locator_and_commitment_open_nothing() {
     let world = World::new().await;
-    let victim = world.chain.staker(1, "10", Permissions::BOTH);
+    let mut victim = world.chain.staker(1, "10", Permissions::BOTH);
     let mut thief = Staker::new(2, "0.5", Permissions::BOTH);
     let stolen = victim.state.seals[0].clone();
     world.chain.put(&mut thief, |state| {
@@ -139,6 +139,9 @@ async fn a_copied_locator_and_commitment_open_nothing() {
         refused(&world, &SealSecret::generate().unwrap().expose_hex()).await,
         is(401, "TokenUnknown")
     );
+    // Nor does the copy stand in for the original once that is gone.
+    world.chain.put(&mut victim, |state| state.seals.clear());
+    assert_eq!(refused(&world, &victim.opaque()).await, is(401, "TokenUnknown"));
 }
 
 #[tokio::test]

@@ -162,7 +162,10 @@ async fn only_plain_upgrades_to_known_protocols_are_forwarded() {
         ],
     ] {
         let mut tls = client::tls(world.addr, &world.ca.roots(), &[]).await.unwrap();
-        let lines: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let lines: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
         let lines = lines.concat();
         let head = format!("POST {EXEC} HTTP/1.1\r\nHost: h\r\nAuthorization: {bearer}\r\n{lines}\r\n");
         tls.write_all(head.as_bytes()).await.unwrap();

@@ -34,15 +34,15 @@ impl Hands for Script {
         }
         self.done.lock().unwrap().push(action);
         Some(match action {
-            Action::Prepare => Event::Prepared(POSITION),
-            Action::Mint => {
+            Prepare => Event::Prepared(POSITION),
+            Mint => {
                 self.sealed = true;
                 Event::SealLive
             }
-            Action::VerifyMaster => Event::MasterVerified,
-            Action::Join => Event::NodeUp,
-            Action::StopNode => Event::Drained,
-            Action::RestartNode | Action::Cordon | Action::StopPods | Action::Clean => return None,
+            VerifyMaster => Event::MasterVerified,
+            Join => Event::NodeUp,
+            StopNode => Event::Drained,
+            Action::RestartNode | Cordon | StopPods | Clean => return None,
         })
     }
 
@@ -84,7 +84,7 @@ impl Rig {
         when: Option<Action>,
         then: impl FnOnce(&mut Chain, &CancellationToken),
     ) -> (Ending, Vec<Action>) {
-        let Self { chain, shutdown, at, .. } = &mut self;
+        let Self { chain, shutdown, at, driver, .. } = &mut self;
         let meanwhile = async {
             at.changed().await.unwrap();
             at.wait_for(|at| *at == when).await.unwrap();
@@ -92,7 +92,7 @@ impl Rig {
             std::future::pending::<()>().await;
         };
         let ending = tokio::select! {
-            ended = timeout(Duration::from_mins(10), self.driver.drive()) => ended.expect("it must end").unwrap(),
+            ended = timeout(Duration::from_mins(10), driver.drive()) => ended.expect("it must end").unwrap(),
             () = meanwhile => unreachable!(),
         };
         assert_eq!(self.saved.lock().unwrap().last(), Some(&Phase::Gone));

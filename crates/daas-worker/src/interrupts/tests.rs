@@ -4,7 +4,7 @@ use daas_chain::verified::{CheckpointData, VerifiedCheckpoint};
 use daas_types::genesis::{DevnetAnchor, Genesis};
 use daas_types::onchain::{self, Policy, PolicyChanged, PositionEvent, PositionState, SealRecord, Status};
 use daas_types::{Address, Permissions, Thresholds, UnixMs};
-use sui_sdk_types::{CheckpointSummary, Digest};
+use sui_sdk_types::{CheckpointSummary, Digest, GasCostSummary};
 use tokio::time::timeout;
 
 pub(crate) const POSITION: PositionId = PositionId(Address::new([1; 32]));
@@ -23,7 +23,7 @@ fn genesis() -> Genesis {
         network_total_transactions: 0,
         content_digest: Digest::ZERO,
         previous_digest: None,
-        epoch_rolling_gas_cost_summary: Default::default(),
+        epoch_rolling_gas_cost_summary: GasCostSummary::default(),
         timestamp_ms: 0,
         checkpoint_commitments: vec![],
         end_of_epoch_data: None,

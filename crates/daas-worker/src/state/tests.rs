@@ -1,4 +1,5 @@
 use super::*;
+use Action::{Clean, Cordon, Join, Mint, Prepare, RestartNode, StopNode, StopPods, VerifyMaster};
 use daas_types::Address;
 use proptest::prelude::*;
 
@@ -64,7 +65,7 @@ proptest! {
             let before = state.phase;
             witness.sees(before, &event);
             let (next, actions) = step(state, event);
-            if next.phase == Phase::Joined || actions.contains(&Action::Join) {
+            if next.phase == Phase::Joined || actions.contains(&Join) {
                 prop_assert!(witness.seal && witness.master, "{before} -> {}", next.phase);
                 prop_assert!(next.position.is_some());
             }
@@ -84,7 +85,7 @@ proptest! {
             prop_assert_eq!(slashed.phase, Phase::Gone);
         } else {
             prop_assert_eq!(slashed.phase, Phase::Draining);
-            prop_assert_eq!(actions, vec![Action::StopPods, Action::StopNode]);
+            prop_assert_eq!(actions, vec![StopPods, StopNode]);
             prop_assert_eq!(slashed.ending.as_ref().map(|e| e.why.exit_code()), Some(3));
             // Nothing but the end of the drain leads on, and the reason stays.
             for event in way_in().into_iter().chain([Event::StopAsked, Event::StakeLost(ErrorCode::StakeTooLow, String::new())]) {
@@ -93,7 +94,7 @@ proptest! {
             }
             let (end, actions) = step(slashed.clone(), Event::Drained);
             prop_assert_eq!((end.phase, end.ending), (Phase::Gone, slashed.ending));
-            prop_assert_eq!(actions, vec![Action::Clean]);
+            prop_assert_eq!(actions, vec![Clean]);
         }
     }
 
@@ -104,10 +105,10 @@ proptest! {
             let known = state.position;
             let (next, actions) = step(state, event);
             if known.is_some() {
-                prop_assert!(!actions.contains(&Action::Prepare));
+                prop_assert!(!actions.contains(&Prepare));
                 prop_assert_eq!(next.position, known);
             }
-            if actions.contains(&Action::Mint) {
+            if actions.contains(&Mint) {
                 prop_assert!(next.position.is_some());
             }
             state = next;
@@ -140,7 +141,6 @@ fn the_way_in_and_out() {
     }
     assert_eq!(state.phase, Phase::Gone);
     assert_eq!(state.ending.as_ref().unwrap().why.exit_code(), 0);
-    use Action::{Clean, Cordon, Join, Mint, Prepare, RestartNode, StopNode, StopPods, VerifyMaster};
     assert_eq!(done, [Prepare, Mint, VerifyMaster, Join, RestartNode, Cordon, StopPods, StopNode, Clean]);
 }
 
@@ -149,14 +149,14 @@ fn a_killed_worker_goes_on_where_it_was() {
     let joined = way_in().into_iter().fold(State::default(), |state, event| step(state, event).0);
     let (resumed, actions) = step(joined.clone(), Event::Started);
     assert_eq!((resumed.phase, resumed.position), (Phase::Unproven, joined.position));
-    assert_eq!(actions, [Action::Mint]);
+    assert_eq!(actions, [Mint]);
     let (asked, _) = step(joined.clone(), Event::StopAsked);
     assert_eq!(step(asked, Event::Started), (resumed, actions), "an end that was asked for is over with its process");
 
     let (slashed, _) = step(joined, Event::Slashed("reason 3".into()));
     let (resumed, actions) = step(slashed.clone(), Event::Started);
     assert_eq!(resumed, slashed);
-    assert_eq!(actions, [Action::StopPods, Action::StopNode]);
+    assert_eq!(actions, [StopPods, StopNode]);
 }
 
 #[test]

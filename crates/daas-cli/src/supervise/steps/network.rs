@@ -42,6 +42,7 @@ pub(super) async fn start(start: &Start<'_>, children: &mut Children) -> Result<
             Ok(Network { genesis, summary, rpc: rpc.clone(), faucet: faucet.clone(), client })
         })
         .await?;
+    start.reporter.change(|report| report.faucet.clone_from(&network.faucet));
     let detail = format!("devnet at {}, genesis {}", network.rpc, network.genesis.digest());
     Ok((network, detail))
 }

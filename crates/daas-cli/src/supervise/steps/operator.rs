@@ -3,7 +3,7 @@
 
 use super::Start;
 use super::network::Network;
-use crate::chain::Staker;
+use crate::chain::{Staker, wallet_at};
 use crate::minting;
 use daas_chain::index::IndexIds;
 use daas_chain::ops::{ClusterSpec, CompiledPackage, Ops, faucet};
@@ -50,7 +50,7 @@ pub(super) struct Operated {
 
 /// The operator's wallet, with money in it.
 pub(super) async fn wallet(start: &Start<'_>, network: &Network) -> Result<(Wallet, String), Problem> {
-    let wallet = Wallet::load_or_create(&start.state.operator_wallet())?;
+    let wallet = wallet_at(&start.state.operator_wallet())?;
     let address = wallet.address();
     // A faucet gives what it gives; a few rounds reach the purse or show that it is dry.
     for _ in 0..5 {
@@ -72,25 +72,23 @@ pub(super) async fn contract(
     let compiled = CompiledPackage::parse(COMPILED).map_err(Problem::of(ErrorCode::Internal))?;
     let ops = Ops::new(network.client.clone(), wallet.clone());
     let path = start.state.cluster();
-    let made = match read_made(&path)? {
-        Some(made) => made,
-        None => {
-            let (package, _) = ops.publish(&compiled).await?;
-            save_made(&path, Made { digest: compiled.digest.clone(), package, cluster: None })?
-        }
+    let made = if let Some(made) = read_made(&path)? {
+        made
+    } else {
+        let (package, _) = ops.publish(&compiled).await?;
+        save_made(&path, Made { digest: compiled.digest.clone(), package, cluster: None })?
     };
     if made.digest != compiled.digest {
         let cause = format!("the cluster's package is {}, this program's is {}", made.digest, compiled.digest);
         return Err(Problem::new(ErrorCode::PackageMismatch, cause));
     }
-    let cluster = match made.cluster {
-        Some(cluster) => cluster,
-        None => {
-            let (ids, _) = ops.create_cluster(made.package, &ClusterSpec::devnet(CLUSTER_NAME)).await?;
-            let cluster = MadeCluster { cluster: ids.cluster, registry: ids.registry, nautilus: ids.nautilus };
-            save_made(&path, Made { cluster: Some(cluster), ..made.clone() })?;
-            cluster
-        }
+    let cluster = if let Some(cluster) = made.cluster {
+        cluster
+    } else {
+        let (ids, _) = ops.create_cluster(made.package, &ClusterSpec::devnet(CLUSTER_NAME)).await?;
+        let cluster = MadeCluster { cluster: ids.cluster, registry: ids.registry, nautilus: ids.nautilus };
+        save_made(&path, Made { cluster: Some(cluster), ..made.clone() })?;
+        cluster
     };
     let MadeCluster { cluster, registry, nautilus } = cluster;
     let ids = IndexIds { package: made.package, cluster, registry, nautilus };
