@@ -26,5 +26,5 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// Whether only the owner can read the file.
 pub(crate) fn is_private(path: &Path) -> std::io::Result<bool> {
-    Ok(std::fs::metadata(path)?.mode() & 0o077 == 0)
+    Ok(std::fs::metadata(path)?.mode().trailing_zeros() >= 6)
 }

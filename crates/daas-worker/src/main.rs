@@ -14,7 +14,11 @@ use tokio::task::JoinSet;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        Some(Command::Credential { usage, state_dir }) => credential(usage, &state_dir),
+        // kubelet only tells success from failure.
+        Some(Command::Credential { usage, state_dir }) => credential(usage, &state_dir).or_else(|problem| {
+            tell(&problem);
+            Ok(1)
+        }),
         Some(Command::Run(args)) => run(args),
         None => run(cli.run),
     };
