@@ -20,7 +20,7 @@ pub const KEYS: &[Key] = &[
     key("k3s.engine", Kind::OneOf(&["auto", "kubernetes", "k3s"]), "\"auto\"", "How Kubernetes is run."),
     key("k3s.data_dir", Kind::Text, "\"/var/lib/k3s-daas/master\"", "Keys, certificates and datastore."),
     key("k3s.bind_address", Kind::Ip, "\"127.0.0.1\"", "Where the API server behind the gateway listens."),
-    key("k3s.https_port", Kind::Number(1, 65_535), "6445", "Port of the API server behind the gateway."),
+    key("k3s.https_port", Kind::Number(1, 65_535), "16444", "Port of the API server behind the gateway."),
     key("k3s.cluster_cidr", Kind::Cidr, "\"10.42.0.0/16\"", "Pod network."),
     key("k3s.service_cidr", Kind::Cidr, "\"10.43.0.0/16\"", "Service network."),
     key("k3s.cluster_dns", Kind::Ip, "\"10.43.0.10\"", "Address of the DNS service."),

@@ -76,7 +76,7 @@ pub(crate) fn finish(
     payment: &GasPayment,
     gas: Address,
 ) -> Executed {
-    let lamport = 2 + work
+    let lamport = 1 + work
         .items
         .values()
         .filter_map(|i| i.before.as_ref())
