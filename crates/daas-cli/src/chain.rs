@@ -40,7 +40,9 @@ impl Staker {
     /// The Seal's position as it is now.
     pub(crate) async fn position(&self, seal: &SealFile) -> Result<PositionState, Problem> {
         let found = self.ops.client().position(&self.ids, seal.position).await?;
-        found.ok_or_else(|| Problem::new(ErrorCode::NotStaked, format!("there is no position {}", seal.position)))
+        found.ok_or_else(|| {
+            Problem::new(ErrorCode::NotStaked, format!("there is no position {}", seal.position))
+        })
     }
 }
 
@@ -50,7 +52,11 @@ pub(crate) fn wallet_or_new(context: &Context) -> Result<Wallet, Problem> {
     let known = path.exists();
     let wallet = wallet_at(&path)?;
     if !known {
-        context.output.note(format!("made a wallet: {} (0600), address {}", path.display(), wallet.address()));
+        context.output.note(format!(
+            "made a wallet: {} (0600), address {}",
+            path.display(),
+            wallet.address()
+        ));
     }
     Ok(wallet)
 }

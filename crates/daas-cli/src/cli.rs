@@ -12,6 +12,7 @@ pub(crate) use cluster::{
 pub(crate) use staking::{
     AppealArgs, FaucetArgs, RestakeArgs, SealFlags, StakeArgs, TokenArgs, UnstakeArgs, WithdrawArgs,
 };
+use crate::demo::DemoArgs;
 use std::path::PathBuf;
 
 /// Name of the program as typed.
@@ -81,6 +82,10 @@ pub(crate) enum Command {
     Appeal(AppealArgs),
     /// Get SUI on a development network
     Faucet(FaucetArgs),
+    /// Show the whole way once: stake, join, deploy, slash, restake, and a clean machine
+    Demo(DemoArgs),
+    /// Build Kubernetes into the cache, if it is not there
+    Engine,
     /// Print a shell's completion script
     Completions {
         /// The shell

@@ -15,7 +15,7 @@ mod verify;
 
 use crate::cli::{Cli, Command};
 use crate::context::Context;
-use crate::supervise;
+use crate::{demo, supervise};
 use daas_types::{ErrorCode, Problem};
 use tokio::runtime::{Builder, Runtime};
 
@@ -48,6 +48,8 @@ async fn run_async(context: &Context, command: Command) -> Result<(), Problem> {
         Command::Withdraw(args) => position::withdraw(context, &args).await,
         Command::Appeal(args) => position::appeal(context, &args).await,
         Command::Faucet(args) => faucet::run(context, &args).await,
+        Command::Demo(args) => Box::pin(demo::run(context, &args)).await,
+        Command::Engine => up::build(context).await,
         Command::Credential(args) => credential::run(context, &args).await,
         Command::Supervise(args) => Box::pin(supervise::run(context, &args)).await,
         Command::Completions { .. } | Command::Man { .. } | Command::Join(_) => Ok(()),

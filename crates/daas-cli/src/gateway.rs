@@ -2,6 +2,7 @@
 //! the gateway, on a connection that accepts the pinned CA alone.
 
 use bytes::Bytes;
+use daas_chain::clock;
 use daas_client::{ClusterInfo, SealFile, client_config};
 use daas_types::pop::Usage;
 use daas_types::{NodeId, Problem, UnixMs};
@@ -48,12 +49,15 @@ struct NodeInfo {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Condition {
     #[serde(rename = "type")]
     kind: String,
     status: String,
     #[serde(default)]
     message: String,
+    #[serde(default)]
+    last_heartbeat_time: String,
 }
 
 /// Whether the listener at `admin` says the process is ready; otherwise what it waits for.
@@ -66,25 +70,28 @@ pub(crate) async fn ready(admin: SocketAddr) -> Result<(), String> {
     if status.is_success() { Ok(()) } else { Err(String::from_utf8_lossy(&body).trim().to_owned()) }
 }
 
-/// Whether the node is Ready, asked of the API server with the Seal; gives the kubelet's and the runtime's versions.
+/// Whether the node is Ready and has said so itself after `since`, asked of the API server with the Seal; gives the
+/// kubelet's and the runtime's versions.
 ///
 /// Only for a cluster whose master has been verified: the CA that this pins is then the verified one.
 pub(crate) async fn node_ready(
     cluster: &ClusterInfo,
     seal: &SealFile,
     node: &NodeId,
-    now: UnixMs,
+    since: UnixMs,
 ) -> Result<String, String> {
     let words = |problem: Problem| problem.to_string();
-    let token = seal.mint(Usage::User, now).map_err(words)?;
+    let token = seal.mint(Usage::User, clock::now()).map_err(words)?;
     let config = client_config(&cluster.join.ca, &[b"http/1.1"]).map_err(words)?;
     let (status, body) = within(async {
-        let uri: http::Uri = cluster.join.endpoint.parse().map_err(|_| "the endpoint is no URL".to_owned())?;
+        let uri: http::Uri =
+            cluster.join.endpoint.parse().map_err(|_| "the endpoint is no URL".to_owned())?;
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let name = ServerName::try_from(host.clone()).map_err(|e| e.to_string())?;
         let port = uri.port_u16().unwrap_or(443);
         let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|e| e.to_string())?;
-        let tls = TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|e| e.to_string())?;
+        let tls =
+            TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|e| e.to_string())?;
         let authority = uri.authority().map_or(host, ToString::to_string);
         get(tls, &authority, &format!("/api/v1/nodes/{node}"), Some(&token)).await
     })
@@ -95,12 +102,16 @@ pub(crate) async fn node_ready(
     if !status.is_success() {
         return Err(format!("HTTP {}: {}", status.as_u16(), message(&body)));
     }
-    judge(&body)
+    judge(&body, since)
 }
 
-fn judge(node: &[u8]) -> Result<String, String> {
+fn judge(node: &[u8], since: UnixMs) -> Result<String, String> {
     let node: Node = serde_json::from_slice(node).map_err(|e| format!("not a Node: {e}"))?;
     match node.status.conditions.iter().find(|condition| condition.kind == "Ready") {
+        // The API server remembers a node of before a restart as Ready for a while.
+        Some(ready) if seconds(&ready.last_heartbeat_time).is_none_or(|at| at < since.secs()) => {
+            Err("the kubelet has not reported since it was started".to_owned())
+        }
         Some(ready) if ready.status == "True" => {
             let NodeInfo { kubelet_version, container_runtime_version } = node.status.node_info;
             Ok(format!("kubelet {kubelet_version}, {container_runtime_version}"))
@@ -110,6 +121,22 @@ fn judge(node: &[u8]) -> Result<String, String> {
     }
 }
 
+/// Seconds since the epoch of Kubernetes' only form of time, `2026-01-02T03:04:05Z` (after Howard Hinnant's
+/// `days_from_civil`).
+fn seconds(text: &str) -> Option<u64> {
+    let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) || !text.ends_with('Z') {
+        return None;
+    }
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, of_era) = (year / 400, year % 400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year;
+    Some((days - 719_468) * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
 /// The message of a `metav1.Status`.
 fn message(body: &[u8]) -> String {
     let status: Option<serde_json::Value> = serde_json::from_slice(body).ok();
@@ -117,7 +144,9 @@ fn message(body: &[u8]) -> String {
 }
 
 async fn within<T>(answer: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    timeout(DEADLINE, answer).await.unwrap_or_else(|_| Err(format!("no answer within {} s", DEADLINE.as_secs())))
+    timeout(DEADLINE, answer)
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer within {} s", DEADLINE.as_secs())))
 }
 
 async fn get<S>(stream: S, host: &str, path: &str, token: Option<&str>) -> Result<(StatusCode, Bytes), String>
@@ -133,7 +162,8 @@ where
     let exchange = async {
         let response = send.send_request(request).await.map_err(|e| e.to_string())?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|e| e.to_string())?;
+        let body =
+            Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|e| e.to_string())?;
         Ok((status, body.to_bytes()))
     };
     // The connection has no life beyond this one exchange.
@@ -165,14 +195,32 @@ mod tests {
         let node = |status: &str| {
             format!(
                 r#"{{"status":{{"conditions":[{{"type":"MemoryPressure","status":"False"}},
-                {{"type":"Ready","status":"{status}","message":"cni plugin not initialized"}}],
+                {{"type":"Ready","status":"{status}","message":"cni plugin not initialized",
+                "lastHeartbeatTime":"2000-02-29T12:34:56Z"}}],
                 "nodeInfo":{{"kubeletVersion":"v1.36.3","containerRuntimeVersion":"containerd://2.3.7"}}}}}}"#
             )
         };
-        assert_eq!(judge(node("True").as_bytes()).unwrap(), "kubelet v1.36.3, containerd://2.3.7");
-        assert_eq!(judge(node("False").as_bytes()).unwrap_err(), "cni plugin not initialized");
-        assert_eq!(judge(b"{}").unwrap_err(), "the kubelet has not reported yet");
-        assert!(judge(b"<html>").is_err());
+        let at = UnixMs(951_827_696_000);
+        assert_eq!(judge(node("True").as_bytes(), at).unwrap(), "kubelet v1.36.3, containerd://2.3.7");
+        assert_eq!(judge(node("False").as_bytes(), at).unwrap_err(), "cni plugin not initialized");
+        assert_eq!(judge(b"{}", at).unwrap_err(), "the kubelet has not reported yet");
+        assert!(judge(b"<html>", at).is_err());
+        // What it said before this start does not count.
+        assert!(
+            judge(node("True").as_bytes(), UnixMs(at.0 + 1000)).unwrap_err().contains("since it was started")
+        );
+    }
+
+    #[test]
+    fn times_of_kubernetes() {
+        assert_eq!(seconds("1970-01-01T00:00:00Z"), Some(0));
+        assert_eq!(seconds("2000-02-29T12:34:56Z"), Some(951_827_696));
+        assert_eq!(seconds("2026-11-17T20:00:00Z"), Some(1_794_945_600));
+        for bad in
+            ["", "2026-11-17", "2026-13-17T20:00:00Z", "2026-11-17T20:00:00+01:00", "１970-01-01T00:00:00Z"]
+        {
+            assert_eq!(seconds(bad), None, "{bad}");
+        }
     }
 
     async fn answering(answer: &'static str) -> (SocketAddr, JoinSet<()>) {
@@ -192,7 +240,8 @@ mod tests {
     async fn readiness_is_the_status_and_its_words() {
         let (address, _server) = answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
         ready(address).await.unwrap();
-        let (address, _server) = answering("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 10\r\n\r\nwaiting: x").await;
+        let (address, _server) =
+            answering("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 10\r\n\r\nwaiting: x").await;
         assert_eq!(ready(address).await.unwrap_err(), "waiting: x");
         assert!(ready("127.0.0.1:1".parse().unwrap()).await.is_err());
     }

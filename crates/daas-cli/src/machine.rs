@@ -47,7 +47,9 @@ pub(crate) fn port_free(address: SocketAddr) -> Result<(), Problem> {
     if address.port() == 0 {
         return Ok(());
     }
-    let Err(error) = TcpListener::bind(address) else { return Ok(()) };
+    let Err(error) = TcpListener::bind(address) else {
+        return Ok(());
+    };
     let by = match holder(address.port()) {
         Some(Holder { pid, name }) => format!("it is held by {name} (pid {pid})"),
         None => error.to_string(),
@@ -87,8 +89,11 @@ fn holder(port: u16) -> Option<Holder> {
     let socket = format!("socket:[{inode}]");
     let pids = fs::read_dir("/proc").ok()?.filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u32>().ok());
     for pid in pids {
-        let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
-        let holds = |e: fs::DirEntry| fs::read_link(e.path()).is_ok_and(|to| to.as_os_str() == socket.as_str());
+        let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+            continue;
+        };
+        let holds =
+            |e: fs::DirEntry| fs::read_link(e.path()).is_ok_and(|to| to.as_os_str() == socket.as_str());
         if open.filter_map(Result::ok).any(holds) {
             let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
             return Some(Holder { pid, name: name.trim().to_owned() });

@@ -5,6 +5,7 @@ mod chain;
 mod cli;
 mod commands;
 mod context;
+mod demo;
 mod exit;
 mod gateway;
 mod kubeconfig;

@@ -13,7 +13,12 @@ use std::time::Duration;
 const LIFETIME: Duration = Duration::from_hours(7 * 24);
 
 /// Brings the saved Seal onto the chain: stakes if its position is not there, and mints only what is missing.
-pub(crate) async fn settle(staker: &Staker, seal: &mut SealFile, path: &Path, amount: Mist) -> Result<PositionState, Problem> {
+pub(crate) async fn settle(
+    staker: &Staker,
+    seal: &mut SealFile,
+    path: &Path,
+    amount: Mist,
+) -> Result<PositionState, Problem> {
     let found = staker.ops.client().position(&staker.ids, seal.position).await?;
     let state = match found {
         None => {
@@ -83,7 +88,10 @@ fn record<'a>(state: &'a PositionState, seal: &SealFile) -> Option<&'a SealRecor
 fn adopt(state: &PositionState, seal: &mut SealFile) -> Result<(), Problem> {
     let found = record(state, seal).map(|record| (record.id, record.expires_ms));
     let (id, expires) = found.ok_or_else(|| {
-        Problem::new(ErrorCode::TransactionFailed, format!("position {} does not show the Seal it minted", state.position))
+        Problem::new(
+            ErrorCode::TransactionFailed,
+            format!("position {} does not show the Seal it minted", state.position),
+        )
     })?;
     (seal.seal, seal.expires) = (Some(id), expires);
     Ok(())

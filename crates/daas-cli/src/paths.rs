@@ -137,7 +137,10 @@ pub(crate) fn sibling(name: &str) -> Result<PathBuf, Problem> {
     if path.is_file() {
         return Ok(path);
     }
-    Err(Problem::new(ErrorCode::ToolMissing, format!("{} is not there; the programs are installed together", path.display())))
+    Err(Problem::new(
+        ErrorCode::ToolMissing,
+        format!("{} is not there; the programs are installed together", path.display()),
+    ))
 }
 
 #[cfg(test)]
@@ -147,7 +150,9 @@ mod tests {
 
     #[test]
     fn a_clusters_folder_is_its_ids_start() {
-        let id = ClusterId(Address::from_static("0xabcdef0123456789000000000000000000000000000000000000000000000001"));
+        let id = ClusterId(Address::from_static(
+            "0xabcdef0123456789000000000000000000000000000000000000000000000001",
+        ));
         assert_eq!(cluster_dir(Path::new("/c"), id), Path::new("/c/abcdef012345"));
     }
 }

@@ -34,7 +34,7 @@ pub(crate) async fn run(context: &Context, args: &SuperviseArgs) -> Result<(), P
     let held = lock::acquire(&context.state)?;
     let mut tasks = JoinSet::new();
     let shutdown = shutdown_on_signals(&mut tasks).map_err(Problem::of(ErrorCode::Internal))?;
-    let result = supervise(&context.state, args, &shutdown).await;
+    let result = Box::pin(supervise(&context.state, args, &shutdown)).await;
     if let Err(problem) = &result {
         tracing::error!(%problem, "the cluster is not running");
     }
@@ -42,7 +42,11 @@ pub(crate) async fn run(context: &Context, args: &SuperviseArgs) -> Result<(), P
     result
 }
 
-async fn supervise(state: &StateDir, args: &SuperviseArgs, shutdown: &CancellationToken) -> Result<(), Problem> {
+async fn supervise(
+    state: &StateDir,
+    args: &SuperviseArgs,
+    shutdown: &CancellationToken,
+) -> Result<(), Problem> {
     let settings = &args.settings;
     let engine = engine_name(settings.engine)?.to_owned();
     let mut report = Report::new(settings.no_node, engine, clock::now());
@@ -69,7 +73,7 @@ async fn supervise(state: &StateDir, args: &SuperviseArgs, shutdown: &Cancellati
     let failure = ended.as_ref().err().filter(|_| !shutdown.is_cancelled()).map(Recorded::from);
     reporter.change(|report| {
         report.phase = Phase::Stopping;
-        report.problem = failure.clone();
+        report.problem.clone_from(&failure);
     });
     children.stop().await;
     reporter.change(|report| report.phase = if failure.is_some() { Phase::Failed } else { Phase::Stopped });

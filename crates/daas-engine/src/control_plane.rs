@@ -11,10 +11,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::build::{Binaries, Program};
-use crate::engine::{ComponentHealth, JoinMaterial, ServerConfig, ServerEndpoints};
 use crate::files::{self, FileError};
 use crate::pki::Pki;
 use crate::process::{self, Process, ProcessError, ProcessSpec, ProcessState, RestartPolicy};
+use crate::settings::{ComponentHealth, JoinMaterial, ServerConfig, ServerEndpoints};
 use probe::Probe;
 
 const POLL: Duration = Duration::from_millis(250);

@@ -45,7 +45,7 @@ pub enum ImageError {
 struct Image<'a> {
     name: &'a str,
     command: &'a [&'a str],
-    programs: Vec<(&'a str, &'a Path)>,
+    programs: Vec<(String, PathBuf)>,
     applets: &'a str,
 }
 
@@ -55,17 +55,14 @@ pub async fn build(folder: &Path, kubectl: &Path) -> Result<Vec<PathBuf>, ImageE
     check_static(&busybox)?;
     files::make_folder(folder)?;
     let applets = command::run(&busybox, &["--list"]).await?;
-    let own = ("bin/busybox", busybox.as_path());
+    let own = ("bin/busybox".to_owned(), busybox);
+    let mut with_kubectl = vec![own.clone(), ("bin/kubectl".to_owned(), kubectl.to_owned())];
+    with_kubectl.extend(libraries(kubectl).await);
     let pause = ["/bin/sh", "-c", PAUSE_SCRIPT];
     let images = [
-        ("pause.tar", PAUSE, pause.as_slice(), vec![own]),
+        ("pause.tar", PAUSE, pause.as_slice(), vec![own.clone()]),
         ("busybox.tar", BUSYBOX, &["/bin/sh"], vec![own]),
-        (
-            "kubectl.tar",
-            KUBECTL,
-            &["/bin/sh"],
-            vec![own, ("bin/kubectl", kubectl)],
-        ),
+        ("kubectl.tar", KUBECTL, &["/bin/sh"], with_kubectl),
     ];
     let mut written = Vec::new();
     for (file, name, command, programs) in images {
@@ -95,6 +92,14 @@ fn check_static(path: &Path) -> Result<(), ImageError> {
         });
     }
     Ok(())
+}
+
+/// The loader and libraries of a dynamic program, to stand in the image where they stand here; none for a static one,
+/// on which ldd fails.
+async fn libraries(program: &Path) -> Vec<(String, PathBuf)> {
+    let said = command::run("ldd", &[program]).await.unwrap_or_default();
+    let paths = said.split_whitespace().filter(|word| word.starts_with('/')).map(|word| word.trim_end_matches(':'));
+    paths.map(|path| (path.trim_start_matches('/').to_owned(), PathBuf::from(path))).collect()
 }
 
 // === impl Image ===

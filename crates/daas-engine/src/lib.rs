@@ -16,14 +16,16 @@ pub mod pki;
 mod prerequisites;
 pub mod process;
 pub mod routes;
+mod settings;
 
 pub use cidr::{Cidr, CidrError};
 pub use command::CommandError;
 pub use control_plane::{ControlPlane, ControlPlaneError};
-pub use engine::{
-    ComponentHealth, CredentialPlugin, Engine, EngineError, EngineKind, JoinMaterial, Node, NodeConfig,
-    Server, ServerConfig, ServerEndpoints, ServerPorts, Taint, TlsVersion,
-};
+pub use engine::{Engine, EngineError, EngineKind, Node, Server};
 pub use files::FileError;
 pub use node::{KubernetesNode, NodeError};
 pub use prerequisites::{Missing, Need, Role};
+pub use settings::{
+    ComponentHealth, CredentialPlugin, JoinMaterial, NodeConfig, ServerConfig, ServerEndpoints, ServerPorts,
+    Taint, TlsVersion,
+};

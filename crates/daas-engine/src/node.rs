@@ -21,10 +21,10 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::build::{Binaries, Program};
 use crate::cidr::Cidr;
 use crate::command::{self, CommandError, SYSTEM_PATH};
-use crate::engine::{ComponentHealth, NodeConfig};
 use crate::files::{self, FileError};
 use crate::prerequisites;
 use crate::process::{Process, ProcessError, ProcessSpec, ProcessState, RestartPolicy};
+use crate::settings::{ComponentHealth, NodeConfig};
 pub(crate) use cleanup::cleanup;
 
 const POLL: Duration = Duration::from_millis(200);

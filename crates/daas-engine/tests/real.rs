@@ -19,7 +19,6 @@ use std::time::Duration;
 use daas_engine::{Engine, process};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use cluster::{Cluster, Paths};
@@ -28,9 +27,6 @@ use machine::Machine;
 const READY: Duration = Duration::from_mins(2);
 /// Set for a second copy of this test program that supervises a cluster until it is killed.
 const SUPERVISE: &str = "DAAS_ENGINE_TEST_SUPERVISE";
-
-/// They share ports and fixed names on the machine.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 fn kill_hard(pid: u32) {
     kill(Pid::from_raw(pid.try_into().unwrap()), Signal::SIGKILL).unwrap();
@@ -41,7 +37,7 @@ async fn a_control_plane_recovers_from_the_death_of_each_process_and_keeps_its_s
     let Some(programs) = cluster::programs("control plane").await else {
         return;
     };
-    let _alone = ONE_AT_A_TIME.lock().await;
+    let _alone = cluster::alone().await;
     let folder = cluster::folder().await;
     let paths = Paths::of(&folder);
     let mut server = cluster::start_server(&paths, &programs).await;
@@ -79,7 +75,7 @@ async fn a_node_runs_pods_survives_its_processes_and_leaves_nothing() {
     let Some(programs) = cluster::programs("node").await else {
         return;
     };
-    let _alone = ONE_AT_A_TIME.lock().await;
+    let _alone = cluster::alone().await;
     let folder = cluster::folder().await;
     let before = Machine::now();
     let cluster = Cluster::start(&folder, &programs).await;
@@ -113,7 +109,7 @@ async fn after_the_supervisor_is_killed_cleanup_leaves_nothing() {
     let Some(programs) = cluster::programs("cleanup").await else {
         return;
     };
-    let _alone = ONE_AT_A_TIME.lock().await;
+    let _alone = cluster::alone().await;
     let folder = cluster::folder().await;
     let before = Machine::now();
     let paths = Paths::of(&folder);
@@ -143,7 +139,7 @@ async fn two_nodes_on_one_machine_reach_each_others_pods_and_part_without_harm()
     let Some(programs) = cluster::programs("two nodes").await else {
         return;
     };
-    let _alone = ONE_AT_A_TIME.lock().await;
+    let _alone = cluster::alone().await;
     let folder = cluster::folder().await;
     second::remove_network().await;
     let before = Machine::now();

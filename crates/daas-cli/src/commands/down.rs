@@ -47,23 +47,25 @@ pub(crate) async fn stop(context: &Context, started: Option<ProcessId>) -> Resul
         context.output.note(format!("stopping (pid {})", supervisor.pid));
         stop_process(supervisor).await?;
     }
-    let left = leftovers(context).await?;
-    settle_report(&context.state);
-    Ok(alive.is_some() || left)
+    leftovers(context).await?;
+    Ok(settle_report(&context.state) || alive.is_some())
 }
 
-/// Stops what a killed supervisor left, from its records and its children's. Returns whether there was anything.
-pub(crate) async fn leftovers(context: &Context) -> Result<bool, Problem> {
+/// Stops what a killed supervisor left, from its records and its children's.
+pub(crate) async fn leftovers(context: &Context) -> Result<(), Problem> {
     let state = &context.state;
     if !state.path().is_dir() {
-        return Ok(false);
+        return Ok(());
     }
-    let failed = |error: &dyn std::fmt::Display| Problem::new(ErrorCode::NodeFailed, format!("a leftover: {error}"));
+    let failed =
+        |error: &dyn std::fmt::Display| Problem::new(ErrorCode::NodeFailed, format!("a leftover: {error}"));
     let reaped = process::reap_recorded(&state.run(), LEFTOVER).await.map_err(|e| failed(&e))?;
     for process in &reaped {
-        context.output.note(format!("stopped {} (pid {}), left without its supervisor", process.name, process.pid));
+        context
+            .output
+            .note(format!("stopped {} (pid {}), left without its supervisor", process.name, process.pid));
     }
-    let marked = process::kill_marked(&state.run()).await.map_err(|e| failed(&e))?;
+    process::kill_marked(&state.run()).await.map_err(|e| failed(&e))?;
     // Nodes first: their pods go while the control plane's data is still on disk, and nothing restarts them.
     for folder in node_folders(state) {
         Engine::Kubernetes.cleanup_node(&folder).await.map_err(|e| failed(&e))?;
@@ -72,7 +74,7 @@ pub(crate) async fn leftovers(context: &Context) -> Result<bool, Problem> {
     for file in [state.supervisor(), state.nsm_socket()] {
         remove_file(&file)?;
     }
-    Ok(!reaped.is_empty() || !marked.is_empty())
+    Ok(())
 }
 
 async fn stop_process(supervisor: ProcessId) -> Result<(), Problem> {
@@ -88,7 +90,10 @@ async fn stop_process(supervisor: ProcessId) -> Result<(), Problem> {
             return Ok(());
         }
     }
-    Err(Problem::new(ErrorCode::Internal, format!("the supervisor (pid {}) outlives SIGKILL", supervisor.pid)))
+    Err(Problem::new(
+        ErrorCode::Internal,
+        format!("the supervisor (pid {}) outlives SIGKILL", supervisor.pid),
+    ))
 }
 
 async fn gone_within(process: ProcessId, limit: Duration) -> bool {
@@ -109,11 +114,13 @@ fn node_folders(state: &StateDir) -> Vec<PathBuf> {
     nodes.map(|entry| entry.path().join("node")).filter(|folder| folder.is_dir()).collect()
 }
 
-/// A report that says something runs is wrong by now. A failure's words are kept.
-fn settle_report(state: &StateDir) {
-    let Ok(Some(mut report)) = Report::read(&state.status()) else { return };
+/// A report that says something runs is wrong by now. A failure's words are kept. Returns whether it said so.
+fn settle_report(state: &StateDir) -> bool {
+    let Ok(Some(mut report)) = Report::read(&state.status()) else {
+        return false;
+    };
     if matches!(report.phase, Phase::Failed | Phase::Stopped) {
-        return;
+        return false;
     }
     report.phase = Phase::Stopped;
     report.children.clear();
@@ -121,6 +128,7 @@ fn settle_report(state: &StateDir) {
     if !matches!(written, Ok(Ok(()))) {
         tracing::warn!("status not written");
     }
+    true
 }
 
 fn purge(state: &StateDir) -> Result<(), Problem> {

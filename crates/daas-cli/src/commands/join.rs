@@ -25,7 +25,11 @@ pub(crate) fn run(context: &Context, args: &JoinArgs) -> Result<(), Problem> {
     let state = context.state.node(&args.node_id);
     let mut command = Command::new(&program);
     command.args(arguments(args, &cluster_path, &state, &context.wallet_path()?));
-    if args.background { in_background(context, command, &state) } else { become_worker(command).map(|never| match never {}) }
+    if args.background {
+        in_background(context, command, &state)
+    } else {
+        become_worker(command).map(|never| match never {})
+    }
 }
 
 fn arguments(args: &JoinArgs, cluster: &Path, state: &Path, wallet: &Path) -> Vec<OsString> {
@@ -75,7 +79,8 @@ mod tests {
             background: false,
         };
         let all = arguments(&args, Path::new("/j"), Path::new("/s"), Path::new("/w"));
-        let expected = "run --cluster /j --state-dir /s --node-id n1 --stake 5 --wallet /w --node-ip 10.0.0.2";
+        let expected =
+            "run --cluster /j --state-dir /s --node-id n1 --stake 5 --wallet /w --node-ip 10.0.0.2";
         assert_eq!(all.join(" ".as_ref()), *expected);
     }
 }

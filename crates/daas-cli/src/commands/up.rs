@@ -5,7 +5,7 @@ mod checks;
 mod engine;
 mod follow;
 
-pub(crate) use engine::problem as build_problem;
+pub(crate) use engine::{ensure as build, problem as build_problem};
 
 use super::down;
 use crate::cli::{DEFAULT_STATE_DIR, Engine, Settings, UpArgs};
@@ -53,7 +53,11 @@ pub(crate) async fn run(context: &Context, args: &UpArgs) -> Result<(), Problem>
     }
 }
 
-async fn start(context: &Context, args: &UpArgs, supervisor: &Cell<Option<ProcessId>>) -> Result<Report, Problem> {
+async fn start(
+    context: &Context,
+    args: &UpArgs,
+    supervisor: &Cell<Option<ProcessId>>,
+) -> Result<Report, Problem> {
     let settings = &args.settings;
     checks::before_build(&context.state, settings)?;
     engine::ensure(context).await?;
@@ -69,15 +73,23 @@ async fn start(context: &Context, args: &UpArgs, supervisor: &Cell<Option<Proces
 
 /// Starts the supervisor. It leaves this session by itself, so that closing the terminal does not end it.
 fn spawn(state: &StateDir, settings: &Settings) -> Result<Child, Problem> {
-    let unusable = |path: &Path, error| Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", path.display()));
-    DirBuilder::new().recursive(true).mode(0o700).create(state.path()).map_err(|e| unusable(state.path(), e))?;
+    let unusable =
+        |path: &Path, error| Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", path.display()));
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(state.path())
+        .map_err(|e| unusable(state.path(), e))?;
     // The status of the run before must not be taken for this one's.
     match std::fs::remove_file(state.status()) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(&state.status(), error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(unusable(&state.status(), error));
+        }
         _ => {}
     }
     let log = state.supervisor_log();
-    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&log).map_err(|e| unusable(&log, e))?;
+    let file =
+        OpenOptions::new().create(true).append(true).mode(0o600).open(&log).map_err(|e| unusable(&log, e))?;
     let errors = file.try_clone().map_err(|e| unusable(&log, e))?;
     let own = std::env::current_exe().map_err(Problem::of(ErrorCode::Internal))?;
     Command::new(own)
@@ -140,10 +152,16 @@ fn already_running(context: &Context) -> Result<(), Problem> {
     let report = Report::read(&context.state.status())?;
     let endpoint = report.and_then(|report| report.endpoint);
     let place = context.state.path().display();
-    let problem = Problem::new(ErrorCode::AlreadyRunning, format!("{place}{}", match &endpoint {
-        Some(endpoint) => format!(", {endpoint}"),
-        None => String::new(),
-    }));
+    let problem = Problem::new(
+        ErrorCode::AlreadyRunning,
+        format!(
+            "{place}{}",
+            match &endpoint {
+                Some(endpoint) => format!(", {endpoint}"),
+                None => String::new(),
+            }
+        ),
+    );
     context.output.result(as_text(&problem), &json!({ "endpoint": endpoint, "already_running": true }));
     Ok(())
 }
@@ -164,9 +182,10 @@ fn signals() -> Result<Signals, Problem> {
 pub(crate) fn engine_name(engine: Engine) -> Result<&'static str, Problem> {
     match engine {
         Engine::Auto | Engine::Kubernetes => Ok("kubernetes"),
-        Engine::K3s => {
-            Err(Problem::new(ErrorCode::ConfigInvalid, "--engine k3s is not in this release; leave it out for kubernetes"))
-        }
+        Engine::K3s => Err(Problem::new(
+            ErrorCode::ConfigInvalid,
+            "--engine k3s is not in this release; leave it out for kubernetes",
+        )),
     }
 }
 
@@ -178,7 +197,8 @@ mod tests {
 
     #[test]
     fn the_supervisor_is_told_exactly_what_up_was_told() {
-        let typed = ["k3s-daas", "up", "--port", "7443", "--bind", "10.0.0.1", "--no-node", "--state-dir", "/s"];
+        let typed =
+            ["k3s-daas", "up", "--port", "7443", "--bind", "10.0.0.1", "--no-node", "--state-dir", "/s"];
         let Typed::Up(up) = Cli::parse_from(typed).command else { panic!("must be up") };
         let state = StateDir::new(Path::new("/s")).unwrap();
         let mut line = vec![OsString::from("k3s-daas")];

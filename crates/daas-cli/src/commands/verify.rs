@@ -45,7 +45,10 @@ async fn judge(cluster: &ClusterInfo, verdict: &mut Verdict) -> Result<(), Probl
     let nautilus = cluster.nautilus().await?;
     verdict.holds("network is the pinned one", cluster.genesis.digest().to_string());
     let allowed = nautilus.measurements.len();
-    verdict.holds("masters on chain", format!("{} registered, {allowed} measurements allowed", nautilus.masters.len()));
+    verdict.holds(
+        "masters on chain",
+        format!("{} registered, {allowed} measurements allowed", nautilus.masters.len()),
+    );
     let now = clock::now();
     let master = VerifiedMaster::connect(cluster, &nautilus, now).await?;
     verdict.evidence(master.evidence(), master.record(), now);
@@ -93,7 +96,10 @@ impl Verdict {
         self.holds("measurement allowed on chain", format!("sha384:{pcr0}"));
         self.holds("bound to this TLS session", "nonce answers ours and the session's exporter".to_owned());
         self.holds("signing key registered", hex::encode(evidence.public_key()));
-        self.holds("bound to cluster and configuration", format!("configuration {}", hex::encode(&record.config_digest)));
+        self.holds(
+            "bound to cluster and configuration",
+            format!("configuration {}", hex::encode(&record.config_digest)),
+        );
     }
 
     fn text(&self) -> String {

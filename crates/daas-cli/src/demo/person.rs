@@ -72,10 +72,6 @@ impl Person {
         Self { kubeconfig, ..self.clone() }
     }
 
-    pub(super) fn kubeconfig(&self) -> &Path {
-        &self.kubeconfig
-    }
-
     pub(super) fn home(&self) -> &Path {
         &self.home
     }

@@ -149,7 +149,9 @@ impl Children {
             made.map_err(|e| Problem::new(ErrorCode::StateUnreadable, format!("{}: {e}", folder.display())))?;
         }
         let args = args.into_iter().map(|arg| {
-            arg.into_string().map_err(|arg| Problem::new(ErrorCode::StateUnreadable, format!("{}: not UTF-8", arg.display())))
+            arg.into_string().map_err(|arg| {
+                Problem::new(ErrorCode::StateUnreadable, format!("{}: not UTF-8", arg.display()))
+            })
         });
         Ok(ProcessSpec {
             name: name.text(),
@@ -173,13 +175,16 @@ impl Children {
     fn hopeless(&self, name: Name) -> Option<String> {
         match self.process(name)?.state() {
             ProcessState::Failed { reason } => Some(reason),
-            ProcessState::Backoff { exits, reason } if exits >= TRIES => Some(format!("it ended {exits} times: {reason}")),
+            ProcessState::Backoff { exits, reason } if exits >= TRIES => {
+                Some(format!("it ended {exits} times: {reason}"))
+            }
             _ => None,
         }
     }
 
     fn failure(&self, name: Name, code: ErrorCode, cause: &str) -> Problem {
-        let (log, tail) = (self.log(name), self.process(name).map(|p| p.last_output(SHOWN)).unwrap_or_default());
+        let (log, tail) =
+            (self.log(name), self.process(name).map(|p| p.last_output(SHOWN)).unwrap_or_default());
         Problem::new(code, format!("{}: {cause}\n{}:\n{tail}", name.text(), log.display()))
     }
 }
@@ -243,9 +248,13 @@ mod tests {
         shell(&mut children, "echo no space left; exit 7");
         let never = async || Err::<(), _>("not yet".to_owned());
         let limit = Duration::from_secs(30);
-        let problem = children.until(Name::Master, limit, ErrorCode::ControlPlaneTimeout, never).await.unwrap_err();
+        let problem =
+            children.until(Name::Master, limit, ErrorCode::ControlPlaneTimeout, never).await.unwrap_err();
         assert_eq!(problem.code, ErrorCode::ControlPlaneTimeout);
-        assert!(problem.cause.contains("no space left") && problem.cause.contains("it ended 3 times"), "{problem}");
+        assert!(
+            problem.cause.contains("no space left") && problem.cause.contains("it ended 3 times"),
+            "{problem}"
+        );
         children.stop().await;
     }
 

@@ -30,7 +30,8 @@ pub(crate) fn acquire(state: &StateDir) -> Result<Held, Problem> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(state.lock());
     let lock = Flock::lock(file.map_err(|e| unusable(&e))?, FlockArg::LockExclusiveNonblock)
         .map_err(|_| Problem::new(ErrorCode::AlreadyRunning, state.path().display()))?;
-    let own = ProcessId::own().ok_or_else(|| Problem::new(ErrorCode::Internal, "/proc/self/stat cannot be read"))?;
+    let own = ProcessId::own()
+        .ok_or_else(|| Problem::new(ErrorCode::Internal, "/proc/self/stat cannot be read"))?;
     let text = serde_json::to_vec(&own).map_err(Problem::of(ErrorCode::Internal))?;
     write_private(&state.supervisor(), &text).map_err(|e| unusable(&e))?;
     Ok(Held { _lock: lock, state: state.clone() })

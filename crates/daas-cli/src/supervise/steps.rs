@@ -35,17 +35,17 @@ pub(super) async fn run(
     let advertise = args.settings.bind.unwrap_or_else(machine::primary_address);
     let start = Start { state, settings: &args.settings, advertise, reporter };
     let network = start.step(StepName::Network, network::start(&start, children)).await?;
-    let wallet = start.step(StepName::Wallet, operator::wallet(&start, &network)).await?;
-    let operator = start.step(StepName::Contract, operator::contract(&start, &network, wallet)).await?;
+    let wallet = start.step(StepName::Wallet, Box::pin(operator::wallet(&start, &network))).await?;
+    let operator = start.step(StepName::Contract, Box::pin(operator::contract(&start, &network, wallet))).await?;
     start.step(StepName::Device, master::device(&start, children)).await?;
-    start.step(StepName::Measurement, master::measurement(&start, &operator)).await?;
+    start.step(StepName::Measurement, Box::pin(master::measurement(&start, &operator))).await?;
     let identity = start.step(StepName::Master, master::start(&start, children)).await?;
-    start.step(StepName::Registration, master::register(&start, &operator, &identity)).await?;
-    let cluster = start.step(StepName::Stake, operator::stake(&start, &operator)).await?;
+    start.step(StepName::Registration, Box::pin(master::register(&start, &operator, &identity))).await?;
+    let cluster = start.step(StepName::Stake, Box::pin(operator::stake(&start, &operator))).await?;
     start.step(StepName::ControlPlane, master::ready(&start, children)).await?;
     start.step(StepName::Verification, master::verify(&start, &cluster)).await?;
     if !args.settings.no_node {
-        start.step(StepName::Node, node::start(&start, children, &cluster)).await?;
+        start.step(StepName::Node, Box::pin(node::start(&start, children, &cluster))).await?;
     }
     Ok(cluster.info.join.endpoint)
 }

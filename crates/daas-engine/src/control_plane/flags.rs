@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{ControlPlaneError, Layout};
-use crate::engine::{JoinMaterial, ServerConfig, ServerEndpoints, TlsVersion};
 use crate::files;
 use crate::pki::{AGGREGATOR_NAME, GATEWAY_NAME, Pki};
+use crate::settings::{JoinMaterial, ServerConfig, ServerEndpoints, TlsVersion};
 
 pub(super) fn kine(layout: &Layout) -> Vec<String> {
     let database = layout.state.join("db/state.db");

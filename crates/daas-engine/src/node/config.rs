@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::{Layout, NodeError, system_program};
 use crate::build::Binaries;
-use crate::engine::{CredentialPlugin, NodeConfig};
 use crate::files::{self, FileError};
 use crate::images;
+use crate::settings::{CredentialPlugin, NodeConfig};
 
 pub(super) const KUBELET_HEALTH_PORT: u16 = 10248;
 pub(super) const PROXY_HEALTH_PORT: u16 = 10256;

@@ -50,7 +50,9 @@ pub(crate) async fn programs(what: &str) -> Option<Binaries> {
 
 /// Past the capture of the test runner: a skipped test must not look like one that passed.
 fn skipped(what: &str, why: &dyn std::fmt::Display) {
-    writeln!(std::io::stderr(), "\nSKIPPED ({what}): {why}").unwrap();
+    std::io::stderr()
+        .write_all(format!("\nSKIPPED ({what}): {why}\n").as_bytes())
+        .unwrap();
 }
 
 /// Waits until `condition` holds.
@@ -59,6 +61,25 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, condition: impl 
     while !condition().await {
         assert!(Instant::now() < deadline, "not within {LIMIT:?}: {what}");
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Held while a test has the machine's fixed ports and names to itself: also against another test process.
+pub(crate) struct Alone(std::fs::File);
+
+pub(crate) async fn alone() -> Alone {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("engine.lock");
+    let lock = move || {
+        let file = std::fs::File::create(path).unwrap();
+        file.lock().unwrap();
+        file
+    };
+    Alone(tokio::task::spawn_blocking(lock).await.unwrap())
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.0.unlock().unwrap();
     }
 }
 
@@ -107,9 +128,10 @@ impl Paths {
             .output()
             .await
             .unwrap();
-        match output.status.success() {
-            true => Ok(String::from_utf8(output.stdout).unwrap()),
-            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        if output.status.success() {
+            Ok(String::from_utf8(output.stdout).unwrap())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
         }
     }
 

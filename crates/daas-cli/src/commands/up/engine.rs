@@ -8,12 +8,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Duration;
 
 /// Builds the programs if they are not in the cache.
-pub(super) async fn ensure(context: &Context) -> Result<(), Problem> {
+pub(crate) async fn ensure(context: &Context) -> Result<(), Problem> {
     let cache = build::default_cache_dir().map_err(problem)?;
     if build::find(&cache).await.map_err(problem)?.is_some() {
         return Ok(());
     }
-    context.output.note(format!("building Kubernetes once, into {} (about 8 minutes on 2 cores)", cache.display()));
+    context
+        .output
+        .note(format!("building Kubernetes once, into {} (about 8 minutes on 2 cores)", cache.display()));
     let bar = Bar::new(context.output.is_json());
     let built = build::ensure(&cache, &mut |progress| bar.show(progress)).await;
     bar.0.finish_and_clear();

@@ -2,7 +2,7 @@ use crate::demo::footprint::Footprint;
 use crate::demo::network::DemoNetwork;
 use crate::demo::person::succeed;
 use crate::demo::stage::{Stage, eventually};
-use crate::demo::{secrets, stage};
+use crate::demo::secrets;
 use anyhow::{Context as _, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -21,7 +21,7 @@ pub(crate) async fn secrets(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// Ends everything, and looks whether the machine is as it was.
-pub(crate) async fn tear_down(stage: &mut stage::Stage, before: &Footprint) -> anyhow::Result<()> {
+pub(crate) async fn tear_down(stage: &mut Stage, before: &Footprint) -> anyhow::Result<()> {
     if let Some(mut worker) = stage.worker.take() {
         if let Some(pid) = worker.id().and_then(|id| i32::try_from(id).ok()) {
             kill(Pid::from_raw(pid), Signal::SIGTERM)?;

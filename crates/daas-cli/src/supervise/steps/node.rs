@@ -20,8 +20,9 @@ pub(super) async fn start(
 ) -> Result<((), String), Problem> {
     let folder = start.state.node(&node_id());
     seal(cluster, &folder.join("seal.json"))?;
+    let begun = clock::now();
     children.start(Name::Worker, arguments(start, &folder))?;
-    let ask = async || gateway::node_ready(&cluster.info, &cluster.seal, &node_id(), clock::now()).await;
+    let ask = async || gateway::node_ready(&cluster.info, &cluster.seal, &node_id(), begun).await;
     let versions = children.until(Name::Worker, LIMIT, ErrorCode::NodeFailed, ask).await?;
     Ok(((), format!("{}: {versions}", node_id())))
 }

@@ -69,32 +69,39 @@ pub(super) async fn contract(
     network: &Network,
     wallet: Wallet,
 ) -> Result<(Staker, String), Problem> {
-    let compiled = CompiledPackage::parse(COMPILED).map_err(Problem::of(ErrorCode::Internal))?;
     let ops = Ops::new(network.client.clone(), wallet.clone());
-    let path = start.state.cluster();
-    let made = if let Some(made) = read_made(&path)? {
-        made
-    } else {
-        let (package, _) = ops.publish(&compiled).await?;
-        save_made(&path, Made { digest: compiled.digest.clone(), package, cluster: None })?
+    let made = published(&ops, &start.state.cluster()).await?;
+    let MadeCluster { cluster, registry, nautilus } = match made.cluster {
+        Some(cluster) => cluster,
+        None => created(&ops, &start.state.cluster(), &made).await?,
     };
-    if made.digest != compiled.digest {
-        let cause = format!("the cluster's package is {}, this program's is {}", made.digest, compiled.digest);
-        return Err(Problem::new(ErrorCode::PackageMismatch, cause));
-    }
-    let cluster = if let Some(cluster) = made.cluster {
-        cluster
-    } else {
-        let (ids, _) = ops.create_cluster(made.package, &ClusterSpec::devnet(CLUSTER_NAME)).await?;
-        let cluster = MadeCluster { cluster: ids.cluster, registry: ids.registry, nautilus: ids.nautilus };
-        save_made(&path, Made { cluster: Some(cluster), ..made.clone() })?;
-        cluster
-    };
-    let MadeCluster { cluster, registry, nautilus } = cluster;
     let ids = IndexIds { package: made.package, cluster, registry, nautilus };
     write_pins(start, network, &ids)?;
     let staker = Staker::on(network.client.clone(), ids, wallet).await?;
     Ok((staker, format!("package digest {}, cluster {cluster}", made.digest)))
+}
+
+async fn published(ops: &Ops, path: &Path) -> Result<Made, Problem> {
+    let compiled = CompiledPackage::parse(COMPILED).map_err(Problem::of(ErrorCode::Internal))?;
+    match read_made(path)? {
+        None => {
+            let (package, _) = ops.publish(&compiled).await?;
+            save_made(path, Made { digest: compiled.digest, package, cluster: None })
+        }
+        Some(made) if made.digest == compiled.digest => Ok(made),
+        Some(made) => {
+            let cause =
+                format!("the cluster's package is {}, this program's is {}", made.digest, compiled.digest);
+            Err(Problem::new(ErrorCode::PackageMismatch, cause))
+        }
+    }
+}
+
+async fn created(ops: &Ops, path: &Path, made: &Made) -> Result<MadeCluster, Problem> {
+    let (ids, _) = ops.create_cluster(made.package, &ClusterSpec::devnet(CLUSTER_NAME)).await?;
+    let cluster = MadeCluster { cluster: ids.cluster, registry: ids.registry, nautilus: ids.nautilus };
+    save_made(path, Made { cluster: Some(cluster), ..made.clone() })?;
+    Ok(cluster)
 }
 
 /// Stakes for the operator, once, and names the position as the operator's pool.
@@ -104,7 +111,12 @@ pub(super) async fn stake(start: &Start<'_>, operator: &Staker) -> Result<(Opera
     let mut seal = if path.exists() {
         SealFile::load(&path)?
     } else {
-        let seal = SealFile::prepare(&info.join, operator.ops.wallet().address(), Permissions::BOTH, Some(node_id()))?;
+        let seal = SealFile::prepare(
+            &info.join,
+            operator.ops.wallet().address(),
+            Permissions::BOTH,
+            Some(node_id()),
+        )?;
         seal.save(&path)?;
         seal
     };
@@ -137,7 +149,9 @@ fn write_pins(start: &Start<'_>, network: &Network, ids: &IndexIds) -> Result<()
 }
 
 fn read_made(path: &Path) -> Result<Option<Made>, Problem> {
-    let bad = |error: &dyn std::fmt::Display| Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", path.display()));
+    let bad = |error: &dyn std::fmt::Display| {
+        Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", path.display()))
+    };
     match std::fs::read_to_string(path) {
         Ok(text) => serde_json::from_str(&text).map(Some).map_err(|e| bad(&e)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
