@@ -21,6 +21,8 @@ pub(super) struct Person {
     kubeconfig: PathBuf,
     state: StateDir,
     own: PathBuf,
+    /// The machine's: Kubernetes is built once, not once a person.
+    cache: PathBuf,
 }
 
 /// What a command did.
@@ -38,7 +40,9 @@ impl Person {
     pub(super) fn new(state: &StateDir, name: &str) -> Result<Self, Problem> {
         let home = state.path().join("demo").join(name);
         let own = std::env::current_exe().map_err(Problem::of(ErrorCode::Internal))?;
-        Ok(Self { kubeconfig: home.join("kubeconfig"), home, state: state.clone(), own })
+        let engine = daas_engine::build::default_cache_dir().map_err(crate::commands::up::build_problem)?;
+        let cache = engine.ancestors().nth(2).unwrap_or(&engine).to_owned();
+        Ok(Self { kubeconfig: home.join("kubeconfig"), home, state: state.clone(), own, cache })
     }
 
     /// Whoever ran `up`.
@@ -117,6 +121,7 @@ impl Person {
         command
             .env("HOME", &self.home)
             .env_remove("XDG_CONFIG_HOME")
+            .env("XDG_CACHE_HOME", &self.cache)
             .env("KUBECONFIG", &self.kubeconfig)
             .env("K3S_DAAS_STATE_DIR", self.state.path())
             .stdin(Stdio::null())

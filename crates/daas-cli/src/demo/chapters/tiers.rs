@@ -44,8 +44,7 @@ pub(crate) async fn developer(stage: &mut Stage) -> anyhow::Result<()> {
     .await?;
     stage.step("unstaked, its service account is refused", async {
         succeed(developer.daas(&["unstake", "--all"])).await?;
-        // kubectl says little about a 401; the catalogue's words are in the answer itself.
-        eventually(Duration::from_secs(5), async || account.refused(&who, &["Unauthorized"]).await.map(drop)).await
+        eventually(Duration::from_secs(5), async || account.refused(&who, &["ServiceAccountRefused"]).await.map(drop)).await
     })
     .await
 }
