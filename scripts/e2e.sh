@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# The real cluster. Needs root; says so loudly where there is none.
+# The whole way once, on the real cluster. Needs root; says so loudly where there is none.
 set -euo pipefail
 bin=$1
 if [ "$(id -u)" != 0 ]; then
-  echo "SKIPPED: real-cluster tests need root (real containers); run: sudo make test" >&2
+  echo "SKIPPED: the demo needs root (real containers); run: sudo make test" >&2
   exit 0
 fi
-"$bin/k3s-daas" demo --state-dir "$(mktemp -d /tmp/daas-e2e.XXXX)" --purge
+state=$(mktemp -d /tmp/daas-e2e.XXXX)
+trap 'rm -rf "$state"' EXIT
+"$bin/k3s-daas" --state-dir "$state/s" demo
