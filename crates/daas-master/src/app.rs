@@ -7,6 +7,7 @@ use crate::identity::{self, Identity, SigningKey};
 use crate::kubernetes;
 use crate::local::MasterEndpoints;
 use crate::nodes::Nodes;
+use crate::problems;
 use anyhow::Context as _;
 use daas_attest::{Binding, Roots};
 use daas_chain::client::ChainClient;
@@ -190,16 +191,17 @@ async fn follow(
 }
 
 async fn start_engine(config: &Config, settings: ServerConfig, pki: &Pki) -> anyhow::Result<Server> {
-    let engine = config.k3s.engine.parse::<EngineKind>()?.resolve()?;
+    let kind = config.k3s.engine.parse::<EngineKind>().map_err(problems::engine)?;
+    let engine = kind.resolve().map_err(problems::engine)?;
     let programs = build::find(&build::default_cache_dir()?)
         .await?
         .ok_or_else(|| Problem::new(ErrorCode::EngineBuildFailed, "the engine is not built; run `make engine`"))?;
-    engine.cleanup_server(&settings.state_dir).await?;
-    let mut server = engine.start_server(settings, programs, pki).await?;
+    engine.cleanup_server(&settings.state_dir).await.map_err(problems::engine)?;
+    let mut server = engine.start_server(settings, programs, pki).await.map_err(problems::engine)?;
     tracing::info!(engine = engine.name(), "control plane starting");
     if let Err(error) = server.wait_ready(CONTROL_PLANE).await {
         server.stop().await;
-        return Err(Problem::of(ErrorCode::ControlPlaneTimeout)(error).into());
+        return Err(problems::engine(error).into());
     }
     Ok(server)
 }

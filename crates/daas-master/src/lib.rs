@@ -12,5 +12,6 @@ mod join;
 mod kubernetes;
 mod local;
 mod nodes;
+mod problems;
 mod rbac;
 mod tenants;

@@ -1,0 +1,24 @@
+//! The engine's errors as entries of the catalogue.
+
+use daas_engine::{ControlPlaneError, EngineError};
+use daas_types::{ErrorCode, Problem};
+
+/// Which entry an engine's error is.
+pub(crate) fn engine(error: EngineError) -> Problem {
+    let code = match &error {
+        EngineError::K3sNotInThisRelease | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
+        EngineError::Prerequisites(_) => ErrorCode::ToolMissing,
+        EngineError::Build(_) => ErrorCode::EngineBuildFailed,
+        EngineError::Node(_) => ErrorCode::NodeFailed,
+        EngineError::Process(_) => ErrorCode::StateUnreadable,
+        EngineError::Server(server) => match server {
+            ControlPlaneError::PortBusy { .. } => ErrorCode::PortBusy,
+            ControlPlaneError::File(_) | ControlPlaneError::PathTooLong { .. } => ErrorCode::StateUnreadable,
+            ControlPlaneError::Process(_)
+            | ControlPlaneError::CannotStart { .. }
+            | ControlPlaneError::NotReady { .. }
+            | ControlPlaneError::Certificates(_) => ErrorCode::ControlPlaneTimeout,
+        },
+    };
+    Problem::of(code)(error)
+}
