@@ -2,18 +2,15 @@
 //! own (a network namespace), a viewer, a developer. Every line printed was checked; the first that fails ends it.
 
 mod chapters;
-mod footprint;
 mod manifests;
-mod network;
-mod person;
 mod secrets;
-mod stage;
 
 use crate::context::Context;
 use crate::output::done;
 use clap::Args;
+use crate::stage::Stage;
+use crate::stage::footprint::Footprint;
 use daas_types::{ErrorCode, Problem};
-use stage::Stage;
 
 /// Arguments of `demo`.
 #[derive(Args, Clone, Debug)]
@@ -30,8 +27,8 @@ pub(crate) async fn run(context: &Context, args: &DemoArgs) -> Result<(), Proble
     if crate::supervise::lock::holder(&context.state).is_some() {
         return Err(Problem::new(ErrorCode::AlreadyRunning, context.state.path().display()));
     }
-    let before = footprint::Footprint::take(context.state.path()).await;
-    let mut stage = Stage::new(context)?;
+    let before = Footprint::take(context.state.path()).await;
+    let mut stage = Stage::new(context.output, context.state.clone())?;
     let told = tokio::select! {
         told = story(&mut stage) => told,
         _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
@@ -43,7 +40,7 @@ pub(crate) async fn run(context: &Context, args: &DemoArgs) -> Result<(), Proble
     if told.is_err() {
         stage.show_logs();
     }
-    let cleared = chapters::end::tear_down(&mut stage, &before).await;
+    let cleared = stage.tear_down(&before).await;
     told.map_err(failed)?;
     cleared.map_err(failed)?;
     context.output.note(done(format!("the whole way in {:.0} s", stage.elapsed().as_secs_f64())));

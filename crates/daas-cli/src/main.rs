@@ -1,6 +1,7 @@
 //! `k3s-daas`: the one program a person types. What can be typed is in `cli`, what it does in `commands`, what keeps a
 //! cluster running in `supervise`.
 
+mod bench;
 mod chain;
 mod cli;
 mod commands;
@@ -13,6 +14,7 @@ mod machine;
 mod minting;
 mod output;
 mod paths;
+mod stage;
 mod status_view;
 mod supervise;
 

@@ -223,4 +223,14 @@ api:
         assert_eq!(of(""), of("k3s: {data_dir: /elsewhere}"));
         assert_ne!(of(""), of("gateway: {node_stale_grace: 901}"));
     }
+
+    #[test]
+    fn the_reference_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/master-config.md");
+        let text = format!("# Keys of `nautilus-config.yaml`\n\n{}", daas_daemon::config::reference(KEYS));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(path, &text).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), text, "rewrite it with UPDATE_GOLDEN=1");
+    }
 }

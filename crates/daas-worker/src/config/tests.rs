@@ -118,3 +118,13 @@ fn a_node_id_must_be_a_label() {
     assert_eq!(problem.code, ErrorCode::ConfigInvalid);
     assert!(problem.cause.contains("node.id") && problem.cause.contains("system:masters"), "{problem}");
 }
+
+#[test]
+fn the_reference_is_current() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/worker-config.md");
+    let text = format!("# Keys of `worker-config.yaml`\n\n{}", daas_daemon::config::reference(KEYS));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap(), text, "rewrite it with UPDATE_GOLDEN=1");
+}

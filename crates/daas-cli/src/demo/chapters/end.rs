@@ -1,12 +1,6 @@
-use crate::demo::footprint::Footprint;
-use crate::demo::network::DemoNetwork;
-use crate::demo::person::succeed;
-use crate::demo::stage::{Stage, eventually};
 use crate::demo::secrets;
-use anyhow::{Context as _, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use std::time::Duration;
+use crate::stage::Stage;
+use anyhow::ensure;
 
 /// No secret stands where it must not.
 pub(crate) async fn secrets(stage: &mut Stage) -> anyhow::Result<()> {
@@ -18,27 +12,4 @@ pub(crate) async fn secrets(stage: &mut Stage) -> anyhow::Result<()> {
     })
     .await
     .map(drop)
-}
-
-/// Ends everything, and looks whether the machine is as it was.
-pub(crate) async fn tear_down(stage: &mut Stage, before: &Footprint) -> anyhow::Result<()> {
-    if let Some(mut worker) = stage.worker.take() {
-        if let Some(pid) = worker.id().and_then(|id| i32::try_from(id).ok()) {
-            kill(Pid::from_raw(pid), Signal::SIGTERM)?;
-        }
-        // A worker that does not end is `down`'s to clear away.
-        drop(tokio::time::timeout(Duration::from_secs(30), worker.wait()).await);
-    }
-    stage.step("`k3s-daas down --purge`", async { succeed(stage.operator.daas(&["down", "--purge"])).await.map(drop) }).await?;
-    DemoNetwork::remove().await;
-    stage.step("the machine is as it was", async {
-        eventually(Duration::from_secs(10), async || {
-            let left = Footprint::take(stage.state.path()).await.new_since(before);
-            ensure!(left.is_empty(), "left behind:\n  {}", left.join("\n  "));
-            Ok(())
-        })
-        .await
-        .context("not everything is gone")
-    })
-    .await
 }

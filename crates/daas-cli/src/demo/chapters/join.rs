@@ -1,5 +1,5 @@
-use crate::demo::network::DemoNetwork;
-use crate::demo::stage::{STAKER_NODE, Stage, eventually};
+use crate::stage::network::StageNetwork;
+use crate::stage::{STAKER_NODE, Stage, eventually};
 use anyhow::ensure;
 use std::fs::File;
 use std::process::Stdio;
@@ -15,7 +15,7 @@ pub(crate) async fn staker(stage: &mut Stage) -> anyhow::Result<()> {
     let ip = stage.network.staker.to_string();
     let join = stage.staker.daas(&["join", "--node-id", STAKER_NODE, "--node-ip", &ip]);
     let log = File::create(folder.join("worker.log"))?;
-    let mut worker = DemoNetwork::on_staker(&join);
+    let mut worker = StageNetwork::on_staker(&join);
     worker.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     let child = worker.spawn()?;
     stage.worker = Some(child);
@@ -36,7 +36,7 @@ async fn ready(stage: &Stage) -> anyhow::Result<String> {
 
 /// The same Seal on another machine: same node id, another instance id.
 async fn second_machine(stage: &Stage) -> anyhow::Result<String> {
-    let folder = stage.state.path().join("demo/copy");
+    let folder = stage.state.path().join("people/copy");
     std::fs::create_dir_all(&folder)?;
     std::fs::copy(stage.staker_node().join("seal.json"), folder.join("seal.json"))?;
     let worker = crate::paths::sibling("k3s-daas-worker")?;
@@ -49,7 +49,7 @@ async fn second_machine(stage: &Stage) -> anyhow::Result<String> {
         .arg(&folder)
         .arg("--wallet")
         .arg(stage.staker.home().join(".config/k3s-daas/wallet.key"));
-    let ran = crate::demo::person::run(DemoNetwork::on_staker(&command)).await?;
+    let ran = crate::stage::person::run(StageNetwork::on_staker(&command)).await?;
     ensure!(ran.code != 0 && ran.stderr.contains("D402"), "{}: {}", ran.code, ran.stderr);
     Ok("D402 InstanceMismatch".to_owned())
 }

@@ -1,13 +1,11 @@
-use crate::chain::Staker;
 use crate::demo::chapters::work::{one_pod, pod_nodes};
 use crate::demo::manifests::NAMESPACE;
-use crate::demo::person::{run, start, succeed};
-use crate::demo::stage::{STAKER_NODE, Stage, eventually};
+use crate::stage::person::{run, start, succeed};
+use crate::stage::{STAKER_NODE, Stage, eventually};
 use anyhow::{Context as _, bail, ensure};
 use daas_chain::clock;
 use daas_chain::ops::SlashSpec;
-use daas_chain::wallet::Wallet;
-use daas_client::{ClusterInfo, SealFile};
+use daas_client::SealFile;
 use daas_types::{Mist, UnixMs};
 use std::time::Duration;
 use tokio::process::Child;
@@ -24,7 +22,7 @@ const WORKER: Duration = Duration::from_secs(45);
 
 /// A slash of 10 % is proposed: what is open ends, what ran there runs elsewhere.
 pub(crate) async fn propose(stage: &mut Stage) -> anyhow::Result<()> {
-    let (judge, seal) = (judge(stage).await?, seal(stage)?);
+    let (judge, seal) = (stage.judge().await?, seal(stage)?);
     let pod = one_pod(stage).await?;
     let watch = start(stage.staker.kubectl(&["-n", NAMESPACE, "get", "pods", "-w"]).await?)?;
     let exec = start(stage.staker.kubectl(&["-n", NAMESPACE, "exec", "-i", &pod, "--", "sleep", "600"]).await?)?;
@@ -61,7 +59,7 @@ pub(crate) async fn propose(stage: &mut Stage) -> anyhow::Result<()> {
 
 /// After the appeal window anyone executes it: 4.5 SUI remain, and still no access.
 pub(crate) async fn execute(stage: &mut Stage) -> anyhow::Result<()> {
-    let (judge, seal) = (judge(stage).await?, seal(stage)?);
+    let (judge, seal) = (stage.judge().await?, seal(stage)?);
     stage.step("after the appeal window the slash is executed", async {
         eventually(WINDOW, async || {
             judge.ops.execute_slash(&judge.ids, seal.position).await.map_err(anyhow::Error::from)
@@ -96,12 +94,6 @@ fn with_seal(stage: &Stage, args: &[&str]) -> tokio::process::Command {
     let mut command = stage.staker.daas(args);
     command.arg("--seal").arg(stage.staker_node().join("seal.json"));
     command
-}
-
-/// The operator's wallet holds the proposer's and the judge's capability on a devnet.
-async fn judge(stage: &Stage) -> anyhow::Result<Staker> {
-    let info = ClusterInfo::load(&stage.state.join())?;
-    Ok(Staker::new(&info, Wallet::load(&stage.state.operator_wallet())?).await?)
 }
 
 fn seal(stage: &Stage) -> anyhow::Result<SealFile> {

@@ -1,6 +1,6 @@
 use crate::demo::manifests::DEVELOPER;
-use crate::demo::person::{Person, succeed};
-use crate::demo::stage::{Stage, eventually};
+use crate::stage::person::{Person, succeed};
+use crate::stage::{Stage, eventually};
 use anyhow::ensure;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 use crate::demo::manifests::{CALLER, NAMESPACE, WEB};
-use crate::demo::person::{run, start, succeed};
-use crate::demo::stage::{STAKER_NODE, Stage, eventually};
+use crate::stage::person::{run, start, succeed};
+use crate::stage::{STAKER_NODE, Stage, eventually};
 use anyhow::{Context as _, ensure};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

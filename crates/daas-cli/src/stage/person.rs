@@ -1,6 +1,6 @@
 //! Someone with a home folder, a wallet and a kubeconfig, who types commands.
 
-use super::stage::kubectl;
+use super::kubectl;
 use crate::paths::StateDir;
 use anyhow::{Context as _, bail, ensure};
 use daas_types::{ErrorCode, Problem};
@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// A person.
 #[derive(Clone, Debug)]
-pub(super) struct Person {
+pub(crate) struct Person {
     home: PathBuf,
     kubeconfig: PathBuf,
     state: StateDir,
@@ -27,18 +27,18 @@ pub(super) struct Person {
 
 /// What a command did.
 #[derive(Debug)]
-pub(super) struct Ran {
-    pub(super) code: i32,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 // === impl Person ===
 
 impl Person {
     /// Someone new, whose home is below the state folder.
-    pub(super) fn new(state: &StateDir, name: &str) -> Result<Self, Problem> {
-        let home = state.path().join("demo").join(name);
+    pub(crate) fn new(state: &StateDir, name: &str) -> Result<Self, Problem> {
+        let home = state.path().join("people").join(name);
         let own = std::env::current_exe().map_err(Problem::of(ErrorCode::Internal))?;
         let engine = daas_engine::build::default_cache_dir().map_err(crate::commands::up::build_problem)?;
         let cache = engine.ancestors().nth(2).unwrap_or(&engine).to_owned();
@@ -46,42 +46,42 @@ impl Person {
     }
 
     /// Whoever ran `up`.
-    pub(super) fn operator(state: &StateDir) -> Result<Self, Problem> {
+    pub(crate) fn operator(state: &StateDir) -> Result<Self, Problem> {
         Ok(Self { kubeconfig: state.kubeconfig(), ..Self::new(state, "operator")? })
     }
 
     /// `k3s-daas …` as typed by this person.
-    pub(super) fn daas(&self, args: &[&str]) -> Command {
+    pub(crate) fn daas(&self, args: &[&str]) -> Command {
         let mut command = self.command(&self.own);
         command.arg("--cluster").arg(self.state.join()).args(args);
         command
     }
 
     /// `kubectl …` as typed by this person.
-    pub(super) async fn kubectl(&self, args: &[&str]) -> anyhow::Result<Command> {
+    pub(crate) async fn kubectl(&self, args: &[&str]) -> anyhow::Result<Command> {
         let mut command = self.command(&kubectl().await?);
         command.args(args);
         Ok(command)
     }
 
     /// The same through a pseudo-terminal, for commands that want one.
-    pub(super) async fn kubectl_on_terminal(&self, args: &str) -> anyhow::Result<Command> {
+    pub(crate) async fn kubectl_on_terminal(&self, args: &str) -> anyhow::Result<Command> {
         let mut command = self.command(Path::new("script"));
         command.args(["-qec", &format!("{} {args}", kubectl().await?.display()), "/dev/null"]);
         Ok(command)
     }
 
     /// Another kubeconfig of this person, such as one with a service account's token.
-    pub(super) fn with_kubeconfig(&self, kubeconfig: PathBuf) -> Self {
+    pub(crate) fn with_kubeconfig(&self, kubeconfig: PathBuf) -> Self {
         Self { kubeconfig, ..self.clone() }
     }
 
-    pub(super) fn home(&self) -> &Path {
+    pub(crate) fn home(&self) -> &Path {
         &self.home
     }
 
     /// Wallet with money, stake, kubeconfig: the way from nothing to kubectl.
-    pub(super) async fn arrive(&self, stake: &[&str], seal: Option<&Path>) -> anyhow::Result<()> {
+    pub(crate) async fn arrive(&self, stake: &[&str], seal: Option<&Path>) -> anyhow::Result<()> {
         succeed(self.daas(&["faucet"])).await?;
         let seal: Vec<OsString> = seal.map(|path| ["--seal".into(), path.into()]).into_iter().flatten().collect();
         let mut staking = self.daas(stake);
@@ -94,19 +94,19 @@ impl Person {
     }
 
     /// `kubectl …`, which must succeed; its output.
-    pub(super) async fn get(&self, args: &[&str]) -> anyhow::Result<String> {
+    pub(crate) async fn get(&self, args: &[&str]) -> anyhow::Result<String> {
         Ok(succeed(self.kubectl(args).await?).await?.stdout.trim().to_owned())
     }
 
     /// `kubectl apply -f -`.
-    pub(super) async fn apply(&self, manifest: &str) -> anyhow::Result<()> {
+    pub(crate) async fn apply(&self, manifest: &str) -> anyhow::Result<()> {
         let ran = feed(self.kubectl(&["apply", "-f", "-"]).await?, manifest).await?;
         ensure!(ran.code == 0, "apply: {}", ran.stderr.trim());
         Ok(())
     }
 
     /// `kubectl …`, which must fail and say each of `words`; what it said.
-    pub(super) async fn refused(&self, args: &[&str], words: &[&str]) -> anyhow::Result<String> {
+    pub(crate) async fn refused(&self, args: &[&str], words: &[&str]) -> anyhow::Result<String> {
         let ran = run(self.kubectl(args).await?).await?;
         let said = ran.stderr.trim().to_owned();
         ensure!(ran.code != 0, "kubectl {} was allowed: {}", args.join(" "), ran.stdout.trim());
@@ -131,7 +131,7 @@ impl Person {
 }
 
 /// Runs a command to its end.
-pub(super) async fn run(mut command: Command) -> anyhow::Result<Ran> {
+pub(crate) async fn run(mut command: Command) -> anyhow::Result<Ran> {
     let name = format!("{:?}", command.as_std());
     let output = tokio::time::timeout(LIMIT, command.output()).await;
     let output = output.with_context(|| format!("{name} did not end"))?.with_context(|| name.clone())?;
@@ -143,7 +143,7 @@ pub(super) async fn run(mut command: Command) -> anyhow::Result<Ran> {
 }
 
 /// Runs a command that must succeed.
-pub(super) async fn succeed(command: Command) -> anyhow::Result<Ran> {
+pub(crate) async fn succeed(command: Command) -> anyhow::Result<Ran> {
     let name = format!("{:?}", command.as_std());
     let ran = run(command).await?;
     if ran.code != 0 {
@@ -167,6 +167,6 @@ async fn feed(mut command: Command, input: &str) -> anyhow::Result<Ran> {
 }
 
 /// Starts a command that runs until it is cut.
-pub(super) fn start(mut command: Command) -> anyhow::Result<Child> {
+pub(crate) fn start(mut command: Command) -> anyhow::Result<Child> {
     Ok(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
 }

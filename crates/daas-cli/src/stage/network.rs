@@ -1,4 +1,4 @@
-//! A bridge for the hosts of the demo, and a network namespace that is the staker's machine.
+//! A bridge for the hosts of the stage, and a network namespace that is the staker's machine.
 
 use super::person::{run, succeed};
 use std::net::Ipv4Addr;
@@ -8,26 +8,26 @@ const BRIDGE: &str = "daas-demo";
 const NAMESPACE: &str = "daas-staker";
 const HOST_END: &str = "daas-demo-1";
 
-/// The demo's addresses.
+/// The stage's addresses.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct DemoNetwork {
+pub(crate) struct StageNetwork {
     /// The operator's machine.
-    pub(super) operator: Ipv4Addr,
+    pub(crate) operator: Ipv4Addr,
     /// The staker's.
-    pub(super) staker: Ipv4Addr,
+    pub(crate) staker: Ipv4Addr,
 }
 
-impl Default for DemoNetwork {
+impl Default for StageNetwork {
     fn default() -> Self {
         Self { operator: Ipv4Addr::new(10, 99, 0, 1), staker: Ipv4Addr::new(10, 99, 0, 2) }
     }
 }
 
-// === impl DemoNetwork ===
+// === impl StageNetwork ===
 
-impl DemoNetwork {
-    /// Makes bridge and namespace. What an interrupted demo left is replaced.
-    pub(super) async fn make(&self) -> anyhow::Result<()> {
+impl StageNetwork {
+    /// Makes bridge and namespace. What an interrupted run left is replaced.
+    pub(crate) async fn make(&self) -> anyhow::Result<()> {
         Self::remove().await;
         let (operator, staker) = (format!("{}/24", self.operator), format!("{}/24", self.staker));
         let gateway = self.operator.to_string();
@@ -49,7 +49,7 @@ impl DemoNetwork {
     }
 
     /// Removes what `make` made, as far as it is there.
-    pub(super) async fn remove() {
+    pub(crate) async fn remove() {
         for line in [["link", "del", HOST_END], ["link", "del", BRIDGE], ["netns", "del", NAMESPACE]] {
             // Absence is what is wanted.
             drop(run(ip(&line)).await);
@@ -57,7 +57,7 @@ impl DemoNetwork {
     }
 
     /// A command on the staker's machine: its network, and mounts of its own below the host's.
-    pub(super) fn on_staker(command: &Command) -> Command {
+    pub(crate) fn on_staker(command: &Command) -> Command {
         let inner = command.as_std();
         let mut outer = Command::new("nsenter");
         outer

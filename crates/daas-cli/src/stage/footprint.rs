@@ -7,14 +7,14 @@ use tokio::process::Command;
 
 /// One look at the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Footprint {
+pub(crate) struct Footprint {
     things: BTreeSet<String>,
 }
 
 // === impl Footprint ===
 
 impl Footprint {
-    pub(super) async fn take(state: &Path) -> Self {
+    pub(crate) async fn take(state: &Path) -> Self {
         let mut things = BTreeSet::new();
         processes(state, &mut things);
         lines("/proc/self/mounts", "mount", &mut things, |line| line.split(' ').nth(1).map(str::to_owned));
@@ -36,7 +36,7 @@ impl Footprint {
     }
 
     /// What is here now that was not there before.
-    pub(super) fn new_since(&self, before: &Self) -> Vec<String> {
+    pub(crate) fn new_since(&self, before: &Self) -> Vec<String> {
         self.things.difference(&before.things).cloned().collect()
     }
 }
@@ -55,8 +55,9 @@ fn processes(state: &Path, things: &mut BTreeSet<String>) {
         let Ok(bytes) = std::fs::read(entry.path().join("cmdline")) else { continue };
         let line = String::from_utf8_lossy(&bytes).replace('\0', " ");
         let program = line.split(' ').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
-        let is_demo = line.contains(" demo");
-        if !is_demo && (line.contains(state.as_ref()) || OURS.iter().any(|name| program.starts_with(name))) {
+        // Whoever called this command names the state folder too.
+        let caller = [" demo", " bench"].iter().any(|command| line.contains(command));
+        if !caller && (line.contains(state.as_ref()) || OURS.iter().any(|name| program.starts_with(name))) {
             things.insert(format!("process {pid} {}", line.chars().take(120).collect::<String>()));
         }
     }

@@ -1,0 +1,94 @@
+//! Everything a cluster could leave on a machine outside its state folder.
+
+use super::{eventually, processes};
+use anyhow::{Result, ensure};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// The kernel takes down namespaces and cgroups some time after their last process.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// Folders whose entries are compared: where components put things at fixed places.
+const FOLDERS: [&str; 12] = [
+    "/run",
+    "/run/containerd",
+    "/run/netns",
+    "/var/lib",
+    "/var/lib/kubelet",
+    "/var/lib/cni",
+    "/var/lib/cni/results",
+    "/etc/cni",
+    "/var/log",
+    "/var/log/containers",
+    "/var/log/pods",
+    "/opt",
+];
+
+/// One look.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine(BTreeSet<String>);
+
+// === impl Machine ===
+
+impl Machine {
+    /// The machine now. `state` and `programs` are folders whose mention makes a process ours.
+    pub(crate) fn look(state: &Path, programs: &Path) -> Self {
+        let mut found = BTreeSet::new();
+        let mut add = |kind: &str, items: Vec<String>| found.extend(items.into_iter().map(|i| format!("{kind} {i}")));
+        add("process", processes::of(&[state, programs]));
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        add("mount", mounts.lines().filter_map(|l| l.split(' ').nth(1)).map(str::to_owned).collect());
+        add("link", names(Path::new("/sys/class/net")));
+        add("table", lines("nft", &["list", "tables"]));
+        add("route", lines("ip", &["-4", "route", "show"]));
+        add("route", lines("ip", &["-6", "route", "show"]));
+        add("netns", lines("lsns", &["-t", "net", "-n", "-o", "NS"]));
+        add("cgroup", cgroups());
+        for folder in FOLDERS {
+            add(folder, names(Path::new(folder)));
+        }
+        Self(found)
+    }
+
+    /// Fails unless everything that is there now was there in `self`.
+    pub(crate) async fn is_as_before(&self, state: &Path, programs: &Path) -> Result<()> {
+        eventually(SETTLED, async || {
+            let now = Self::look(state, programs);
+            let left: Vec<_> = now.0.difference(&self.0).map(String::as_str).collect();
+            ensure!(left.is_empty(), "left behind:\n  {}", left.join("\n  "));
+            Ok(())
+        })
+        .await
+    }
+
+    /// Whether something of this kind that begins like this is there: a look that sees nothing proves nothing.
+    pub(crate) fn has(&self, start: &str) -> bool {
+        self.0.iter().any(|thing| thing.starts_with(start))
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
+}
+
+fn lines(program: &str, args: &[&str]) -> Vec<String> {
+    let output = Command::new(program).args(args).output().unwrap_or_else(|e| panic!("{program}: {e}"));
+    String::from_utf8_lossy(&output.stdout).lines().map(|l| l.trim().to_owned()).collect()
+}
+
+fn cgroups() -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                found.push(entry.path().display().to_string());
+                folders.push(entry.path());
+            }
+        }
+    }
+    found
+}

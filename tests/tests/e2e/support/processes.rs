@@ -1,0 +1,62 @@
+//! Finding processes in `/proc`, and signalling them.
+
+use anyhow::{Context as _, Result};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use std::fs;
+use std::path::Path;
+
+/// A process that is not merely waiting to be reaped.
+struct Seen {
+    pid: u32,
+    program: String,
+    /// Command line and environment.
+    words: String,
+}
+
+/// The cluster's processes: those of our programs and the engine's, and those in its containers.
+pub(crate) fn of(folders: &[&Path]) -> Vec<String> {
+    let ours = |seen: &Seen| {
+        let engine = seen.program.contains("/k3s-daas/engine/");
+        // Containers have busybox and a kubectl; what else the machine runs of these is there before and after.
+        let contained = seen.program.ends_with("/busybox");
+        engine || contained || folders.iter().any(|f| mentions(seen, f))
+    };
+    all().filter(ours).map(|seen| format!("{} {}", seen.pid, seen.program)).collect()
+}
+
+/// The process of this program that belongs to a state folder.
+pub(crate) fn find(program: &str, state: &Path) -> Option<u32> {
+    let wanted = |seen: &Seen| {
+        let name = seen.program.trim_end_matches(" (deleted)").rsplit('/').next();
+        name == Some(program) && mentions(seen, state)
+    };
+    all().find(wanted).map(|seen| seen.pid)
+}
+
+/// Sends a signal to one process.
+pub(crate) fn signal(pid: u32, signal: Signal) -> Result<()> {
+    kill(Pid::from_raw(i32::try_from(pid)?), signal).with_context(|| format!("{signal} to {pid}"))
+}
+
+/// Sends a signal to a group, as a terminal does.
+pub(crate) fn signal_group(pid: u32, signal: Signal) -> Result<()> {
+    killpg(Pid::from_raw(i32::try_from(pid)?), signal).with_context(|| format!("{signal} to group {pid}"))
+}
+
+fn all() -> impl Iterator<Item = Seen> {
+    let own = std::process::id();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(move |entry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let program = fs::read_link(entry.path().join("exe")).ok()?.to_string_lossy().into_owned();
+        let read = |name| fs::read(entry.path().join(name)).unwrap_or_default();
+        let words = [read("cmdline"), read("environ")].concat();
+        (pid != own).then(|| Seen { pid, program, words: String::from_utf8_lossy(&words).into_owned() })
+    })
+}
+
+fn mentions(seen: &Seen, folder: &Path) -> bool {
+    let folder = folder.to_string_lossy();
+    seen.program.starts_with(folder.as_ref()) || seen.words.contains(folder.as_ref())
+}
