@@ -67,7 +67,7 @@ pub async fn run(loaded: Loaded<Config>, shutdown: CancellationToken) -> anyhow:
     };
     let attestor = Attestor::new(config.tee.device.clone(), Roots::for_genesis(&genesis), binding);
     // A device that gives nothing now would give clients nothing later: better to say so before anything runs.
-    attestor.evidence([0; 32]).await.map_err(|refusal| Problem::new(refusal.code(), refusal.cause()))?;
+    attestor.expect(&config.tee.kind).await.map_err(|refusal| Problem::new(refusal.code(), refusal.cause()))?;
     publish(&config, &pins, &binding, &pki)?;
 
     let index = follow(&config, &pins, &genesis, &mut tasks, &shutdown).await?;
@@ -278,6 +278,7 @@ fn settings(config: &Config) -> ClusterSettings {
         cluster_dns: config.k3s.cluster_dns.to_string(),
         cluster_domain: config.k3s.cluster_domain.clone(),
         version: build::KUBERNETES_VERSION.to_owned(),
+        attestation_interval: config.tee.attestation_interval,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use daas_attest::device::Nsm;
-use daas_attest::{Binding, Evidence, Roots, UnverifiedDocument, bind_nonce};
+use daas_attest::{Binding, Evidence, Roots, SecurityLevel, UnverifiedDocument, bind_nonce};
 use daas_gateway::{ConnectionInfo, Refusal};
 use daas_types::ErrorCode;
 use daas_types::api::{AttestationRequest, AttestationResponse};
@@ -57,6 +57,18 @@ impl Attestor {
             pcrs: read.pcrs.iter().map(|(index, value)| (*index, hex::encode(value))).collect(),
             informative: nonce.is_none(),
         })
+    }
+
+    /// Makes sure that the device answers and is of this type.
+    pub(crate) async fn expect(&self, tee_type: &str) -> Result<(), Refusal> {
+        let Evidence::Nitro(document) = self.evidence([0; 32]).await? else {
+            return Err(unavailable(&"the device gives evidence of an unknown kind"));
+        };
+        let read = UnverifiedDocument::read(&document, &self.inner.roots).map_err(|e| unavailable(&e))?;
+        match read.level.map(SecurityLevel::tee_type) {
+            Some(found) if found == tee_type => Ok(()),
+            found => Err(unavailable(&format!("tee.type is {tee_type}, the device is {}", found.unwrap_or("unknown")))),
+        }
     }
 
     /// A document from the device, answering `nonce`. The device is synchronous and may stall, so it gets a thread.

@@ -105,6 +105,8 @@ pub struct ClusterSettings {
     pub cluster_domain: String,
     /// Kubernetes version of the control plane.
     pub version: String,
+    /// Seconds after which evidence is to be asked for again; clients ask at least every hour.
+    pub attestation_interval: u64,
 }
 
 /// `POST /api/v1/nodes/heartbeat` request.

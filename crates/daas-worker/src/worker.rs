@@ -19,6 +19,7 @@ use daas_chain::wallet::Wallet;
 use daas_client::{ClusterInfo, SealFile, VerifiedMaster};
 use daas_types::{ErrorCode, NodeId, Problem, UnixMs};
 use std::net::IpAddr;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Everything a worker works with.
@@ -36,6 +37,8 @@ pub struct Worker {
     held: Option<Held>,
     master: Option<Verified>,
     pulse: Pulse,
+    /// How long the master's proof counts: what the master says, and never longer than an hour.
+    proof: Duration,
     /// Whether this process has had a verified master before.
     verified_once: bool,
 }
@@ -88,6 +91,7 @@ impl Worker {
             held: None,
             master: None,
             pulse: Pulse::default(),
+            proof: upkeep::PROOF,
             verified_once: false,
         })
     }

@@ -193,6 +193,7 @@ impl LocalEndpoints for Local {
                 cluster_dns: empty(),
                 cluster_domain: empty(),
                 version: empty(),
+                attestation_interval: 3600,
             },
         })
     }

@@ -1,3 +1,4 @@
+use super::upkeep::PROOF;
 use super::{Verified, Worker};
 use crate::host::node_ip;
 use crate::kube::KubeApi;
@@ -148,6 +149,7 @@ impl Worker {
             }
             answer => answer?,
         };
+        self.proof = PROOF.min(Duration::from_secs(answer.cluster.attestation_interval));
         tracing::info!(node.id = %self.node_id, node.ip = %ip, "registered");
         self.host.start(&self.store, &self.cluster.join, ip, &answer).await?;
         if timeout(NETWORK, self.find_network()).await.is_err() {

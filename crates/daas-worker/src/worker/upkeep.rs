@@ -12,8 +12,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 const PEERS: Duration = Duration::from_secs(5);
 /// How often the Seal's age is looked at.
 const SEAL: Duration = Duration::from_mins(1);
-/// How long the master's proof counts (`attestation_interval`).
-const PROOF: Duration = Duration::from_hours(1);
+/// The longest a master's proof counts; its own `attestation_interval` may be shorter.
+pub(super) const PROOF: Duration = Duration::from_hours(1);
 
 /// When a joined node's duties are due.
 pub struct Duties {
@@ -93,11 +93,11 @@ impl Worker {
         }
     }
 
-    /// One heartbeat. A proof older than an hour is asked for again first; a connection that was closed meanwhile is
+    /// One heartbeat. A proof that is too old is asked for again first; a connection that was closed meanwhile is
     /// made, and the master verified on it, once more.
     async fn heartbeat(&mut self) -> Result<(), Problem> {
         let beat = self.news().await;
-        let fresh = self.master.as_ref().is_some_and(|master| master.at.elapsed() < PROOF);
+        let fresh = self.master.as_ref().is_some_and(|master| master.at.elapsed() < self.proof);
         if !fresh {
             self.verify().await?;
         }

@@ -33,11 +33,11 @@ pub(crate) struct Machine(BTreeSet<String>);
 // === impl Machine ===
 
 impl Machine {
-    /// The machine now. `state` and `programs` are folders whose mention makes a process ours.
-    pub(crate) fn look(state: &Path, programs: &Path) -> Self {
+    /// The machine now. A process that mentions `folder` is ours.
+    pub(crate) fn look(folder: &Path) -> Self {
         let mut found = BTreeSet::new();
         let mut add = |kind: &str, items: Vec<String>| found.extend(items.into_iter().map(|i| format!("{kind} {i}")));
-        add("process", processes::of(&[state, programs]));
+        add("process", processes::of(folder));
         let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         add("mount", mounts.lines().filter_map(|l| l.split(' ').nth(1)).map(str::to_owned).collect());
         add("link", names(Path::new("/sys/class/net")));
@@ -53,9 +53,9 @@ impl Machine {
     }
 
     /// Fails unless everything that is there now was there in `self`.
-    pub(crate) async fn is_as_before(&self, state: &Path, programs: &Path) -> Result<()> {
+    pub(crate) async fn is_as_before(&self, folder: &Path) -> Result<()> {
         eventually(SETTLED, async || {
-            let now = Self::look(state, programs);
+            let now = Self::look(folder);
             let left: Vec<_> = now.0.difference(&self.0).map(String::as_str).collect();
             ensure!(left.is_empty(), "left behind:\n  {}", left.join("\n  "));
             Ok(())

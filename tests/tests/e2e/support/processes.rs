@@ -15,12 +15,12 @@ struct Seen {
 }
 
 /// The cluster's processes: those of our programs and the engine's, and those in its containers.
-pub(crate) fn of(folders: &[&Path]) -> Vec<String> {
+pub(crate) fn of(folder: &Path) -> Vec<String> {
     let ours = |seen: &Seen| {
         let engine = seen.program.contains("/k3s-daas/engine/");
         // Containers have busybox and a kubectl; what else the machine runs of these is there before and after.
         let contained = seen.program.ends_with("/busybox");
-        engine || contained || folders.iter().any(|f| mentions(seen, f))
+        engine || contained || mentions(seen, folder)
     };
     all().filter(ours).map(|seen| format!("{} {}", seen.pid, seen.program)).collect()
 }

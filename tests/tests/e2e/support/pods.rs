@@ -1,0 +1,58 @@
+//! What the stories run in their clusters.
+
+use super::person::Person;
+use anyhow::Result;
+
+/// A namespace of the tests' own.
+pub(crate) const NAMESPACE: &str = "tests";
+
+/// Makes the namespace. Its service account comes a moment later, and pods need it.
+pub(crate) async fn namespace(operator: &Person) -> Result<()> {
+    operator.get(&["create", "namespace", NAMESPACE]).await?;
+    let account = ["-n", NAMESPACE, "wait", "serviceaccount/default", "--for=create", "--timeout=20s"];
+    operator.get(&account).await.map(drop)
+}
+
+/// A web server that says its own name, on the node named.
+pub(crate) fn web(name: &str, node: &str) -> String {
+    format!(
+        r#"
+apiVersion: v1
+kind: Pod
+metadata: {{ name: {name}, namespace: {NAMESPACE}, labels: {{ app: {name} }} }}
+spec:
+  terminationGracePeriodSeconds: 1
+  nodeSelector: {{ kubernetes.io/hostname: {node} }}
+  tolerations:
+    - {{ key: node-restriction.kubernetes.io/daas-owner, operator: Exists, effect: NoSchedule }}
+  containers:
+    - name: web
+      image: local/busybox:1
+      imagePullPolicy: Never
+      command: [/bin/sh, -c, "mkdir -p /www && hostname > /www/index.html && echo serving && exec httpd -f -p 8080 -h /www"]
+      readinessProbe: {{ httpGet: {{ path: /, port: 8080 }}, periodSeconds: 1 }}
+"#
+    )
+}
+
+/// Starts web servers and waits until they serve.
+pub(crate) async fn serve(operator: &Person, pods: &[(&str, &str)]) -> Result<()> {
+    for (name, node) in pods {
+        operator.apply(&web(name, node), &[]).await?;
+    }
+    for (name, _) in pods {
+        ready(operator, name).await?;
+    }
+    Ok(())
+}
+
+/// Waits until a pod serves.
+pub(crate) async fn ready(operator: &Person, pod: &str) -> Result<()> {
+    let pod = format!("pod/{pod}");
+    operator.get(&["-n", NAMESPACE, "wait", &pod, "--for=condition=Ready", "--timeout=60s"]).await.map(drop)
+}
+
+/// A field of a pod.
+pub(crate) async fn field(operator: &Person, pod: &str, path: &str) -> Result<String> {
+    operator.get(&["-n", NAMESPACE, "get", "pod", pod, &format!("-o=jsonpath={path}")]).await
+}
