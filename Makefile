@@ -28,7 +28,7 @@ test: build-all contracts engine  ## everything: Move, unit, in-process and, as 
 lint:               ## formatting, clippy, licences and advisories
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	@command -v cargo-deny >/dev/null && $(CARGO) deny check || echo "cargo-deny is not installed: licences and advisories not checked"
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; else echo "cargo-deny is not installed: licences and advisories not checked"; fi
 bench: bench-revocation  ## all benchmarks
 bench-%: build-all
 	$(DAAS) bench $*

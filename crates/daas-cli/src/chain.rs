@@ -40,9 +40,7 @@ impl Staker {
     /// The Seal's position as it is now.
     pub(crate) async fn position(&self, seal: &SealFile) -> Result<PositionState, Problem> {
         let found = self.ops.client().position(&self.ids, seal.position).await?;
-        found.ok_or_else(|| {
-            Problem::new(ErrorCode::NotStaked, format!("there is no position {}", seal.position))
-        })
+        found.ok_or_else(|| Problem::new(ErrorCode::NotStaked, format!("there is no position {}", seal.position)))
     }
 }
 
@@ -52,20 +50,20 @@ pub(crate) fn wallet_or_new(context: &Context) -> Result<Wallet, Problem> {
     let known = path.exists();
     let wallet = wallet_at(&path)?;
     if !known {
-        context.output.note(format!(
-            "made a wallet: {} (0600), address {}",
-            path.display(),
-            wallet.address()
-        ));
+        context.output.note(format!("made a wallet: {} (0600), address {}", path.display(), wallet.address()));
     }
     Ok(wallet)
 }
 
 /// The wallet of a file, made with its folder if there is none.
 pub(crate) fn wallet_at(path: &Path) -> Result<Wallet, Problem> {
-    if let Some(folder) = path.parent() {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|e| Problem::new(ErrorCode::StateUnreadable, format!("{}: {e}", folder.display())))?;
-    }
+    make_folder(path)?;
     Ok(Wallet::load_or_create(path)?)
+}
+
+/// Makes the folder of a wallet's file.
+pub(crate) fn make_folder(path: &Path) -> Result<(), Problem> {
+    let Some(folder) = path.parent() else { return Ok(()) };
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|e| Problem::new(ErrorCode::StateUnreadable, format!("{}: {e}", folder.display())))
 }

@@ -5,14 +5,15 @@ mod staking;
 #[cfg(test)]
 mod tests;
 
+use crate::bench::Bench;
+use crate::demo::DemoArgs;
 use clap::{Args, Parser, Subcommand};
 pub(crate) use cluster::{
     CredentialArgs, DownArgs, Engine, JoinArgs, KubeconfigArgs, Settings, StatusArgs, SuperviseArgs, UpArgs,
 };
 pub(crate) use staking::{
-    AppealArgs, FaucetArgs, RestakeArgs, SealFlags, StakeArgs, TokenArgs, UnstakeArgs, WithdrawArgs,
+    AppealArgs, FaucetArgs, RestakeArgs, SealFlags, StakeArgs, TokenArgs, UnstakeArgs, WalletCommand, WithdrawArgs,
 };
-use crate::demo::DemoArgs;
 use std::path::PathBuf;
 
 /// Name of the program as typed.
@@ -82,8 +83,19 @@ pub(crate) enum Command {
     Appeal(AppealArgs),
     /// Get SUI on a development network
     Faucet(FaucetArgs),
+    /// Show the wallet's address, or bring a key of your own
+    Wallet {
+        #[command(subcommand)]
+        command: WalletCommand,
+    },
     /// Show the whole way once: stake, join, deploy, slash, restake, and a clean machine
     Demo(DemoArgs),
+    /// Measure on a cluster of its own
+    #[command(hide = true)]
+    Bench {
+        #[command(subcommand)]
+        bench: Bench,
+    },
     /// Build Kubernetes into the cache, if it is not there
     Engine,
     /// Print a shell's completion script

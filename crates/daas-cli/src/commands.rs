@@ -12,10 +12,11 @@ mod status;
 mod token;
 pub(crate) mod up;
 mod verify;
+mod wallet;
 
 use crate::cli::{Cli, Command};
 use crate::context::Context;
-use crate::{demo, supervise};
+use crate::{bench, demo, supervise};
 use daas_types::{ErrorCode, Problem};
 use tokio::runtime::{Builder, Runtime};
 
@@ -48,6 +49,8 @@ async fn run_async(context: &Context, command: Command) -> Result<(), Problem> {
         Command::Withdraw(args) => position::withdraw(context, &args).await,
         Command::Appeal(args) => position::appeal(context, &args).await,
         Command::Faucet(args) => faucet::run(context, &args).await,
+        Command::Wallet { command } => wallet::run(context, &command),
+        Command::Bench { bench } => Box::pin(bench::run(context, &bench)).await,
         Command::Demo(args) => Box::pin(demo::run(context, &args)).await,
         Command::Engine => up::build(context).await,
         Command::Credential(args) => credential::run(context, &args).await,

@@ -19,8 +19,7 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(global: &Global) -> Result<Self, Problem> {
-        let absolute =
-            |path: &PathBuf| std::path::absolute(path).map_err(Problem::of(ErrorCode::StateUnreadable));
+        let absolute = |path: &PathBuf| std::path::absolute(path).map_err(Problem::of(ErrorCode::StateUnreadable));
         Ok(Self {
             output: Output::new(global.json),
             state: StateDir::new(&global.state_dir)?,
@@ -58,12 +57,7 @@ impl Context {
         let path = Self::seal_path(named, cluster)?;
         let seal = SealFile::load(&path)?;
         if seal.cluster != cluster.join.cluster {
-            let cause = format!(
-                "{} is of cluster {}, this is {}",
-                path.display(),
-                seal.cluster,
-                cluster.join.cluster
-            );
+            let cause = format!("{} is of cluster {}, this is {}", path.display(), seal.cluster, cluster.join.cluster);
             return Err(Problem::new(ErrorCode::TokenForeign, cause));
         }
         Ok((path, seal))

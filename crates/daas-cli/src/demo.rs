@@ -7,9 +7,9 @@ mod secrets;
 
 use crate::context::Context;
 use crate::output::done;
-use clap::Args;
 use crate::stage::Stage;
 use crate::stage::footprint::Footprint;
+use clap::Args;
 use daas_types::{ErrorCode, Problem};
 
 /// Arguments of `demo`.
@@ -55,7 +55,7 @@ async fn story(stage: &mut Stage) -> anyhow::Result<()> {
     chapters::tiers::viewer(stage).await?;
     chapters::tiers::developer(stage).await?;
     chapters::slash::propose(stage).await?;
-    chapters::slash::execute(stage).await?;
+    Box::pin(chapters::slash::execute(stage)).await?;
     chapters::slash::restore(stage).await?;
     chapters::end::secrets(stage).await
 }

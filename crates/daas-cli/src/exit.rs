@@ -25,16 +25,12 @@ impl Exit {
     pub(crate) fn of(problem: &Problem) -> Self {
         use ErrorCode as E;
         match problem.code {
-            E::ClusterFileMissing
-            | E::ClusterFileBad
-            | E::ConfigInvalid
-            | E::WalletUnsafe
-            | E::MockModeRefused => Self::Usage,
-            E::ChainUnreachable
-            | E::MasterUnreachable
-            | E::NotRunning
-            | E::ApiServerUnavailable
-            | E::ChainStale => Self::Unreachable,
+            E::ClusterFileMissing | E::ClusterFileBad | E::ConfigInvalid | E::WalletUnsafe | E::MockModeRefused => {
+                Self::Usage
+            }
+            E::ChainUnreachable | E::MasterUnreachable | E::NotRunning | E::ApiServerUnavailable | E::ChainStale => {
+                Self::Unreachable
+            }
             E::MasterUnverified
             | E::MasterUnknown
             | E::InsecureKubeconfig

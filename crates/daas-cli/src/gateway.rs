@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 const DEADLINE: Duration = Duration::from_secs(5);
 const MAX_ANSWER: usize = 1 << 20;
@@ -82,17 +83,8 @@ pub(crate) async fn node_ready(
 ) -> Result<String, String> {
     let words = |problem: Problem| problem.to_string();
     let token = seal.mint(Usage::User, clock::now()).map_err(words)?;
-    let config = client_config(&cluster.join.ca, &[b"http/1.1"]).map_err(words)?;
     let (status, body) = within(async {
-        let uri: http::Uri =
-            cluster.join.endpoint.parse().map_err(|_| "the endpoint is no URL".to_owned())?;
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let name = ServerName::try_from(host.clone()).map_err(|e| e.to_string())?;
-        let port = uri.port_u16().unwrap_or(443);
-        let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|e| e.to_string())?;
-        let tls =
-            TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|e| e.to_string())?;
-        let authority = uri.authority().map_or(host, ToString::to_string);
+        let (tls, authority) = connect(&cluster.join.endpoint, &cluster.join.ca).await?;
         get(tls, &authority, &format!("/api/v1/nodes/{node}"), Some(&token)).await
     })
     .await?;
@@ -103,6 +95,19 @@ pub(crate) async fn node_ready(
         return Err(format!("HTTP {}: {}", status.as_u16(), message(&body)));
     }
     judge(&body, since)
+}
+
+/// A TLS connection to an `https://` endpoint that trusts the CAs in `ca` alone, and the endpoint's authority.
+pub(crate) async fn connect(endpoint: &str, ca: &str) -> Result<(TlsStream<TcpStream>, String), String> {
+    let config = client_config(ca, &[b"http/1.1"]).map_err(|problem| problem.to_string())?;
+    let uri: http::Uri = endpoint.parse().map_err(|_| "the endpoint is no URL".to_owned())?;
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let name = ServerName::try_from(host.clone()).map_err(|e| e.to_string())?;
+    let port = uri.port_u16().unwrap_or(443);
+    let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|e| e.to_string())?;
+    let tls = TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|e| e.to_string())?;
+    let authority = uri.authority().map_or(host, ToString::to_string);
+    Ok((tls, authority))
 }
 
 fn judge(node: &[u8], since: UnixMs) -> Result<String, String> {
@@ -144,9 +149,7 @@ fn message(body: &[u8]) -> String {
 }
 
 async fn within<T>(answer: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    timeout(DEADLINE, answer)
-        .await
-        .unwrap_or_else(|_| Err(format!("no answer within {} s", DEADLINE.as_secs())))
+    timeout(DEADLINE, answer).await.unwrap_or_else(|_| Err(format!("no answer within {} s", DEADLINE.as_secs())))
 }
 
 async fn get<S>(stream: S, host: &str, path: &str, token: Option<&str>) -> Result<(StatusCode, Bytes), String>
@@ -162,8 +165,7 @@ where
     let exchange = async {
         let response = send.send_request(request).await.map_err(|e| e.to_string())?;
         let status = response.status();
-        let body =
-            Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|e| e.to_string())?;
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|e| e.to_string())?;
         Ok((status, body.to_bytes()))
     };
     // The connection has no life beyond this one exchange.
@@ -206,9 +208,7 @@ mod tests {
         assert_eq!(judge(b"{}", at).unwrap_err(), "the kubelet has not reported yet");
         assert!(judge(b"<html>", at).is_err());
         // What it said before this start does not count.
-        assert!(
-            judge(node("True").as_bytes(), UnixMs(at.0 + 1000)).unwrap_err().contains("since it was started")
-        );
+        assert!(judge(node("True").as_bytes(), UnixMs(at.0 + 1000)).unwrap_err().contains("since it was started"));
     }
 
     #[test]
@@ -216,9 +216,7 @@ mod tests {
         assert_eq!(seconds("1970-01-01T00:00:00Z"), Some(0));
         assert_eq!(seconds("2000-02-29T12:34:56Z"), Some(951_827_696));
         assert_eq!(seconds("2026-11-17T20:00:00Z"), Some(1_794_945_600));
-        for bad in
-            ["", "2026-11-17", "2026-13-17T20:00:00Z", "2026-11-17T20:00:00+01:00", "１970-01-01T00:00:00Z"]
-        {
+        for bad in ["", "2026-11-17", "2026-13-17T20:00:00Z", "2026-11-17T20:00:00+01:00", "１970-01-01T00:00:00Z"] {
             assert_eq!(seconds(bad), None, "{bad}");
         }
     }

@@ -17,11 +17,7 @@ pub(crate) enum Access<'a> {
 }
 
 /// The file's YAML. `namespace` is the one kubectl works in when told no other.
-pub(crate) fn render(
-    join: &JoinFile,
-    access: Access<'_>,
-    namespace: Option<&str>,
-) -> Result<String, Problem> {
+pub(crate) fn render(join: &JoinFile, access: Access<'_>, namespace: Option<&str>) -> Result<String, Problem> {
     let name = name(join);
     let user = match access {
         Access::Exec { program, cluster, seal } => json!({ "exec": {

@@ -37,6 +37,19 @@ impl ProcessId {
         Some(Self { pid, start_time: start_time(&stat)? })
     }
 
+    /// The process recorded in `path`, if it still lives.
+    pub(crate) fn recorded(path: &Path) -> Option<Self> {
+        let recorded: Self = serde_json::from_str(&fs::read_to_string(path).ok()?).ok()?;
+        recorded.is_alive().then_some(recorded)
+    }
+
+    /// Records this process in `path`, for whoever has to stop it.
+    pub(crate) fn record(self, path: &Path) -> Result<(), Problem> {
+        let text = serde_json::to_vec(&self).map_err(Problem::of(ErrorCode::Internal))?;
+        daas_client::write_private(path, &text)
+            .map_err(|e| Problem::new(ErrorCode::StateUnreadable, format!("{}: {e}", path.display())))
+    }
+
     pub(crate) fn is_alive(self) -> bool {
         Self::of(self.pid) == Some(self)
     }
@@ -92,8 +105,7 @@ fn holder(port: u16) -> Option<Holder> {
         let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else {
             continue;
         };
-        let holds =
-            |e: fs::DirEntry| fs::read_link(e.path()).is_ok_and(|to| to.as_os_str() == socket.as_str());
+        let holds = |e: fs::DirEntry| fs::read_link(e.path()).is_ok_and(|to| to.as_os_str() == socket.as_str());
         if open.filter_map(Result::ok).any(holds) {
             let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
             return Some(Holder { pid, name: name.trim().to_owned() });

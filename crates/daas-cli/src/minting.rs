@@ -22,12 +22,7 @@ pub(crate) async fn settle(
     let found = staker.ops.client().position(&staker.ids, seal.position).await?;
     let state = match found {
         None => {
-            let spec = StakeSpec {
-                amount,
-                salt: seal.salt,
-                node_id: seal.node_id.clone(),
-                seal: spec(staker, seal),
-            };
+            let spec = StakeSpec { amount, salt: seal.salt, node_id: seal.node_id.clone(), seal: spec(staker, seal) };
             staker.ops.stake_and_mint_seal(&staker.ids, &spec).await?.position
         }
         Some(state) if record(&state, seal).is_some() => state,

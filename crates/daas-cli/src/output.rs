@@ -55,7 +55,7 @@ impl Output {
         if self.json {
             eprintln!("{}", as_json(problem));
         } else {
-            eprintln!("{}", as_text(problem));
+            eprintln!("{}", problem.render());
         }
     }
 }
@@ -68,20 +68,6 @@ pub(crate) fn done(text: impl fmt::Display) -> String {
 /// `✗ text`.
 pub(crate) fn failed(text: impl fmt::Display) -> String {
     format!("✗ {text}")
-}
-
-/// Korean and English, the cause, the fix.
-pub(crate) fn as_text(problem: &Problem) -> String {
-    let code = problem.code;
-    format!(
-        "✗ {} {}\n  {}\n  {}: {}\n  → {}",
-        code.code(),
-        code.korean(),
-        code.english(),
-        code.name(),
-        problem.cause.trim_end().replace('\n', "\n    "),
-        code.fix()
-    )
 }
 
 pub(crate) fn as_json(problem: &Problem) -> serde_json::Value {
@@ -99,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_problem_says_what_why_and_what_now() {
-        let text = as_text(&Problem::new(ErrorCode::PortBusy, "127.0.0.1:6443 is held by nginx (pid 7)"));
+        let text = Problem::new(ErrorCode::PortBusy, "127.0.0.1:6443 is held by nginx (pid 7)").render();
         assert_eq!(
             text,
             "✗ D502 포트를 이미 사용 중입니다.\n  The port is in use.\n  PortBusy: 127.0.0.1:6443 is held by nginx \

@@ -1,4 +1,4 @@
-//! Where everything lies. Names here are known to the other programs and to people; see `ARCHITECTURE.md`.
+//! Where everything lies. Names here are known to the other programs and to people.
 
 use daas_types::{ClusterId, ErrorCode, NodeId, Problem};
 use std::path::{Path, PathBuf};
@@ -130,6 +130,11 @@ pub(crate) fn cluster_dir(config: &Path, cluster: ClusterId) -> PathBuf {
     config.join(id.trim_start_matches("0x").chars().take(12).collect::<String>())
 }
 
+/// Who runs a joined node from its folder: pid and start time.
+pub(crate) fn worker_record(node: &Path) -> PathBuf {
+    node.join("worker.json")
+}
+
 /// A program that is installed beside this one.
 pub(crate) fn sibling(name: &str) -> Result<PathBuf, Problem> {
     let own = std::env::current_exe().map_err(Problem::of(ErrorCode::Internal))?;
@@ -150,9 +155,7 @@ mod tests {
 
     #[test]
     fn a_clusters_folder_is_its_ids_start() {
-        let id = ClusterId(Address::from_static(
-            "0xabcdef0123456789000000000000000000000000000000000000000000000001",
-        ));
+        let id = ClusterId(Address::from_static("0xabcdef0123456789000000000000000000000000000000000000000000000001"));
         assert_eq!(cluster_dir(Path::new("/c"), id), Path::new("/c/abcdef012345"));
     }
 }

@@ -87,7 +87,8 @@ impl Stage {
     /// `k3s-daas up` on the stage's network, and its own account of each step.
     pub(crate) async fn up(&self) -> anyhow::Result<()> {
         let network = self.network;
-        self.step("two machines on one network", async { network.make().await.map(|()| format!("{network:?}")) }).await?;
+        self.step("two machines on one network", async { network.make().await.map(|()| format!("{network:?}")) })
+            .await?;
         let (bind, rpc, faucet) =
             (network.operator.to_string(), format!("{}:9000", network.operator), format!("{}:9123", network.operator));
         let mut up = self.operator.daas(&["up", "--bind", &bind, "--devnet-listen", &rpc, "--devnet-faucet", &faucet]);
@@ -134,7 +135,9 @@ impl Stage {
 
     /// What went wrong is usually in the last lines of these.
     pub(crate) fn show_logs(&self) {
-        for log in [self.state.supervisor_log(), self.state.logs().join("master.log"), self.staker_node().join("worker.log")] {
+        for log in
+            [self.state.supervisor_log(), self.state.logs().join("master.log"), self.staker_node().join("worker.log")]
+        {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
             let lines: Vec<_> = text.lines().collect();
             let last = lines[lines.len().saturating_sub(15)..].join("\n  ");
@@ -175,7 +178,9 @@ where
     loop {
         match ask().await {
             Ok(answer) => return Ok(answer),
-            Err(error) if Instant::now() >= end => return Err(error.context(format!("not within {} s", limit.as_secs()))),
+            Err(error) if Instant::now() >= end => {
+                return Err(error.context(format!("not within {} s", limit.as_secs())));
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
         }
     }

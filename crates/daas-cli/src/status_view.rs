@@ -156,11 +156,7 @@ impl View {
         let mut table = table(&["part", "state", ""]);
         match &self.supervisor {
             None => {
-                table.add_row([
-                    "supervisor",
-                    "✗ none on this machine",
-                    "→ `k3s-daas up` starts a cluster here",
-                ]);
+                table.add_row(["supervisor", "✗ none on this machine", "→ `k3s-daas up` starts a cluster here"]);
             }
             Some(supervisor) => self.supervisor_rows(supervisor, &mut table),
         }
@@ -172,12 +168,7 @@ impl View {
             Ok(chain) => table.add_row([
                 "chain",
                 &format!("✓ checkpoint {}", chain.checkpoint),
-                &format!(
-                    "{} old; {} {}",
-                    ago(Duration::from_millis(chain.age_ms)),
-                    chain.network,
-                    chain.genesis
-                ),
+                &format!("{} old; {} {}", ago(Duration::from_millis(chain.age_ms)), chain.network, chain.genesis),
             ]),
             Err(why) => table.add_row(["chain", "✗ not reachable", &why]),
         };
@@ -215,8 +206,7 @@ impl View {
         if supervisor.running {
             for child in &report.children {
                 let mark = if child.pid.is_some() { "✓" } else { "✗" };
-                let pid =
-                    child.pid.map_or_else(|| child.log.display().to_string(), |pid| format!("pid {pid}"));
+                let pid = child.pid.map_or_else(|| child.log.display().to_string(), |pid| format!("pid {pid}"));
                 table.add_row([&format!("  {}", child.name), &format!("{mark} {}", child.state), &pid]);
             }
         }
@@ -264,10 +254,7 @@ fn word(phase: Phase) -> &'static str {
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table
-        .load_preset(UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(header);
+    table.load_preset(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
     table
 }
 

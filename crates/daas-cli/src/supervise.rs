@@ -42,11 +42,7 @@ pub(crate) async fn run(context: &Context, args: &SuperviseArgs) -> Result<(), P
     result
 }
 
-async fn supervise(
-    state: &StateDir,
-    args: &SuperviseArgs,
-    shutdown: &CancellationToken,
-) -> Result<(), Problem> {
+async fn supervise(state: &StateDir, args: &SuperviseArgs, shutdown: &CancellationToken) -> Result<(), Problem> {
     let settings = &args.settings;
     let engine = engine_name(settings.engine)?.to_owned();
     let mut report = Report::new(settings.no_node, engine, clock::now());
@@ -64,7 +60,7 @@ async fn supervise(
                 report.endpoint = Some(endpoint);
                 report.phase = Phase::Ready;
             });
-            watch(&children, shutdown).await;
+            watch(&mut children, shutdown).await;
             Ok(())
         }
         Err(problem) => Err(problem),
@@ -80,12 +76,13 @@ async fn supervise(
     if failure.is_some() { ended } else { Ok(()) }
 }
 
-/// Shows what the children do until the end is asked for. They are restarted by themselves.
-async fn watch(children: &Children, shutdown: &CancellationToken) {
+/// Shows what the children do until the end is asked for. They are restarted by themselves, but for a slashed worker.
+async fn watch(children: &mut Children, shutdown: &CancellationToken) {
     let mut look = interval(LOOK);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
+            () = children.given_up() => {}
             _ = look.tick() => children.show(),
         }
     }

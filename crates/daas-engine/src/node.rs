@@ -100,6 +100,8 @@ impl KubernetesNode {
         cleanup(&layout.state).await?;
         layout.make_folders()?;
         cleanup::Record::write(&layout).await?;
+        // Outside the state folder, so not before there is a record that tells `cleanup` of it.
+        files::make_folder(&layout.sockets())?;
         cgroups::create(&layout)?;
         config::write_all(&layout, &config, binaries)?;
         let containerd =
@@ -251,8 +253,7 @@ impl Layout {
         for folder in inside {
             files::make_folder(&self.state.join(folder))?;
         }
-        files::make_folder(&self.state.join("cni/conf"))?;
-        files::make_folder(&self.sockets())
+        files::make_folder(&self.state.join("cni/conf"))
     }
 
     fn process(

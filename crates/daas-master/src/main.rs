@@ -67,12 +67,7 @@ async fn serve(loaded: daas_daemon::config::Loaded<config::Config>) -> anyhow::R
 #[expect(clippy::print_stderr, reason = "the one place where this program speaks to a person")]
 fn complain(error: &anyhow::Error) {
     match error.downcast_ref::<Problem>() {
-        Some(Problem { code, cause }) => {
-            eprintln!("{} {}", code.code(), code.korean());
-            eprintln!("{} {}", code.code(), code.english());
-            eprintln!("  cause: {cause}");
-            eprintln!("  fix:   {}", code.fix());
-        }
+        Some(problem) => eprintln!("{}", problem.render()),
         None => eprintln!("error: {error:#}"),
     }
 }

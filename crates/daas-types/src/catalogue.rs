@@ -71,8 +71,6 @@ catalogue! {
         "Use a token that the kubelet mounted into a pod.";
     PathRefused "D114" "허용되지 않는 요청입니다." "The request's form is refused."
         "Use kubectl or another standard Kubernetes client.";
-    NamespaceConfined "D115" "자신의 네임스페이스에서만 할 수 있습니다." "This tier works in its own namespaces only."
-        "Use your namespace: `kubectl -n $(k3s-daas status --namespace)`.";
     RightLost "D116" "권한이 사라져 연결을 끊었습니다." "The right behind this connection is gone."
         "See why with `k3s-daas status`.";
     TooManyRequests "D117" "요청이 너무 많습니다." "The master serves as many requests at once as it can."
@@ -83,7 +81,7 @@ catalogue! {
     ChainUnreachable "D202" "Sui 네트워크에 연결할 수 없습니다." "The Sui network cannot be reached."
         "Check the RPC address in join.json, and `k3s-daas status` for a devnet of your own.";
     ChainForeign "D203" "다른 Sui 네트워크입니다." "The RPC endpoint serves another network than the pinned genesis."
-        "Point `--rpc` at the network of your join.json.";
+        "Use the join.json of this network, or ask the operator for the address of the right one.";
     TransactionFailed "D204" "트랜잭션이 실패했습니다." "The transaction was executed and aborted."
         "The cause names the contract's rule; nothing but gas was spent.";
     InsufficientFunds "D205" "SUI가 부족합니다." "The wallet has not enough SUI."
@@ -127,9 +125,9 @@ catalogue! {
     NodeIdMismatch "D401" "Seal의 노드 이름과 다릅니다." "The node id is not the Seal's."
         "Join with the node id you staked for.";
     InstanceMismatch "D402" "이 노드 이름은 다른 기계가 쓰고 있습니다." "The node id is held by another machine."
-        "On that machine: `k3s-daas down`; a move to this one needs the owner's signature.";
+        "Join this machine under a node id of its own: `k3s-daas join --node-id NAME`.";
     AddressRefused "D403" "노드 주소가 거부되었습니다." "The node's address is the master's own, another node's, or not the one the gateway saw."
-        "Set `node.ip` to the address other nodes reach this machine by.";
+        "Name the address other nodes reach this machine by: `k3s-daas join --node-ip IP`. A master's machine has one node, its own.";
     ClockSkew "D404" "시계가 맞지 않습니다." "The request's time is more than 60 s from the master's."
         "Set this machine's clock (`timedatectl set-ntp true`).";
     CsrRefused "D405" "인증서 요청이 거부되었습니다." "The certificate request is malformed or asks for too much."
@@ -140,9 +138,9 @@ catalogue! {
         "The cause names the process; its log is in the state folder.";
 
     RootNeeded "D501" "root 권한이 필요합니다." "Real containers need root."
-        "Run it with sudo; `k3s-daas up --no-node` starts the control plane alone.";
+        "Run it with sudo; `k3s-daas --state-dir DIR up --no-node` starts the control plane alone.";
     PortBusy "D502" "포트를 이미 사용 중입니다." "The port is in use."
-        "Stop the program that holds it, or choose another with `--port`.";
+        "Stop the program that holds it, or choose another: `--port`, `--devnet-listen`, `--devnet-faucet`, `--admin`.";
     GoMissing "D503" "Go가 설치되어 있지 않습니다." "Go is needed to build Kubernetes, and is not on PATH."
         "Install Go 1.26 or later, then run the command again.";
     ToolMissing "D504" "필요한 프로그램이 없습니다." "A program the node needs is not on PATH."
@@ -166,6 +164,8 @@ catalogue! {
     MockModeRefused "D513" "MOCK_MODE는 지원하지 않습니다." "MOCK_MODE is not supported."
         "Use the development network instead: `k3s-daas up`.";
     DemoFailed "D520" "데모의 한 단계가 실패했습니다." "A step of the demo failed; everything it started was stopped."
+        "The cause names the step; the last log lines stand above it.";
+    BenchFailed "D521" "측정에 실패했습니다." "A measurement failed; everything it started was stopped."
         "The cause names the step; the last log lines stand above it.";
     Internal "D599" "내부 오류입니다." "Something that cannot happen did."
         "Please report it with the log.";

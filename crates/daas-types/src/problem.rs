@@ -29,6 +29,13 @@ impl Problem {
             Self { code, cause }
         }
     }
+
+    /// The message for a person: code, both languages, the cause, what mends it.
+    pub fn render(&self) -> String {
+        let Self { code, cause } = self;
+        let (ko, en, cause) = (code.korean(), code.english(), cause.trim_end().replace('\n', "\n    "));
+        format!("✗ {} {ko}\n  {en}\n  {}: {cause}\n  → {}", code.code(), code.name(), code.fix())
+    }
 }
 
 impl fmt::Display for Problem {

@@ -64,9 +64,6 @@ fn credential(usage: Component, state_dir: &std::path::Path) -> Result<u8, Probl
 
 /// Both languages, the cause, and what to do.
 fn tell(problem: &Problem) {
-    let Problem { code, cause } = problem;
-    let (korean, english, fix) = (code.korean(), code.english(), code.fix());
-    let text = format!("{} {}\n  {korean}\n  {english}\n  cause: {cause}\n  fix: {fix}\n", code.code(), code.name());
     // Nobody is left to tell if standard error is closed.
-    drop(std::io::stderr().write_all(text.as_bytes()));
+    drop(writeln!(std::io::stderr(), "{}", problem.render()));
 }

@@ -69,8 +69,10 @@ impl Worker {
         let node_id = config.node_id.clone().or_else(host_node_id).ok_or_else(|| {
             Problem::new(ErrorCode::ConfigInvalid, "the host name is not a node id: set node.id or --node-id")
         })?;
-        let host = Host::new(config, &store, node_id.clone())?;
+        let mut host = Host::new(config, &store, node_id.clone())?;
         host.check()?;
+        // Whatever cannot be built or fetched is found out before any money is spent.
+        host.prepare().await?;
         let join = &cluster.join;
         let ids =
             IndexIds { package: join.package, cluster: join.cluster, registry: join.registry, nautilus: join.nautilus };

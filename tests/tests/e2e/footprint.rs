@@ -61,7 +61,8 @@ async fn with_a_pod(cluster: &Cluster) -> Result<()> {
     namespace(&operator).await?;
     serve(&operator, &[("web", "operator")]).await?;
     let now = cluster.look();
-    for kind in ["process", "mount /run/k3s-daas-", "link daas", "table table ip kube-proxy", "/run k3s-daas-"] {
+    let mount = format!("mount {}", cluster.state().display());
+    for kind in ["process", &mount, "link daas", "table table ip kube-proxy", "cgroup", "/run k3s-daas-"] {
         ensure!(now.has(kind), "no `{kind}` was seen beside a running pod");
     }
     Ok(())

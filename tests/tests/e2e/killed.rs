@@ -8,15 +8,8 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
-const ENGINE: [&str; 7] = [
-    "kine",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "containerd",
-    "kubelet",
-    "kube-proxy",
-];
+const ENGINE: [&str; 7] =
+    ["kine", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "containerd", "kubelet", "kube-proxy"];
 /// From the kill to a new process of that name.
 const RESTARTED: Duration = Duration::from_secs(15);
 /// From the last kill to a cluster that works as before.

@@ -6,6 +6,7 @@
 mod bad_input;
 mod clients;
 mod footprint;
+mod intruders;
 mod killed;
 mod support;
 mod two_workers;

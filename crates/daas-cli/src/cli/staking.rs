@@ -1,6 +1,6 @@
 //! Arguments of the commands about stake.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use daas_types::{Mist, NodeId, Permissions};
 use std::path::PathBuf;
 
@@ -87,6 +87,18 @@ pub(crate) struct FaucetArgs {
     /// Where the faucet listens; by default port 9123 of the host that serves the chain
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum WalletCommand {
+    /// Print the wallet's address; makes a wallet if there is none
+    Address,
+    /// Make the wallet's key the one in a file, a line `suiprivkey1…` as the Sui CLI writes it
+    Import {
+        /// The file; `-` reads standard input
+        #[arg(value_name = "FILE")]
+        from: PathBuf,
+    },
 }
 
 fn permissions(text: &str) -> Result<Permissions, String> {

@@ -11,9 +11,8 @@ pub(crate) fn completions(context: &Context, shell: clap_complete::Shell) {
 }
 
 pub(crate) fn man(folder: &Path) -> Result<(), Problem> {
-    let broken = |error: std::io::Error| {
-        Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", folder.display()))
-    };
+    let broken =
+        |error: std::io::Error| Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", folder.display()));
     std::fs::create_dir_all(folder).map_err(broken)?;
     clap_mangen::generate_to(Cli::command(), folder).map_err(broken)
 }

@@ -4,7 +4,7 @@ use crate::cli::DownArgs;
 use crate::context::Context;
 use crate::machine::ProcessId;
 use crate::output::done;
-use crate::paths::StateDir;
+use crate::paths::{StateDir, worker_record};
 use crate::supervise::lock;
 use crate::supervise::report::{Phase, Report};
 use daas_client::write_private;
@@ -47,8 +47,16 @@ pub(crate) async fn stop(context: &Context, started: Option<ProcessId>) -> Resul
         context.output.note(format!("stopping (pid {})", supervisor.pid));
         stop_process(supervisor).await?;
     }
+    let mut joined = false;
+    for folder in joined_nodes(&context.state) {
+        if let Some(worker) = ProcessId::recorded(&worker_record(&folder)) {
+            context.output.note(format!("stopping the node {} (pid {})", folder.display(), worker.pid));
+            stop_process(worker).await?;
+            joined = true;
+        }
+    }
     leftovers(context).await?;
-    Ok(settle_report(&context.state) || alive.is_some())
+    Ok(settle_report(&context.state) || alive.is_some() || joined)
 }
 
 /// Stops what a killed supervisor left, from its records and its children's.
@@ -57,13 +65,10 @@ pub(crate) async fn leftovers(context: &Context) -> Result<(), Problem> {
     if !state.path().is_dir() {
         return Ok(());
     }
-    let failed =
-        |error: &dyn std::fmt::Display| Problem::new(ErrorCode::NodeFailed, format!("a leftover: {error}"));
+    let failed = |error: &dyn std::fmt::Display| Problem::new(ErrorCode::NodeFailed, format!("a leftover: {error}"));
     let reaped = process::reap_recorded(&state.run(), LEFTOVER).await.map_err(|e| failed(&e))?;
     for process in &reaped {
-        context
-            .output
-            .note(format!("stopped {} (pid {}), left without its supervisor", process.name, process.pid));
+        context.output.note(format!("stopped {} (pid {}), left without its supervisor", process.name, process.pid));
     }
     process::kill_marked(&state.run()).await.map_err(|e| failed(&e))?;
     // Nodes first: their pods go while the control plane's data is still on disk, and nothing restarts them.
@@ -82,7 +87,7 @@ async fn stop_process(supervisor: ProcessId) -> Result<(), Problem> {
         match kill(raw(supervisor.pid), signal) {
             Ok(()) | Err(nix::Error::ESRCH) => {}
             Err(error) => {
-                let cause = format!("the supervisor (pid {}) cannot be signalled: {error}", supervisor.pid);
+                let cause = format!("pid {} cannot be signalled: {error}", supervisor.pid);
                 return Err(Problem::new(ErrorCode::RootNeeded, cause));
             }
         }
@@ -90,10 +95,7 @@ async fn stop_process(supervisor: ProcessId) -> Result<(), Problem> {
             return Ok(());
         }
     }
-    Err(Problem::new(
-        ErrorCode::Internal,
-        format!("the supervisor (pid {}) outlives SIGKILL", supervisor.pid),
-    ))
+    Err(Problem::new(ErrorCode::Internal, format!("the supervisor (pid {}) outlives SIGKILL", supervisor.pid)))
 }
 
 async fn gone_within(process: ProcessId, limit: Duration) -> bool {
@@ -110,8 +112,11 @@ async fn gone_within(process: ProcessId, limit: Duration) -> bool {
 
 /// A worker keeps its node's data in `node` below its own folder.
 fn node_folders(state: &StateDir) -> Vec<PathBuf> {
-    let nodes = std::fs::read_dir(state.nodes()).into_iter().flatten().filter_map(Result::ok);
-    nodes.map(|entry| entry.path().join("node")).filter(|folder| folder.is_dir()).collect()
+    joined_nodes(state).into_iter().map(|folder| folder.join("node")).filter(|folder| folder.is_dir()).collect()
+}
+
+fn joined_nodes(state: &StateDir) -> Vec<PathBuf> {
+    std::fs::read_dir(state.nodes()).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path()).collect()
 }
 
 /// A report that says something runs is wrong by now. A failure's words are kept. Returns whether it said so.
@@ -147,7 +152,8 @@ fn purge(state: &StateDir) -> Result<(), Problem> {
 
 fn ours(state: &StateDir) -> bool {
     let empty = std::fs::read_dir(state.path()).is_ok_and(|mut entries| entries.next().is_none());
-    empty || state.lock().is_file()
+    // A machine that only joined a cluster has no supervisor, but its nodes have records.
+    empty || state.lock().is_file() || joined_nodes(state).iter().any(|node| worker_record(node).is_file())
 }
 
 fn remove_file(path: &Path) -> Result<(), Problem> {

@@ -25,8 +25,7 @@ pub(crate) async fn run(context: &Context, args: &FaucetArgs) -> Result<(), Prob
     let came = faucet(&client, &url, wallet.address()).await?;
     let balance = client.balance(wallet.address()).await?;
     let text = done(format!("{came} SUI came; {} has {balance}", wallet.address()));
-    let value =
-        json!({ "address": wallet.address(), "received": came.to_string(), "balance": balance.to_string() });
+    let value = json!({ "address": wallet.address(), "received": came.to_string(), "balance": balance.to_string() });
     context.output.result(text, &value);
     Ok(())
 }
@@ -42,8 +41,7 @@ fn own(context: &Context, rpc: &str) -> Option<String> {
 fn beside(rpc: &str) -> Result<String, Problem> {
     let parsed = rpc.parse::<http::Uri>().ok();
     let host = parsed.as_ref().and_then(http::Uri::host);
-    let host =
-        host.ok_or_else(|| Problem::new(ErrorCode::ClusterFileBad, format!("rpc {rpc}: not a URL")))?;
+    let host = host.ok_or_else(|| Problem::new(ErrorCode::ClusterFileBad, format!("rpc {rpc}: not a URL")))?;
     Ok(format!("http://{host}:{PORT}"))
 }
 

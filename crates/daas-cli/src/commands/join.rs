@@ -1,8 +1,8 @@
 use crate::cli::JoinArgs;
 use crate::context::Context;
-use crate::machine;
+use crate::machine::{self, ProcessId};
 use crate::output::done;
-use crate::paths::sibling;
+use crate::paths::{sibling, worker_record};
 use daas_client::ClusterInfo;
 use daas_types::{ErrorCode, Problem};
 use serde_json::json;
@@ -11,7 +11,8 @@ use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 /// Becomes the worker, or starts it and leaves it running.
 pub(crate) fn run(context: &Context, args: &JoinArgs) -> Result<(), Problem> {
@@ -25,9 +26,13 @@ pub(crate) fn run(context: &Context, args: &JoinArgs) -> Result<(), Problem> {
     let state = context.state.node(&args.node_id);
     let mut command = Command::new(&program);
     command.args(arguments(args, &cluster_path, &state, &context.wallet_path()?));
+    std::fs::create_dir_all(&state)
+        .map_err(|e| Problem::new(ErrorCode::StateUnreadable, format!("{}: {e}", state.display())))?;
     if args.background {
         in_background(context, command, &state)
     } else {
+        // `exec` keeps the process: this record is the worker's.
+        record(std::process::id(), &state)?;
         become_worker(command).map(|never| match never {})
     }
 }
@@ -46,6 +51,14 @@ fn arguments(args: &JoinArgs, cluster: &Path, state: &Path, wallet: &Path) -> Ve
     all
 }
 
+/// So that `down` can stop it.
+fn record(pid: u32, state: &Path) -> Result<(), Problem> {
+    match ProcessId::of(pid) {
+        Some(process) => process.record(&worker_record(state)),
+        None => Ok(()),
+    }
+}
+
 fn become_worker(mut command: Command) -> Result<Infallible, Problem> {
     let error = command.exec();
     Err(Problem::new(ErrorCode::NodeFailed, format!("{}: {error}", command.get_program().display())))
@@ -53,17 +66,37 @@ fn become_worker(mut command: Command) -> Result<Infallible, Problem> {
 
 fn in_background(context: &Context, mut command: Command, state: &Path) -> Result<(), Problem> {
     let unusable = |error| Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", state.display()));
-    std::fs::create_dir_all(state).map_err(unusable)?;
     let log = state.join("worker.log");
     let file = OpenOptions::new().create(true).append(true).open(&log).map_err(unusable)?;
     let errors = file.try_clone().map_err(unusable)?;
     // A group of its own: the terminal's Ctrl-C is not for it.
     command.process_group(0).stdin(Stdio::null()).stdout(file).stderr(errors);
-    let child = command.spawn().map_err(unusable)?;
+    let mut child = command.spawn().map_err(unusable)?;
     let (pid, shown) = (child.id(), log.display());
+    record(pid, state)?;
+    if let Some(status) = ended_early(&mut child)? {
+        let cause = format!("the worker ended at once with {status}; its words are in {shown}");
+        return Err(Problem::new(ErrorCode::NodeFailed, cause));
+    }
     let text = done(format!("the worker runs (pid {pid}); log: {shown}\n  stop it with `kill {pid}`"));
     context.output.result(text, &json!({ "pid": pid, "log": log, "state_dir": state }));
     Ok(())
+}
+
+/// A worker that cannot start says so within moments; one that lives that long has begun its work.
+fn ended_early(child: &mut Child) -> Result<Option<ExitStatus>, Problem> {
+    let internal = Problem::of::<std::io::Error>(ErrorCode::Internal);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(internal)?;
+    runtime.block_on(async {
+        let mut look = tokio::time::interval(Duration::from_millis(100));
+        for _ in 0..20 {
+            look.tick().await;
+            if let Some(status) = child.try_wait().map_err(Problem::of(ErrorCode::Internal))? {
+                return Ok(Some(status));
+            }
+        }
+        Ok(None)
+    })
 }
 
 #[cfg(test)]
@@ -79,8 +112,7 @@ mod tests {
             background: false,
         };
         let all = arguments(&args, Path::new("/j"), Path::new("/s"), Path::new("/w"));
-        let expected =
-            "run --cluster /j --state-dir /s --node-id n1 --stake 5 --wallet /w --node-ip 10.0.0.2";
+        let expected = "run --cluster /j --state-dir /s --node-id n1 --stake 5 --wallet /w --node-ip 10.0.0.2";
         assert_eq!(all.join(" ".as_ref()), *expected);
     }
 }

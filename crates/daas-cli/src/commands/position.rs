@@ -22,12 +22,7 @@ pub(crate) async fn restake(context: &Context, args: &RestakeArgs) -> Result<(),
         } else {
             ""
         };
-        format!(
-            "{} SUI added: {} SUI active, {}{next}",
-            args.amount,
-            line.active,
-            line.tier.unwrap_or(&line.status)
-        )
+        format!("{} SUI added: {} SUI active, {}{next}", args.amount, line.active, line.tier.unwrap_or(&line.status))
     })
 }
 

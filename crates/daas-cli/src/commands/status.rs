@@ -1,8 +1,6 @@
 use crate::cli::StatusArgs;
 use crate::context::Context;
-use crate::status_view::{
-    ChainLine, ClusterLine, MasterLine, Part, PositionLine, Supervisor, View, datastore,
-};
+use crate::status_view::{ChainLine, ClusterLine, MasterLine, Part, PositionLine, Supervisor, View, datastore};
 use crate::supervise::{lock, report::Report};
 use daas_chain::client::ChainClient;
 use daas_chain::index::namespace_of;

@@ -46,8 +46,7 @@ async fn refresh(
     if path.with_extension("token").exists() {
         super::kubeconfig::token_file(path, &next)?;
     }
-    let text =
-        done(format!("a new Seal ({permissions}), ends {}\n  Seal file {}", ends(&next), path.display()));
+    let text = done(format!("a new Seal ({permissions}), ends {}\n  Seal file {}", ends(&next), path.display()));
     let value = json!({
         "seal": next.seal, "position": state.position, "permissions": permissions.to_string(),
         "expires_ms": next.expires.0, "seal_file": path,

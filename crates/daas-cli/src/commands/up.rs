@@ -11,7 +11,7 @@ use super::down;
 use crate::cli::{DEFAULT_STATE_DIR, Engine, Settings, UpArgs};
 use crate::context::Context;
 use crate::machine::ProcessId;
-use crate::output::{as_text, done};
+use crate::output::done;
 use crate::paths::StateDir;
 use crate::supervise::lock;
 use crate::supervise::report::{DATASTORE, Report};
@@ -53,11 +53,7 @@ pub(crate) async fn run(context: &Context, args: &UpArgs) -> Result<(), Problem>
     }
 }
 
-async fn start(
-    context: &Context,
-    args: &UpArgs,
-    supervisor: &Cell<Option<ProcessId>>,
-) -> Result<Report, Problem> {
+async fn start(context: &Context, args: &UpArgs, supervisor: &Cell<Option<ProcessId>>) -> Result<Report, Problem> {
     let settings = &args.settings;
     checks::before_build(&context.state, settings)?;
     engine::ensure(context).await?;
@@ -75,11 +71,7 @@ async fn start(
 fn spawn(state: &StateDir, settings: &Settings) -> Result<Child, Problem> {
     let unusable =
         |path: &Path, error| Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", path.display()));
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(state.path())
-        .map_err(|e| unusable(state.path(), e))?;
+    DirBuilder::new().recursive(true).mode(0o700).create(state.path()).map_err(|e| unusable(state.path(), e))?;
     // The status of the run before must not be taken for this one's.
     match std::fs::remove_file(state.status()) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -88,8 +80,7 @@ fn spawn(state: &StateDir, settings: &Settings) -> Result<Child, Problem> {
         _ => {}
     }
     let log = state.supervisor_log();
-    let file =
-        OpenOptions::new().create(true).append(true).mode(0o600).open(&log).map_err(|e| unusable(&log, e))?;
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&log).map_err(|e| unusable(&log, e))?;
     let errors = file.try_clone().map_err(|e| unusable(&log, e))?;
     let own = std::env::current_exe().map_err(Problem::of(ErrorCode::Internal))?;
     Command::new(own)
@@ -162,7 +153,7 @@ fn already_running(context: &Context) -> Result<(), Problem> {
             }
         ),
     );
-    context.output.result(as_text(&problem), &json!({ "endpoint": endpoint, "already_running": true }));
+    context.output.result(problem.render(), &json!({ "endpoint": endpoint, "already_running": true }));
     Ok(())
 }
 
@@ -197,8 +188,7 @@ mod tests {
 
     #[test]
     fn the_supervisor_is_told_exactly_what_up_was_told() {
-        let typed =
-            ["k3s-daas", "up", "--port", "7443", "--bind", "10.0.0.1", "--no-node", "--state-dir", "/s"];
+        let typed = ["k3s-daas", "up", "--port", "7443", "--bind", "10.0.0.1", "--no-node", "--state-dir", "/s"];
         let Typed::Up(up) = Cli::parse_from(typed).command else { panic!("must be up") };
         let state = StateDir::new(Path::new("/s")).unwrap();
         let mut line = vec![OsString::from("k3s-daas")];

@@ -45,10 +45,7 @@ async fn judge(cluster: &ClusterInfo, verdict: &mut Verdict) -> Result<(), Probl
     let nautilus = cluster.nautilus().await?;
     verdict.holds("network is the pinned one", cluster.genesis.digest().to_string());
     let allowed = nautilus.measurements.len();
-    verdict.holds(
-        "masters on chain",
-        format!("{} registered, {allowed} measurements allowed", nautilus.masters.len()),
-    );
+    verdict.holds("masters on chain", format!("{} registered, {allowed} measurements allowed", nautilus.masters.len()));
     let now = clock::now();
     let master = VerifiedMaster::connect(cluster, &nautilus, now).await?;
     verdict.evidence(master.evidence(), master.record(), now);
@@ -129,8 +126,7 @@ mod tests {
             Check { name: "refused", ok: false, detail: "measurement 00… is not allowed".to_owned() },
         ];
         let endpoint = "https://10.0.0.1:6443".to_owned();
-        let verdict =
-            Verdict { verified: false, endpoint, security_level: None, tee_type: None, age_ms: None, checks };
+        let verdict = Verdict { verified: false, endpoint, security_level: None, tee_type: None, age_ms: None, checks };
         insta::assert_snapshot!(verdict.text());
     }
 }

@@ -42,7 +42,7 @@ spec:
 "#;
 
 /// A pod that asks the API server, with the service account the kubelet gave it.
-pub(super) const CALLER: &str = r#"
+pub(super) const CALLER: &str = "
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata: { name: caller, namespace: demo }
@@ -61,7 +61,7 @@ spec:
       image: local/kubectl:1
       imagePullPolicy: Never
       command: [/bin/kubectl, get, pods]
-"#;
+";
 
 /// A developer's pod: as the restricted profile wants it.
 pub(super) const DEVELOPER: &str = r#"

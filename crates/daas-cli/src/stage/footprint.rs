@@ -27,7 +27,9 @@ impl Footprint {
             let mut command = Command::new(program);
             command.args(args);
             if let Ok(ran) = run(command).await {
-                let first = |line: &str| line.split_whitespace().take(if what == "link" { 1 } else { 9 }).collect::<Vec<_>>().join(" ");
+                let first = |line: &str| {
+                    line.split_whitespace().take(if what == "link" { 1 } else { 9 }).collect::<Vec<_>>().join(" ")
+                };
                 things.extend(ran.stdout.lines().map(|line| format!("{what} {}", first(line))));
             }
         }
@@ -43,8 +45,16 @@ impl Footprint {
 
 /// Programs of ours, and whatever mentions the state folder.
 fn processes(state: &Path, things: &mut BTreeSet<String>) {
-    const OURS: [&str; 8] =
-        ["kube-", "kubelet", "kine", "containerd", "k3s-daas-master", "k3s-daas-worker", "k3s-daas-devnet", "supervise"];
+    const OURS: [&str; 8] = [
+        "kube-",
+        "kubelet",
+        "kine",
+        "containerd",
+        "k3s-daas-master",
+        "k3s-daas-worker",
+        "k3s-daas-devnet",
+        "supervise",
+    ];
     let state = state.to_string_lossy();
     let own = std::process::id().to_string();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {

@@ -9,8 +9,7 @@ const NOW: UnixMs = UnixMs(1_000_000_000);
 
 fn position(status: Status, active: &str, unbonding: &str) -> PositionState {
     PositionState {
-        position: Address::from_static("0xaaaabbbbccccddddeeeeffff0000111122223333444455556666777788889999")
-            .into(),
+        position: Address::from_static("0xaaaabbbbccccddddeeeeffff0000111122223333444455556666777788889999").into(),
         cluster: Address::from_static("0x2").into(),
         generation: 4,
         owner: Address::from_static("0x3").into(),
@@ -79,8 +78,7 @@ fn all_is_well() {
 #[test]
 fn what_is_down_says_what_to_do() {
     let mut failed = report(Phase::Failed);
-    failed.problem =
-        Some(Recorded::from(&Problem::new(ErrorCode::PortBusy, "0.0.0.0:6443 is held by nginx (pid 9)")));
+    failed.problem = Some(Recorded::from(&Problem::new(ErrorCode::PortBusy, "0.0.0.0:6443 is held by nginx (pid 9)")));
     let mut view = view(Some(Supervisor { running: false, report: failed }));
     view.chain = Err(Problem::new(ErrorCode::ChainUnreachable, "connect: refused")).into();
     view.master = Err(Problem::new(ErrorCode::MasterUnverified, "no allowed measurement")).into();

@@ -15,6 +15,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// A child that ended this often before it was ready will not become so.
 const TRIES: u32 = 3;
 const SHOWN: usize = 12;
+/// How a worker ends whose position was slashed: started again it could only end so again.
+const SLASHED: &str = "exit status: 3";
+const GIVEN_UP: &str = "ended: slashed; `k3s-daas appeal`, or after the restake `k3s-daas down` and `k3s-daas up`";
 /// Found by programs and their children; nothing of the caller's environment is passed on unseen.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -33,6 +36,8 @@ pub(super) struct Children {
     state: StateDir,
     reporter: Reporter,
     running: Vec<(Name, Process)>,
+    /// The worker was slashed and is not to come back by itself.
+    slashed: bool,
 }
 
 // === impl Name ===
@@ -79,7 +84,7 @@ impl Name {
 
 impl Children {
     pub(super) fn new(state: StateDir, reporter: Reporter) -> Self {
-        Self { state, reporter, running: Vec::new() }
+        Self { state, reporter, running: Vec::new(), slashed: false }
     }
 
     /// Starts one. Its arguments are visible to everyone on this machine, so they name files and hold no secret.
@@ -127,11 +132,25 @@ impl Children {
         let children = self.running.iter().map(|(name, process)| Child {
             name: name.text().to_owned(),
             pid: process.pid(),
-            state: word(&process.state()),
+            state: if self.slashed && *name == Name::Worker { GIVEN_UP.to_owned() } else { word(&process.state()) },
             log: self.log(*name),
         });
         let children = children.collect();
         self.reporter.change(|report| report.children = children);
+    }
+
+    /// Waits until the worker ends because it was slashed, and leaves it so.
+    pub(super) async fn given_up(&mut self) {
+        let worker = self.running.iter_mut().find(|(name, _)| *name == Name::Worker && !self.slashed);
+        let Some((_, worker)) = worker else { return std::future::pending().await };
+        if worker.watch().wait_for(is_slashed).await.is_err() {
+            return std::future::pending().await;
+        }
+        // Known first: this may be dropped while it waits, and the stop goes on without it.
+        self.slashed = true;
+        worker.stop(Duration::ZERO).await;
+        tracing::error!("the worker was slashed and is not started again; its log says why");
+        self.show();
     }
 
     /// Stops all, last started first.
@@ -149,9 +168,8 @@ impl Children {
             made.map_err(|e| Problem::new(ErrorCode::StateUnreadable, format!("{}: {e}", folder.display())))?;
         }
         let args = args.into_iter().map(|arg| {
-            arg.into_string().map_err(|arg| {
-                Problem::new(ErrorCode::StateUnreadable, format!("{}: not UTF-8", arg.display()))
-            })
+            arg.into_string()
+                .map_err(|arg| Problem::new(ErrorCode::StateUnreadable, format!("{}: not UTF-8", arg.display())))
         });
         Ok(ProcessSpec {
             name: name.text(),
@@ -175,6 +193,7 @@ impl Children {
     fn hopeless(&self, name: Name) -> Option<String> {
         match self.process(name)?.state() {
             ProcessState::Failed { reason } => Some(reason),
+            state if name == Name::Worker && is_slashed(&state) => Some("its position is slashed".to_owned()),
             ProcessState::Backoff { exits, reason } if exits >= TRIES => {
                 Some(format!("it ended {exits} times: {reason}"))
             }
@@ -183,8 +202,7 @@ impl Children {
     }
 
     fn failure(&self, name: Name, code: ErrorCode, cause: &str) -> Problem {
-        let (log, tail) =
-            (self.log(name), self.process(name).map(|p| p.last_output(SHOWN)).unwrap_or_default());
+        let (log, tail) = (self.log(name), self.process(name).map(|p| p.last_output(SHOWN)).unwrap_or_default());
         Problem::new(code, format!("{}: {cause}\n{}:\n{tail}", name.text(), log.display()))
     }
 }
@@ -197,6 +215,10 @@ fn word(state: &ProcessState) -> String {
         ProcessState::Stopped => "stopped".to_owned(),
         ProcessState::Failed { reason } => format!("failed: {reason}"),
     }
+}
+
+fn is_slashed(state: &ProcessState) -> bool {
+    matches!(state, ProcessState::Backoff { reason, .. } if reason == SLASHED)
 }
 
 /// What children need of the environment: where programs and the engine's cache are.
@@ -226,35 +248,31 @@ mod tests {
         Children::new(state, reporter)
     }
 
-    fn shell(children: &mut Children, script: &str) {
+    fn shell(children: &mut Children, name: Name, script: &str) {
         let spec = ProcessSpec {
-            name: "master",
-            order: 3,
+            name: name.text(),
+            order: name.order(),
             program: "/bin/sh".into(),
             args: vec!["-c".to_owned(), script.to_owned()],
             env: vec![],
-            log: children.log(Name::Master),
+            log: children.log(name),
             work_dir: children.state.path().to_owned(),
         };
         std::fs::create_dir_all(children.state.logs()).unwrap();
         let process = Process::start(spec, &children.state.run(), RestartPolicy::default()).unwrap();
-        children.running.push((Name::Master, process));
+        children.running.push((name, process));
     }
 
     #[tokio::test]
     async fn a_child_that_keeps_dying_is_given_up_with_its_last_words() {
         let dir = tempfile::tempdir().unwrap();
         let mut children = children(&dir);
-        shell(&mut children, "echo no space left; exit 7");
+        shell(&mut children, Name::Master, "echo no space left; exit 7");
         let never = async || Err::<(), _>("not yet".to_owned());
         let limit = Duration::from_secs(30);
-        let problem =
-            children.until(Name::Master, limit, ErrorCode::ControlPlaneTimeout, never).await.unwrap_err();
+        let problem = children.until(Name::Master, limit, ErrorCode::ControlPlaneTimeout, never).await.unwrap_err();
         assert_eq!(problem.code, ErrorCode::ControlPlaneTimeout);
-        assert!(
-            problem.cause.contains("no space left") && problem.cause.contains("it ended 3 times"),
-            "{problem}"
-        );
+        assert!(problem.cause.contains("no space left") && problem.cause.contains("it ended 3 times"), "{problem}");
         children.stop().await;
     }
 
@@ -262,7 +280,7 @@ mod tests {
     async fn readiness_ends_the_wait_and_stop_ends_the_child() {
         let dir = tempfile::tempdir().unwrap();
         let mut children = children(&dir);
-        shell(&mut children, "exec sleep 60");
+        shell(&mut children, Name::Master, "exec sleep 60");
         let mut asked = 0;
         let third = async || {
             asked += 1;
@@ -274,5 +292,32 @@ mod tests {
         assert!(pid.is_some_and(|pid| crate::machine::ProcessId::of(pid).is_some()));
         children.stop().await;
         assert!(pid.is_some_and(|pid| crate::machine::ProcessId::of(pid).is_none()));
+    }
+
+    #[tokio::test]
+    async fn a_slashed_worker_is_not_started_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut children = children(&dir);
+        shell(&mut children, Name::Worker, "echo run >> runs; exit 3");
+        tokio::time::timeout(Duration::from_secs(20), children.given_up()).await.unwrap();
+        assert_eq!(children.running[0].1.state(), ProcessState::Stopped);
+        let shown = Report::read(&children.state.status()).unwrap().unwrap().children[0].state.clone();
+        assert!(shown.contains("slashed"), "{shown}");
+        assert_eq!(std::fs::read_to_string(dir.path().join("runs")).unwrap(), "run\n");
+        children.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_ends_otherwise_is_started_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut children = children(&dir);
+        shell(&mut children, Name::Worker, "echo run >> runs; exit 1");
+        let again = async || match std::fs::read_to_string(dir.path().join("runs")) {
+            Ok(runs) if runs.lines().count() >= 2 => Ok(()),
+            _ => Err("not yet".to_owned()),
+        };
+        let limit = Duration::from_secs(30);
+        children.until(Name::Worker, limit, ErrorCode::Internal, again).await.unwrap();
+        children.stop().await;
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::machine::ProcessId;
 use crate::paths::StateDir;
-use daas_client::write_private;
 use daas_types::{ErrorCode, Problem};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{File, OpenOptions};
@@ -17,9 +16,7 @@ pub(crate) struct Held {
 
 /// The supervisor that runs from this folder, if one does.
 pub(crate) fn holder(state: &StateDir) -> Option<ProcessId> {
-    let text = std::fs::read_to_string(state.supervisor()).ok()?;
-    let recorded: ProcessId = serde_json::from_str(&text).ok()?;
-    recorded.is_alive().then_some(recorded)
+    ProcessId::recorded(&state.supervisor())
 }
 
 /// Takes the folder, or says who has it.
@@ -30,10 +27,8 @@ pub(crate) fn acquire(state: &StateDir) -> Result<Held, Problem> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(state.lock());
     let lock = Flock::lock(file.map_err(|e| unusable(&e))?, FlockArg::LockExclusiveNonblock)
         .map_err(|_| Problem::new(ErrorCode::AlreadyRunning, state.path().display()))?;
-    let own = ProcessId::own()
-        .ok_or_else(|| Problem::new(ErrorCode::Internal, "/proc/self/stat cannot be read"))?;
-    let text = serde_json::to_vec(&own).map_err(Problem::of(ErrorCode::Internal))?;
-    write_private(&state.supervisor(), &text).map_err(|e| unusable(&e))?;
+    let own = ProcessId::own().ok_or_else(|| Problem::new(ErrorCode::Internal, "/proc/self/stat cannot be read"))?;
+    own.record(&state.supervisor())?;
     Ok(Held { _lock: lock, state: state.clone() })
 }
 

@@ -187,9 +187,7 @@ impl Report {
     pub(crate) fn ended_since<'a>(&'a self, before: Option<&'a Self>) -> impl Iterator<Item = &'a Step> {
         let ended = |step: &Step| matches!(step.state, StepState::Done | StepState::Failed);
         let known = move |step: &Step| {
-            before.is_some_and(|b| {
-                b.started == self.started && b.steps.iter().any(|s| s.name == step.name && ended(s))
-            })
+            before.is_some_and(|b| b.started == self.started && b.steps.iter().any(|s| s.name == step.name && ended(s)))
         };
         self.steps.iter().filter(move |step| ended(step) && !known(step))
     }
@@ -223,13 +221,7 @@ impl Reporter {
     }
 
     /// Changes one step.
-    pub(crate) fn step(
-        &self,
-        name: StepName,
-        state: StepState,
-        took_ms: Option<u64>,
-        detail: Option<String>,
-    ) {
+    pub(crate) fn step(&self, name: StepName, state: StepState, took_ms: Option<u64>, detail: Option<String>) {
         self.change(|report| {
             if let Some(step) = report.steps.iter_mut().find(|step| step.name == name) {
                 *step = Step { name, state, took_ms, detail };

@@ -51,11 +51,7 @@ pub(crate) async fn feed(mut command: Command, input: Option<&str>) -> Result<Ra
     let output = timeout(LIMIT, child.wait_with_output()).await;
     let output = output.with_context(|| format!("{name} did not end"))?.context(name)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok(Ran {
-        code: output.status.code().unwrap_or(-1),
-        stdout: text(&output.stdout),
-        stderr: text(&output.stderr),
-    })
+    Ok(Ran { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&output.stderr) })
 }
 
 /// Runs a command that must succeed; what it printed.

@@ -46,12 +46,7 @@ fn space(state: &StateDir) -> Result<(), Problem> {
     match machine::free_space(state.path()) {
         Some(free) if free < RUN_SPACE => Err(Problem::new(
             ErrorCode::DiskFull,
-            format!(
-                "{}: {} MiB are free, {} are needed",
-                state.path().display(),
-                free >> 20,
-                RUN_SPACE >> 20
-            ),
+            format!("{}: {} MiB are free, {} are needed", state.path().display(), free >> 20, RUN_SPACE >> 20),
         )),
         _ => Ok(()),
     }

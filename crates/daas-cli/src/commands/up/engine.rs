@@ -13,9 +13,7 @@ pub(crate) async fn ensure(context: &Context) -> Result<(), Problem> {
     if build::find(&cache).await.map_err(problem)?.is_some() {
         return Ok(());
     }
-    context
-        .output
-        .note(format!("building Kubernetes once, into {} (about 8 minutes on 2 cores)", cache.display()));
+    context.output.note(format!("building Kubernetes once, into {} (about 8 minutes on 2 cores)", cache.display()));
     let bar = Bar::new(context.output.is_json());
     let built = build::ensure(&cache, &mut |progress| bar.show(progress)).await;
     bar.0.finish_and_clear();

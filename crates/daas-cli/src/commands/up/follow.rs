@@ -39,11 +39,8 @@ pub(super) async fn until_ready(context: &Context, supervisor: &mut Child) -> Re
         }
     };
     timeout_at(deadline, follow).await.unwrap_or_else(|_| {
-        let cause = format!(
-            "not ready after {} s; the log is {}",
-            LIMIT.as_secs(),
-            context.state.supervisor_log().display()
-        );
+        let cause =
+            format!("not ready after {} s; the log is {}", LIMIT.as_secs(), context.state.supervisor_log().display());
         Err(Problem::new(ErrorCode::ControlPlaneTimeout, cause))
     })
 }
@@ -62,9 +59,7 @@ fn cause(context: &Context, report: &Report) -> Problem {
             let problem = Problem::from(recorded);
             Problem::new(problem.code, format!("{}\nthe log is {}", problem.cause, log.display()))
         }
-        None => {
-            Problem::new(ErrorCode::Internal, format!("the supervisor gave up; its log is {}", log.display()))
-        }
+        None => Problem::new(ErrorCode::Internal, format!("the supervisor gave up; its log is {}", log.display())),
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) async fn staker(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 async fn ready(stage: &Stage) -> anyhow::Result<String> {
-    eventually(Duration::from_secs(60), async || {
+    eventually(Duration::from_mins(1), async || {
         let path = "-o=jsonpath={.status.conditions[?(@.type=='Ready')].status} {.status.nodeInfo.kubeletVersion} \
                     {.status.nodeInfo.containerRuntimeVersion}";
         let said = stage.operator.get(&["get", "node", STAKER_NODE, path]).await?;

@@ -44,13 +44,16 @@ pub(crate) async fn propose(stage: &mut Stage) -> anyhow::Result<()> {
     let executed = stage.step("`exec` closed", ended(exec, published));
     let moved = stage.step("its pods run on the operator's node", replaced(stage, published));
     let (watched, executed, moved) = tokio::join!(watched, executed, moved);
-    (watched?, executed?, moved?);
-    stage.step("streams cut, the kubelet's among them", async {
-        let cut = cuts().await? - before;
-        ensure!(cut >= 3.0, "{cut} streams cut");
-        Ok(format!("{cut}"))
-    })
-    .await?;
+    watched?;
+    executed?;
+    moved?;
+    stage
+        .step("streams cut, the kubelet's among them", async {
+            let cut = cuts().await? - before;
+            ensure!(cut >= 3.0, "{cut} streams cut");
+            Ok(format!("{cut}"))
+        })
+        .await?;
     let worker = stage.worker.take().context("no worker")?;
     stage.step("the worker stopped, and says why and how to appeal", worker_ended(stage, worker)).await?;
     let whoami = ["get", "nodes"];
@@ -60,7 +63,7 @@ pub(crate) async fn propose(stage: &mut Stage) -> anyhow::Result<()> {
 /// After the appeal window anyone executes it: 4.5 SUI remain, and still no access.
 pub(crate) async fn execute(stage: &mut Stage) -> anyhow::Result<()> {
     let (judge, seal) = (stage.judge().await?, seal(stage)?);
-    stage.step("after the appeal window the slash is executed", async {
+    let executed = Box::pin(async {
         eventually(WINDOW, async || {
             judge.ops.execute_slash(&judge.ids, seal.position).await.map_err(anyhow::Error::from)
         })
@@ -68,8 +71,8 @@ pub(crate) async fn execute(stage: &mut Stage) -> anyhow::Result<()> {
         let active = judge.position(&seal).await?.active;
         ensure!(active == Mist(4_500_000_000), "{active} SUI remain");
         Ok(format!("{active} SUI remain"))
-    })
-    .await?;
+    });
+    stage.step("after the appeal window the slash is executed", executed).await?;
     stage.step("and still no access", stage.staker.refused(&["get", "nodes"], &[])).await.map(drop)
 }
 
@@ -77,17 +80,19 @@ pub(crate) async fn execute(stage: &mut Stage) -> anyhow::Result<()> {
 pub(crate) async fn restore(stage: &mut Stage) -> anyhow::Result<()> {
     let path = stage.staker_node().join("seal.json");
     let staker = &stage.staker;
-    stage.step("`restake 0.5` alone opens nothing", async {
-        succeed(with_seal(stage, &["restake", "0.5"])).await?;
-        staker.refused(&["get", "nodes"], &[]).await.map(drop)
-    })
-    .await?;
-    stage.step("with a fresh Seal it is an admin again", async {
-        succeed(with_seal(stage, &["token", "--refresh"])).await?;
-        ensure!(path.exists(), "the Seal file is gone");
-        eventually(Duration::from_secs(10), async || staker.get(&["get", "nodes", "-o=name"]).await).await.map(drop)
-    })
-    .await
+    stage
+        .step("`restake 0.5` alone opens nothing", async {
+            succeed(with_seal(stage, &["restake", "0.5"])).await?;
+            staker.refused(&["get", "nodes"], &[]).await.map(drop)
+        })
+        .await?;
+    stage
+        .step("with a fresh Seal it is an admin again", async {
+            succeed(with_seal(stage, &["token", "--refresh"])).await?;
+            ensure!(path.exists(), "the Seal file is gone");
+            eventually(Duration::from_secs(10), async || staker.get(&["get", "nodes", "-o=name"]).await).await.map(drop)
+        })
+        .await
 }
 
 fn with_seal(stage: &Stage, args: &[&str]) -> tokio::process::Command {

@@ -9,39 +9,44 @@ use tokio::net::TcpStream;
 /// Two pods, a Service, and a pod that calls the API.
 pub(crate) async fn pods(stage: &mut Stage) -> anyhow::Result<()> {
     let operator = &stage.operator;
-    stage.step("two pods Running, one on each node", async {
-        operator.apply(WEB).await?;
-        operator.get(&["-n", NAMESPACE, "rollout", "status", "deployment/web", "--timeout=60s"]).await?;
-        let nodes = pod_nodes(stage).await?;
-        ensure!(nodes.contains("operator") && nodes.contains(STAKER_NODE), "pods are on {nodes}");
-        Ok(nodes)
-    })
-    .await?;
-    stage.step("the Service answers", async {
-        let ip = operator.get(&["-n", NAMESPACE, "get", "service", "web", "-o=jsonpath={.spec.clusterIP}"]).await?;
-        eventually(Duration::from_secs(20), async || fetch(&format!("{ip}:80")).await).await
-    })
-    .await?;
-    stage.step("a pod calls the API through the gateway", async {
-        operator.apply(CALLER).await?;
-        let phase = ["-n", NAMESPACE, "wait", "pod/caller", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=45s"];
-        operator.get(&phase).await?;
-        let said = operator.get(&["-n", NAMESPACE, "logs", "caller"]).await?;
-        ensure!(said.contains("web-"), "the pod saw: {said}");
-        Ok(())
-    })
-    .await
+    stage
+        .step("two pods Running, one on each node", async {
+            operator.apply(WEB).await?;
+            operator.get(&["-n", NAMESPACE, "rollout", "status", "deployment/web", "--timeout=60s"]).await?;
+            let nodes = pod_nodes(stage).await?;
+            ensure!(nodes.contains("operator") && nodes.contains(STAKER_NODE), "pods are on {nodes}");
+            Ok(nodes)
+        })
+        .await?;
+    stage
+        .step("the Service answers", async {
+            let ip = operator.get(&["-n", NAMESPACE, "get", "service", "web", "-o=jsonpath={.spec.clusterIP}"]).await?;
+            eventually(Duration::from_secs(20), async || fetch(&format!("{ip}:80")).await).await
+        })
+        .await?;
+    stage
+        .step("a pod calls the API through the gateway", async {
+            operator.apply(CALLER).await?;
+            let phase =
+                ["-n", NAMESPACE, "wait", "pod/caller", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=45s"];
+            operator.get(&phase).await?;
+            let said = operator.get(&["-n", NAMESPACE, "logs", "caller"]).await?;
+            ensure!(said.contains("web-"), "the pod saw: {said}");
+            Ok(())
+        })
+        .await
 }
 
 /// What a staker does with pods: logs, a terminal, files, a tunnel; over WebSocket and over SPDY.
 pub(crate) async fn streams(stage: &mut Stage) -> anyhow::Result<()> {
     let staker = &stage.staker;
-    stage.step("kubectl logs with a Seal", async {
-        let said = staker.get(&["-n", NAMESPACE, "logs", "caller"]).await?;
-        ensure!(said.contains("web-"), "logs: {said}");
-        Ok(())
-    })
-    .await?;
+    stage
+        .step("kubectl logs with a Seal", async {
+            let said = staker.get(&["-n", NAMESPACE, "logs", "caller"]).await?;
+            ensure!(said.contains("web-"), "logs: {said}");
+            Ok(())
+        })
+        .await?;
     for (protocol, flags) in [("WebSocket", "true"), ("SPDY", "false")] {
         stage.step(&format!("exec with a terminal and exit code, over {protocol}"), terminal(stage, flags)).await?;
         stage.step(&format!("cp there and back, over {protocol}"), copy(stage, flags)).await?;
@@ -95,7 +100,17 @@ pub(crate) async fn pod_nodes(stage: &Stage) -> anyhow::Result<String> {
 /// A web pod on the staker's node.
 pub(crate) async fn one_pod(stage: &Stage) -> anyhow::Result<String> {
     let field = format!("spec.nodeName={STAKER_NODE}");
-    let args = ["-n", NAMESPACE, "get", "pods", "-l", "app=web", "--field-selector", &field, "-o=jsonpath={.items[0].metadata.name}"];
+    let args = [
+        "-n",
+        NAMESPACE,
+        "get",
+        "pods",
+        "-l",
+        "app=web",
+        "--field-selector",
+        &field,
+        "-o=jsonpath={.items[0].metadata.name}",
+    ];
     stage.operator.get(&args).await
 }
 

@@ -45,8 +45,7 @@ pub(super) struct Identity {
 pub(super) async fn device(start: &Start<'_>, children: &mut Children) -> Result<((), String), Problem> {
     let cache = build::default_cache_dir().map_err(build_problem)?;
     let programs = build::find(&cache).await.map_err(build_problem)?;
-    let programs =
-        programs.ok_or_else(|| Problem::new(ErrorCode::EngineBuildFailed, "the engine is not built"))?;
+    let programs = programs.ok_or_else(|| Problem::new(ErrorCode::EngineBuildFailed, "the engine is not built"))?;
     save(&start.state.manifest(), programs.manifest())?;
     let socket = start.state.nsm_socket();
     let args: [OsString; 7] = [
@@ -69,9 +68,8 @@ pub(super) async fn device(start: &Start<'_>, children: &mut Children) -> Result
 pub(super) async fn measurement(start: &Start<'_>, operator: &Staker) -> Result<((), String), Problem> {
     let program = sibling("k3s-daas-master")?;
     let manifest = start.state.manifest();
-    let unreadable = |error: io::Error| {
-        Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", program.display()))
-    };
+    let unreadable =
+        |error: io::Error| Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", program.display()));
     let pcrs = measure(&program, &manifest).map_err(unreadable)?;
     let nautilus = operator.ops.client().nautilus(&operator.ids).await?;
     let text = hex::encode(pcrs.pcr0);
@@ -117,14 +115,10 @@ pub(super) async fn register(
     identity: &Identity,
 ) -> Result<((), String), Problem> {
     let Staker { ids, ops, .. } = operator;
-    let (ca, key, config) =
-        (bytes(&identity.ca_spki)?, bytes(&identity.signing_key)?, bytes(&identity.config_digest)?);
+    let (ca, key, config) = (bytes(&identity.ca_spki)?, bytes(&identity.signing_key)?, bytes(&identity.config_digest)?);
     let nautilus = ops.client().nautilus(ids).await?;
     let same = |m: &&MasterRecord| {
-        m.endpoint == identity.endpoint
-            && m.ca_spki == ca
-            && m.signing_key == key
-            && m.config_digest == config
+        m.endpoint == identity.endpoint && m.ca_spki == ca && m.signing_key == key && m.config_digest == config
     };
     for stale in nautilus.masters.iter().filter(|m| m.endpoint != identity.endpoint) {
         let key: &[u8; 32] =
@@ -157,8 +151,7 @@ pub(super) async fn verify(start: &Start<'_>, cluster: &Operated) -> Result<((),
     let level = master.evidence().security_level();
     let yaml = with_plugin(info, &start.state.join(), &start.state.operator_seal(), None)?;
     write(&start.state.kubeconfig(), &yaml)?;
-    let detail =
-        format!("{} (level {}); {}", level.tee_type(), level.number(), start.state.kubeconfig().display());
+    let detail = format!("{} (level {}); {}", level.tee_type(), level.number(), start.state.kubeconfig().display());
     Ok(((), detail))
 }
 

@@ -32,17 +32,9 @@ struct GenesisFile {
 pub(super) async fn start(start: &Start<'_>, children: &mut Children) -> Result<(Network, String), Problem> {
     let folder = start.state.devnet();
     let (listen, faucet) = (start.settings.devnet_listen, start.settings.devnet_faucet);
-    let args = [
-        "serve".into(),
-        "--state-dir".into(),
-        folder.clone().into(),
-        "--listen".into(),
-        listen.to_string().into(),
-    ];
-    children.start(
-        Name::Devnet,
-        args.into_iter().chain(["--faucet".into(), faucet.to_string().into()]).collect(),
-    )?;
+    let args =
+        ["serve".into(), "--state-dir".into(), folder.clone().into(), "--listen".into(), listen.to_string().into()];
+    children.start(Name::Devnet, args.into_iter().chain(["--faucet".into(), faucet.to_string().into()]).collect())?;
     let (rpc, faucet) = (url(start, listen), url(start, faucet));
     let network = children
         .until(Name::Devnet, LIMIT, ErrorCode::ChainUnreachable, async || {

@@ -10,9 +10,7 @@ use daas_chain::ops::{ClusterSpec, CompiledPackage, Ops, faucet};
 use daas_chain::wallet::Wallet;
 use daas_client::{ClusterInfo, SealFile, write_private};
 use daas_types::join::ChainPins;
-use daas_types::{
-    ClusterId, ErrorCode, Mist, NautilusId, NodeId, PackageId, Permissions, Problem, RegistryId,
-};
+use daas_types::{ClusterId, ErrorCode, Mist, NautilusId, NodeId, PackageId, Permissions, Problem, RegistryId};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -90,8 +88,7 @@ async fn published(ops: &Ops, path: &Path) -> Result<Made, Problem> {
         }
         Some(made) if made.digest == compiled.digest => Ok(made),
         Some(made) => {
-            let cause =
-                format!("the cluster's package is {}, this program's is {}", made.digest, compiled.digest);
+            let cause = format!("the cluster's package is {}, this program's is {}", made.digest, compiled.digest);
             Err(Problem::new(ErrorCode::PackageMismatch, cause))
         }
     }
@@ -111,12 +108,7 @@ pub(super) async fn stake(start: &Start<'_>, operator: &Staker) -> Result<(Opera
     let mut seal = if path.exists() {
         SealFile::load(&path)?
     } else {
-        let seal = SealFile::prepare(
-            &info.join,
-            operator.ops.wallet().address(),
-            Permissions::BOTH,
-            Some(node_id()),
-        )?;
+        let seal = SealFile::prepare(&info.join, operator.ops.wallet().address(), Permissions::BOTH, Some(node_id()))?;
         seal.save(&path)?;
         seal
     };

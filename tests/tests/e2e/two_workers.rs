@@ -1,0 +1,160 @@
+//! Two stakers with a machine each: their pods reach each other, and a slash of one is nothing to the other.
+
+use crate::support::cluster::Cluster;
+use crate::support::commands::{Stream, tail};
+use crate::support::network::{HOST, Machine, Network};
+use crate::support::person::Person;
+use crate::support::pods::{NAMESPACE, field, namespace, serve};
+use crate::support::{eventually, say, scenario, step};
+use anyhow::{Context as _, Result, ensure};
+use daas_chain::clock;
+use daas_chain::ops::{Ops, SlashSpec};
+use daas_chain::wallet::Wallet;
+use daas_types::UnixMs;
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::Child;
+use tokio::time::timeout;
+
+const ONE: Machine = Machine { name: "daas-t-one", address: Ipv4Addr::new(10, 98, 0, 2) };
+const TWO: Machine = Machine { name: "daas-t-two", address: Ipv4Addr::new(10, 98, 0, 3) };
+/// What a slashed position holds open ends within this of its checkpoint.
+const CUT: Duration = Duration::from_secs(1);
+/// A slashed worker has stopped its pods and itself.
+const STOPPED: Duration = Duration::from_secs(60);
+
+#[test]
+fn two_workers() {
+    scenario("two workers, one slashed", Duration::from_secs(240), async {
+        let network = Network::make(&[ONE, TWO]).await?;
+        let cluster = Cluster::place()?;
+        let (rpc, faucet) = (format!("{HOST}:9000"), format!("{HOST}:9123"));
+        let flags = ["--bind", &HOST.to_string(), "--devnet-listen", &rpc, "--devnet-faucet", &faucet];
+        step("up", cluster.start(&flags)).await?;
+        let (one, two) = (cluster.person("one"), cluster.person("two"));
+        let (first, second) =
+            step("two stakers join", async { Ok((join(&one, ONE).await?, join(&two, TWO).await?)) }).await?;
+        let operator = cluster.operator();
+        let pods = [("pod-one", ONE.name), ("pod-two", TWO.name)];
+        step("a pod on each", async {
+            for machine in [ONE, TWO] {
+                ready(&operator, machine).await.with_context(|| tail(&log(&cluster, machine), 12))?;
+            }
+            namespace(&operator).await?;
+            serve(&operator, &pods).await
+        })
+        .await?;
+        step("they reach each other", reach(&operator)).await?;
+        step("one is slashed", slashed(&cluster, &one, &two, first)).await?;
+        for (mut worker, machine) in [(second, TWO)] {
+            leave(&mut worker).await.with_context(|| tail(&log(&cluster, machine), 12))?;
+        }
+        cluster.finish().await?;
+        drop(network);
+        Ok(())
+    });
+}
+
+/// Stakes, and joins the machine under its own name.
+async fn join(person: &Person, machine: Machine) -> Result<Child> {
+    person.arrive(&["5", "--permissions", "user,node", "--node-id", machine.name]).await?;
+    let folder = person.home().parent().and_then(|p| p.parent()).context("a home folder must be in the cluster's")?;
+    let node = folder.join("s/nodes").join(machine.name);
+    std::fs::create_dir_all(&node)?;
+    std::fs::copy(person.seal_path(), node.join("seal.json"))?;
+    let address = machine.address.to_string();
+    let mut worker = machine.run(&person.daas(&["join", "--node-id", machine.name, "--node-ip", &address]));
+    let log = File::create(node.join("worker.log"))?;
+    worker.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    Ok(worker.spawn()?)
+}
+
+fn log(cluster: &Cluster, machine: Machine) -> std::path::PathBuf {
+    cluster.state().join("nodes").join(machine.name).join("worker.log")
+}
+
+async fn ready(operator: &Person, machine: Machine) -> Result<()> {
+    eventually(Duration::from_secs(60), async || {
+        let path = "-o=jsonpath={.status.conditions[?(@.type=='Ready')].status}";
+        let ready = operator.get(&["get", "node", machine.name, path]).await?;
+        ensure!(ready == "True", "{}: Ready is {ready}", machine.name);
+        Ok(())
+    })
+    .await
+}
+
+/// Each pod fetches the other's page by the pod's own address, across the bridge between the machines.
+async fn reach(operator: &Person) -> Result<()> {
+    for (from, to) in [("pod-one", "pod-two"), ("pod-two", "pod-one")] {
+        let url = format!("http://{}:8080/", field(operator, to, "{.status.podIP}").await?);
+        eventually(Duration::from_secs(15), async || {
+            let said =
+                operator.get(&["-n", NAMESPACE, "exec", from, "--", "wget", "-T", "2", "-q", "-O", "-", &url]).await?;
+            ensure!(said == to, "{from} fetched {said:?} from {to}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+async fn slashed(cluster: &Cluster, one: &Person, two: &Person, mut worker: Child) -> Result<()> {
+    let operator = cluster.operator();
+    let watch = ["-n", NAMESPACE, "get", "configmaps", "-w", "-o=name"];
+    let mut of_one = Stream::start(one.kubectl(&watch).await?)?;
+    let mut of_two = Stream::start(two.kubectl(&watch).await?)?;
+    for stream in [&mut of_one, &mut of_two] {
+        stream.until("kube-root-ca.crt", Duration::from_secs(15)).await?;
+    }
+    let inside = two.kubectl(&["-n", NAMESPACE, "exec", "-i", "pod-two", "--", "sh", "-c", "echo open; cat"]).await?;
+    let mut inside = Stream::start({
+        let mut command = inside;
+        command.stdin(Stdio::piped());
+        command
+    })?;
+    inside.until("open", Duration::from_secs(15)).await?;
+    let identity = "{.metadata.uid} {.status.containerStatuses[0].restartCount} {.status.phase}";
+    let before = field(&operator, "pod-two", identity).await?;
+
+    let published = propose(cluster, one).await?;
+    of_one.ended(Duration::from_secs(10)).await.context("the watch of the slashed staker")?;
+    let took = clock::now().since(published);
+    say(&format!("    the slashed staker's watch closed {} ms after the checkpoint", took.as_millis()));
+    ensure!(took <= CUT, "closed {took:?} after the checkpoint");
+
+    let status = timeout(STOPPED, worker.wait()).await.context("the slashed worker still runs")??;
+    ensure!(status.code() == Some(3), "the slashed worker ended with {status}: {}", tail(&log(cluster, ONE), 12));
+    operator.get(&["-n", NAMESPACE, "create", "configmap", "later"]).await?;
+    of_two.until("configmap/later", Duration::from_secs(5)).await.context("the watch of the other staker")?;
+    ensure!(inside.child.try_wait()?.is_none(), "the other staker's exec ended");
+    let after = field(&operator, "pod-two", identity).await?;
+    ensure!(before == after && after.ends_with(" 0 Running"), "the other's pod was {before}, is {after}");
+    ready(&operator, TWO).await?;
+    of_two.stop().await?;
+    inside.stop().await
+}
+
+/// The operator's wallet holds the proposer's capability. Answers when the checkpoint was published.
+async fn propose(cluster: &Cluster, person: &Person) -> Result<UnixMs> {
+    let info = cluster.info()?;
+    let wallet = Wallet::load(&cluster.state().join("wallets/operator.key"))?;
+    let ops = Ops::new(info.chain().await?, wallet);
+    let spec = SlashSpec {
+        reason: 1,
+        evidence_hash: [7; 32],
+        evidence: UnixMs(clock::now().0.saturating_sub(1000)),
+        uri: "https://example.org/evidence".to_owned(),
+    };
+    Ok(ops.propose_slash(&info.ids(), person.seal()?.position, &spec).await?.outcome.timestamp)
+}
+
+/// SIGTERM: the worker drains and leaves in order.
+async fn leave(worker: &mut Child) -> Result<()> {
+    let pid = worker.id().context("the other worker has ended")?;
+    crate::support::processes::signal(pid, nix::sys::signal::Signal::SIGTERM)?;
+    let status = timeout(Duration::from_secs(60), worker.wait()).await.context("the worker outlives SIGTERM")??;
+    ensure!(status.success(), "the worker left with {status}");
+    Ok(())
+}
