@@ -89,7 +89,8 @@ mod tests {
         assert_eq!(
             text,
             "✗ D502 포트를 이미 사용 중입니다.\n  The port is in use.\n  PortBusy: 127.0.0.1:6443 is held by nginx \
-             (pid 7)\n  → Stop the program that holds it, or choose another with `--port`."
+             (pid 7)\n  → Stop the program that holds it, or choose another: `--port`, \
+             `--devnet-listen`, `--devnet-faucet`, `--admin`."
         );
     }
 }

@@ -88,7 +88,7 @@ fn the_exec_plugin_gives_no_token_away() {
         assert_eq!(text(&output.stdout), "", "{change}");
         assert!(text(&output.stderr).contains("D306"), "{change}");
     }
-    // With everything right it still verifies first, and this master cannot be.
+    // With everything right it still verifies first, and of this network nothing can be.
     let output = machine.command(&args).env("KUBERNETES_EXEC_INFO", exec_info(&json!({}))).output().unwrap();
     assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
     assert_eq!(text(&output.stdout), "");

@@ -48,8 +48,12 @@ impl ClusterInfo {
         Ok(ChainClient::connect(&self.join.rpc, &self.genesis).await?)
     }
 
-    /// The measurements and masters now on chain.
+    /// The measurements and masters now on chain, as the endpoint tells them: until reads are proven, a devnet's only.
     pub async fn nautilus(&self) -> Result<NautilusState, Problem> {
+        if self.genesis.devnet().is_none() {
+            let cause = format!("what an endpoint says of the network {} is not proven yet", self.genesis.digest());
+            return Err(Problem::new(ErrorCode::MasterUnverified, cause));
+        }
         Ok(self.chain().await?.nautilus(&self.ids()).await?)
     }
 }

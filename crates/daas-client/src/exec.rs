@@ -38,6 +38,8 @@ struct Cluster {
     insecure_skip_tls_verify: bool,
     #[serde(default)]
     proxy_url: String,
+    #[serde(default)]
+    tls_server_name: String,
 }
 
 /// The `ExecCredential` for `usage`, after the master has been verified.
@@ -89,6 +91,9 @@ fn check_cluster(exec_info: Option<&str>, cluster: &ClusterInfo) -> Result<(), P
     }
     if !target.proxy_url.is_empty() {
         return refuse("a proxy is set");
+    }
+    if !target.tls_server_name.is_empty() {
+        return refuse("tls-server-name is set");
     }
     if target.server.trim_end_matches('/') != cluster.join.endpoint.trim_end_matches('/') {
         return refuse(&format!("server is {}, the cluster's is {}", target.server, cluster.join.endpoint));
@@ -144,6 +149,7 @@ mod tests {
         for change in [
             json!({"insecure-skip-tls-verify": true}),
             json!({"proxy-url": "http://10.0.0.2"}),
+            json!({"tls-server-name": "localhost"}),
             json!({"server": "https://10.0.0.2:6443"}),
             json!({"certificate-authority-data": STANDARD.encode("OTHER")}),
             json!({"certificate-authority-data": ""}),

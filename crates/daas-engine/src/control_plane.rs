@@ -124,6 +124,7 @@ impl ControlPlane {
         cleanup(&layout.state).await?;
         check_ports(&config)?;
         flags::write_kubeconfigs(&layout, &config, pki)?;
+        flags::write_admission(&layout)?;
         let probe = Probe::new(pki).map_err(ControlPlaneError::Certificates)?;
         let kine = layout.process(Program::Kine, 1, flags::kine(&layout), &binaries)?;
         let arguments = flags::apiserver(&layout, &config, pki);

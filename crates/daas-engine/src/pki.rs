@@ -81,6 +81,7 @@ pub struct Pki {
     server_ca: Authority,
     client_ca: Authority,
     kubelet_client_ca: Authority,
+    kubelet_serving_ca: Authority,
     service_account_public_key: String,
     now: SystemTime,
 }
@@ -99,6 +100,7 @@ impl Pki {
             server_ca: authority("server-ca")?,
             client_ca: authority("client-ca")?,
             kubelet_client_ca: authority("kubelet-client-ca")?,
+            kubelet_serving_ca: authority("kubelet-serving-ca")?,
             service_account_public_key: authority::service_account_key(&folder)?,
             folder: folder.clone(),
             now,
@@ -129,7 +131,9 @@ impl Pki {
     }
 
     /// Issues a kubelet's serving certificate. Of the request (PKCS#10, DER) only the public key is used, after
-    /// its signature was checked: names and addresses are the caller's word, never the node's.
+    /// its signature was checked: names and addresses are the caller's word, never the node's. The authority is one that
+    /// only the API server believes: a certificate of the CA that clients pin would let a node on the gateway's machine,
+    /// or one named `localhost`, pass for the gateway.
     pub fn issue_kubelet_serving(
         &self,
         request_der: &[u8],
@@ -145,7 +149,7 @@ impl Pki {
             sans: &sans,
             usage: Usage::Server,
         };
-        self.server_ca.sign_request(request_der, &leaf, now)
+        self.kubelet_serving_ca.sign_request(request_der, &leaf, now)
     }
 
     /// Issues a client certificate for a node from the client CA. Tests of the engine alone use it; in the

@@ -8,6 +8,10 @@ use daas_types::ErrorCode;
 use daas_types::api::{AttestationRequest, AttestationResponse};
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Questions to the device at once; more are told to come again.
+const PLACES: usize = 8;
 
 /// Makes this master's evidence.
 #[derive(Clone)]
@@ -19,6 +23,8 @@ struct Inner {
     device: PathBuf,
     roots: Roots,
     binding: Binding,
+    /// Anyone may ask, and the device answers one at a time.
+    places: Semaphore,
 }
 
 // === impl Attestor ===
@@ -26,7 +32,7 @@ struct Inner {
 impl Attestor {
     /// An attestor on `device`, for what this master is bound to. `roots` tell how much its documents are worth.
     pub(crate) fn new(device: PathBuf, roots: Roots, binding: Binding) -> Self {
-        Self { inner: Arc::new(Inner { device, roots, binding }) }
+        Self { inner: Arc::new(Inner { device, roots, binding, places: Semaphore::new(PLACES) }) }
     }
 
     /// Answers `/api/v1/attestation`.
@@ -73,6 +79,9 @@ impl Attestor {
 
     /// A document from the device, answering `nonce`. The device is synchronous and may stall, so it gets a thread.
     pub(crate) async fn evidence(&self, nonce: [u8; 32]) -> Result<Evidence, Refusal> {
+        let _place = self.inner.places.try_acquire().map_err(|_| {
+            Refusal::new(ErrorCode::TooManyRequests, http::StatusCode::TOO_MANY_REQUESTS, "the TEE device is busy")
+        })?;
         let inner = self.inner.clone();
         tokio::task::spawn_blocking(move || Nsm::open(&inner.device)?.attest(&inner.binding, &nonce))
             .await

@@ -3,7 +3,7 @@
 use crate::nodes::NodeRecord;
 use daas_gateway::Refusal;
 use daas_types::api::RegisterWorkerRequest;
-use daas_types::{ErrorCode, NodeId, UnixMs};
+use daas_types::{ErrorCode, NodeId, PositionId, UnixMs};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,6 +15,8 @@ pub(crate) const SKEW: Duration = Duration::from_mins(1);
 pub(crate) struct Facts<'a> {
     /// The master's time.
     pub(crate) now: UnixMs,
+    /// Whose node it is.
+    pub(crate) position: PositionId,
     /// The address the request came from.
     pub(crate) seen: IpAddr,
     /// Addresses of the master and its gateway.
@@ -27,11 +29,7 @@ pub(crate) struct Facts<'a> {
 
 /// The record to write, or why not.
 pub(crate) fn decide(node: &NodeId, request: &RegisterWorkerRequest, facts: &Facts<'_>) -> Result<NodeRecord, Refusal> {
-    let skew = facts.now.secs().abs_diff(request.timestamp);
-    if skew > SKEW.as_secs() {
-        let cause = format!("the request says {}, the master's time is {}", request.timestamp, facts.now.secs());
-        return Err(Refusal::unauthorized(ErrorCode::ClockSkew, cause));
-    }
+    check_time(facts.now, request.timestamp)?;
     let address = address(node, request, facts)?;
     if request.instance_id.len() != 32 || !request.instance_id.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(Refusal::forbidden(ErrorCode::InstanceMismatch, "instance_id must be 32 hex characters"));
@@ -40,7 +38,16 @@ pub(crate) fn decide(node: &NodeId, request: &RegisterWorkerRequest, facts: &Fac
         let cause = format!("{node} is held by the machine at {}", held.address);
         return Err(Refusal::forbidden(ErrorCode::InstanceMismatch, cause));
     }
-    Ok(NodeRecord { address, instance: request.instance_id.clone() })
+    Ok(NodeRecord { address, instance: request.instance_id.clone(), position: facts.position })
+}
+
+/// Refuses what was said too long ago, or in the future.
+pub(crate) fn check_time(now: UnixMs, said: u64) -> Result<(), Refusal> {
+    if now.secs().abs_diff(said) <= SKEW.as_secs() {
+        return Ok(());
+    }
+    let cause = format!("the request says {said}, the master's time is {}", now.secs());
+    Err(Refusal::unauthorized(ErrorCode::ClockSkew, cause))
 }
 
 fn address(node: &NodeId, request: &RegisterWorkerRequest, facts: &Facts<'_>) -> Result<IpAddr, Refusal> {
@@ -69,6 +76,10 @@ mod tests {
 
     const NOW: UnixMs = UnixMs(1_000_000_000);
 
+    fn position(id: &str) -> PositionId {
+        id.parse().unwrap()
+    }
+
     fn request() -> RegisterWorkerRequest {
         RegisterWorkerRequest {
             node_id: "n1".to_owned(),
@@ -84,12 +95,12 @@ mod tests {
     fn code(request: &RegisterWorkerRequest, seen: &str, operator: bool) -> Option<ErrorCode> {
         let records = [(
             "n2".to_owned(),
-            NodeRecord { address: "10.0.0.9".parse().unwrap(), instance: "cd".repeat(16) },
+            NodeRecord { address: "10.0.0.9".parse().unwrap(), instance: "cd".repeat(16), position: position("0x2") },
         )]
         .into();
         let own = ["10.0.0.1".parse().unwrap()];
         let seen = seen.parse().unwrap();
-        let facts = Facts { now: NOW, seen, own: &own, operator, records: &records };
+        let facts = Facts { now: NOW, position: position("0x1"), seen, own: &own, operator, records: &records };
         decide(&request.node_id.parse().unwrap(), request, &facts).err().map(|r| r.code())
     }
 

@@ -83,6 +83,7 @@ impl LocalEndpoints for MasterEndpoints {
         let snapshot = self.index.snapshot();
         let position = snapshot.position(caller.position);
         let status = position.map_or_else(|| "unknown".to_owned(), |p| p.state.status.to_string());
+        join::check_time(clock::now(), request.timestamp)?;
         tracing::debug!(node = %caller.node_id, pods = request.running_pods, "heartbeat");
         metrics::counter!("daas_heartbeats_total").increment(1);
         Ok(HeartbeatResponse { success: true, stake_status: status, server_time_ms: clock::now().0 })
@@ -104,17 +105,24 @@ impl MasterEndpoints {
             Refusal::unavailable(ErrorCode::Internal, "node records cannot be used")
         };
         let nodes = self.nodes.lock().await;
-        let records = nodes.records().await.map_err(unavailable)?;
-        let operator = self.index.snapshot().policy().operator_positions.contains(&caller.position);
+        let snapshot = self.index.snapshot();
+        let mut records = nodes.records().await.map_err(unavailable)?;
+        // A node id that was given up and staked for again belongs to whoever holds it now.
+        records.retain(|node, record| {
+            let holder = node.parse().ok().and_then(|id| snapshot.by_node(&id));
+            holder.is_some_and(|holder| holder.state.position == record.position)
+        });
+        let operator = snapshot.policy().operator_positions.contains(&caller.position);
         let facts = Facts {
             now: clock::now(),
+            position: caller.position,
             seen: connection.peer.ip(),
             own: &self.own_addresses,
             operator,
             records: &records,
         };
         let record = join::decide(&caller.node_id, request, &facts)?;
-        nodes.admit(&caller.node_id, &record, caller.position, operator).await.map_err(unavailable)?;
+        nodes.admit(&caller.node_id, &record, operator).await.map_err(unavailable)?;
         Ok(record)
     }
 }

@@ -20,7 +20,7 @@ pub(crate) const REVOKED: &str = "daas/revoked";
 pub(crate) const OWNER: &str = "node-restriction.kubernetes.io/daas-owner";
 /// node → address, the parameter of `policies/node-address.yaml`.
 const ADDRESSES: &str = "node-addresses";
-/// node → instance id of the machine that holds it.
+/// node → instance id of the machine that holds it, and the position it holds it for.
 const INSTANCES: &str = "node-instances";
 /// Pods deleted at once when a node is cut.
 const DELETIONS: usize = 16;
@@ -32,6 +32,8 @@ pub(crate) struct NodeRecord {
     pub(crate) address: IpAddr,
     /// The machine.
     pub(crate) instance: String,
+    /// Whose node it was then. A record of another position than the node's present one says nothing.
+    pub(crate) position: PositionId,
 }
 
 /// Where node records are kept: in the cluster itself, so that they are backed up and moved with it.
@@ -62,17 +64,20 @@ impl Nodes {
         let addresses = maps.get(ADDRESSES).await?.data.unwrap_or_default();
         let mut instances = maps.get(INSTANCES).await?.data.unwrap_or_default();
         let record = |(node, address): (String, String)| {
-            let instance = instances.remove(&node).unwrap_or_default();
-            Some((node, NodeRecord { address: address.parse().ok()?, instance }))
+            // Written first, so an address without one is of a join that did not end.
+            let held = instances.remove(&node)?;
+            let (instance, position) = held.split_once(' ')?;
+            let (address, position) = (address.parse().ok()?, position.parse().ok()?);
+            Some((node, NodeRecord { address, instance: instance.to_owned(), position }))
         };
         Ok(addresses.into_iter().filter_map(record).collect())
     }
 
     /// Records a node and makes its Node object, owned and tainted before its kubelet first speaks.
-    pub(crate) async fn admit(&self, node: &NodeId, record: &NodeRecord, owner: PositionId, operator: bool) -> anyhow::Result<()> {
+    pub(crate) async fn admit(&self, node: &NodeId, record: &NodeRecord, operator: bool) -> anyhow::Result<()> {
+        self.merge(INSTANCES, json!({ node.as_str(): format!("{} {}", record.instance, record.position) })).await?;
         self.merge(ADDRESSES, json!({ node.as_str(): record.address.to_string() })).await?;
-        self.merge(INSTANCES, json!({ node.as_str(): record.instance })).await?;
-        let owner = owner_label(owner);
+        let owner = owner_label(record.position);
         let nodes: Api<Node> = Api::all(self.client.clone());
         let taints: Vec<Taint> = if operator { vec![] } else { vec![owner_taint(&owner)] };
         let object: Node = serde_json::from_value(json!({
@@ -84,8 +89,12 @@ impl Nodes {
         match nodes.create(&PostParams::default(), &object).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.code == 409 => {
-                let labels = json!({ "metadata": { "labels": { OWNER: owner } } });
-                nodes.patch(node.as_str(), &PatchParams::default(), &Patch::Merge(labels)).await?;
+                // One that we made for this owner stays, with its pods. Any other is not what we made.
+                let there = nodes.get(node.as_str()).await?;
+                if there.labels().get(OWNER) != Some(&owner) {
+                    nodes.delete(node.as_str(), &DeleteParams::default()).await?;
+                    nodes.create(&PostParams::default(), &object).await?;
+                }
                 Ok(())
             }
             Err(error) => Err(error.into()),
@@ -98,12 +107,11 @@ impl Nodes {
         for node in nodes.list(&ListParams::default()).await? {
             let name = node.name_any();
             let right = name.parse().ok().and_then(|id: NodeId| snapshot.by_node(&id)).is_some_and(|p| has_right(p));
-            if let Err(error) = self.set_revoked(&node, !right).await {
-                // A conflict with the kubelet's own update; the next round is moments away.
-                tracing::warn!(node = name, error = format!("{error:#}"), "taint not written");
-            }
-            if !right {
-                self.evict_all(&name).await?;
+            let tainted = self.set_revoked(&node, !right).await;
+            let evicted = if right { Ok(()) } else { self.evict_all(&name).await };
+            if let Err(error) = tainted.and(evicted) {
+                // A conflict with the kubelet's own update, say; the next round is moments away.
+                tracing::warn!(node = name, error = format!("{error:#}"), "node not brought in line");
             }
         }
         Ok(())

@@ -24,20 +24,23 @@ const TIERS: [&str; 4] = [
     include_str!("rbac/super.yaml"),
 ];
 const SYSTEM: &str = include_str!("rbac/system.yaml");
-const POLICIES: [&str; 3] = [
+const POLICIES: [&str; 4] = [
     include_str!("policies/node-address.yaml"),
+    include_str!("policies/node-self.yaml"),
     include_str!("policies/protected.yaml"),
-    include_str!("policies/tenant-pods.yaml"),
+    include_str!("policies/pods.yaml"),
 ];
 
-/// Applies everything of ours that does not depend on who has staked.
+/// Applies everything of ours that does not depend on who has staked: policies before rights. One object that cannot be
+/// applied does not keep the others from it.
 pub(crate) async fn apply_all(client: &Client) -> anyhow::Result<()> {
-    for text in std::iter::once(SYSTEM).chain(TIERS).chain(POLICIES) {
+    let mut result = Ok(());
+    for text in std::iter::once(SYSTEM).chain(POLICIES).chain(TIERS) {
         for object in documents(text)? {
-            apply(client, object).await?;
+            result = result.and(apply(client, object).await);
         }
     }
-    apply(client, custom_resources(client).await?).await
+    result.and(apply(client, custom_resources(client).await?).await)
 }
 
 /// Cluster admins manage the resources of every CRD, whose groups nobody knows beforehand.

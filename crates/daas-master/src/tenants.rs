@@ -8,6 +8,7 @@ use daas_chain::index::{LivePosition, Snapshot};
 use daas_types::onchain::PositionState;
 use daas_types::{Mist, Tier, UnixMs};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
@@ -22,21 +23,21 @@ const NAMESPACE_GRACE: Duration = Duration::from_hours(7 * 24);
 
 /// Brings tenants' namespaces in line with the chain.
 pub(crate) async fn reconcile(client: &Client, snapshot: &Snapshot, now: UnixMs) -> anyhow::Result<()> {
-    for position in snapshot.positions() {
-        if position.rights.tier >= Some(Tier::Developer) {
-            for object in objects(&position.state) {
-                apply(client, object).await?;
-            }
-        }
-    }
+    // Taking away comes first, and no tenant's trouble keeps another's from being looked at.
+    let mut result = Ok(());
     let ours = ListParams::default().labels(&format!("{OWNER},app.kubernetes.io/managed-by={MANAGER}"));
     for namespace in Api::<Namespace>::all(client.clone()).list(&ours).await? {
         let owner = snapshot.by_namespace(&namespace.name_any());
         if owner.is_none_or(|position| !keeps_namespace(position)) {
-            close(client, &namespace, now).await?;
+            result = result.and(close(client, &namespace, now).await);
         }
     }
-    Ok(())
+    for position in snapshot.positions().filter(|position| keeps_namespace(position)) {
+        for object in objects(&position.state) {
+            result = result.and(apply(client, object).await);
+        }
+    }
+    result
 }
 
 fn keeps_namespace(position: &LivePosition) -> bool {
@@ -88,10 +89,18 @@ fn quota(namespace: &str, active: Option<Mist>) -> Value {
         "metadata": { "name": "daas", "namespace": namespace },
         "spec": { "hard": {
             "requests.cpu": sui.to_string(),
+            "limits.cpu": (sui * 2).to_string(),
             "requests.memory": format!("{}Gi", sui * 2),
+            "limits.memory": format!("{}Gi", sui * 4),
+            "requests.storage": format!("{}Gi", sui * 10),
             "pods": (sui * 10).to_string(),
+            "services": (sui * 10).to_string(),
             "services.loadbalancers": "0",
             "services.nodeports": "0",
+            // What fills the datastore: a Secret may have a mebibyte.
+            "count/configmaps": (sui * 20 + 1).to_string(),
+            "count/secrets": (sui * 20).to_string(),
+            "count/leases.coordination.k8s.io": (sui * 20).to_string(),
         } },
     })
 }
@@ -106,7 +115,9 @@ async fn close(client: &Client, namespace: &Namespace, now: UnixMs) -> anyhow::R
         return delete(client, "v1", "Namespace", None, &name).await;
     }
     apply(client, quota(&name, None)).await?;
-    delete(client, "rbac.authorization.k8s.io/v1", "RoleBinding", Some(&name), "daas-owner").await?;
+    // Not only ours: a right that its owner handed on goes with the owner's.
+    let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), &name);
+    bindings.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
     let mut labels = namespace.labels().clone();
     labels.retain(|key, _| key == OWNER || key.starts_with("pod-security."));
     let lost = lost_at.unwrap_or(now).0.to_string();

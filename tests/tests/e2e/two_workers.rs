@@ -48,9 +48,7 @@ fn two_workers() {
         .await?;
         step("they reach each other", reach(&operator)).await?;
         step("one is slashed", slashed(&cluster, &one, &two, first)).await?;
-        for (mut worker, machine) in [(second, TWO)] {
-            leave(&mut worker).await.with_context(|| tail(&log(&cluster, machine), 12))?;
-        }
+        step("the other leaves", leave(second)).await.with_context(|| tail(&log(&cluster, TWO), 12))?;
         cluster.finish().await?;
         drop(network);
         Ok(())
@@ -90,8 +88,9 @@ async fn reach(operator: &Person) -> Result<()> {
     for (from, to) in [("pod-one", "pod-two"), ("pod-two", "pod-one")] {
         let url = format!("http://{}:8080/", field(operator, to, "{.status.podIP}").await?);
         eventually(Duration::from_secs(15), async || {
-            let said =
-                operator.get(&["-n", NAMESPACE, "exec", from, "--", "wget", "-T", "2", "-q", "-O", "-", &url]).await?;
+            let said = operator
+                .get(&["-n", NAMESPACE, "exec", from, "--", "timeout", "3", "wget", "-q", "-O", "-", &url])
+                .await?;
             ensure!(said == to, "{from} fetched {said:?} from {to}");
             Ok(())
         })
@@ -151,7 +150,7 @@ async fn propose(cluster: &Cluster, person: &Person) -> Result<UnixMs> {
 }
 
 /// SIGTERM: the worker drains and leaves in order.
-async fn leave(worker: &mut Child) -> Result<()> {
+async fn leave(mut worker: Child) -> Result<()> {
     let pid = worker.id().context("the other worker has ended")?;
     crate::support::processes::signal(pid, nix::sys::signal::Signal::SIGTERM)?;
     let status = timeout(Duration::from_secs(60), worker.wait()).await.context("the worker outlives SIGTERM")??;

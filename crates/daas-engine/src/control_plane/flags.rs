@@ -53,7 +53,9 @@ fn api_identity(layout: &Layout, pki: &Pki) -> Vec<String> {
     vec![
         "--anonymous-auth=false".to_owned(),
         "--authorization-mode=Node,RBAC".to_owned(),
-        "--enable-admission-plugins=NodeRestriction".to_owned(),
+        // A Service with external addresses would divert other machines' traffic, the gateway's too.
+        "--enable-admission-plugins=NodeRestriction,DenyServiceExternalIPs".to_owned(),
+        format!("--admission-control-config-file={}", admission_path(layout).display()),
         format!("--client-ca-file={}", file("client-ca.crt")),
         format!("--requestheader-client-ca-file={}", file("request-header-ca.crt")),
         format!("--requestheader-allowed-names={GATEWAY_NAME},{AGGREGATOR_NAME}"),
@@ -64,7 +66,7 @@ fn api_identity(layout: &Layout, pki: &Pki) -> Vec<String> {
         format!("--proxy-client-cert-file={}", aggregator.cert.display()),
         format!("--proxy-client-key-file={}", aggregator.key.display()),
         // A kubelet is believed only with a certificate issued at join.
-        format!("--kubelet-certificate-authority={}", file("server-ca.crt")),
+        format!("--kubelet-certificate-authority={}", file("kubelet-serving-ca.crt")),
         format!("--kubelet-client-certificate={}", kubelet.cert.display()),
         format!("--kubelet-client-key={}", kubelet.key.display()),
         format!("--service-account-key-file={}", file("service-account.pub")),
@@ -171,6 +173,27 @@ pub(super) fn write_kubeconfigs(
         files::write_private(&kubeconfig_path(layout, name), text)?;
     }
     Ok(())
+}
+
+fn admission_path(layout: &Layout) -> PathBuf {
+    layout.state.join("admission.json")
+}
+
+/// What pods may ask of a node where a namespace says nothing stricter: no host paths, no host network, no privileges.
+/// The engine's own namespaces are exempt; who may write there is the caller's rule.
+pub(super) fn write_admission(layout: &Layout) -> Result<(), ControlPlaneError> {
+    let pod_security = json!({
+        "apiVersion": "pod-security.admission.config.k8s.io/v1",
+        "kind": "PodSecurityConfiguration",
+        "defaults": { "enforce": "baseline", "enforce-version": "latest" },
+        "exemptions": { "namespaces": ["kube-system"] },
+    });
+    let config = json!({
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "AdmissionConfiguration",
+        "plugins": [{ "name": "PodSecurity", "configuration": pod_security }],
+    });
+    Ok(files::write_private(&admission_path(layout), config.to_string())?)
 }
 
 /// A kubeconfig with one cluster and one user (JSON is YAML).

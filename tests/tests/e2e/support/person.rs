@@ -57,8 +57,9 @@ impl Person {
 
     /// `k3s-daas …`.
     pub(crate) fn daas(&self, args: &[&str]) -> Command {
-        let mut command = self.command(&self.daas, args);
-        command.arg("--state-dir").arg(&self.state);
+        // In front, so that a caller can add to the end.
+        let mut command = self.command(&self.daas, &["--state-dir"]);
+        command.arg(&self.state).args(args);
         command
     }
 

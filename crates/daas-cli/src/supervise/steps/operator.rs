@@ -108,7 +108,7 @@ pub(super) async fn stake(start: &Start<'_>, operator: &Staker) -> Result<(Opera
     let mut seal = if path.exists() {
         SealFile::load(&path)?
     } else {
-        let seal = SealFile::prepare(&info.join, operator.ops.wallet().address(), Permissions::BOTH, Some(node_id()))?;
+        let seal = SealFile::prepare(&info.join, operator.ops.wallet().address(), Permissions::USER, Some(node_id()))?;
         seal.save(&path)?;
         seal
     };
