@@ -90,7 +90,8 @@ fn the_exec_plugin_gives_no_token_away() {
     }
     // With everything right it still verifies first, and of this network nothing can be.
     let output = machine.command(&args).env("KUBERNETES_EXEC_INFO", exec_info(&json!({}))).output().unwrap();
-    assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("D301"));
     assert_eq!(text(&output.stdout), "");
 }
 

@@ -63,6 +63,8 @@ pub struct Limits {
     pub streams_per_connection: u32,
     /// A TLS handshake ends within this.
     pub handshake: Duration,
+    /// A connection on which nothing was admitted for this long is closed, so that strangers cannot hold all places.
+    pub unproven: Duration,
     /// A request's head arrives within this.
     pub header_read: Duration,
     /// Upstream connections of one pool.
@@ -100,9 +102,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 10_000,
-            connections_per_address: 2_000,
+            connections_per_address: 1_000,
             streams_per_connection: 250,
             handshake: Duration::from_secs(10),
+            unproven: Duration::from_secs(10),
             header_read: Duration::from_secs(30),
             upstream_connections: 128,
             upstream_connect: Duration::from_secs(5),

@@ -116,11 +116,8 @@ impl Server {
         info: ConnectionInfo,
         place: Place,
     ) -> hyper::Result<()> {
-        let context = Arc::new(Context {
-            info,
-            place: Arc::new(place),
-            cord: Cord::Stream,
-        });
+        let context = Arc::new(Context::new(info, Cord::Stream, place));
+        let shown = context.clone();
         let app = self.app.clone();
         let service = service_fn(move |request| request::serve(app.clone(), context.clone(), request));
         let executor = StreamExecutor::new(self.tasks.clone(), self.kill.clone(), self.app.clone());
@@ -137,6 +134,10 @@ impl Server {
         let mut connection = pin!(connection);
         tokio::select! {
             result = connection.as_mut() => return result,
+            () = shown.unproven(self.limits.unproven) => {
+                measure::connection("unproven");
+                return Ok(());
+            }
             () = self.drain.cancelled() => connection.as_mut().graceful_shutdown(),
         }
         connection.await
@@ -149,11 +150,8 @@ impl Server {
         place: Place,
     ) -> hyper::Result<()> {
         let (cord, mut pulled) = Cord::connection();
-        let context = Arc::new(Context {
-            info,
-            place: Arc::new(place),
-            cord,
-        });
+        let context = Arc::new(Context::new(info, cord, place));
+        let shown = context.clone();
         let app = self.app.clone();
         let service = service_fn(move |request| request::serve(app.clone(), context.clone(), request));
         let connection = http1::Builder::new()
@@ -165,11 +163,16 @@ impl Server {
             .serve_connection(TokioIo::new(tls), service)
             .with_upgrades();
         let mut connection = pin!(connection);
+        let mut unproven = pin!(shown.unproven(self.limits.unproven));
         let mut draining = false;
         loop {
             tokio::select! {
                 biased;
                 result = connection.as_mut() => return result,
+                () = unproven.as_mut() => {
+                    measure::connection("unproven");
+                    return Ok(());
+                }
                 // Dropping the connection is what ends an answer that the client does not read.
                 reason = pulled.pulled(&self.app) => {
                     measure::revocation(reason, self.app.since_checkpoint());

@@ -105,6 +105,11 @@ impl Endpoint {
         }
     }
 
+    /// Whether it answers only holders of a right.
+    pub(crate) const fn needs_token(self) -> bool {
+        matches!(self, Self::RegisterWorker | Self::Heartbeat)
+    }
+
     pub(crate) async fn answer(
         self,
         app: &App,

@@ -17,6 +17,7 @@ use daas_types::pop::Usage;
 use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::Instant;
 
 /// What every request shares.
@@ -33,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) cord: Cord,
     /// Held by a tunnel beyond the end of the connection's own task.
     pub(crate) place: Arc<Place>,
+    /// Whether any request on it was admitted.
+    admitted: AtomicBool,
 }
 
 /// How an answer came about.
@@ -77,6 +80,26 @@ pub(crate) async fn serve(
     Ok(response)
 }
 
+// === impl Context ===
+
+impl Context {
+    pub(crate) fn new(info: ConnectionInfo, cord: Cord, place: Place) -> Self {
+        Self { info, cord, place: Arc::new(place), admitted: AtomicBool::new(false) }
+    }
+
+    fn admit(&self) {
+        self.admitted.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends after `limit` if no request has been admitted by then, and otherwise never.
+    pub(crate) async fn unproven(&self, limit: Duration) {
+        tokio::time::sleep(limit).await;
+        if self.admitted.load(Ordering::Relaxed) {
+            core::future::pending::<()>().await;
+        }
+    }
+}
+
 // === impl App ===
 
 impl App {
@@ -101,10 +124,11 @@ impl App {
     async fn answer(&self, context: &Context, request: Request<Incoming>) -> Result<Answer, Refusal> {
         hygiene::check_form(&request)?;
         if let Some(endpoint) = Endpoint::of(request.method(), request.uri().path()) {
-            return endpoint
-                .answer(self, &context.info, request)
-                .await
-                .map(Answer::local);
+            let answer = endpoint.answer(self, &context.info, request).await?;
+            if endpoint.needs_token() {
+                context.admit();
+            }
+            return Ok(Answer::local(answer));
         }
         self.kubernetes(context, request).await
     }
@@ -116,6 +140,7 @@ impl App {
         let view = self.watch.view();
         let caller = self.authenticate(&bearer, Usage::User, &view)?;
         let permit = admit(caller, &view)?;
+        context.admit();
         let upgrade = UpgradeRequest::of(&mut parts)?;
         hygiene::scrub(&mut parts.headers)?;
         let response = match upgrade {

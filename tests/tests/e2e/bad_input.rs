@@ -12,7 +12,7 @@ use std::time::Duration;
 
 #[test]
 fn bad_input_before_a_start() {
-    scenario("bad input before a start", Duration::from_secs(60), async {
+    scenario("bad input before a start", Duration::from_mins(1), async {
         let cluster = Cluster::place()?;
         step("port 6443 is busy", busy_port(&cluster)).await?;
         step("nobody's rights", no_root(&cluster)).await?;

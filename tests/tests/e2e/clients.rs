@@ -23,7 +23,7 @@ const SOON: Duration = Duration::from_secs(15);
 
 #[test]
 fn stock_clients() {
-    scenario("kubectl and kube-rs", Duration::from_secs(180), async {
+    scenario("kubectl and kube-rs", Duration::from_mins(3), async {
         let cluster = Cluster::up().await?;
         let operator = cluster.operator();
         step("a pod", async {

@@ -81,7 +81,7 @@ async fn interrupt(cluster: &Cluster, moment: Duration) -> Result<()> {
         return cluster.down().await;
     }
     processes::signal_group(pid, Signal::SIGINT)?;
-    let status = timeout(Duration::from_secs(60), child.wait()).await.context("up outlives Ctrl-C")??;
+    let status = timeout(Duration::from_mins(1), child.wait()).await.context("up outlives Ctrl-C")??;
     if status.success() {
         return cluster.down().await;
     }

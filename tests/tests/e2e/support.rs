@@ -9,6 +9,7 @@ pub(crate) mod pods;
 pub(crate) mod processes;
 
 use anyhow::{Context as _, Result, anyhow};
+use futures::future::LocalBoxFuture;
 use std::future::Future;
 use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
@@ -25,7 +26,8 @@ pub(crate) fn scenario(name: &str, limit: Duration, story: impl Future<Output = 
     }
     // A story that failed has cleared up; the next one may have its turn.
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("a runtime must start");
     let told = runtime.block_on(async {
         let began = Instant::now();
         let told = timeout(limit, story).await.unwrap_or_else(|_| Err(anyhow!("not over after {limit:?}")));
@@ -44,12 +46,17 @@ pub(crate) fn say(line: &str) {
 }
 
 /// Does a step, says how long it took, and names it if it fails.
-pub(crate) async fn step<T>(name: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let began = Instant::now();
-    let result = work.await.with_context(|| name.to_owned());
-    let mark = if result.is_ok() { '✓' } else { '✗' };
-    say(&format!("  {mark} {:>6.2} s  {name}", began.elapsed().as_secs_f64()));
-    result
+pub(crate) fn step<'a, T: 'a>(
+    name: &'a str,
+    work: impl Future<Output = Result<T>> + 'a,
+) -> LocalBoxFuture<'a, Result<T>> {
+    Box::pin(async move {
+        let began = Instant::now();
+        let result = work.await.with_context(|| name.to_owned());
+        let mark = if result.is_ok() { '✓' } else { '✗' };
+        say(&format!("  {mark} {:>6.2} s  {name}", began.elapsed().as_secs_f64()));
+        result
+    })
 }
 
 /// Asks again until the answer is yes, for at most `limit`. The last no is the error.

@@ -23,11 +23,11 @@ const TWO: Machine = Machine { name: "daas-t-two", address: Ipv4Addr::new(10, 98
 /// What a slashed position holds open ends within this of its checkpoint.
 const CUT: Duration = Duration::from_secs(1);
 /// A slashed worker has stopped its pods and itself.
-const STOPPED: Duration = Duration::from_secs(60);
+const STOPPED: Duration = Duration::from_mins(1);
 
 #[test]
 fn two_workers() {
-    scenario("two workers, one slashed", Duration::from_secs(240), async {
+    scenario("two workers, one slashed", Duration::from_mins(4), async {
         let network = Network::make(&[ONE, TWO]).await?;
         let cluster = Cluster::place()?;
         let (rpc, faucet) = (format!("{HOST}:9000"), format!("{HOST}:9123"));
@@ -74,7 +74,7 @@ fn log(cluster: &Cluster, machine: Machine) -> std::path::PathBuf {
 }
 
 async fn ready(operator: &Person, machine: Machine) -> Result<()> {
-    eventually(Duration::from_secs(60), async || {
+    eventually(Duration::from_mins(1), async || {
         let path = "-o=jsonpath={.status.conditions[?(@.type=='Ready')].status}";
         let ready = operator.get(&["get", "node", machine.name, path]).await?;
         ensure!(ready == "True", "{}: Ready is {ready}", machine.name);
@@ -153,7 +153,7 @@ async fn propose(cluster: &Cluster, person: &Person) -> Result<UnixMs> {
 async fn leave(mut worker: Child) -> Result<()> {
     let pid = worker.id().context("the other worker has ended")?;
     crate::support::processes::signal(pid, nix::sys::signal::Signal::SIGTERM)?;
-    let status = timeout(Duration::from_secs(60), worker.wait()).await.context("the worker outlives SIGTERM")??;
+    let status = timeout(Duration::from_mins(1), worker.wait()).await.context("the worker outlives SIGTERM")??;
     ensure!(status.success(), "the worker left with {status}");
     Ok(())
 }

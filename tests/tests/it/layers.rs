@@ -27,7 +27,7 @@ const PURE: &[(&str, &[&str])] = &[
 ];
 
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
-    let metadata = MetadataCommand::new().no_deps().exec().unwrap();
+    let metadata = MetadataCommand::new().no_deps().exec().expect("cargo metadata must work in a checkout");
     let normal = |package: &cargo_metadata::Package| {
         let all = package.dependencies.iter().filter(|d| d.kind != DependencyKind::Development);
         all.map(|d| d.name.clone()).collect()

@@ -110,6 +110,19 @@ async fn an_api_server_that_is_gone_is_named() {
 }
 
 #[tokio::test]
+async fn a_stranger_cannot_hold_a_connection() {
+    let limits = Limits { unproven: Duration::from_millis(300), ..Limits::default() };
+    let world = World::with(Options { limits, ..Options::default() }, Duration::from_secs(1)).await;
+    let staker = world.chain.staker(1, "5", Permissions::USER);
+    let holder = client::Http2::connect(world.addr, &world.ca.roots()).await;
+    assert_eq!(holder.send(get("/api", &user(&staker))).await.unwrap().status(), 200);
+
+    let mut stranger = client::tls(world.addr, &world.ca.roots(), &["h2"]).await.unwrap();
+    let _ = within(stranger.read_to_end(&mut Vec::new())).await;
+    assert_eq!(holder.send(get("/api", &user(&staker))).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
 async fn an_answer_that_never_comes_has_a_deadline() {
     let limits = Limits {
         upstream_response: Duration::from_millis(200),

@@ -27,9 +27,15 @@ pub(crate) fn of(folder: &Path) -> Vec<String> {
 
 /// The process of this program that belongs to a state folder.
 pub(crate) fn find(program: &str, state: &Path) -> Option<u32> {
+    find_doing(program, "", state)
+}
+
+/// The same, of a program with several parts: this word is in its command line.
+pub(crate) fn find_doing(program: &str, word: &str, state: &Path) -> Option<u32> {
     let wanted = |seen: &Seen| {
-        let name = seen.program.trim_end_matches(" (deleted)").rsplit('/').next();
-        name == Some(program) && mentions(seen, state)
+        let name = seen.program.rsplit('/').next();
+        let says = word.is_empty() || seen.words.split('\0').any(|part| part == word);
+        name == Some(program) && says && mentions(seen, state)
     };
     all().find(wanted).map(|seen| seen.pid)
 }
