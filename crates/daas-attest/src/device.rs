@@ -102,21 +102,12 @@ enum Transport {
 impl Nsm {
     /// Opens the device or socket at `path`.
     pub fn open(path: &Path) -> Result<Self, DeviceError> {
-        let failed = |source| DeviceError::Open {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| DeviceError::Open { path: path.to_owned(), source };
         let kind = std::fs::metadata(path).map_err(failed)?.file_type();
         let transport = if kind.is_socket() {
             Transport::Socket(path.to_owned())
         } else if kind.is_char_device() {
-            Transport::Device(
-                std::fs::File::options()
-                    .read(true)
-                    .write(true)
-                    .open(path)
-                    .map_err(failed)?,
-            )
+            Transport::Device(std::fs::File::options().read(true).write(true).open(path).map_err(failed)?)
         } else {
             return Err(DeviceError::Kind(path.to_owned()));
         };
@@ -148,10 +139,7 @@ impl Nsm {
     /// One PCR.
     pub fn describe_pcr(&self, index: u16) -> Result<PcrState, DeviceError> {
         match self.exchange(&Request::DescribePcr { index })? {
-            Response::DescribePcr { lock, data } => Ok(PcrState {
-                locked: lock,
-                value: data,
-            }),
+            Response::DescribePcr { lock, data } => Ok(PcrState { locked: lock, value: data }),
             other => Err(unexpected("DescribePCR", &other)),
         }
     }
@@ -176,19 +164,13 @@ impl Nsm {
         match wire::decode(&response) {
             Ok(Response::Error(code)) => Err(DeviceError::Refused(code)),
             Ok(response) => Ok(response),
-            Err(got) => Err(DeviceError::Answer {
-                expected: "a known response",
-                got,
-            }),
+            Err(got) => Err(DeviceError::Answer { expected: "a known response", got }),
         }
     }
 }
 
 fn unexpected(expected: &'static str, got: &Response) -> DeviceError {
-    DeviceError::Answer {
-        expected,
-        got: got.name().to_owned(),
-    }
+    DeviceError::Answer { expected, got: got.name().to_owned() }
 }
 
 #[cfg(test)]

@@ -100,11 +100,7 @@ pub enum VerifyError {
         max: Duration,
     },
     /// The measurements are none of the allowed ones.
-    #[error(
-        "the enclave measures as {}, allowed: {}",
-        measurement(got),
-        measurements(allowed)
-    )]
+    #[error("the enclave measures as {}, allowed: {}", measurement(got), measurements(allowed))]
     Measurement {
         /// What is allowed.
         allowed: Vec<Measurement>,
@@ -120,9 +116,7 @@ pub enum VerifyError {
         got: String,
     },
     /// Not this network, cluster, package, configuration, CA and signing key.
-    #[error(
-        "expected user data {expected}, got {got}: another genesis, cluster, package, configuration, CA or key"
-    )]
+    #[error("expected user data {expected}, got {got}: another genesis, cluster, package, configuration, CA or key")]
     UserData {
         /// Hex.
         expected: String,
@@ -210,12 +204,7 @@ pub enum CertificateFault {
 }
 
 fn measurement(m: &Measurement) -> String {
-    format!(
-        "pcr0={} pcr1={} pcr2={}",
-        hex::encode(&m.pcr0),
-        hex::encode(&m.pcr1),
-        hex::encode(&m.pcr2)
-    )
+    format!("pcr0={} pcr1={} pcr2={}", hex::encode(&m.pcr0), hex::encode(&m.pcr1), hex::encode(&m.pcr2))
 }
 
 fn measurements(all: &[Measurement]) -> String {

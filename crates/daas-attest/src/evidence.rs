@@ -98,12 +98,7 @@ pub fn verify(
 /// The nonce a document must carry to answer `client_nonce` on the TLS session with this `exporter`
 /// ([`daas_types::api::EXPORTER_LABEL`], empty context).
 pub fn bind_nonce(client_nonce: &[u8; 32], exporter: &[u8; 32]) -> [u8; 32] {
-    Sha256::new()
-        .chain_update(NONCE_LABEL)
-        .chain_update(client_nonce)
-        .chain_update(exporter)
-        .finalize()
-        .into()
+    Sha256::new().chain_update(NONCE_LABEL).chain_update(client_nonce).chain_update(exporter).finalize().into()
 }
 
 // === impl Roots ===
@@ -116,9 +111,7 @@ impl Roots {
 
     /// AWS' root, and the simulated root if `genesis` (whose full digest is pinned) names one.
     pub fn for_genesis(genesis: &Genesis) -> Self {
-        Self {
-            simulated: genesis.devnet().map(|anchor| anchor.tee_root),
-        }
+        Self { simulated: genesis.devnet().map(|anchor| anchor.tee_root) }
     }
 
     /// SHA-256 of the simulated root's SubjectPublicKeyInfo, if one counts.
@@ -194,19 +187,11 @@ impl VerifiedEvidence {
         self.level
     }
 
-    fn judge(
-        document: Document,
-        level: SecurityLevel,
-        expected: &Expected,
-        now: UnixMs,
-    ) -> Result<Self, VerifyError> {
+    fn judge(document: Document, level: SecurityLevel, expected: &Expected, now: UnixMs) -> Result<Self, VerifyError> {
         fresh(document.timestamp, expected.max_age.min(MAX_AGE), now)?;
         let got = document.measurement();
         if !expected.measurements.contains(&got) {
-            return Err(VerifyError::Measurement {
-                allowed: expected.measurements.clone(),
-                got,
-            });
+            return Err(VerifyError::Measurement { allowed: expected.measurements.clone(), got });
         }
         same(document.nonce.as_deref(), &expected.nonce)
             .map_err(|(expected, got)| VerifyError::Nonce { expected, got })?;
@@ -227,10 +212,7 @@ impl VerifiedEvidence {
 fn fresh(timestamp: UnixMs, max: Duration, now: UnixMs) -> Result<(), VerifyError> {
     let (age, ahead) = (now.since(timestamp), timestamp.since(now));
     if ahead > FUTURE_TOLERANCE {
-        return Err(VerifyError::FromFuture {
-            ahead,
-            max: FUTURE_TOLERANCE,
-        });
+        return Err(VerifyError::FromFuture { ahead, max: FUTURE_TOLERANCE });
     }
     if age > max {
         return Err(VerifyError::TooOld { age, max });
@@ -243,10 +225,7 @@ fn same(got: Option<&[u8]>, expected: &[u8; 32]) -> Result<(), (String, String)>
     if got == Some(expected.as_slice()) {
         return Ok(());
     }
-    Err((
-        hex::encode(expected),
-        got.map_or_else(|| "none".to_owned(), hex::encode),
-    ))
+    Err((hex::encode(expected), got.map_or_else(|| "none".to_owned(), hex::encode)))
 }
 
 #[cfg(test)]

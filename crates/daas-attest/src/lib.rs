@@ -15,7 +15,6 @@ mod testkit;
 
 pub use error::{CertificateFault, VerifyError};
 pub use evidence::{
-    Binding, Evidence, Expected, FUTURE_TOLERANCE, MAX_AGE, Roots, SecurityLevel, VerifiedEvidence,
-    bind_nonce, verify,
+    Binding, Evidence, Expected, FUTURE_TOLERANCE, MAX_AGE, Roots, SecurityLevel, VerifiedEvidence, bind_nonce, verify,
 };
 pub use nitro::{Pcr, UnverifiedDocument};

@@ -65,9 +65,7 @@ fn open(bytes: &[u8]) -> Result<(CoseSign1, Document), VerifyError> {
     let envelope = CoseSign1::from_slice(bytes).map_err(|e| VerifyError::Envelope(e.to_string()))?;
     let protected = envelope.protected.original_data.as_deref().unwrap_or_default();
     if protected != PROTECTED {
-        return Err(VerifyError::Algorithm {
-            got: hex::encode(protected),
-        });
+        return Err(VerifyError::Algorithm { got: hex::encode(protected) });
     }
     if !envelope.unprotected.is_empty() {
         return Err(VerifyError::UnprotectedHeader);
@@ -75,11 +73,7 @@ fn open(bytes: &[u8]) -> Result<(CoseSign1, Document), VerifyError> {
     let payload = envelope.payload.as_deref().unwrap_or_default();
     length("payload", payload.len(), MAX_PAYLOAD, "1..=16384")?;
     if envelope.signature.len() != SIGNATURE_LEN {
-        return Err(VerifyError::Length {
-            field: "signature",
-            expected: "96",
-            got: envelope.signature.len(),
-        });
+        return Err(VerifyError::Length { field: "signature", expected: "96", got: envelope.signature.len() });
     }
     // One document has one encoding: another spelling of the same envelope would have another hash.
     if envelope.clone().to_vec().ok().as_deref() != Some(bytes) {
@@ -102,10 +96,7 @@ impl UnverifiedDocument {
     /// Reads what `bytes` claim. Says nothing about whether it is true.
     pub fn read(bytes: &[u8], roots: &Roots) -> Result<Self, VerifyError> {
         let (envelope, document) = open(bytes)?;
-        let level = document
-            .cabundle
-            .first()
-            .and_then(|root| chain::level(root, roots));
+        let level = document.cabundle.first().and_then(|root| chain::level(root, roots));
         Ok(Self {
             module_id: document.module_id,
             timestamp: document.timestamp,

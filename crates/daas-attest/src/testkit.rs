@@ -68,11 +68,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 
 pub(crate) fn issue(specs: &[Spec]) -> Chain {
     let mut issuer: Option<(CertificateParams, KeyPair)> = None;
-    let mut chain = Chain {
-        certificates: vec![],
-        leaf: vec![],
-        root_key: [0; 32],
-    };
+    let mut chain = Chain { certificates: vec![], leaf: vec![], root_key: [0; 32] };
     for spec in specs {
         let key = KeyPair::generate_for(spec.key).unwrap();
         let params = spec.params();
@@ -85,12 +81,8 @@ pub(crate) fn issue(specs: &[Spec]) -> Chain {
                 if let Some(name) = spec.issuer_name {
                     params_above.distinguished_name.push(DnType::CommonName, name);
                 }
-                let key_above = spec
-                    .issuer_key
-                    .map_or(key_above, |alg| KeyPair::generate_for(alg).unwrap());
-                params
-                    .signed_by(&key, &Issuer::from_params(&params_above, &key_above))
-                    .unwrap()
+                let key_above = spec.issuer_key.map_or(key_above, |alg| KeyPair::generate_for(alg).unwrap());
+                params.signed_by(&key, &Issuer::from_params(&params_above, &key_above)).unwrap()
             }
         };
         chain.certificates.push(certificate.der().to_vec());
@@ -126,11 +118,7 @@ pub(crate) fn expected() -> Expected {
 
 /// PCR0 is all `first`, PCR1 and PCR2 are 2 and 3.
 pub(crate) fn measurement(first: u8) -> Measurement {
-    Measurement {
-        pcr0: vec![first; 48],
-        pcr1: vec![2; 48],
-        pcr2: vec![3; 48],
-    }
+    Measurement { pcr0: vec![first; 48], pcr1: vec![2; 48], pcr2: vec![3; 48] }
 }
 
 // === impl Spec ===
@@ -161,9 +149,7 @@ impl Chain {
     pub(crate) fn content(&self) -> Vec<(Value, Value)> {
         let (leaf, bundle) = self.certificates.split_last().unwrap();
         let pcr = |index: u8, fill: u8| (Value::from(index), Value::Bytes(vec![fill; 48]));
-        let pcrs = [pcr(0, 1), pcr(1, 2), pcr(2, 3)]
-            .into_iter()
-            .chain((3..16).map(|index| pcr(index, 0)));
+        let pcrs = [pcr(0, 1), pcr(1, 2), pcr(2, 3)].into_iter().chain((3..16).map(|index| pcr(index, 0)));
         let bundle = bundle.iter().map(|der| Value::Bytes(der.clone())).collect();
         let field = |key: &str, value: Value| (Value::from(key), value);
         vec![
@@ -192,29 +178,15 @@ impl Chain {
     /// A document with this envelope, signed as what it is.
     pub(crate) fn envelope(&self, protected: &[u8], unprotected: Value, payload: &[u8]) -> Vec<u8> {
         let bytes = |bytes: &[u8]| Value::Bytes(bytes.to_vec());
-        let signed = Value::Array(vec![
-            "Signature1".into(),
-            bytes(protected),
-            bytes(b""),
-            bytes(payload),
-        ]);
+        let signed = Value::Array(vec!["Signature1".into(), bytes(protected), bytes(b""), bytes(payload)]);
         let key = SigningKey::from_pkcs8_der(&self.leaf).unwrap();
         let signature: Signature = key.sign(&cbor(&signed));
-        cbor(&Value::Array(vec![
-            bytes(protected),
-            unprotected,
-            bytes(payload),
-            bytes(&signature.to_bytes()),
-        ]))
+        cbor(&Value::Array(vec![bytes(protected), unprotected, bytes(payload), bytes(&signature.to_bytes())]))
     }
 }
 
 pub(crate) fn set(content: &mut [(Value, Value)], key: &str, value: Value) {
-    content
-        .iter_mut()
-        .find(|(k, _)| k.as_text() == Some(key))
-        .unwrap()
-        .1 = value;
+    content.iter_mut().find(|(k, _)| k.as_text() == Some(key)).unwrap().1 = value;
 }
 
 pub(crate) fn cbor(value: &Value) -> Vec<u8> {
@@ -224,10 +196,7 @@ pub(crate) fn cbor(value: &Value) -> Vec<u8> {
 }
 
 pub(crate) fn devnet(tee_root: [u8; 32]) -> Genesis {
-    let anchor = DevnetAnchor {
-        validator: vec![1; 96],
-        tee_root,
-    };
+    let anchor = DevnetAnchor { validator: vec![1; 96], tee_root };
     let genesis = summary(anchor.to_version_specific_data());
     Genesis::pinned(genesis.digest(), &bcs::to_bytes(&genesis).unwrap()).unwrap()
 }

@@ -38,18 +38,11 @@ impl ChainClient {
     /// Connects to `rpc_url` and checks that it serves the network that `genesis` pins, by the full digest.
     pub async fn connect(rpc_url: &str, genesis: &Genesis) -> Result<Self, ChainError> {
         let rpc = Client::new(rpc_url)
-            .map_err(|status| ChainError::Unreachable {
-                call: "connect",
-                cause: status.message().to_owned(),
-            })?
+            .map_err(|status| ChainError::Unreachable { call: "connect", cause: status.message().to_owned() })?
             .with_response_headers_timeout(DEADLINE)
             .with_body_idle_timeout(DEADLINE)
             .with_max_decoding_message_size(MAX_ANSWER);
-        let client = Self {
-            url: rpc_url.to_owned(),
-            genesis: genesis.clone(),
-            rpc,
-        };
+        let client = Self { url: rpc_url.to_owned(), genesis: genesis.clone(), rpc };
         client.check_genesis().await?;
         Ok(client)
     }
@@ -75,31 +68,18 @@ impl ChainClient {
     }
 
     async fn check_genesis(&self) -> Result<(), ChainError> {
-        let request =
-            proto::GetCheckpointRequest::by_sequence_number(0).with_read_mask(FieldMask::from_str("digest"));
-        let answer = deadline(
-            "get checkpoint 0",
-            self.rpc().ledger_client().get_checkpoint(request),
-        )
-        .await?;
+        let request = proto::GetCheckpointRequest::by_sequence_number(0).with_read_mask(FieldMask::from_str("digest"));
+        let answer = deadline("get checkpoint 0", self.rpc().ledger_client().get_checkpoint(request)).await?;
         let got = answer.checkpoint().digest();
-        let got: Digest = got
-            .parse()
-            .map_err(|_| ChainError::malformed("get checkpoint 0", "no digest"))?;
+        let got: Digest = got.parse().map_err(|_| ChainError::malformed("get checkpoint 0", "no digest"))?;
         let expected = self.genesis.digest();
-        if got == expected {
-            Ok(())
-        } else {
-            Err(ChainError::Foreign { expected, got })
-        }
+        if got == expected { Ok(()) } else { Err(ChainError::Foreign { expected, got }) }
     }
 }
 
 impl core::fmt::Debug for ChainClient {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("ChainClient")
-            .field("url", &self.url)
-            .finish_non_exhaustive()
+        f.debug_struct("ChainClient").field("url", &self.url).finish_non_exhaustive()
     }
 }
 
@@ -111,9 +91,6 @@ pub(crate) async fn deadline<T>(
     match tokio::time::timeout(DEADLINE, answer).await {
         Ok(Ok(answer)) => Ok(answer.into_inner()),
         Ok(Err(status)) => Err(ChainError::of(call, &status)),
-        Err(_) => Err(ChainError::Unreachable {
-            call,
-            cause: format!("no answer within {} s", DEADLINE.as_secs()),
-        }),
+        Err(_) => Err(ChainError::Unreachable { call, cause: format!("no answer within {} s", DEADLINE.as_secs()) }),
     }
 }

@@ -42,14 +42,7 @@ pub enum FollowError {
 impl Follower {
     /// A follower that starts from what the chain says now.
     pub fn new(client: ChainClient, index: Index) -> Self {
-        Self {
-            client,
-            index,
-            store: None,
-            unsaved: Applied::default(),
-            lost: false,
-            idle_limit: DEADLINE,
-        }
+        Self { client, index, store: None, unsaved: Applied::default(), lost: false, idle_limit: DEADLINE }
     }
 
     /// Saves what it learns, and starts from what was saved.
@@ -115,11 +108,7 @@ impl Follower {
         let snapshot = self.index.snapshot();
         if !snapshot.is_based() || snapshot.next_checkpoint() < lowest {
             let base = self.client.base(&self.index.ids()).await?;
-            tracing::info!(
-                chain.checkpoint = base.checkpoint,
-                positions = base.positions.len(),
-                "index bootstrapped"
-            );
+            tracing::info!(chain.checkpoint = base.checkpoint, positions = base.positions.len(), "index bootstrapped");
             let applied = self.index.bootstrap(base);
             self.save(applied)?;
         }
@@ -140,9 +129,8 @@ impl Follower {
         let package = self.index.ids().package;
         let next = self.index.snapshot().next_checkpoint();
         let client = self.client.clone();
-        let mut missed = stream::iter(next..=until)
-            .map(|sequence| client.checkpoint(package, sequence))
-            .buffered(AT_ONCE);
+        let mut missed =
+            stream::iter(next..=until).map(|sequence| client.checkpoint(package, sequence)).buffered(AT_ONCE);
         while let Some(checkpoint) = missed.next().await {
             self.apply(&checkpoint?)?;
         }

@@ -102,19 +102,8 @@ pub struct Base {
 
 impl From<&JoinFile> for IndexIds {
     fn from(file: &JoinFile) -> Self {
-        let JoinFile {
-            package,
-            cluster,
-            registry,
-            nautilus,
-            ..
-        } = *file;
-        Self {
-            package,
-            cluster,
-            registry,
-            nautilus,
-        }
+        let JoinFile { package, cluster, registry, nautilus, .. } = *file;
+        Self { package, cluster, registry, nautilus }
     }
 }
 
@@ -136,9 +125,7 @@ impl Index {
             changes: broadcast::Sender::new(CHANGES),
             checkpoints: watch::Sender::new(0),
         };
-        Self {
-            inner: Arc::new(inner),
-        }
+        Self { inner: Arc::new(inner) }
     }
 
     /// Which cluster it is of.
@@ -167,11 +154,7 @@ impl Index {
         };
         let waited = snapshot.seen.map_or(Duration::ZERO, |at| at.elapsed());
         let age = now.since(timestamp).max(waited);
-        if age <= self.inner.fresh_for {
-            Freshness::Fresh
-        } else {
-            Freshness::Stale(age)
-        }
+        if age <= self.inner.fresh_for { Freshness::Fresh } else { Freshness::Stale(age) }
     }
 
     /// Every later change of a position. A receiver that lags is told so and must look at the snapshot again.

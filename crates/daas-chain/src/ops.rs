@@ -43,11 +43,7 @@ pub struct Ops {
 impl Ops {
     /// Transactions of `wallet`.
     pub fn new(client: ChainClient, wallet: Wallet) -> Self {
-        Self {
-            client,
-            wallet: Arc::new(wallet),
-            turn: Arc::default(),
-        }
+        Self { client, wallet: Arc::new(wallet), turn: Arc::default() }
     }
 
     /// Whose transactions.
@@ -67,22 +63,10 @@ impl Ops {
         function: &'static str,
         args: Vec<Arg>,
     ) -> Result<Outcome, TxError> {
-        self.run(
-            Some(package),
-            &Draft::Call {
-                package,
-                module,
-                function,
-                args,
-            },
-        )
-        .await
+        self.run(Some(package), &Draft::Call { package, module, function, args }).await
     }
 
     fn held(&self, id: Option<Address>, cap: &'static str) -> Result<Arg, TxError> {
-        id.map(Arg::owned).ok_or(TxError::CapMissing {
-            address: self.wallet.address(),
-            cap,
-        })
+        id.map(Arg::owned).ok_or(TxError::CapMissing { address: self.wallet.address(), cap })
     }
 }

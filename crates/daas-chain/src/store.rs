@@ -61,11 +61,7 @@ impl Store {
             return Err(StoreError::NotADevnet);
         }
         let database = Database::create(path).map_err(redb::Error::from)?;
-        Ok(Self {
-            database,
-            genesis: genesis.digest(),
-            ids,
-        })
+        Ok(Self { database, genesis: genesis.digest(), ids })
     }
 
     /// What was saved for this cluster, if anything was and all of it is readable. Anything else is removed.
@@ -94,15 +90,10 @@ impl Store {
         };
         let head = bcs::to_bytes(&head)?;
         let changed = applied.positions.iter().filter_map(|id| snapshot.position(*id));
-        let changed = changed.map(|live| {
-            Ok((
-                live.state.position.0.into_inner(),
-                bcs::to_bytes(&(&live.state, live.gap))?,
-            ))
-        });
+        let changed =
+            changed.map(|live| Ok((live.state.position.0.into_inner(), bcs::to_bytes(&(&live.state, live.gap))?)));
         let changed = changed.collect::<Result<Vec<_>, bcs::Error>>()?;
-        self.write(&head, &changed)
-            .map_err(|error| StoreError::File(*error))
+        self.write(&head, &changed).map_err(|error| StoreError::File(*error))
     }
 
     fn clear(&self) -> Result<(), Box<redb::Error>> {
@@ -116,9 +107,7 @@ impl Store {
         let mut transaction = self.database.begin_write().map_err(boxed)?;
         if changed.is_empty() {
             // Losing the cursor of an empty checkpoint costs reading it again.
-            transaction
-                .set_durability(redb::Durability::None)
-                .map_err(boxed)?;
+            transaction.set_durability(redb::Durability::None).map_err(boxed)?;
         }
         {
             let mut heads = transaction.open_table(HEAD).map_err(boxed)?;
@@ -156,21 +145,9 @@ impl Store {
             };
             states.push(state);
         }
-        let Head {
-            checkpoint,
-            timestamp,
-            policy_generation,
-            policy,
-            nautilus,
-            ..
-        } = head;
+        let Head { checkpoint, timestamp, policy_generation, policy, nautilus, .. } = head;
         let rules = (policy_generation, policy);
-        Ok(Some(Snapshot::of_saved(
-            (checkpoint, timestamp),
-            rules,
-            nautilus,
-            states,
-        )))
+        Ok(Some(Snapshot::of_saved((checkpoint, timestamp), rules, nautilus, states)))
     }
 }
 

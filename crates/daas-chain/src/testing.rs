@@ -5,10 +5,7 @@ use sui_sdk_types::{CheckpointSummary, Digest, GasCostSummary};
 
 /// A devnet's genesis, by its own digest.
 pub(crate) fn devnet_genesis() -> Genesis {
-    let anchor = DevnetAnchor {
-        validator: vec![1; 96],
-        tee_root: [2; 32],
-    };
+    let anchor = DevnetAnchor { validator: vec![1; 96], tee_root: [2; 32] };
     let summary = CheckpointSummary {
         epoch: 0,
         sequence_number: 0,

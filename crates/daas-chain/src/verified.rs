@@ -46,22 +46,11 @@ pub struct NotADevnet {
 impl VerifiedCheckpoint {
     /// Believes the RPC endpoint, which is acceptable for a devnet alone: its pinned genesis says that it is one.
     pub fn trusting_devnet(genesis: &Genesis, data: CheckpointData) -> Result<Self, NotADevnet> {
-        let CheckpointData {
-            sequence,
-            timestamp,
-            events,
-        } = data;
+        let CheckpointData { sequence, timestamp, events } = data;
         let network = match genesis.network() {
             Network::Devnet(_) => {
-                let verified = |event| VerifiedEvent {
-                    checkpoint: sequence,
-                    event,
-                };
-                return Ok(Self {
-                    sequence,
-                    timestamp,
-                    events: events.into_iter().map(verified).collect(),
-                });
+                let verified = |event| VerifiedEvent { checkpoint: sequence, event };
+                return Ok(Self { sequence, timestamp, events: events.into_iter().map(verified).collect() });
             }
             Network::Mainnet => "mainnet",
             Network::Testnet => "testnet",
@@ -108,11 +97,7 @@ mod tests {
     use daas_types::genesis::{MAINNET, TESTNET};
 
     fn data() -> CheckpointData {
-        CheckpointData {
-            sequence: 7,
-            timestamp: UnixMs(1),
-            events: vec![],
-        }
+        CheckpointData { sequence: 7, timestamp: UnixMs(1), events: vec![] }
     }
 
     #[test]
@@ -124,10 +109,7 @@ mod tests {
             (Genesis::of_digest(TESTNET.parse().unwrap()), "testnet"),
             (Genesis::of_digest(Digest::ZERO), "an unknown network"),
             // The devnet's own digest, but without the summary that shows it to be one.
-            (
-                Genesis::of_digest(devnet_genesis().digest()),
-                "an unknown network",
-            ),
+            (Genesis::of_digest(devnet_genesis().digest()), "an unknown network"),
         ] {
             let refused = VerifiedCheckpoint::trusting_devnet(&genesis, data()).unwrap_err();
             assert_eq!(refused, NotADevnet { sequence: 7, network });

@@ -76,28 +76,18 @@ impl Wallet {
     pub fn load(path: &Path) -> Result<Self, WalletError> {
         let failed = |cause: io::Error| match cause.kind() {
             io::ErrorKind::NotFound => WalletError::Missing(path.to_owned()),
-            _ => WalletError::File {
-                path: path.to_owned(),
-                cause,
-            },
+            _ => WalletError::File { path: path.to_owned(), cause },
         };
         let file = File::open(path).map_err(failed)?;
         let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
-            return Err(WalletError::Unsafe {
-                path: path.to_owned(),
-                mode,
-            });
+            return Err(WalletError::Unsafe { path: path.to_owned(), mode });
         }
         let malformed = || WalletError::Malformed(path.to_owned());
         // Sized at once, so that growing leaves no copy of the key behind.
         let mut text = Zeroizing::new(String::with_capacity(usize::try_from(MAX_FILE).unwrap_or(0)));
-        file.take(MAX_FILE)
-            .read_to_string(&mut text)
-            .map_err(|_| malformed())?;
-        SimpleKeypair::from_suiprivkey(text.trim_end())
-            .map(Self::of)
-            .map_err(|_| malformed())
+        file.take(MAX_FILE).read_to_string(&mut text).map_err(|_| malformed())?;
+        SimpleKeypair::from_suiprivkey(text.trim_end()).map(Self::of).map_err(|_| malformed())
     }
 
     /// The key at `path`; a fresh one if there is no file.
@@ -121,36 +111,18 @@ impl Wallet {
 
     /// The key appears under its name all at once, and only if the name is free.
     fn write(&self, path: &Path) -> Result<(), WalletError> {
-        let failed = |cause: io::Error| WalletError::File {
-            path: path.to_owned(),
-            cause,
-        };
-        let text = self
-            .key
-            .to_suiprivkey()
-            .map(Zeroizing::new)
-            .map_err(|e| failed(io::Error::other(e)))?;
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
+        let failed = |cause: io::Error| WalletError::File { path: path.to_owned(), cause };
+        let text = self.key.to_suiprivkey().map(Zeroizing::new).map_err(|e| failed(io::Error::other(e)))?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let private = std::fs::Permissions::from_mode(0o600);
-        let mut file = tempfile::Builder::new()
-            .permissions(private)
-            .tempfile_in(folder)
-            .map_err(failed)?;
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.write_all(b"\n"))
-            .map_err(failed)?;
+        let mut file = tempfile::Builder::new().permissions(private).tempfile_in(folder).map_err(failed)?;
+        file.write_all(text.as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(failed)?;
         file.as_file().sync_all().map_err(failed)?;
-        file.persist_noclobber(path)
-            .map_err(|error| match error.error.kind() {
-                io::ErrorKind::AlreadyExists => WalletError::Exists(path.to_owned()),
-                _ => failed(error.error),
-            })?;
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(failed)
+        file.persist_noclobber(path).map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => WalletError::Exists(path.to_owned()),
+            _ => failed(error.error),
+        })?;
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
     }
 }
 
@@ -168,9 +140,7 @@ impl Signer<SimpleSignature> for Wallet {
 
 impl fmt::Debug for Wallet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wallet")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
+        f.debug_struct("Wallet").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
@@ -181,9 +151,7 @@ impl From<WalletError> for Problem {
         let code = match &error {
             WalletError::Missing(_) => ErrorCode::WalletMissing,
             WalletError::Unsafe { .. } => ErrorCode::WalletUnsafe,
-            WalletError::Exists(_) | WalletError::Malformed(_) | WalletError::File { .. } => {
-                ErrorCode::StateUnreadable
-            }
+            WalletError::Exists(_) | WalletError::Malformed(_) | WalletError::File { .. } => ErrorCode::StateUnreadable,
             WalletError::Random(_) => ErrorCode::Internal,
         };
         Self::new(code, error)

@@ -87,8 +87,9 @@ impl Connection {
 
 fn answer<A: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<A, Problem> {
     if status.is_success() {
-        return serde_json::from_slice(body)
-            .map_err(|e| Problem::new(ErrorCode::MasterUnreachable, format!("the answer is not what it should be: {e}")));
+        return serde_json::from_slice(body).map_err(|e| {
+            Problem::new(ErrorCode::MasterUnreachable, format!("the answer is not what it should be: {e}"))
+        });
     }
     let refusal: Option<Status> = serde_json::from_slice(body).ok();
     let (reason, message) = refusal.map_or((String::new(), String::new()), |s| (s.reason, s.message));

@@ -8,8 +8,8 @@ use crate::{ClusterInfo, ca_spki, client_config, tls};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use daas_attest::{Binding, Evidence, Expected, MAX_AGE, Roots, VerifiedEvidence, bind_nonce};
 use daas_types::api::{
-    AttestationRequest, AttestationResponse, EXPORTER_LABEL, HeartbeatRequest, HeartbeatResponse, RegisterWorkerRequest,
-    RegisterWorkerResponse, StakingStatusResponse,
+    AttestationRequest, AttestationResponse, EXPORTER_LABEL, HeartbeatRequest, HeartbeatResponse,
+    RegisterWorkerRequest, RegisterWorkerResponse, StakingStatusResponse,
 };
 use daas_types::onchain::{MasterRecord, NautilusState};
 use daas_types::{ErrorCode, Problem, UnixMs};

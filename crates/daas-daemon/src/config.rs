@@ -239,7 +239,11 @@ fn check(kind: Kind, value: &Value) -> Result<(), String> {
         Kind::Cidr => cidr(text("a network")?),
         Kind::OneOf(words) => {
             let word = text("a word")?;
-            if words.contains(&word) { Ok(()) } else { Err(format!("must be one of {}, not `{word}`", words.join(", "))) }
+            if words.contains(&word) {
+                Ok(())
+            } else {
+                Err(format!("must be one of {}, not `{word}`", words.join(", ")))
+            }
         }
         Kind::List => match value.as_array() {
             Some(items) if items.iter().all(Value::is_string) => Ok(()),

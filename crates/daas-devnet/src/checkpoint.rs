@@ -40,9 +40,7 @@ impl Sealer {
     ) -> StoredCheckpoint {
         let contents = CheckpointContents::new_v1(transactions.iter().map(info).collect());
         let count = u64::try_from(transactions.len()).expect("a checkpoint's transactions must be countable");
-        let mut gas = previous
-            .map(|p| p.epoch_rolling_gas_cost_summary.clone())
-            .unwrap_or_default();
+        let mut gas = previous.map(|p| p.epoch_rolling_gas_cost_summary.clone()).unwrap_or_default();
         for transaction in transactions {
             add_gas(&mut gas, gas_of(&transaction.effects));
         }
@@ -58,39 +56,22 @@ impl Sealer {
             end_of_epoch_data: None,
             version_specific_data,
         };
-        let mut votes =
-            ValidatorCommitteeSignatureAggregator::new_checkpoint_summary(self.committee.clone(), &summary)
-                .expect("the committee must have a valid key");
-        votes
-            .add_signature(self.key.sign_checkpoint_summary(&summary))
-            .expect("the key must be the committee's");
+        let mut votes = ValidatorCommitteeSignatureAggregator::new_checkpoint_summary(self.committee.clone(), &summary)
+            .expect("the committee must have a valid key");
+        votes.add_signature(self.key.sign_checkpoint_summary(&summary)).expect("the key must be the committee's");
         let signature = votes.finish().expect("the only validator must be a quorum");
-        StoredCheckpoint {
-            summary,
-            signature,
-            contents,
-        }
+        StoredCheckpoint { summary, signature, contents }
     }
 }
 
 fn committee_of(key: &Bls12381PrivateKey) -> ValidatorCommittee {
-    let member = ValidatorCommitteeMember {
-        public_key: key.public_key(),
-        stake: STAKE,
-    };
-    ValidatorCommittee {
-        epoch: EPOCH,
-        members: vec![member],
-    }
+    let member = ValidatorCommitteeMember { public_key: key.public_key(), stake: STAKE };
+    ValidatorCommittee { epoch: EPOCH, members: vec![member] }
 }
 
 fn info(transaction: &StoredTransaction) -> CheckpointTransactionInfo {
     let effects = transaction.effects.digest();
-    CheckpointTransactionInfo::new(
-        transaction.digest(),
-        effects,
-        transaction.signed.signatures.clone(),
-    )
+    CheckpointTransactionInfo::new(transaction.digest(), effects, transaction.signed.signatures.clone())
 }
 
 fn gas_of(effects: &TransactionEffects) -> &GasCostSummary {

@@ -26,12 +26,6 @@ impl Config {
     /// Any free ports on the loopback interface.
     pub fn on_free_ports(state_dir: PathBuf, tee_root: [u8; 32], clock: Clock) -> Self {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self {
-            state_dir,
-            listen: any,
-            faucet: any,
-            tee_root,
-            clock,
-        }
+        Self { state_dir, listen: any, faucet: any, tee_root, clock }
     }
 }

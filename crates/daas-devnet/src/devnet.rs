@@ -47,26 +47,17 @@ impl Devnet {
     /// Opens or makes the state folder and serves from it. The sockets are bound when this returns.
     pub async fn start(config: Config) -> Result<RunningDevnet, DevnetError> {
         let dir = config.state_dir.as_path();
-        let file = |source| DevnetError::File {
-            path: dir.to_owned(),
-            source,
-        };
+        let file = |source| DevnetError::File { path: dir.to_owned(), source };
         std::fs::create_dir_all(dir).map_err(file)?;
         let sealer = Sealer::new(keys::validator(dir)?);
         let faucet_key = keys::faucet(dir)?;
         let faucet_address = faucet_key.public_key().derive_address();
         let ledger = Ledger::open(&dir.join("ledger.redb"))?;
         let now = (config.clock)();
-        let (genesis, checkpoint) =
-            genesis::establish(&ledger, &sealer, faucet_address, config.tee_root, now)?;
+        let (genesis, checkpoint) = genesis::establish(&ledger, &sealer, faucet_address, config.tee_root, now)?;
         let genesis_summary = bcs::to_bytes(&checkpoint.summary).expect("summaries must serialize");
         let committee = sealer.committee().clone();
-        let executor = Arc::new(Executor::new(
-            ledger,
-            sealer,
-            genesis.digest(),
-            config.clock.clone(),
-        ));
+        let executor = Arc::new(Executor::new(ledger, sealer, genesis.digest(), config.clock.clone()));
         // Before anyone can ask: a restarted network is fresh at once.
         executor.tick(0)?;
 
@@ -83,13 +74,9 @@ impl Devnet {
         };
         running.write_down(dir)?;
         let shutdown = &running.shutdown;
-        running
-            .tasks
-            .spawn(rpc::serve(executor.clone(), rpc_listener, shutdown.clone()));
+        running.tasks.spawn(rpc::serve(executor.clone(), rpc_listener, shutdown.clone()));
         let faucet = Faucet::new(executor.clone(), faucet_key);
-        running
-            .tasks
-            .spawn(faucet::serve(faucet, faucet_listener, shutdown.clone()));
+        running.tasks.spawn(faucet::serve(faucet, faucet_listener, shutdown.clone()));
         running.tasks.spawn(keep_fresh(executor, shutdown.clone()));
         tracing::info!(
             rpc = %running.rpc_addr,
@@ -121,8 +108,7 @@ impl RunningDevnet {
         let endpoints = serde_json::json!({ "rpc": self.rpc_url(), "faucet": self.faucet_url() });
         for (name, content) in [("genesis.json", genesis), ("endpoints.json", endpoints)] {
             let path = dir.join(name);
-            std::fs::write(&path, format!("{content:#}\n"))
-                .map_err(|source| DevnetError::File { path, source })?;
+            std::fs::write(&path, format!("{content:#}\n")).map_err(|source| DevnetError::File { path, source })?;
         }
         Ok(())
     }
@@ -165,10 +151,7 @@ async fn keep_fresh(executor: Arc<Executor>, shutdown: CancellationToken) -> Res
         }
         let executor = executor.clone();
         let ticked = tokio::task::spawn_blocking(move || executor.tick(idle_ms)).await;
-        ticked.map_err(|e| DevnetError::Server {
-            server: "the ticker",
-            cause: e.to_string(),
-        })??;
+        ticked.map_err(|e| DevnetError::Server { server: "the ticker", cause: e.to_string() })??;
     }
 }
 
@@ -178,21 +161,14 @@ fn flatten(ended: Ended) -> Result<(), DevnetError> {
     match ended {
         None | Some(Ok(Ok(()))) => Ok(()),
         Some(Ok(Err(error))) => Err(error),
-        Some(Err(panic)) => Err(DevnetError::Server {
-            server: "a task",
-            cause: panic.to_string(),
-        }),
+        Some(Err(panic)) => Err(DevnetError::Server { server: "a task", cause: panic.to_string() }),
     }
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, DevnetError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| DevnetError::Listen { address, source })
+    TcpListener::bind(address).await.map_err(|source| DevnetError::Listen { address, source })
 }
 
 fn local(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, DevnetError> {
-    listener
-        .local_addr()
-        .map_err(|source| DevnetError::Listen { address, source })
+    listener.local_addr().map_err(|source| DevnetError::Listen { address, source })
 }

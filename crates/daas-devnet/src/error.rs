@@ -78,10 +78,4 @@ macro_rules! from_redb {
     };
 }
 
-from_redb!(
-    DatabaseError,
-    TransactionError,
-    TableError,
-    StorageError,
-    CommitError
-);
+from_redb!(DatabaseError, TransactionError, TableError, StorageError, CommitError);

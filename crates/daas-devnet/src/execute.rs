@@ -28,8 +28,8 @@ use commands::Machine;
 use failure::Failure;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use sui_sdk_types::{
-    Address, BalanceChange, Digest, ExecutionError, ExecutionStatus, GasCostSummary, Object,
-    SignedTransaction, Transaction, TransactionEffects, TransactionEffectsV2, TransactionEvents,
+    Address, BalanceChange, Digest, ExecutionError, ExecutionStatus, GasCostSummary, Object, SignedTransaction,
+    Transaction, TransactionEffects, TransactionEffectsV2, TransactionEvents,
 };
 
 /// Gas price of every epoch.
@@ -62,13 +62,7 @@ pub(crate) struct Executor {
 
 impl Executor {
     pub(crate) fn new(ledger: Ledger, sealer: Sealer, chain: Digest, clock: Clock) -> Self {
-        Self {
-            ledger,
-            sealer,
-            chain,
-            clock,
-            turn: Mutex::new(()),
-        }
+        Self { ledger, sealer, chain, clock, turn: Mutex::new(()) }
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -95,12 +89,7 @@ impl Executor {
         checks::shape(&signed.transaction)?;
         checks::signatures(&signed)?;
         let now_ms = self.now_ms();
-        let terms = Terms {
-            view: &view,
-            chain: self.chain,
-            now_ms,
-            mock_gas: None,
-        };
+        let terms = Terms { view: &view, chain: self.chain, now_ms, mock_gas: None };
         let executed = execute(&terms, &signed.transaction)?;
         let last = view.last_checkpoint()?.map(|c| c.summary);
         let stored = StoredTransaction {
@@ -119,32 +108,16 @@ impl Executor {
     }
 
     /// What a transaction would do, without signatures. `mock_gas` pays instead of the coins it names.
-    pub(crate) fn simulate(
-        &self,
-        transaction: &Transaction,
-        mock_gas: Option<&Object>,
-    ) -> Result<Executed, Refusal> {
+    pub(crate) fn simulate(&self, transaction: &Transaction, mock_gas: Option<&Object>) -> Result<Executed, Refusal> {
         let view = self.ledger.view()?;
-        execute(
-            &Terms {
-                view: &view,
-                chain: self.chain,
-                now_ms: self.now_ms(),
-                mock_gas,
-            },
-            transaction,
-        )
+        execute(&Terms { view: &view, chain: self.chain, now_ms: self.now_ms(), mock_gas }, transaction)
     }
 
     /// An empty checkpoint, unless there has been one within `idle_ms`.
     pub(crate) fn tick(&self, idle_ms: u64) -> Result<(), StoreError> {
         let _turn = self.turn();
         let now_ms = self.now_ms();
-        if self
-            .ledger
-            .tip()
-            .is_some_and(|tip| now_ms.saturating_sub(tip.timestamp_ms) < idle_ms)
-        {
+        if self.ledger.tip().is_some_and(|tip| now_ms.saturating_sub(tip.timestamp_ms) < idle_ms) {
             return Ok(());
         }
         let last = self.ledger.view()?.last_checkpoint()?.map(|c| c.summary);
@@ -154,10 +127,7 @@ impl Executor {
 
     /// Never before the newest checkpoint.
     fn now_ms(&self) -> u64 {
-        let tip = self
-            .ledger
-            .tip()
-            .map_or(0, |Tip { timestamp_ms, .. }| timestamp_ms);
+        let tip = self.ledger.tip().map_or(0, |Tip { timestamp_ms, .. }| timestamp_ms);
         (self.clock)().0.max(tip)
     }
 
@@ -189,17 +159,9 @@ fn execute(terms: &Terms<'_>, transaction: &Transaction) -> Result<Executed, Ref
         }
     };
     if !settle::affordable(&cost, payment.budget) {
-        cost.computation_cost = payment
-            .budget
-            .saturating_add(cost.storage_rebate)
-            .saturating_sub(cost.storage_cost);
+        cost.computation_cost = payment.budget.saturating_add(cost.storage_rebate).saturating_sub(cost.storage_cost);
     }
-    settle::adjust(
-        &mut work,
-        gas,
-        cost.storage_rebate,
-        cost.computation_cost.saturating_add(cost.storage_cost),
-    );
+    settle::adjust(&mut work, gas, cost.storage_rebate, cost.computation_cost.saturating_add(cost.storage_cost));
     Ok(settle::finish(work, status, cost, payment, gas))
 }
 

@@ -14,9 +14,8 @@ use std::sync::Arc;
 use sui_crypto::SuiSigner as _;
 use sui_crypto::ed25519::Ed25519PrivateKey;
 use sui_sdk_types::{
-    Address, Argument, Command, GasPayment, Input, ObjectReference, ProgrammableTransaction,
-    SignedTransaction, SplitCoins, Transaction, TransactionEffects, TransactionExpiration, TransactionKind,
-    TransferObjects,
+    Address, Argument, Command, GasPayment, Input, ObjectReference, ProgrammableTransaction, SignedTransaction,
+    SplitCoins, Transaction, TransactionEffects, TransactionExpiration, TransactionKind, TransferObjects,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
@@ -53,17 +52,12 @@ pub(crate) async fn serve(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), DevnetError> {
-    let routes = Router::new()
-        .route("/", get(|| async { "OK" }))
-        .route("/v2/gas", post(gas))
-        .with_state(Arc::new(faucet));
+    let routes =
+        Router::new().route("/", get(|| async { "OK" })).route("/v2/gas", post(gas)).with_state(Arc::new(faucet));
     axum::serve(listener, routes)
         .with_graceful_shutdown(shutdown.cancelled_owned())
         .await
-        .map_err(|e| DevnetError::Server {
-            server: "the faucet",
-            cause: e.to_string(),
-        })
+        .map_err(|e| DevnetError::Server { server: "the faucet", cause: e.to_string() })
 }
 
 async fn gas(State(faucet): State<Arc<Faucet>>, Json(request): Json<Request>) -> (StatusCode, Json<Value>) {
@@ -75,18 +69,12 @@ async fn gas(State(faucet): State<Arc<Faucet>>, Json(request): Json<Request>) ->
                 .iter()
                 .map(|id| json!({ "amount": COIN_MIST, "id": id, "transferTxDigest": sent.digest }))
                 .collect();
-            (
-                StatusCode::OK,
-                Json(json!({ "status": "Success", "coins_sent": coins })),
-            )
+            (StatusCode::OK, Json(json!({ "status": "Success", "coins_sent": coins })))
         }
         Err(error) => {
             tracing::warn!(%recipient, %error, "faucet failed");
             let failure = json!({ "Failure": { "Internal": error.to_string() } });
-            (
-                StatusCode::OK,
-                Json(json!({ "status": failure, "coins_sent": null })),
-            )
+            (StatusCode::OK, Json(json!({ "status": failure, "coins_sent": null })))
         }
     }
 }
@@ -100,11 +88,7 @@ struct Sent {
 
 impl Faucet {
     pub(crate) fn new(executor: Arc<Executor>, key: Ed25519PrivateKey) -> Self {
-        Self {
-            executor,
-            key,
-            turn: Mutex::new(()),
-        }
+        Self { executor, key, turn: Mutex::new(()) }
     }
 
     async fn give(self: &Arc<Self>, recipient: Address) -> Result<Sent, Refusal> {
@@ -118,65 +102,37 @@ impl Faucet {
     fn give_now(&self, recipient: Address) -> Result<Sent, Refusal> {
         let sender = self.key.public_key().derive_address();
         let transaction = transfer(sender, recipient, self.richest_coin(sender)?);
-        let signature = self
-            .key
-            .sign_transaction(&transaction)
-            .map_err(|e| Refusal::Invalid(format!("the faucet's key: {e}")))?;
-        let done = self.executor.submit(SignedTransaction {
-            transaction,
-            signatures: vec![signature],
-        })?;
+        let signature =
+            self.key.sign_transaction(&transaction).map_err(|e| Refusal::Invalid(format!("the faucet's key: {e}")))?;
+        let done = self.executor.submit(SignedTransaction { transaction, signatures: vec![signature] })?;
         let view = self.executor.ledger().view()?;
         let mut coins = vec![];
         for id in created(&done) {
             let object = view.object(id)?;
             coins.extend(object.and_then(|o| sui_balance(&o)).map(|_| id.to_string()));
         }
-        Ok(Sent {
-            digest: done.digest().to_string(),
-            coins,
-        })
+        Ok(Sent { digest: done.digest().to_string(), coins })
     }
 
     fn richest_coin(&self, owner: Address) -> Result<ObjectReference, Refusal> {
-        let coins = self
-            .executor
-            .ledger()
-            .view()?
-            .held_objects(Holder::Address(owner))?;
-        let richest = coins
-            .iter()
-            .filter_map(|c| Some((sui_balance(c)?, c)))
-            .max_by_key(|(balance, _)| *balance);
-        richest
-            .map(|(_, coin)| reference(coin))
-            .ok_or_else(|| Refusal::Stale("the faucet is empty".to_owned()))
+        let coins = self.executor.ledger().view()?.held_objects(Holder::Address(owner))?;
+        let richest = coins.iter().filter_map(|c| Some((sui_balance(c)?, c))).max_by_key(|(balance, _)| *balance);
+        richest.map(|(_, coin)| reference(coin)).ok_or_else(|| Refusal::Stale("the faucet is empty".to_owned()))
     }
 }
 
 fn transfer(sender: Address, recipient: Address, gas: ObjectReference) -> Transaction {
     let pure = |bytes: &[u8]| Input::Pure(bytes.to_vec());
-    let split = SplitCoins {
-        coin: Argument::Gas,
-        amounts: vec![Argument::Input(0); usize::from(COINS)],
-    };
+    let split = SplitCoins { coin: Argument::Gas, amounts: vec![Argument::Input(0); usize::from(COINS)] };
     let objects = (0..COINS).map(|n| Argument::NestedResult(0, n)).collect();
-    let transfer = TransferObjects {
-        objects,
-        address: Argument::Input(1),
-    };
+    let transfer = TransferObjects { objects, address: Argument::Input(1) };
     Transaction {
         kind: TransactionKind::ProgrammableTransaction(ProgrammableTransaction {
             inputs: vec![pure(&COIN_MIST.to_le_bytes()), pure(recipient.as_bytes())],
             commands: vec![Command::SplitCoins(split), Command::TransferObjects(transfer)],
         }),
         sender,
-        gas_payment: GasPayment {
-            objects: vec![gas],
-            owner: sender,
-            price: REFERENCE_GAS_PRICE,
-            budget: BUDGET,
-        },
+        gas_payment: GasPayment { objects: vec![gas], owner: sender, price: REFERENCE_GAS_PRICE, budget: BUDGET },
         expiration: TransactionExpiration::None,
     }
 }
@@ -185,9 +141,6 @@ fn created(done: &StoredTransaction) -> Vec<Address> {
     let TransactionEffects::V2(effects) = &done.effects else {
         return vec![];
     };
-    let new = effects
-        .changed_objects
-        .iter()
-        .filter(|c| c.id_operation == sui_sdk_types::IdOperation::Created);
+    let new = effects.changed_objects.iter().filter(|c| c.id_operation == sui_sdk_types::IdOperation::Created);
     new.map(|c| c.object_id).collect()
 }

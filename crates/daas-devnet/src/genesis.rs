@@ -27,20 +27,14 @@ pub(crate) fn establish(
     tee_root: [u8; 32],
     now: UnixMs,
 ) -> Result<(Genesis, StoredCheckpoint), DevnetError> {
-    let anchor = DevnetAnchor {
-        validator: validator_key(sealer),
-        tee_root,
-    };
+    let anchor = DevnetAnchor { validator: validator_key(sealer), tee_root };
     let checkpoint = match ledger.view()?.checkpoint(0)? {
         Some(checkpoint) => checkpoint,
         None => write(ledger, sealer, faucet, &anchor, now)?,
     };
     let summary = bcs::to_bytes(&checkpoint.summary).expect("summaries must serialize");
-    let genesis =
-        Genesis::pinned(checkpoint.summary.digest(), &summary).map_err(|e| StoreError::Corrupt {
-            table: "checkpoints",
-            cause: e.to_string(),
-        })?;
+    let genesis = Genesis::pinned(checkpoint.summary.digest(), &summary)
+        .map_err(|e| StoreError::Corrupt { table: "checkpoints", cause: e.to_string() })?;
     let stored = genesis.devnet().ok_or_else(|| StoreError::Corrupt {
         table: "checkpoints",
         cause: "checkpoint 0 is not a devnet's".to_owned(),
@@ -68,10 +62,7 @@ fn write(
     }
     let stored = StoredTransaction {
         effects: effects(digest, &changes),
-        signed: SignedTransaction {
-            transaction,
-            signatures: vec![nobody()],
-        },
+        signed: SignedTransaction { transaction, signatures: vec![nobody()] },
         events: None,
         balance_changes: vec![],
         checkpoint: 0,
@@ -87,42 +78,20 @@ fn write(
 /// `Clock { id, timestamp_ms }`. The time a transaction sees is its checkpoint's, not what is stored here.
 fn clock() -> Object {
     let contents = [CLOCK.as_bytes(), &0_u64.to_le_bytes()].concat();
-    object(
-        clock_type(),
-        false,
-        VERSION,
-        contents,
-        Owner::Shared(VERSION),
-        Digest::ZERO,
-    )
+    object(clock_type(), false, VERSION, contents, Owner::Shared(VERSION), Digest::ZERO)
 }
 
 fn coin(id: Address, owner: Address) -> Object {
     let contents = coin_contents(id, FAUCET_COIN_MIST);
-    object(
-        StructTag::gas_coin(),
-        true,
-        VERSION,
-        contents,
-        Owner::Address(owner),
-        Digest::ZERO,
-    )
+    object(StructTag::gas_coin(), true, VERSION, contents, Owner::Address(owner), Digest::ZERO)
 }
 
 fn transaction(objects: &[Object]) -> Transaction {
-    let objects = objects
-        .iter()
-        .map(|o| GenesisObject::new(o.data().clone(), *o.owner()))
-        .collect();
+    let objects = objects.iter().map(|o| GenesisObject::new(o.data().clone(), *o.owner())).collect();
     Transaction {
         kind: TransactionKind::Genesis(GenesisTransaction { objects }),
         sender: Address::ZERO,
-        gas_payment: GasPayment {
-            objects: vec![],
-            owner: Address::ZERO,
-            price: 1,
-            budget: 0,
-        },
+        gas_payment: GasPayment { objects: vec![], owner: Address::ZERO, price: 1, budget: 0 },
         expiration: TransactionExpiration::None,
     }
 }
@@ -131,10 +100,7 @@ fn effects(digest: Digest, changes: &Changes) -> TransactionEffects {
     let created = |o: &Object| ChangedObject {
         object_id: o.object_id(),
         input_state: ObjectIn::NotExist,
-        output_state: ObjectOut::ObjectWrite {
-            digest: o.digest(),
-            owner: *o.owner(),
-        },
+        output_state: ObjectOut::ObjectWrite { digest: o.digest(), owner: *o.owner() },
         id_operation: IdOperation::Created,
     };
     TransactionEffects::V2(Box::new(TransactionEffectsV2 {
@@ -161,21 +127,12 @@ fn nobody() -> UserSignature {
 }
 
 fn validator_key(sealer: &Sealer) -> Vec<u8> {
-    sealer
-        .committee()
-        .members
-        .iter()
-        .flat_map(|m| m.public_key.as_bytes().to_vec())
-        .collect()
+    sealer.committee().members.iter().flat_map(|m| m.public_key.as_bytes().to_vec()).collect()
 }
 
 fn same(what: &'static str, expected: &[u8], got: &[u8]) -> Result<(), DevnetError> {
     if expected == got {
         return Ok(());
     }
-    Err(DevnetError::ForeignState {
-        what,
-        expected: hex::encode(expected),
-        got: hex::encode(got),
-    })
+    Err(DevnetError::ForeignState { what, expected: hex::encode(expected), got: hex::encode(got) })
 }

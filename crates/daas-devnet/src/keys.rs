@@ -16,10 +16,7 @@ pub(crate) fn validator(dir: &Path) -> Result<Bls12381PrivateKey, DevnetError> {
     // The scalar must be below the group order 0x73ed…; two clear top bits make sure.
     let mut bytes = secret(&dir.join(VALIDATOR))?;
     bytes[0] &= 0x3f;
-    Bls12381PrivateKey::new(bytes).map_err(|_| DevnetError::Key {
-        path: dir.join(VALIDATOR),
-        expected: 64,
-    })
+    Bls12381PrivateKey::new(bytes).map_err(|_| DevnetError::Key { path: dir.join(VALIDATOR), expected: 64 })
 }
 
 /// The key that owns the faucet's coins.
@@ -28,17 +25,12 @@ pub(crate) fn faucet(dir: &Path) -> Result<Ed25519PrivateKey, DevnetError> {
 }
 
 fn secret(path: &Path) -> Result<[u8; 32], DevnetError> {
-    let file = |source| DevnetError::File {
-        path: path.to_owned(),
-        source,
-    };
+    let file = |source| DevnetError::File { path: path.to_owned(), source };
     match fs::read_to_string(path) {
         Ok(text) => {
             let mut bytes = [0; 32];
-            hex::decode_to_slice(text.trim_end(), &mut bytes).map_err(|_| DevnetError::Key {
-                path: path.to_owned(),
-                expected: 64,
-            })?;
+            hex::decode_to_slice(text.trim_end(), &mut bytes)
+                .map_err(|_| DevnetError::Key { path: path.to_owned(), expected: 64 })?;
             Ok(bytes)
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -54,12 +46,7 @@ fn secret(path: &Path) -> Result<[u8; 32], DevnetError> {
 /// Whole or not at all, also when the process is killed between two writes.
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let draft = path.with_extension("draft");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&draft)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(draft, path)

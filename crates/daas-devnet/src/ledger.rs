@@ -6,9 +6,7 @@ mod records;
 pub(crate) use records::{Changes, StoredCheckpoint, StoredTransaction};
 
 use crate::StoreError;
-use redb::{
-    Database, ReadTransaction, ReadableDatabase as _, ReadableTable, TableDefinition, WriteTransaction,
-};
+use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable, TableDefinition, WriteTransaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -72,10 +70,7 @@ impl Ledger {
         txn.open_table(CHECKPOINTS)?;
         txn.open_table(CHECKPOINT_DIGESTS)?;
         txn.commit()?;
-        let ledger = Self {
-            db: Arc::new(db),
-            tip: watch::Sender::new(None),
-        };
+        let ledger = Self { db: Arc::new(db), tip: watch::Sender::new(None) };
         let tip = ledger.view()?.last_checkpoint()?.map(|c| Tip::of(&c));
         ledger.tip.send_replace(tip);
         Ok(ledger)
@@ -83,9 +78,7 @@ impl Ledger {
 
     /// The chain as it is now.
     pub(crate) fn view(&self) -> Result<View, StoreError> {
-        Ok(View {
-            txn: self.db.begin_read()?,
-        })
+        Ok(View { txn: self.db.begin_read()? })
     }
 
     /// The newest checkpoint; `None` before genesis.
@@ -113,11 +106,9 @@ impl Ledger {
                 table.insert(transaction.digest().as_bytes(), encode(transaction).as_slice())?;
             }
             let sequence = checkpoint.summary.sequence_number;
-            txn.open_table(CHECKPOINTS)?
-                .insert(sequence, encode(checkpoint).as_slice())?;
+            txn.open_table(CHECKPOINTS)?.insert(sequence, encode(checkpoint).as_slice())?;
             let digest = checkpoint.summary.digest();
-            txn.open_table(CHECKPOINT_DIGESTS)?
-                .insert(digest.as_bytes(), sequence)?;
+            txn.open_table(CHECKPOINT_DIGESTS)?.insert(digest.as_bytes(), sequence)?;
         }
         txn.commit()?;
         self.tip.send_replace(Some(Tip::of(checkpoint)));
@@ -149,20 +140,14 @@ impl View {
         mut visit: impl FnMut(Address) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         let prefix = holder.prefix();
-        let from = [
-            prefix.as_slice(),
-            after.as_ref().map_or(&[][..], Address::as_bytes),
-        ]
-        .concat();
+        let from = [prefix.as_slice(), after.as_ref().map_or(&[][..], Address::as_bytes)].concat();
         for entry in self.txn.open_table(OWNED)?.range(from.as_slice()..)? {
             let (key, _) = entry?;
             let Some(id) = key.value().strip_prefix(prefix.as_slice()) else {
                 break;
             };
-            let id = Address::from_bytes(id).map_err(|e| StoreError::Corrupt {
-                table: "owned",
-                cause: e.to_string(),
-            })?;
+            let id =
+                Address::from_bytes(id).map_err(|e| StoreError::Corrupt { table: "owned", cause: e.to_string() })?;
             if Some(id) != after && !visit(id)? {
                 break;
             }
@@ -183,36 +168,24 @@ impl View {
     pub(crate) fn transaction(&self, digest: Digest) -> Result<Option<StoredTransaction>, StoreError> {
         let table = self.txn.open_table(TRANSACTIONS)?;
         let found = table.get(digest.as_bytes())?;
-        found
-            .map(|bytes| decode("transactions", bytes.value()))
-            .transpose()
+        found.map(|bytes| decode("transactions", bytes.value())).transpose()
     }
 
     pub(crate) fn checkpoint(&self, sequence: u64) -> Result<Option<StoredCheckpoint>, StoreError> {
         let table = self.txn.open_table(CHECKPOINTS)?;
         let found = table.get(sequence)?;
-        found
-            .map(|bytes| decode("checkpoints", bytes.value()))
-            .transpose()
+        found.map(|bytes| decode("checkpoints", bytes.value())).transpose()
     }
 
-    pub(crate) fn checkpoint_by_digest(
-        &self,
-        digest: Digest,
-    ) -> Result<Option<StoredCheckpoint>, StoreError> {
-        let sequence = self
-            .txn
-            .open_table(CHECKPOINT_DIGESTS)?
-            .get(digest.as_bytes())?
-            .map(|s| s.value());
+    pub(crate) fn checkpoint_by_digest(&self, digest: Digest) -> Result<Option<StoredCheckpoint>, StoreError> {
+        let sequence = self.txn.open_table(CHECKPOINT_DIGESTS)?.get(digest.as_bytes())?.map(|s| s.value());
         sequence.map_or(Ok(None), |sequence| self.checkpoint(sequence))
     }
 
     pub(crate) fn last_checkpoint(&self) -> Result<Option<StoredCheckpoint>, StoreError> {
         let table = self.txn.open_table(CHECKPOINTS)?;
         let last = table.last()?;
-        last.map(|(_, bytes)| decode("checkpoints", bytes.value()))
-            .transpose()
+        last.map(|(_, bytes)| decode("checkpoints", bytes.value())).transpose()
     }
 }
 
@@ -221,19 +194,14 @@ impl View {
 impl Tip {
     fn of(checkpoint: &StoredCheckpoint) -> Self {
         let summary = &checkpoint.summary;
-        Self {
-            height: summary.sequence_number,
-            timestamp_ms: summary.timestamp_ms,
-        }
+        Self { height: summary.sequence_number, timestamp_ms: summary.timestamp_ms }
     }
 }
 
 impl Holder {
     fn of(owner: &Owner) -> Option<Self> {
         match owner {
-            Owner::Address(address) | Owner::ConsensusAddress { owner: address, .. } => {
-                Some(Self::Address(*address))
-            }
+            Owner::Address(address) | Owner::ConsensusAddress { owner: address, .. } => Some(Self::Address(*address)),
             Owner::Object(parent) => Some(Self::Object(*parent)),
             _ => None,
         }
@@ -256,10 +224,7 @@ fn apply_changes(txn: &WriteTransaction, changes: &Changes) -> Result<(), StoreE
         let Some(version) = live.remove(id.as_bytes())?.map(|v| v.value()) else {
             continue;
         };
-        let Some(bytes) = objects
-            .get(object_key(*id, version).as_slice())?
-            .map(|b| b.value().to_vec())
-        else {
+        let Some(bytes) = objects.get(object_key(*id, version).as_slice())?.map(|b| b.value().to_vec()) else {
             continue;
         };
         let before: Object = decode("objects", &bytes)?;
@@ -268,16 +233,10 @@ fn apply_changes(txn: &WriteTransaction, changes: &Changes) -> Result<(), StoreE
         }
     }
     for (id, object) in &changes.written {
-        objects.insert(
-            object_key(*id, object.version()).as_slice(),
-            encode(object).as_slice(),
-        )?;
+        objects.insert(object_key(*id, object.version()).as_slice(), encode(object).as_slice())?;
         live.insert(id.as_bytes(), object.version())?;
         if let Some(holder) = Holder::of(object.owner()) {
-            owned.insert(
-                [holder.prefix().as_slice(), id.as_bytes()].concat().as_slice(),
-                (),
-            )?;
+            owned.insert([holder.prefix().as_slice(), id.as_bytes()].concat().as_slice(), ())?;
         }
     }
     Ok(())
@@ -292,8 +251,5 @@ fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 }
 
 fn decode<T: DeserializeOwned>(table: &'static str, bytes: &[u8]) -> Result<T, StoreError> {
-    bcs::from_bytes(bytes).map_err(|e| StoreError::Corrupt {
-        table,
-        cause: e.to_string(),
-    })
+    bcs::from_bytes(bytes).map_err(|e| StoreError::Corrupt { table, cause: e.to_string() })
 }

@@ -65,28 +65,13 @@ async fn serve(args: Serve, clock: Clock, shutdown: CancellationToken) -> anyhow
         Some(file) => root_hash(file)?,
         None => nsm::root::load_or_create(&args.state_dir)?.key_hash(),
     };
-    let Serve {
-        state_dir,
-        listen,
-        faucet,
-        ..
-    } = args;
-    let devnet = Devnet::start(Config {
-        state_dir,
-        listen,
-        faucet,
-        tee_root,
-        clock,
-    })
-    .await?;
+    let Serve { state_dir, listen, faucet, .. } = args;
+    let devnet = Devnet::start(Config { state_dir, listen, faucet, tee_root, clock }).await?;
     Ok(devnet.run(shutdown).await?)
 }
 
 /// The network's time is the machine's, for every client to read off the checkpoints.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a network is where time comes from; it is no client of another"
-)]
+#[expect(clippy::disallowed_methods, reason = "a network is where time comes from; it is no client of another")]
 fn machine_time() -> UnixMs {
     UnixMs::from(std::time::SystemTime::now())
 }

@@ -2,8 +2,7 @@
 
 use sui_sdk_types::framework::Coin;
 use sui_sdk_types::{
-    Address, Digest, Identifier, MoveStruct, Object, ObjectData, ObjectReference, Owner, StructTag, TypeTag,
-    Version,
+    Address, Digest, Identifier, MoveStruct, Object, ObjectData, ObjectReference, Owner, StructTag, TypeTag, Version,
 };
 
 /// Address of the framework's objects and types.
@@ -13,12 +12,7 @@ pub(crate) const CLOCK: Address = Address::from_static("0x6");
 
 /// `0x2::module::Name<params>`.
 pub(crate) fn framework_type(module: &'static str, name: &'static str, params: Vec<TypeTag>) -> StructTag {
-    StructTag::new(
-        FRAMEWORK,
-        Identifier::from_static(module),
-        Identifier::from_static(name),
-        params,
-    )
+    StructTag::new(FRAMEWORK, Identifier::from_static(module), Identifier::from_static(name), params)
 }
 
 /// `0x2::clock::Clock`.
@@ -53,8 +47,7 @@ pub(crate) fn object(
     owner: Owner,
     previous: Digest,
 ) -> Object {
-    let data =
-        MoveStruct::new(tag, public_transfer, version, contents).expect("contents must start with an id");
+    let data = MoveStruct::new(tag, public_transfer, version, contents).expect("contents must start with an id");
     with_rebate(ObjectData::Struct(data), owner, previous)
 }
 

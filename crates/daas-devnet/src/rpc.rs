@@ -49,16 +49,8 @@ pub(crate) async fn serve(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), DevnetError> {
-    let services = Services {
-        chain: executor.chain(),
-        executor,
-        shutdown: shutdown.clone(),
-    };
-    let cors = CorsLayer::new()
-        .allow_origin(Any)
-        .allow_headers(Any)
-        .allow_methods(Any)
-        .expose_headers(Any);
+    let services = Services { chain: executor.chain(), executor, shutdown: shutdown.clone() };
+    let cors = CorsLayer::new().allow_origin(Any).allow_headers(Any).allow_methods(Any).expose_headers(Any);
     let about = services.clone();
     let describe = tower::util::MapResponseLayer::new(move |response| about.describe(response));
     tonic::transport::Server::builder()
@@ -72,15 +64,9 @@ pub(crate) async fn serve(
         .add_service(TransactionExecutionServiceServer::new(services.clone()))
         .add_service(SubscriptionServiceServer::new(services.clone()))
         .add_service(MovePackageServiceServer::new(services))
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            shutdown.cancelled_owned(),
-        )
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown.cancelled_owned())
         .await
-        .map_err(|e| DevnetError::Server {
-            server: "the gRPC server",
-            cause: e.to_string(),
-        })
+        .map_err(|e| DevnetError::Server { server: "the gRPC server", cause: e.to_string() })
 }
 
 // === impl Services ===
@@ -114,9 +100,7 @@ impl Services {
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         match &refusal {
-            Refusal::Invalid(_) | Refusal::ForeignPackage { .. } => {
-                Self::invalid_argument(refusal.to_string())
-            }
+            Refusal::Invalid(_) | Refusal::ForeignPackage { .. } => Self::invalid_argument(refusal.to_string()),
             Refusal::NotFound(_) => Self::not_found(refusal.to_string()),
             Refusal::Stale(_) => Self::failed_precondition(refusal.to_string()),
             Refusal::Store(error) => {
@@ -136,21 +120,18 @@ impl From<StoreError> for Status {
 /// The fields asked for, or the method's own choice.
 fn read_mask<M: MessageFields>(mask: Option<&FieldMask>, default: &str) -> Result<FieldMaskTree, Status> {
     let mask = mask.cloned().unwrap_or_else(|| FieldMask::from_str(default));
-    mask.validate::<M>()
-        .map_err(|path| Status::invalid_argument(format!("read_mask: no field {path}")))?;
+    mask.validate::<M>().map_err(|path| Status::invalid_argument(format!("read_mask: no field {path}")))?;
     Ok(FieldMaskTree::from(mask))
 }
 
 fn address(field: &str, text: Option<&str>) -> Result<Address, Status> {
     let text = text.ok_or_else(|| Status::invalid_argument(format!("{field} is missing")))?;
-    text.parse()
-        .map_err(|e| Status::invalid_argument(format!("{field}: {e}")))
+    text.parse().map_err(|e| Status::invalid_argument(format!("{field}: {e}")))
 }
 
 fn digest(field: &str, text: Option<&str>) -> Result<Digest, Status> {
     let text = text.ok_or_else(|| Status::invalid_argument(format!("{field} is missing")))?;
-    text.parse()
-        .map_err(|e| Status::invalid_argument(format!("{field}: {e}")))
+    text.parse().map_err(|e| Status::invalid_argument(format!("{field}: {e}")))
 }
 
 /// Page sizes are 50 unless asked for, at most 1000.

@@ -34,22 +34,12 @@ pub(crate) struct MoveError {
 
 /// All functions.
 pub(crate) fn functions() -> impl Iterator<Item = &'static Function> {
-    [cluster::FUNCTIONS, nautilus::FUNCTIONS, staking::FUNCTIONS]
-        .into_iter()
-        .flatten()
+    [cluster::FUNCTIONS, nautilus::FUNCTIONS, staking::FUNCTIONS].into_iter().flatten()
 }
 
 /// All errors.
 pub(crate) fn errors() -> impl Iterator<Item = &'static MoveError> {
-    [
-        cluster::ERRORS,
-        cluster::CAPS_ERRORS,
-        nautilus::ERRORS,
-        seal_token::ERRORS,
-        staking::ERRORS,
-    ]
-    .into_iter()
-    .flatten()
+    [cluster::ERRORS, cluster::CAPS_ERRORS, nautilus::ERRORS, seal_token::ERRORS, staking::ERRORS].into_iter().flatten()
 }
 
 pub(crate) fn find(module: &str, name: &str) -> Option<&'static Function> {

@@ -15,8 +15,8 @@ use crate::refusal::Refusal;
 use core::time::Duration;
 use daas_chain::index::{Freshness, LivePosition, Snapshot};
 use daas_types::ErrorCode::{
-    ChainStale, PositionClosed, PositionSlashed, PositionSuspended, SealExpired, ServiceAccountRefused,
-    StakeTooLow, TokenMalformed, UsageNotPermitted,
+    ChainStale, PositionClosed, PositionSlashed, PositionSuspended, SealExpired, ServiceAccountRefused, StakeTooLow,
+    TokenMalformed, UsageNotPermitted,
 };
 use daas_types::onchain::Status;
 use daas_types::pop::Usage;
@@ -56,26 +56,16 @@ pub(crate) fn admit(caller: Caller, view: &View) -> Result<Permit, Refusal> {
 /// May this caller register or heartbeat as a node, and as which? A new node needs a fresh index, an old one does not.
 pub(crate) fn admit_worker(caller: Caller, joins: bool, view: &View) -> Result<NodeCaller, Refusal> {
     let Caller::Seal(holder) = caller else {
-        return Err(Refusal::unauthorized(
-            TokenMalformed,
-            "a service account is no node",
-        ));
+        return Err(Refusal::unauthorized(TokenMalformed, "a service account is no node"));
     };
     if holder.usage != Usage::Worker {
-        return Err(Refusal::forbidden(
-            UsageNotPermitted,
-            format!("a {:?} token is no worker's", holder.usage),
-        ));
+        return Err(Refusal::forbidden(UsageNotPermitted, format!("a {:?} token is no worker's", holder.usage)));
     }
     let node_id = node_right(&holder, view)?;
     if joins {
         fresh(view)?;
     }
-    Ok(NodeCaller {
-        position: holder.position.state.position,
-        node_id,
-        seal: holder.seal.record.id,
-    })
+    Ok(NodeCaller { position: holder.position.state.position, node_id, seal: holder.seal.record.id })
 }
 
 fn person(holder: &SealHolder, view: &View) -> Result<Permit, Refusal> {
@@ -84,29 +74,13 @@ fn person(holder: &SealHolder, view: &View) -> Result<Permit, Refusal> {
     counts(&holder.position)?;
     let tier = tier_of(&holder.position)?;
     let state = &holder.position.state;
-    let mut groups = vec![
-        tier.group().to_owned(),
-        format!("daas:position:{}", state.position),
-    ];
+    let mut groups = vec![tier.group().to_owned(), format!("daas:position:{}", state.position)];
     if tier == Tier::Super && view.snapshot.policy().super_is_masters {
         groups.push("system:masters".to_owned());
     }
-    let identity = Identity::new(
-        state.owner.to_string(),
-        Some(state.position),
-        groups,
-        holder.seal.record.id,
-    );
-    let leash = Leash::new(
-        [holder.seal.cut.clone()],
-        view.people_stale.clone(),
-        holder.seal.record.expires_ms,
-    );
-    Ok(Permit::new(
-        Upstream::FrontProxy(identity),
-        Kind::Person { tier },
-        leash,
-    ))
+    let identity = Identity::new(state.owner.to_string(), Some(state.position), groups, holder.seal.record.id);
+    let leash = Leash::new([holder.seal.cut.clone()], view.people_stale.clone(), holder.seal.record.expires_ms);
+    Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Person { tier }, leash))
 }
 
 fn node(holder: &SealHolder, role: NodeRole, view: &View) -> Result<Permit, Refusal> {
@@ -117,16 +91,8 @@ fn node(holder: &SealHolder, role: NodeRole, view: &View) -> Result<Permit, Refu
     };
     // No UID: the API server compares a kubelet's with nothing, and two roles of one position are not one user.
     let identity = Identity::new(user, None, groups, holder.seal.record.id);
-    let leash = Leash::new(
-        [holder.seal.cut.clone()],
-        view.nodes_stale.clone(),
-        holder.seal.record.expires_ms,
-    );
-    Ok(Permit::new(
-        Upstream::FrontProxy(identity),
-        Kind::Node { id, role },
-        leash,
-    ))
+    let leash = Leash::new([holder.seal.cut.clone()], view.nodes_stale.clone(), holder.seal.record.expires_ms);
+    Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Node { id, role }, leash))
 }
 
 fn node_right(holder: &SealHolder, view: &View) -> Result<NodeId, Refusal> {
@@ -164,24 +130,12 @@ fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<P
     let host = view.snapshot.by_node(&token.node);
     let host = host.ok_or_else(|| refused(format!("no position holds node {}", token.node)))?;
     if !host.rights.node {
-        return Err(refused(format!(
-            "node {} has no right to be in the cluster",
-            token.node
-        )));
+        return Err(refused(format!("node {} has no right to be in the cluster", token.node)));
     }
     cuts.push(host.cut.clone());
-    let authorization = bearer
-        .authorization()
-        .ok_or_else(|| refused("the token is no header value".to_owned()))?;
-    let kind = Kind::ServiceAccount {
-        namespace: token.namespace.clone(),
-        name: token.name.clone(),
-    };
-    Ok(Permit::new(
-        Upstream::PassThrough(authorization),
-        kind,
-        Leash::new(cuts, stale, token.expires),
-    ))
+    let authorization = bearer.authorization().ok_or_else(|| refused("the token is no header value".to_owned()))?;
+    let kind = Kind::ServiceAccount { namespace: token.namespace.clone(), name: token.name.clone() };
+    Ok(Permit::new(Upstream::PassThrough(authorization), kind, Leash::new(cuts, stale, token.expires)))
 }
 
 fn fresh(view: &View) -> Result<(), Refusal> {
@@ -207,10 +161,7 @@ fn seal_covers(holder: &SealHolder, needed: Permissions, now: UnixMs) -> Result<
         return Err(Refusal::unauthorized(SealExpired, cause));
     }
     if !record.permissions.covers(needed) {
-        let cause = format!(
-            "this needs `{needed}`, Seal {} permits `{}`",
-            record.id, record.permissions
-        );
+        let cause = format!("this needs `{needed}`, Seal {} permits `{}`", record.id, record.permissions);
         return Err(Refusal::forbidden(UsageNotPermitted, cause));
     }
     Ok(())
@@ -219,10 +170,7 @@ fn seal_covers(holder: &SealHolder, needed: Permissions, now: UnixMs) -> Result<
 fn counts(position: &LivePosition) -> Result<(), Refusal> {
     let id = position.state.position;
     if position.gap {
-        return Err(Refusal::unavailable(
-            ChainStale,
-            format!("position {id} is being read again"),
-        ));
+        return Err(Refusal::unavailable(ChainStale, format!("position {id} is being read again")));
     }
     let code = match position.state.status {
         Status::Active => return Ok(()),
@@ -230,10 +178,7 @@ fn counts(position: &LivePosition) -> Result<(), Refusal> {
         Status::Slashed | Status::Recovering => PositionSlashed,
         Status::Closed => PositionClosed,
     };
-    Err(Refusal::forbidden(
-        code,
-        format!("position {id} is {}", position.state.status),
-    ))
+    Err(Refusal::forbidden(code, format!("position {id} is {}", position.state.status)))
 }
 
 fn tier_of(position: &LivePosition) -> Result<Tier, Refusal> {

@@ -9,9 +9,7 @@ use crate::credential::{Bearer, Token};
 use crate::refusal::Refusal;
 use aws_lc_rs::hmac;
 use daas_chain::index::{LivePosition, LiveSeal, Snapshot};
-use daas_types::ErrorCode::{
-    ServiceAccountRefused, TokenExpired, TokenForeign, TokenMalformed, TokenUnknown,
-};
+use daas_types::ErrorCode::{ServiceAccountRefused, TokenExpired, TokenForeign, TokenMalformed, TokenUnknown};
 use daas_types::pop::{PopError, PopToken, Usage};
 use daas_types::{ClusterId, SealSecret, UnixMs};
 use quick_cache::sync::Cache;
@@ -65,8 +63,7 @@ impl Authenticator {
             cluster: config.cluster,
             issuer: config.service_account.as_ref().map(Issuer::new).transpose()?,
             verified: Cache::new(config.limits.token_cache),
-            key: hmac::Key::generate(hmac::HMAC_SHA256, &rng)
-                .expect("the system's random source must answer"),
+            key: hmac::Key::generate(hmac::HMAC_SHA256, &rng).expect("the system's random source must answer"),
         })
     }
 
@@ -83,10 +80,7 @@ impl Authenticator {
             Token::Opaque(secret) => self.opaque(&secret, opaque, snapshot).map(Caller::Seal),
             Token::Jwt(text) => {
                 let token = self.service_account(text, now)?;
-                Ok(Caller::ServiceAccount {
-                    token,
-                    bearer: bearer.clone(),
-                })
+                Ok(Caller::ServiceAccount { token, bearer: bearer.clone() })
             }
         }
     }
@@ -108,17 +102,10 @@ impl Authenticator {
         let (position, seal) = snapshot.seal(claims.seal).ok_or_else(unknown)?;
         let signer = token.signer();
         if signer != position.state.owner && seal.record.session != Some(signer) {
-            let cause = format!(
-                "{signer} is neither the owner nor the session key of Seal {}",
-                claims.seal
-            );
+            let cause = format!("{signer} is neither the owner nor the session key of Seal {}", claims.seal);
             return Err(Refusal::unauthorized(TokenUnknown, cause));
         }
-        let holder = SealHolder {
-            position: position.clone(),
-            seal: seal.clone(),
-            usage: claims.usage,
-        };
+        let holder = SealHolder { position: position.clone(), seal: seal.clone(), usage: claims.usage };
         if known.is_none() {
             // Only here: anyone can sign a token for any Seal with a key of their own.
             self.verified.insert(key, Verified::Pop(token));
@@ -131,22 +118,15 @@ impl Authenticator {
         snapshot
             .by_locator(secret.locator())
             .find(|(position, seal)| {
-                secret
-                    .commitment(self.cluster, position.state.position)
-                    .matches(&seal.record.commitment)
+                secret.commitment(self.cluster, position.state.position).matches(&seal.record.commitment)
             })
-            .map(|(position, seal)| SealHolder {
-                position: position.clone(),
-                seal: seal.clone(),
-                usage,
-            })
+            .map(|(position, seal)| SealHolder { position: position.clone(), seal: seal.clone(), usage })
             .ok_or_else(|| Refusal::unauthorized(TokenUnknown, "no Seal commits to this secret"))
     }
 
     fn service_account(&self, text: &str, now: UnixMs) -> Result<Arc<BoundToken>, Refusal> {
         let issuer = self.issuer.as_ref();
-        let issuer =
-            issuer.ok_or_else(|| Refusal::unauthorized(ServiceAccountRefused, "no issuer is configured"))?;
+        let issuer = issuer.ok_or_else(|| Refusal::unauthorized(ServiceAccountRefused, "no issuer is configured"))?;
         let key = self.hash(text);
         let token = match self.verified.get(&key) {
             Some(Verified::ServiceAccount(token)) => token,
@@ -163,9 +143,7 @@ impl Authenticator {
 
     fn hash(&self, text: &str) -> [u8; 32] {
         let tag = hmac::sign(&self.key, text.as_bytes());
-        tag.as_ref()
-            .try_into()
-            .expect("an HMAC-SHA256 tag must have 32 bytes")
+        tag.as_ref().try_into().expect("an HMAC-SHA256 tag must have 32 bytes")
     }
 }
 
@@ -173,9 +151,7 @@ fn refused(error: PopError) -> Refusal {
     let code = match error {
         PopError::Audience { .. } => TokenForeign,
         PopError::Expired { .. } | PopError::NotYet { .. } => TokenExpired,
-        PopError::Malformed(_) | PopError::Scheme(_) | PopError::Signature | PopError::Lifetime(_) => {
-            TokenMalformed
-        }
+        PopError::Malformed(_) | PopError::Scheme(_) | PopError::Signature | PopError::Lifetime(_) => TokenMalformed,
     };
     Refusal::unauthorized(code, error)
 }

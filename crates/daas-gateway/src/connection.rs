@@ -72,8 +72,7 @@ impl Server {
             let server = self.clone();
             self.tasks.spawn(async move {
                 let kill = server.kill.clone();
-                kill.run_until_cancelled(server.connection(tcp, peer, place))
-                    .await;
+                kill.run_until_cancelled(server.connection(tcp, peer, place)).await;
             });
         }
     }
@@ -110,12 +109,7 @@ impl Server {
         drop(open);
     }
 
-    async fn http2(
-        &self,
-        tls: TlsStream<TcpStream>,
-        info: ConnectionInfo,
-        place: Place,
-    ) -> hyper::Result<()> {
+    async fn http2(&self, tls: TlsStream<TcpStream>, info: ConnectionInfo, place: Place) -> hyper::Result<()> {
         let context = Arc::new(Context::new(info, Cord::Stream, place));
         let shown = context.clone();
         let app = self.app.clone();
@@ -143,12 +137,7 @@ impl Server {
         connection.await
     }
 
-    async fn http1(
-        &self,
-        tls: TlsStream<TcpStream>,
-        info: ConnectionInfo,
-        place: Place,
-    ) -> hyper::Result<()> {
+    async fn http1(&self, tls: TlsStream<TcpStream>, info: ConnectionInfo, place: Place) -> hyper::Result<()> {
         let (cord, mut pulled) = Cord::connection();
         let context = Arc::new(Context::new(info, cord, place));
         let shown = context.clone();

@@ -44,10 +44,7 @@ impl Bearer {
             found.push(subprotocol(protocol)?);
         }
         if found.len() > 1 {
-            return Err(Refusal::unauthorized(
-                TokenAmbiguous,
-                format!("{} credentials", found.len()),
-            ));
+            return Err(Refusal::unauthorized(TokenAmbiguous, format!("{} credentials", found.len())));
         }
         Ok(found.pop())
     }
@@ -56,9 +53,7 @@ impl Bearer {
     pub(crate) fn of_node(headers: &HeaderMap, field: Option<&str>) -> Result<Option<Self>, Refusal> {
         let mut found: Vec<Self> = Self::from_headers(headers)?.into_iter().collect();
         for value in headers.get_all(X_SEAL_TOKEN) {
-            let text = value
-                .to_str()
-                .map_err(|_| malformed("X-Seal-Token is not visible ASCII"))?;
+            let text = value.to_str().map_err(|_| malformed("X-Seal-Token is not visible ASCII"))?;
             found.push(Self::new(text)?);
         }
         found.extend(field.map(Self::new).transpose()?);
@@ -90,19 +85,12 @@ impl Bearer {
     }
 
     fn new(text: &str) -> Result<Self, Refusal> {
-        let longest = if text.starts_with("eyJ") {
-            MAX_JWT
-        } else {
-            pop::MAX_LENGTH
-        };
+        let longest = if text.starts_with("eyJ") { MAX_JWT } else { pop::MAX_LENGTH };
         if text.is_empty() {
             return Err(Refusal::unauthorized(TokenMissing, "the credential is empty"));
         }
         if text.len() > longest {
-            return Err(malformed(format!(
-                "{} characters, at most {longest} are looked at",
-                text.len()
-            )));
+            return Err(malformed(format!("{} characters, at most {longest} are looked at", text.len())));
         }
         if !text.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(malformed("characters that no token has"));
@@ -119,14 +107,8 @@ impl fmt::Debug for Bearer {
 
 /// The WebSocket subprotocols, in order, without bearers; `None` if none is left.
 pub(crate) fn without_bearers(headers: &HeaderMap) -> Option<HeaderValue> {
-    let kept: Vec<_> = subprotocols(headers)
-        .filter(|p| !p.starts_with(SUBPROTOCOL))
-        .collect();
-    if kept.is_empty() {
-        None
-    } else {
-        HeaderValue::from_str(&kept.join(", ")).ok()
-    }
+    let kept: Vec<_> = subprotocols(headers).filter(|p| !p.starts_with(SUBPROTOCOL)).collect();
+    if kept.is_empty() { None } else { HeaderValue::from_str(&kept.join(", ")).ok() }
 }
 
 fn subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
@@ -140,9 +122,7 @@ fn subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 fn authorization(value: &HeaderValue) -> Result<Bearer, Refusal> {
-    let text = value
-        .to_str()
-        .map_err(|_| malformed("Authorization is not visible ASCII"))?;
+    let text = value.to_str().map_err(|_| malformed("Authorization is not visible ASCII"))?;
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(malformed("the Authorization scheme is not Bearer"));

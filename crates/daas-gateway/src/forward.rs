@@ -62,16 +62,9 @@ impl Forwarder {
         kill: &CancellationToken,
     ) -> Result<Self, ConfigError> {
         let route = |tls| {
-            let dialer = Dialer {
-                addr: config.upstream.addr,
-                tls,
-                within: config.limits.upstream_connect,
-            };
+            let dialer = Dialer { addr: config.upstream.addr, tls, within: config.limits.upstream_connect };
             let most = config.limits.upstream_connections;
-            Route {
-                pool: Pool::new(dialer.clone(), most, tasks.clone(), kill.clone()),
-                dialer,
-            }
+            Route { pool: Pool::new(dialer.clone(), most, tasks.clone(), kill.clone()), dialer }
         };
         Ok(Self {
             identity: route(UpstreamTls::identity(&config.upstream)?),
@@ -121,10 +114,8 @@ impl Forwarder {
         body: Incoming,
         now: UnixMs,
     ) -> Result<Response<(Incoming, pool::Slot)>, Refusal> {
-        let idempotent = matches!(
-            parts.method,
-            Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS
-        );
+        let idempotent =
+            matches!(parts.method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS);
         // Only a request without a body can be sent again after it left; see `retriable`.
         let again = (idempotent && body.is_end_stream()).then(|| parts.clone());
         let body = RequestBody::new(body, || permit.leash().lease(now));
@@ -139,20 +130,13 @@ impl Forwarder {
             let unsent = error.take_message();
             let error = error.into_error();
             let unprocessed = unsent.is_some() || retriable(&error);
-            let next = unsent.or_else(|| {
-                again
-                    .clone()
-                    .map(|parts| Request::from_parts(parts, RequestBody::empty()))
-            });
+            let next = unsent.or_else(|| again.clone().map(|parts| Request::from_parts(parts, RequestBody::empty())));
             match next {
                 Some(next) if !last && idempotent && unprocessed => request = next,
                 _ => return Err(Refusal::unavailable(ApiServerUnavailable, chain(&error))),
             }
         }
-        Err(Refusal::unavailable(
-            ApiServerUnavailable,
-            "two connections ended before the request was sent",
-        ))
+        Err(Refusal::unavailable(ApiServerUnavailable, "two connections ended before the request was sent"))
     }
 
     fn route(&self, permit: &Permit) -> &Route {

@@ -26,12 +26,7 @@ struct Gate(Mutex<CancellationToken>);
 
 impl Watch {
     pub(crate) fn new(index: Index, node_stale_grace: Duration) -> Self {
-        Self {
-            index,
-            node_stale_grace,
-            people: Gate::default(),
-            nodes: Gate::default(),
-        }
+        Self { index, node_stale_grace, people: Gate::default(), nodes: Gate::default() }
     }
 
     /// What a decision rests on, now.
@@ -67,8 +62,7 @@ impl Watch {
 
     /// How long ago the last verified checkpoint was made.
     pub(crate) fn age(&self) -> Duration {
-        self.now()
-            .since(self.index.snapshot().timestamp().unwrap_or_default())
+        self.now().since(self.index.snapshot().timestamp().unwrap_or_default())
     }
 
     fn nodes_open(&self, freshness: Freshness) -> bool {

@@ -62,15 +62,9 @@ impl Gateway {
             forwarder: Forwarder::new(&config, &tasks, &kill)?,
             local,
         });
-        let GatewayConfig {
-            listen: addr, limits, ..
-        } = config;
-        let listener = TcpListener::bind(addr)
-            .await
-            .map_err(|source| BindError::Listen { addr, source })?;
-        let local_addr = listener
-            .local_addr()
-            .map_err(|source| BindError::Listen { addr, source })?;
+        let GatewayConfig { listen: addr, limits, .. } = config;
+        let listener = TcpListener::bind(addr).await.map_err(|source| BindError::Listen { addr, source })?;
+        let local_addr = listener.local_addr().map_err(|source| BindError::Listen { addr, source })?;
         let server = Server {
             app,
             acceptor: TlsAcceptor::from(tls),
@@ -80,11 +74,7 @@ impl Gateway {
             drain: CancellationToken::new(),
             kill,
         };
-        Ok(BoundGateway {
-            listener,
-            local_addr,
-            server,
-        })
+        Ok(BoundGateway { listener, local_addr, server })
     }
 }
 

@@ -29,10 +29,7 @@ pub(crate) fn check_form<B>(request: &Request<B>) -> Result<(), Refusal> {
     if request.method() == Method::CONNECT || request.extensions().get::<hyper::ext::Protocol>().is_some() {
         return Err(Refusal::form("CONNECT is not served"));
     }
-    if uri
-        .path_and_query()
-        .is_none_or(|path| !path.as_str().starts_with('/'))
-    {
+    if uri.path_and_query().is_none_or(|path| !path.as_str().starts_with('/')) {
         return Err(Refusal::form("the request target is not a path"));
     }
     let mut hosts = headers.get_all(HOST).into_iter();
@@ -41,10 +38,7 @@ pub(crate) fn check_form<B>(request: &Request<B>) -> Result<(), Refusal> {
         return Err(Refusal::form("two Host headers"));
     }
     if let (Some(authority), Some(host)) = (uri.authority(), host)
-        && !authority
-            .as_str()
-            .as_bytes()
-            .eq_ignore_ascii_case(host.as_bytes())
+        && !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes())
     {
         return Err(Refusal::form("the request target names another host"));
     }
@@ -61,11 +55,7 @@ pub(crate) fn check_form<B>(request: &Request<B>) -> Result<(), Refusal> {
 pub(crate) fn scrub(headers: &mut HeaderMap) -> Result<(), Refusal> {
     let listed = connection_tokens(headers)?;
     let protocols = without_bearers(headers);
-    let doomed: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| speaks_of_identity(name))
-        .cloned()
-        .collect();
+    let doomed: Vec<HeaderName> = headers.keys().filter(|name| speaks_of_identity(name)).cloned().collect();
     for name in doomed.iter().chain(&listed).chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
@@ -92,17 +82,10 @@ pub(crate) fn scrub_response(headers: &mut HeaderMap) {
 pub(crate) fn connection_tokens(headers: &HeaderMap) -> Result<Vec<HeaderName>, Refusal> {
     let mut names = Vec::new();
     let proxy_connection = HeaderName::from_static("proxy-connection");
-    for value in headers
-        .get_all(CONNECTION)
-        .into_iter()
-        .chain(headers.get_all(proxy_connection))
-    {
-        let text = value
-            .to_str()
-            .map_err(|_| Refusal::form("Connection is not visible ASCII"))?;
+    for value in headers.get_all(CONNECTION).into_iter().chain(headers.get_all(proxy_connection)) {
+        let text = value.to_str().map_err(|_| Refusal::form("Connection is not visible ASCII"))?;
         for token in text.split(',').map(str::trim).filter(|token| !token.is_empty()) {
-            let name = HeaderName::try_from(token)
-                .map_err(|_| Refusal::form("Connection lists what is no header"))?;
+            let name = HeaderName::try_from(token).map_err(|_| Refusal::form("Connection lists what is no header"))?;
             names.push(name);
         }
     }

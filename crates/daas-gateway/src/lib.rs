@@ -28,9 +28,7 @@ mod request;
 mod tls;
 
 pub use admit::{Identity, Kind, NodeRole, Permit};
-pub use config::{
-    ConfigError, FrontProxyIdentity, GatewayConfig, Limits, ServiceAccountConfig, UpstreamConfig,
-};
+pub use config::{ConfigError, FrontProxyIdentity, GatewayConfig, Limits, ServiceAccountConfig, UpstreamConfig};
 pub use gateway::{BindError, BoundGateway, Gateway};
 pub use local::{ConnectionInfo, LocalEndpoints, NodeCaller};
 pub use refusal::Refusal;

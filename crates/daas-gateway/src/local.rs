@@ -116,16 +116,8 @@ impl Endpoint {
         connection: &ConnectionInfo,
         request: Request<Incoming>,
     ) -> Result<Response<GatewayBody>, Refusal> {
-        let late = |_| {
-            Refusal::new(
-                Internal,
-                StatusCode::GATEWAY_TIMEOUT,
-                format!("no answer within {ANSWER:?}"),
-            )
-        };
-        tokio::time::timeout(ANSWER, self.answer_in_time(app, connection, request))
-            .await
-            .map_err(late)?
+        let late = |_| Refusal::new(Internal, StatusCode::GATEWAY_TIMEOUT, format!("no answer within {ANSWER:?}"));
+        tokio::time::timeout(ANSWER, self.answer_in_time(app, connection, request)).await.map_err(late)?
     }
 
     async fn answer_in_time(
@@ -138,11 +130,8 @@ impl Endpoint {
         let body = read(body).await?;
         match self {
             Self::Attest => {
-                let request: AttestationRequest = if body.is_empty() {
-                    AttestationRequest::default()
-                } else {
-                    parse(&body)?
-                };
+                let request: AttestationRequest =
+                    if body.is_empty() { AttestationRequest::default() } else { parse(&body)? };
                 let informative = request.nonce.is_none();
                 json(&app.local.attest(connection, request, informative).await?)
             }
@@ -167,9 +156,7 @@ impl Endpoint {
 
 impl fmt::Debug for ConnectionInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectionInfo")
-            .field("peer", &self.peer)
-            .finish_non_exhaustive()
+        f.debug_struct("ConnectionInfo").field("peer", &self.peer).finish_non_exhaustive()
     }
 }
 
@@ -209,11 +196,7 @@ async fn read(body: Incoming) -> Result<Bytes, Refusal> {
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     // Where, not what: the body may hold a token.
     serde_json::from_slice(body).map_err(|error| {
-        Refusal::form(format!(
-            "the body is not the JSON expected, at line {} column {}",
-            error.line(),
-            error.column()
-        ))
+        Refusal::form(format!("the body is not the JSON expected, at line {} column {}", error.line(), error.column()))
     })
 }
 
@@ -221,9 +204,7 @@ fn json(answer: &impl Serialize) -> Result<Response<GatewayBody>, Refusal> {
     let internal = |error| Refusal::new(Internal, StatusCode::INTERNAL_SERVER_ERROR, error);
     let body = serde_json::to_vec(answer).map_err(internal)?;
     let mut response = Response::new(GatewayBody::from(Bytes::from(body)));
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
 }
 

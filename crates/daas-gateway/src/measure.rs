@@ -9,8 +9,7 @@ use metrics::{counter, gauge, histogram};
 pub(crate) fn request(method: &Method, watch: bool, status: u16, outcome: &'static str, took: Duration) {
     let verb = verb_class(method, watch);
     let code = code_class(status);
-    counter!("daas_gateway_requests_total", "verb" => verb, "code" => code, "outcome" => outcome)
-        .increment(1);
+    counter!("daas_gateway_requests_total", "verb" => verb, "code" => code, "outcome" => outcome).increment(1);
     histogram!("daas_gateway_head_seconds", "verb" => verb).record(took);
 }
 

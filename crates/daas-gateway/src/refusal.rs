@@ -18,11 +18,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal. `cause` is shown to the client, so it may not carry a secret.
     pub fn new(code: ErrorCode, status: StatusCode, cause: impl fmt::Display) -> Self {
-        Self {
-            code,
-            status,
-            cause: cause.to_string(),
-        }
+        Self { code, status, cause: cause.to_string() }
     }
 
     /// 401: not known who it is.

@@ -60,23 +60,10 @@ pub(crate) async fn serve(
         let outcome = refusal.code().name();
         // A head without a body answers a HEAD.
         let response = refusal.into_response();
-        let response = if method == Method::HEAD {
-            response.map(|_| bytes::Bytes::new())
-        } else {
-            response
-        };
-        Answer {
-            response: response.map(GatewayBody::from),
-            outcome,
-        }
+        let response = if method == Method::HEAD { response.map(|_| bytes::Bytes::new()) } else { response };
+        Answer { response: response.map(GatewayBody::from), outcome }
     });
-    measure::request(
-        &method,
-        watch,
-        response.status().as_u16(),
-        outcome,
-        begun.elapsed(),
-    );
+    measure::request(&method, watch, response.status().as_u16(), outcome, begun.elapsed());
     Ok(response)
 }
 
@@ -111,14 +98,8 @@ impl App {
         self.watch.age()
     }
 
-    pub(crate) fn authenticate(
-        &self,
-        bearer: &Bearer,
-        opaque: Usage,
-        view: &View,
-    ) -> Result<Caller, Refusal> {
-        self.authenticator
-            .authenticate(bearer, opaque, &view.snapshot, view.now)
+    pub(crate) fn authenticate(&self, bearer: &Bearer, opaque: Usage, view: &View) -> Result<Caller, Refusal> {
+        self.authenticator.authenticate(bearer, opaque, &view.snapshot, view.now)
     }
 
     async fn answer(&self, context: &Context, request: Request<Incoming>) -> Result<Answer, Refusal> {
@@ -145,24 +126,14 @@ impl App {
         hygiene::scrub(&mut parts.headers)?;
         let response = match upgrade {
             None => self.forwarder.forward(&permit, parts, body, view.now).await?,
-            Some(upgrade) => {
-                self.forwarder
-                    .upgrade(&permit, parts, upgrade, context.place.clone(), view.now)
-                    .await?
-            }
+            Some(upgrade) => self.forwarder.upgrade(&permit, parts, upgrade, context.place.clone(), view.now).await?,
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             // The tunnel has a leash of its own.
-            return Ok(Answer {
-                response,
-                outcome: "tunnel",
-            });
+            return Ok(Answer { response, outcome: "tunnel" });
         }
         context.cord.tie(permit.leash(), view.now);
-        Ok(Answer {
-            response,
-            outcome: "forwarded",
-        })
+        Ok(Answer { response, outcome: "forwarded" })
     }
 }
 
@@ -170,17 +141,10 @@ impl App {
 
 impl Answer {
     fn local(response: Response<GatewayBody>) -> Self {
-        Self {
-            response,
-            outcome: "local",
-        }
+        Self { response, outcome: "local" }
     }
 }
 
 fn is_watch(uri: &Uri) -> bool {
-    uri.query().is_some_and(|query| {
-        query
-            .split('&')
-            .any(|pair| pair == "watch=true" || pair == "watch=1")
-    })
+    uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "watch=true" || pair == "watch=1"))
 }

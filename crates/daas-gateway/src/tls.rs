@@ -42,14 +42,8 @@ impl UpstreamTls {
     /// With the front-proxy certificate.
     pub(crate) fn identity(config: &UpstreamConfig) -> Result<Self, ConfigError> {
         let client = builder(config)?
-            .with_client_auth_cert(
-                config.front_proxy.chain.clone(),
-                config.front_proxy.key.clone_key(),
-            )
-            .map_err(|source| ConfigError::Tls {
-                what: "the front-proxy certificate",
-                source,
-            })?;
+            .with_client_auth_cert(config.front_proxy.chain.clone(), config.front_proxy.key.clone_key())
+            .map_err(|source| ConfigError::Tls { what: "the front-proxy certificate", source })?;
         Self::new(config, client)
     }
 
@@ -66,29 +60,20 @@ impl UpstreamTls {
         let mut http11 = client.clone();
         http11.alpn_protocols = vec![HTTP11.to_vec()];
         client.alpn_protocols = vec![H2.to_vec()];
-        Ok(Self {
-            h2: Arc::new(client),
-            http11: Arc::new(http11),
-            name,
-        })
+        Ok(Self { h2: Arc::new(client), http11: Arc::new(http11), name })
     }
 }
 
 fn builder(
     config: &UpstreamConfig,
 ) -> Result<rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>, ConfigError> {
-    let tls = |source| ConfigError::Tls {
-        what: "the API server's CA",
-        source,
-    };
+    let tls = |source| ConfigError::Tls { what: "the API server's CA", source };
     let mut roots = RootCertStore::empty();
     for root in &config.roots {
         roots.add(root.clone()).map_err(tls)?;
     }
-    Ok(
-        ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_protocol_versions(&[&TLS13])
-            .map_err(tls)?
-            .with_root_certificates(roots),
-    )
+    Ok(ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&TLS13])
+        .map_err(tls)?
+        .with_root_certificates(roots))
 }

@@ -11,16 +11,16 @@ use crate::problems;
 use anyhow::Context as _;
 use daas_attest::{Binding, Roots};
 use daas_chain::client::ChainClient;
+use daas_chain::clock;
 use daas_chain::follow::Follower;
 use daas_chain::index::{Freshness, Index, IndexIds};
 use daas_chain::store::Store;
-use daas_chain::clock;
 use daas_daemon::admin::Admin;
 use daas_daemon::config::Loaded;
 use daas_daemon::{Readiness, TaskEnd, Tasks};
 use daas_engine::build;
-use daas_engine::{EngineKind, Server, ServerConfig, ServerEndpoints, ServerPorts, TlsVersion};
 use daas_engine::pki::{CertFiles, Pki};
+use daas_engine::{EngineKind, Server, ServerConfig, ServerEndpoints, ServerPorts, TlsVersion};
 use daas_gateway::{
     FrontProxyIdentity, Gateway, GatewayConfig, Limits, ServiceAccountConfig, UpstreamConfig, server_config,
 };
@@ -163,12 +163,8 @@ async fn follow(
     tasks: &mut Tasks,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Index> {
-    let ids = IndexIds {
-        package: pins.package,
-        cluster: pins.cluster,
-        registry: pins.registry,
-        nautilus: pins.nautilus,
-    };
+    let ids =
+        IndexIds { package: pins.package, cluster: pins.cluster, registry: pins.registry, nautilus: pins.nautilus };
     let client = ChainClient::connect(&pins.rpc, genesis).await.map_err(Problem::from)?;
     let index = Index::new(ids);
     let store = Store::open(&config.k3s.data_dir.join("index.redb"), genesis, ids)?;

@@ -72,7 +72,13 @@ pub(crate) async fn apply(client: &Client, mut object: Value) -> anyhow::Result<
 }
 
 /// Deletes an object if it is there.
-pub(crate) async fn delete(client: &Client, api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> anyhow::Result<()> {
+pub(crate) async fn delete(
+    client: &Client,
+    api_version: &str,
+    kind: &str,
+    namespace: Option<&str>,
+    name: &str,
+) -> anyhow::Result<()> {
     match dynamic(client, api_version, kind, namespace).delete(name, &kube::api::DeleteParams::default()).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),

@@ -11,8 +11,8 @@ use daas_engine::pki::Pki;
 use daas_gateway::{ConnectionInfo, LocalEndpoints, NodeCaller, Refusal};
 use daas_types::ErrorCode;
 use daas_types::api::{
-    AttestationRequest, AttestationResponse, ClusterSettings, HeartbeatRequest, HeartbeatResponse, RegisterWorkerRequest,
-    RegisterWorkerResponse,
+    AttestationRequest, AttestationResponse, ClusterSettings, HeartbeatRequest, HeartbeatResponse,
+    RegisterWorkerRequest, RegisterWorkerResponse,
 };
 use std::net::IpAddr;
 use std::time::{Duration, UNIX_EPOCH};

@@ -121,10 +121,13 @@ async fn close(client: &Client, namespace: &Namespace, now: UnixMs) -> anyhow::R
     let mut labels = namespace.labels().clone();
     labels.retain(|key, _| key == OWNER || key.starts_with("pod-security."));
     let lost = lost_at.unwrap_or(now).0.to_string();
-    apply(client, json!({
-        "apiVersion": "v1", "kind": "Namespace",
-        "metadata": { "name": name, "labels": labels, "annotations": { LOST_AT: lost } },
-    }))
+    apply(
+        client,
+        json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": { "name": name, "labels": labels, "annotations": { LOST_AT: lost } },
+        }),
+    )
     .await?;
     if since >= POD_GRACE {
         let pods: Api<Pod> = Api::namespaced(client.clone(), &name);

@@ -7,8 +7,8 @@ use daas_types::genesis::{DevnetAnchor, Genesis};
 use daas_types::onchain::{Event, Policy, PolicyChanged, PositionEvent, PositionState, SealRecord, Status};
 use daas_types::pop::{Claims, MAX_LIFETIME, Usage};
 use daas_types::{
-    Address, ClusterId, Digest, Mist, NautilusId, PackageId, Permissions, PositionId, RegistryId, SealId,
-    SealSecret, Thresholds, UnixMs, WalletAddress,
+    Address, ClusterId, Digest, Mist, NautilusId, PackageId, Permissions, PositionId, RegistryId, SealId, SealSecret,
+    Thresholds, UnixMs, WalletAddress,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -69,12 +69,7 @@ impl Chain {
             nautilus: NautilusId(id(0xa3)),
         };
         let (sequence, generation) = (AtomicU64::new(0), AtomicU64::new(0));
-        let chain = Self {
-            index: index(ids),
-            genesis: genesis(),
-            sequence,
-            generation,
-        };
+        let chain = Self { index: index(ids), genesis: genesis(), sequence, generation };
         chain.policy_at(at, |_| ());
         chain
     }
@@ -88,14 +83,7 @@ impl Chain {
         let mut policy = policy();
         change(&mut policy);
         let generation = self.generation.fetch_add(1, Ordering::SeqCst) + 1;
-        self.checkpoint_at(
-            at,
-            vec![Event::PolicyChanged(PolicyChanged {
-                cluster: cluster(),
-                generation,
-                policy,
-            })],
-        );
+        self.checkpoint_at(at, vec![Event::PolicyChanged(PolicyChanged { cluster: cluster(), generation, policy })]);
     }
 
     /// A checkpoint made now.
@@ -106,13 +94,8 @@ impl Chain {
     /// A checkpoint of another time.
     pub fn checkpoint_at(&self, timestamp: UnixMs, events: Vec<Event>) {
         let sequence = self.sequence.fetch_add(1, Ordering::SeqCst) + 1;
-        let data = CheckpointData {
-            sequence,
-            timestamp,
-            events,
-        };
-        self.index
-            .apply(&VerifiedCheckpoint::trusting_devnet(&self.genesis, data).unwrap());
+        let data = CheckpointData { sequence, timestamp, events };
+        self.index.apply(&VerifiedCheckpoint::trusting_devnet(&self.genesis, data).unwrap());
     }
 
     /// Puts a staker's position on chain, changed.
@@ -176,22 +159,12 @@ impl Staker {
     pub fn event(&mut self, change: impl FnOnce(&mut PositionState)) -> Event {
         change(&mut self.state);
         self.state.generation += 1;
-        Event::Position {
-            name: PositionEvent::Staked,
-            state: self.state.clone(),
-        }
+        Event::Position { name: PositionEvent::Staked, state: self.state.clone() }
     }
 
     /// Claims for a token made now.
     pub fn claims(&self, usage: Usage) -> Claims {
-        Claims::new(
-            cluster(),
-            self.state.seals[0].id,
-            usage,
-            clock::now(),
-            MAX_LIFETIME,
-        )
-        .unwrap()
+        Claims::new(cluster(), self.state.seals[0].id, usage, clock::now(), MAX_LIFETIME).unwrap()
     }
 
     /// A PoP token.
@@ -207,10 +180,7 @@ impl Staker {
 
 /// A devnet's genesis.
 pub fn genesis() -> Genesis {
-    let anchor = DevnetAnchor {
-        validator: vec![1; 96],
-        tee_root: [2; 32],
-    };
+    let anchor = DevnetAnchor { validator: vec![1; 96], tee_root: [2; 32] };
     let summary = CheckpointSummary {
         epoch: 0,
         sequence_number: 0,

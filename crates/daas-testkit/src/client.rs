@@ -28,21 +28,13 @@ pub struct Http1 {
 }
 
 /// A TLS connection that offers these protocols.
-pub async fn tls(
-    addr: SocketAddr,
-    roots: &Arc<RootCertStore>,
-    alpn: &[&str],
-) -> std::io::Result<TlsStream<TcpStream>> {
+pub async fn tls(addr: SocketAddr, roots: &Arc<RootCertStore>, alpn: &[&str]) -> std::io::Result<TlsStream<TcpStream>> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap();
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let mut config = config.with_root_certificates(roots.clone()).with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     let tcp = TcpStream::connect(addr).await?;
-    TlsConnector::from(Arc::new(config))
-        .connect(ServerName::try_from("localhost").unwrap(), tcp)
-        .await
+    TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), tcp).await
 }
 
 // === impl Http2 ===
@@ -51,17 +43,11 @@ impl Http2 {
     /// Connects.
     pub async fn connect(addr: SocketAddr, roots: &Arc<RootCertStore>) -> Self {
         let io = TokioIo::new(tls(addr, roots, &["h2"]).await.unwrap());
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-            .initial_stream_window_size(65_535)
-            .handshake(io)
-            .await
-            .unwrap();
+        let (sender, connection) =
+            http2::Builder::new(TokioExecutor::new()).initial_stream_window_size(65_535).handshake(io).await.unwrap();
         let mut driver = JoinSet::new();
         driver.spawn(async move { drop(connection.await) });
-        Self {
-            sender,
-            _driver: driver,
-        }
+        Self { sender, _driver: driver }
     }
 
     /// Sends a request.
@@ -85,10 +71,7 @@ impl Http1 {
         let (sender, connection) = http1::handshake(TokioIo::new(tls)).await.unwrap();
         let mut driver = JoinSet::new();
         driver.spawn(async move { drop(connection.with_upgrades().await) });
-        Self {
-            sender,
-            _driver: driver,
-        }
+        Self { sender, _driver: driver }
     }
 
     /// Sends a request.

@@ -1,8 +1,7 @@
 //! Certificate authorities that live as long as a test.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -33,10 +32,7 @@ impl Ca {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate().unwrap();
         let cert = params.self_signed(&key).unwrap().der().clone();
-        Self {
-            issuer: Issuer::new(params, key),
-            cert,
-        }
+        Self { issuer: Issuer::new(params, key), cert }
     }
 
     /// Its certificate.
@@ -54,20 +50,12 @@ impl Ca {
     /// A server's certificate.
     pub fn server(&self, names: &[&str]) -> Leaf {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        self.sign(
-            CertificateParams::new(names).unwrap(),
-            "server",
-            ExtendedKeyUsagePurpose::ServerAuth,
-        )
+        self.sign(CertificateParams::new(names).unwrap(), "server", ExtendedKeyUsagePurpose::ServerAuth)
     }
 
     /// A client's certificate.
     pub fn client(&self, common_name: &str) -> Leaf {
-        self.sign(
-            CertificateParams::default(),
-            common_name,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        )
+        self.sign(CertificateParams::default(), common_name, ExtendedKeyUsagePurpose::ClientAuth)
     }
 
     fn sign(&self, mut params: CertificateParams, common_name: &str, usage: ExtendedKeyUsagePurpose) -> Leaf {
@@ -76,10 +64,7 @@ impl Ca {
         let key = KeyPair::generate().unwrap();
         let cert = params.signed_by(&key, &self.issuer).unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        Leaf {
-            chain: vec![cert.der().clone()],
-            key,
-        }
+        Leaf { chain: vec![cert.der().clone()], key }
     }
 }
 
@@ -87,10 +72,7 @@ impl Ca {
 
 impl Clone for Leaf {
     fn clone(&self) -> Self {
-        Self {
-            chain: self.chain.clone(),
-            key: self.key.clone_key(),
-        }
+        Self { chain: self.chain.clone(), key: self.key.clone_key() }
     }
 }
 

@@ -57,17 +57,12 @@ impl Recorded {
     /// All values of a header, as text.
     pub fn all(&self, name: &str) -> Vec<String> {
         let mine = self.headers.iter().filter(|(n, _)| n == name);
-        mine.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
-            .collect()
+        mine.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
     }
 
     /// Names of all headers that begin so.
     pub fn names(&self, prefix: &str) -> Vec<&str> {
-        self.headers
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .filter(|name| name.starts_with(prefix))
-            .collect()
+        self.headers.iter().map(|(name, _)| name.as_str()).filter(|name| name.starts_with(prefix)).collect()
     }
 }
 
@@ -79,13 +74,8 @@ impl Upstream {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(clients.roots(), provider.clone());
         let verifier = verifier.allow_unauthenticated().build().unwrap();
-        let tls = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap();
-        let mut tls = tls
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(server.chain, server.key)
-            .unwrap();
+        let tls = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let mut tls = tls.with_client_cert_verifier(verifier).with_single_cert(server.chain, server.key).unwrap();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
@@ -97,16 +87,8 @@ impl Upstream {
             events: broadcast::channel(64).0,
             tunnels: TaskTracker::new(),
         });
-        let (stop, drain) = (
-            CancellationToken::new(),
-            Arc::new(Mutex::new(CancellationToken::new())),
-        );
-        let acceptor = Acceptor {
-            tls: TlsAcceptor::from(Arc::new(tls)),
-            shared: shared.clone(),
-            streams,
-            count,
-        };
+        let (stop, drain) = (CancellationToken::new(), Arc::new(Mutex::new(CancellationToken::new())));
+        let acceptor = Acceptor { tls: TlsAcceptor::from(Arc::new(tls)), shared: shared.clone(), streams, count };
         let tasks = TaskTracker::new();
         let (stopped, draining) = (stop.clone(), drain.clone());
         tasks.clone().spawn(async move {
@@ -120,13 +102,7 @@ impl Upstream {
             };
             stopped.run_until_cancelled(accept).await
         });
-        Self {
-            addr,
-            shared,
-            connections,
-            drain,
-            stop,
-        }
+        Self { addr, shared, connections, drain, stop }
     }
 
     /// What it has seen so far.
@@ -141,12 +117,7 @@ impl Upstream {
 
     /// Waits until it has seen this many requests.
     pub async fn saw(&self, requests: usize) {
-        self.shared
-            .seen
-            .subscribe()
-            .wait_for(|seen| *seen >= requests)
-            .await
-            .unwrap();
+        self.shared.seen.subscribe().wait_for(|seen| *seen >= requests).await.unwrap();
     }
 
     /// Streams and tunnels open now.
@@ -156,12 +127,7 @@ impl Upstream {
 
     /// Waits until exactly this many streams and tunnels are open.
     pub async fn until_open(&self, count: usize) {
-        self.shared
-            .open
-            .subscribe()
-            .wait_for(|open| *open == count)
-            .await
-            .unwrap();
+        self.shared.open.subscribe().wait_for(|open| *open == count).await.unwrap();
     }
 
     /// Connections accepted so far.
@@ -201,18 +167,13 @@ impl Acceptor {
             return;
         };
         let session = tls.get_ref().1;
-        let client = session
-            .peer_certificates()
-            .and_then(|chain| chain.first())
-            .map(common_name);
+        let client = session.peer_certificates().and_then(|chain| chain.first()).map(common_name);
         let h2 = session.alpn_protocol() == Some(b"h2");
         let shared = self.shared;
         let service = service_fn(move |request| shared.clone().answer(request, client.clone()));
         if h2 {
             let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-            let connection = builder
-                .max_concurrent_streams(self.streams)
-                .serve_connection(TokioIo::new(tls), service);
+            let connection = builder.max_concurrent_streams(self.streams).serve_connection(TokioIo::new(tls), service);
             let mut connection = std::pin::pin!(connection);
             tokio::select! {
                 _ = connection.as_mut() => return,
@@ -220,8 +181,7 @@ impl Acceptor {
             }
             let _ = connection.await;
         } else {
-            let connection =
-                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(tls), service);
+            let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(tls), service);
             let _ = connection.with_upgrades().await;
         }
     }

@@ -10,7 +10,9 @@ pub struct NodeId(String);
 
 /// The text is not a DNS-1123 label.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a node id: use 1 to 63 characters of a-z, 0-9 and '-', starting and ending with a letter or digit")]
+#[error(
+    "`{0}` is not a node id: use 1 to 63 characters of a-z, 0-9 and '-', starting and ending with a letter or digit"
+)]
 pub struct NodeIdError(String);
 
 // === impl NodeId ===

@@ -6,8 +6,8 @@ mod event;
 pub use event::{ClusterCreated, Event, EventError, PolicyChanged, PositionEvent};
 
 use crate::{
-    ClusterId, Locator, Mist, NautilusId, NodeId, Permissions, PositionId, RegistryId, Rights, SealId, Thresholds, Tier,
-    UnixMs, WalletAddress,
+    ClusterId, Locator, Mist, NautilusId, NodeId, Permissions, PositionId, RegistryId, Rights, SealId, Thresholds,
+    Tier, UnixMs, WalletAddress,
 };
 use serde::{Deserialize, Serialize};
 use sui_sdk_types::{Address, Identifier, StructTag};

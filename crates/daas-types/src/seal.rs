@@ -161,7 +161,9 @@ mod tests {
 
     #[test]
     fn nothing_else_is_a_secret() {
-        for bad in ["", &HEX[1..], &HEX.to_uppercase(), &format!("{HEX}0"), &"٣".repeat(32), &format!("0x{}", &HEX[2..])] {
+        for bad in
+            ["", &HEX[1..], &HEX.to_uppercase(), &format!("{HEX}0"), &"٣".repeat(32), &format!("0x{}", &HEX[2..])]
+        {
             assert!(bad.parse::<SealSecret>().is_err(), "{bad}");
         }
         assert_eq!(format!("{:?}", HEX.parse::<SealSecret>().unwrap()), "SealSecret(…)");

@@ -19,14 +19,8 @@ struct Message {
 pub(super) fn exchange(device: &File, request: &[u8]) -> io::Result<Vec<u8>> {
     let mut response = vec![0_u8; MAX_RESPONSE];
     let mut message = Message {
-        request: libc::iovec {
-            iov_base: request.as_ptr().cast_mut().cast(),
-            iov_len: request.len(),
-        },
-        response: libc::iovec {
-            iov_base: response.as_mut_ptr().cast(),
-            iov_len: response.len(),
-        },
+        request: libc::iovec { iov_base: request.as_ptr().cast_mut().cast(), iov_len: request.len() },
+        response: libc::iovec { iov_base: response.as_mut_ptr().cast(), iov_len: response.len() },
     };
     let code = nix::request_code_readwrite!(MAGIC, RAW, size_of::<Message>());
     // SAFETY: `message` has the driver's layout and outlives the call; it points at `request`, which the driver only

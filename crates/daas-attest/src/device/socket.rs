@@ -22,9 +22,7 @@ pub(super) fn exchange(path: &Path, request: &[u8]) -> io::Result<Vec<u8>> {
     stream.read_exact(&mut len)?;
     let len = usize::try_from(u32::from_be_bytes(len)).map_err(io::Error::other)?;
     if len > MAX_RESPONSE {
-        return Err(io::Error::other(format!(
-            "expected at most {MAX_RESPONSE} bytes, got {len}"
-        )));
+        return Err(io::Error::other(format!("expected at most {MAX_RESPONSE} bytes, got {len}")));
     }
     let mut response = vec![0; len];
     stream.read_exact(&mut response)?;
@@ -33,12 +31,7 @@ pub(super) fn exchange(path: &Path, request: &[u8]) -> io::Result<Vec<u8>> {
 
 /// The timeouts are set first, because they bound the connecting too.
 fn open(path: &Path) -> io::Result<UnixStream> {
-    let fd = socket(
-        AddressFamily::Unix,
-        SockType::Stream,
-        SockFlag::SOCK_CLOEXEC,
-        None,
-    )?;
+    let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     let timeout = TimeVal::new(TIMEOUT_SECS, 0);
     setsockopt(&fd, sockopt::SendTimeout, &timeout)?;
     setsockopt(&fd, sockopt::ReceiveTimeout, &timeout)?;

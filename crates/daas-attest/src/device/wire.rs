@@ -87,11 +87,7 @@ pub(super) fn encode(request: &Request) -> Vec<u8> {
 /// The response, or what is wrong with it.
 pub(super) fn decode(mut bytes: &[u8]) -> Result<Response, String> {
     let response = ciborium::from_reader(&mut bytes).map_err(|e| e.to_string())?;
-    if bytes.is_empty() {
-        Ok(response)
-    } else {
-        Err(format!("{} bytes after a response", bytes.len()))
-    }
+    if bytes.is_empty() { Ok(response) } else { Err(format!("{} bytes after a response", bytes.len())) }
 }
 
 // === impl Response ===

@@ -20,10 +20,7 @@ fn a_bound_fresh_document_gives_its_claims() {
     assert_eq!(verified.pcrs().len(), 16);
     assert_eq!(verified.pcrs()[&0], [1; 48]);
     assert_eq!(verified.security_level(), SecurityLevel::Simulated);
-    assert_eq!(
-        (SecurityLevel::Simulated.number(), SecurityLevel::Nitro.number()),
-        (0, 5)
-    );
+    assert_eq!((SecurityLevel::Simulated.number(), SecurityLevel::Nitro.number()), (0, 5));
 }
 
 #[test]
@@ -40,9 +37,7 @@ fn a_simulated_root_counts_only_where_the_genesis_names_it() {
         Roots::for_genesis(&other_devnet),
     ] {
         let refused = verify(&evidence, &roots, &expected(), NOW).unwrap_err();
-        let VerifyError::UnknownRoot { got, .. } = &refused else {
-            panic!("{refused}")
-        };
+        let VerifyError::UnknownRoot { got, .. } = &refused else { panic!("{refused}") };
         assert!(got.contains(&hex::encode(chain.root_key)), "{got}");
     }
 }
@@ -54,43 +49,19 @@ fn age_is_bounded_on_both_sides() {
     let roots = chain.roots();
     let at = |ms: i64, max_age: Duration| {
         let now = UnixMs(NOW.0.checked_add_signed(ms).unwrap());
-        verify(
-            &evidence,
-            &roots,
-            &Expected {
-                max_age,
-                ..expected()
-            },
-            now,
-        )
-        .map(|_| ())
+        verify(&evidence, &roots, &Expected { max_age, ..expected() }, now).map(|_| ())
     };
     let minute = Duration::from_mins(1);
     assert_eq!(at(60_000, minute), Ok(()));
-    assert_eq!(
-        at(60_001, minute),
-        Err(VerifyError::TooOld {
-            age: Duration::from_millis(60_001),
-            max: minute
-        })
-    );
+    assert_eq!(at(60_001, minute), Err(VerifyError::TooOld { age: Duration::from_millis(60_001), max: minute }));
     // No caller can accept more than five minutes.
     let hour = Duration::from_hours(1);
     assert_eq!(at(300_000, hour), Ok(()));
-    assert_eq!(
-        at(300_001, hour),
-        Err(VerifyError::TooOld {
-            age: Duration::from_millis(300_001),
-            max: MAX_AGE
-        })
-    );
+    assert_eq!(at(300_001, hour), Err(VerifyError::TooOld { age: Duration::from_millis(300_001), max: MAX_AGE }));
     assert_eq!(at(-60_000, minute), Ok(()));
     assert_eq!(
         at(-60_001, minute),
-        Err(VerifyError::FromFuture {
-            ahead: Duration::from_millis(60_001),
-            max: FUTURE_TOLERANCE
-        })
+        Err(VerifyError::FromFuture { ahead: Duration::from_millis(60_001), max: FUTURE_TOLERANCE })
     );
 }
 
@@ -99,51 +70,21 @@ fn every_measured_pcr_counts_together() {
     let chain = chain();
     let evidence = nitro(chain.document(chain.content()));
     let judge = |measurements: Vec<Measurement>| {
-        verify(
-            &evidence,
-            &chain.roots(),
-            &Expected {
-                measurements,
-                ..expected()
-            },
-            NOW,
-        )
-        .map(|_| ())
+        verify(&evidence, &chain.roots(), &Expected { measurements, ..expected() }, NOW).map(|_| ())
     };
     let good = measurement(1);
     assert_eq!(judge(vec![good.clone()]), Ok(()));
     let other = [9; 48].to_vec();
     let wrong = [
         vec![],
-        vec![Measurement {
-            pcr0: other.clone(),
-            ..good.clone()
-        }],
-        vec![Measurement {
-            pcr1: other.clone(),
-            ..good.clone()
-        }],
-        vec![Measurement {
-            pcr2: other.clone(),
-            ..good.clone()
-        }],
+        vec![Measurement { pcr0: other.clone(), ..good.clone() }],
+        vec![Measurement { pcr1: other.clone(), ..good.clone() }],
+        vec![Measurement { pcr2: other.clone(), ..good.clone() }],
         // Each PCR is allowed somewhere, but not all three in one image.
-        vec![
-            Measurement {
-                pcr0: other.clone(),
-                ..good.clone()
-            },
-            Measurement {
-                pcr1: other,
-                ..good.clone()
-            },
-        ],
+        vec![Measurement { pcr0: other.clone(), ..good.clone() }, Measurement { pcr1: other, ..good.clone() }],
     ];
     for allowed in wrong {
-        let refused = VerifyError::Measurement {
-            allowed: allowed.clone(),
-            got: good.clone(),
-        };
+        let refused = VerifyError::Measurement { allowed: allowed.clone(), got: good.clone() };
         assert_eq!(judge(allowed), Err(refused));
     }
 }
@@ -152,22 +93,12 @@ fn every_measured_pcr_counts_together() {
 fn another_nonce_is_refused() {
     let chain = chain();
     let evidence = nitro(chain.document(chain.content()));
-    let nonces = [
-        bind_nonce(&[7; 32], &[9; 32]),
-        bind_nonce(&[9; 32], &[8; 32]),
-        bind_nonce(&[8; 32], &[7; 32]),
-        [7; 32],
-    ];
+    let nonces =
+        [bind_nonce(&[7; 32], &[9; 32]), bind_nonce(&[9; 32], &[8; 32]), bind_nonce(&[8; 32], &[7; 32]), [7; 32]];
     for nonce in nonces {
         let refused = verify(&evidence, &chain.roots(), &Expected { nonce, ..expected() }, NOW).unwrap_err();
         let right = hex::encode(expected().nonce);
-        assert_eq!(
-            refused,
-            VerifyError::Nonce {
-                expected: hex::encode(nonce),
-                got: right
-            }
-        );
+        assert_eq!(refused, VerifyError::Nonce { expected: hex::encode(nonce), got: right });
     }
 }
 
@@ -195,10 +126,7 @@ fn every_part_of_the_binding_counts() {
     let mut expected = expected();
     expected.binding.signing_key = [99; 32];
     let refused = verify(&evidence, &chain.roots(), &expected, NOW).unwrap_err();
-    let key = VerifyError::SigningKey {
-        expected: hex::encode([99; 32]),
-        got: hex::encode([6; 32]),
-    };
+    let key = VerifyError::SigningKey { expected: hex::encode([99; 32]), got: hex::encode([6; 32]) };
     assert_eq!(refused, key);
 }
 
@@ -216,20 +144,12 @@ fn the_signing_key_is_in_the_user_data_too() {
 #[test]
 fn what_is_not_bound_at_all_is_refused() {
     let chain = chain();
-    for (key, name) in [
-        ("nonce", "nonce"),
-        ("public_key", "signing key"),
-        ("user_data", "user data"),
-    ] {
+    for (key, name) in [("nonce", "nonce"), ("public_key", "signing key"), ("user_data", "user data")] {
         for absent in [Value::Null, Value::Bytes(vec![])] {
             let mut content = chain.content();
             set(&mut content, key, absent);
-            let refused =
-                verify(&nitro(chain.document(content)), &chain.roots(), &expected(), NOW).unwrap_err();
-            assert!(
-                refused.to_string().starts_with(&format!("expected {name}")),
-                "{refused}"
-            );
+            let refused = verify(&nitro(chain.document(content)), &chain.roots(), &expected(), NOW).unwrap_err();
+            assert!(refused.to_string().starts_with(&format!("expected {name}")), "{refused}");
         }
     }
 }

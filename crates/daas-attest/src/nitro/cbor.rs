@@ -37,10 +37,7 @@ impl<'a> Reader<'a> {
     pub(super) fn text(&mut self) -> Result<&'a str, VerifyError> {
         let at = self.at;
         let bytes = self.string(TEXT, "a text string")?;
-        str::from_utf8(bytes).map_err(|_| VerifyError::Payload {
-            at,
-            expected: "UTF-8",
-        })
+        str::from_utf8(bytes).map_err(|_| VerifyError::Payload { at, expected: "UTF-8" })
     }
 
     pub(super) fn bytes(&mut self) -> Result<&'a [u8], VerifyError> {
@@ -56,10 +53,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Calls `entry` at each key; it must read the key and the value.
-    pub(super) fn map(
-        &mut self,
-        entry: impl FnMut(&mut Self) -> Result<(), VerifyError>,
-    ) -> Result<(), VerifyError> {
+    pub(super) fn map(&mut self, entry: impl FnMut(&mut Self) -> Result<(), VerifyError>) -> Result<(), VerifyError> {
         self.each(MAP, "a map", entry)
     }
 
@@ -71,11 +65,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn end(&self) -> Result<(), VerifyError> {
-        if self.at == self.all.len() {
-            Ok(())
-        } else {
-            Err(self.fault("the end"))
-        }
+        if self.at == self.all.len() { Ok(()) } else { Err(self.fault("the end")) }
     }
 
     fn each(
@@ -102,10 +92,7 @@ impl<'a> Reader<'a> {
         let len = self.definite(major, expected)?;
         let end = usize::try_from(len).ok().and_then(|len| self.at.checked_add(len));
         let bytes = end.and_then(|end| self.all.get(self.at..end));
-        let bytes = bytes.ok_or(VerifyError::Payload {
-            at: start,
-            expected: "as many bytes as announced",
-        })?;
+        let bytes = bytes.ok_or(VerifyError::Payload { at: start, expected: "as many bytes as announced" })?;
         self.at += bytes.len();
         Ok(bytes)
     }
@@ -114,18 +101,12 @@ impl<'a> Reader<'a> {
         let at = self.at;
         match self.head(major, expected)? {
             Count::Of(value) => Ok(value),
-            Count::UntilBreak => Err(VerifyError::Payload {
-                at,
-                expected: "a definite length",
-            }),
+            Count::UntilBreak => Err(VerifyError::Payload { at, expected: "a definite length" }),
         }
     }
 
     fn head(&mut self, major: u8, expected: &'static str) -> Result<Count, VerifyError> {
-        let first = self
-            .peek()
-            .filter(|first| first >> 5 == major)
-            .ok_or_else(|| self.fault(expected))?;
+        let first = self.peek().filter(|first| first >> 5 == major).ok_or_else(|| self.fault(expected))?;
         let width = match first & 0x1f {
             value @ 0..=23 => {
                 self.at += 1;
@@ -141,14 +122,9 @@ impl<'a> Reader<'a> {
             }
             _ => return Err(self.fault(expected)),
         };
-        let value = self
-            .all
-            .get(self.at + 1..self.at + 1 + width)
-            .ok_or_else(|| self.fault(expected))?;
+        let value = self.all.get(self.at + 1..self.at + 1 + width).ok_or_else(|| self.fault(expected))?;
         self.at += 1 + width;
-        Ok(Count::Of(
-            value.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
-        ))
+        Ok(Count::Of(value.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))))
     }
 
     fn peek(&self) -> Option<u8> {
@@ -156,9 +132,6 @@ impl<'a> Reader<'a> {
     }
 
     fn fault(&self, expected: &'static str) -> VerifyError {
-        VerifyError::Payload {
-            at: self.at,
-            expected,
-        }
+        VerifyError::Payload { at: self.at, expected }
     }
 }

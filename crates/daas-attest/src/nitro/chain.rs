@@ -14,8 +14,8 @@ use x509_cert::{Certificate, Version};
 
 /// SHA-256 of the AWS Nitro Enclaves root certificate (G1), DER.
 const AWS_ROOT: [u8; 32] = [
-    0x64, 0x1a, 0x03, 0x21, 0xa3, 0xe2, 0x44, 0xef, 0xe4, 0x56, 0x46, 0x31, 0x95, 0xd6, 0x06, 0x31, 0x7e,
-    0xd7, 0xcd, 0xcc, 0x3c, 0x17, 0x56, 0xe0, 0x98, 0x93, 0xf3, 0xc6, 0x8f, 0x79, 0xbb, 0x5b,
+    0x64, 0x1a, 0x03, 0x21, 0xa3, 0xe2, 0x44, 0xef, 0xe4, 0x56, 0x46, 0x31, 0x95, 0xd6, 0x06, 0x31, 0x7e, 0xd7, 0xcd,
+    0xcc, 0x3c, 0x17, 0x56, 0xe0, 0x98, 0x93, 0xf3, 0xc6, 0x8f, 0x79, 0xbb, 0x5b,
 ];
 const ECDSA_WITH_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
 
@@ -39,15 +39,10 @@ pub(super) fn verify(
 
     // The root is its own issuer; every other certificate's issuer is the one before it.
     let mut issuer = Link::read(root).map_err(at(0))?;
-    issuer
-        .issued_by(&issuer)
-        .and_then(|()| issuer.valid_at(now))
-        .map_err(at(0))?;
+    issuer.issued_by(&issuer).and_then(|()| issuer.valid_at(now)).map_err(at(0))?;
     for (index, der) in cabundle.iter().enumerate().skip(1) {
         let next = Link::read(der).map_err(at(index))?;
-        next.issued_by(&issuer)
-            .and_then(|()| next.valid_at(now))
-            .map_err(at(index))?;
+        next.issued_by(&issuer).and_then(|()| next.valid_at(now)).map_err(at(index))?;
         issuer.may_issue(cabundle.len() - index).map_err(at(index - 1))?;
         issuer = next;
     }
@@ -71,15 +66,9 @@ pub(super) fn level(root: &[u8], roots: &Roots) -> Option<SecurityLevel> {
 
 fn unknown_root(root: &[u8], roots: &Roots) -> VerifyError {
     let key = key_hash(root).map_or_else(|| "unreadable".to_owned(), hex::encode);
-    let simulated = roots
-        .simulated()
-        .map(|hash| format!(" or simulated key {}", hex::encode(hash)));
+    let simulated = roots.simulated().map(|hash| format!(" or simulated key {}", hex::encode(hash)));
     VerifyError::UnknownRoot {
-        expected: format!(
-            "AWS certificate {}{}",
-            hex::encode(AWS_ROOT),
-            simulated.unwrap_or_default()
-        ),
+        expected: format!("AWS certificate {}{}", hex::encode(AWS_ROOT), simulated.unwrap_or_default()),
         got: format!("certificate {} with key {key}", hex::encode(sha256(root))),
     }
 }
@@ -87,13 +76,7 @@ fn unknown_root(root: &[u8], roots: &Roots) -> VerifyError {
 /// SHA-256 of a certificate's SubjectPublicKeyInfo.
 fn key_hash(certificate: &[u8]) -> Option<[u8; 32]> {
     let certificate = Certificate::from_der(certificate).ok()?;
-    Some(sha256(
-        &certificate
-            .tbs_certificate
-            .subject_public_key_info
-            .to_der()
-            .ok()?,
-    ))
+    Some(sha256(&certificate.tbs_certificate.subject_public_key_info.to_der().ok()?))
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -113,13 +96,10 @@ impl Link {
         }
         for algorithm in [&parsed.signature_algorithm, &tbs.signature] {
             if algorithm.oid != ECDSA_WITH_SHA384 || algorithm.parameters.is_some() {
-                return Err(Fault::SignatureAlgorithm {
-                    got: algorithm.oid.to_string(),
-                });
+                return Err(Fault::SignatureAlgorithm { got: algorithm.oid.to_string() });
             }
         }
-        let key =
-            VerifyingKey::try_from(tbs.subject_public_key_info.owned_to_ref()).map_err(|_| Fault::Key)?;
+        let key = VerifyingKey::try_from(tbs.subject_public_key_info.owned_to_ref()).map_err(|_| Fault::Key)?;
         let link = Self { parsed, signed, key };
         link.refuse_unknown_critical()?;
         Ok(link)
@@ -128,39 +108,24 @@ impl Link {
     fn refuse_unknown_critical(&self) -> Result<(), Fault> {
         let known = [BasicConstraints::OID, KeyUsage::OID];
         let extensions = self.parsed.tbs_certificate.extensions.iter().flatten();
-        let mut unknown =
-            extensions.filter(|extension| extension.critical && !known.contains(&extension.extn_id));
-        unknown.next().map_or(Ok(()), |extension| {
-            Err(Fault::CriticalExtension(extension.extn_id.to_string()))
-        })
+        let mut unknown = extensions.filter(|extension| extension.critical && !known.contains(&extension.extn_id));
+        unknown.next().map_or(Ok(()), |extension| Err(Fault::CriticalExtension(extension.extn_id.to_string())))
     }
 
     fn issued_by(&self, issuer: &Self) -> Result<(), Fault> {
-        let (expected, got) = (
-            &issuer.parsed.tbs_certificate.subject,
-            &self.parsed.tbs_certificate.issuer,
-        );
+        let (expected, got) = (&issuer.parsed.tbs_certificate.subject, &self.parsed.tbs_certificate.issuer);
         if expected != got {
-            return Err(Fault::Issuer {
-                expected: expected.to_string(),
-                got: got.to_string(),
-            });
+            return Err(Fault::Issuer { expected: expected.to_string(), got: got.to_string() });
         }
         let signature = self.parsed.signature.as_bytes().ok_or(Fault::Signature)?;
         let signature = DerSignature::try_from(signature).map_err(|_| Fault::Signature)?;
-        issuer
-            .key
-            .verify(&self.signed, &signature)
-            .map_err(|_| Fault::Signature)
+        issuer.key.verify(&self.signed, &signature).map_err(|_| Fault::Signature)
     }
 
     /// Both ends of the validity are inside it.
     fn valid_at(&self, now: UnixMs) -> Result<(), Fault> {
         let validity = &self.parsed.tbs_certificate.validity;
-        let (from, until) = (
-            validity.not_before.to_unix_duration(),
-            validity.not_after.to_unix_duration(),
-        );
+        let (from, until) = (validity.not_before.to_unix_duration(), validity.not_after.to_unix_duration());
         let (from, until) = (UnixMs::default().plus(from), UnixMs::default().plus(until));
         if now < from {
             return Err(Fault::NotYetValid { from, now });
@@ -173,17 +138,10 @@ impl Link {
 
     /// As the issuer of a certificate that has `below` CAs under this one.
     fn may_issue(&self, below: usize) -> Result<(), Fault> {
-        let constraints = self
-            .extension::<BasicConstraints>()?
-            .filter(|constraints| constraints.ca);
+        let constraints = self.extension::<BasicConstraints>()?.filter(|constraints| constraints.ca);
         let constraints = constraints.ok_or(Fault::NotCa)?;
-        if !self
-            .extension::<KeyUsage>()?
-            .is_some_and(|usage| usage.key_cert_sign())
-        {
-            return Err(Fault::KeyUsage {
-                expected: "keyCertSign",
-            });
+        if !self.extension::<KeyUsage>()?.is_some_and(|usage| usage.key_cert_sign()) {
+            return Err(Fault::KeyUsage { expected: "keyCertSign" });
         }
         match constraints.path_len_constraint.map(usize::from) {
             Some(allowed) if below > allowed => Err(Fault::PathLength { allowed, got: below }),
@@ -192,30 +150,18 @@ impl Link {
     }
 
     fn may_sign_documents(&self) -> Result<(), Fault> {
-        if self
-            .extension::<BasicConstraints>()?
-            .is_some_and(|constraints| constraints.ca)
-        {
+        if self.extension::<BasicConstraints>()?.is_some_and(|constraints| constraints.ca) {
             return Err(Fault::LeafIsCa);
         }
-        if !self
-            .extension::<KeyUsage>()?
-            .is_some_and(|usage| usage.digital_signature())
-        {
-            return Err(Fault::KeyUsage {
-                expected: "digitalSignature",
-            });
+        if !self.extension::<KeyUsage>()?.is_some_and(|usage| usage.digital_signature()) {
+            return Err(Fault::KeyUsage { expected: "digitalSignature" });
         }
         Ok(())
     }
 
     /// A second extension of the same kind is malformed.
     fn extension<'a, T: Decode<'a> + AssociatedOid>(&'a self) -> Result<Option<T>, Fault> {
-        let found = self
-            .parsed
-            .tbs_certificate
-            .get::<T>()
-            .map_err(|e| Fault::Malformed(e.to_string()))?;
+        let found = self.parsed.tbs_certificate.get::<T>().map_err(|e| Fault::Malformed(e.to_string()))?;
         Ok(found.map(|(_critical, value)| value))
     }
 }

@@ -73,24 +73,13 @@ impl Document {
 
     /// In debug mode PCR0, 1 and 2 are zero while others are not, so each is looked at for itself.
     pub(super) fn refuse_debug(&self) -> Result<(), VerifyError> {
-        let zero = |index: &u8| {
-            self.pcrs
-                .get(index)
-                .is_none_or(|pcr| pcr.iter().all(|byte| *byte == 0))
-        };
-        MEASURED
-            .into_iter()
-            .find(zero)
-            .map_or(Ok(()), |index| Err(VerifyError::Debug { index }))
+        let zero = |index: &u8| self.pcrs.get(index).is_none_or(|pcr| pcr.iter().all(|byte| *byte == 0));
+        MEASURED.into_iter().find(zero).map_or(Ok(()), |index| Err(VerifyError::Debug { index }))
     }
 
     pub(crate) fn measurement(&self) -> Measurement {
         let pcr = |index| self.pcrs.get(&index).map(|pcr| pcr.to_vec()).unwrap_or_default();
-        Measurement {
-            pcr0: pcr(0),
-            pcr1: pcr(1),
-            pcr2: pcr(2),
-        }
+        Measurement { pcr0: pcr(0), pcr1: pcr(1), pcr2: pcr(2) }
     }
 }
 
@@ -105,16 +94,8 @@ impl Fields {
             "pcrs" => set(&mut self.pcrs, "pcrs", pcrs(r)?),
             "certificate" => set(&mut self.certificate, "certificate", certificate(r)?),
             "cabundle" => set(&mut self.cabundle, "cabundle", cabundle(r)?),
-            "public_key" => set(
-                &mut self.public_key,
-                "public_key",
-                optional(r, "public_key", MAX_PUBLIC_KEY)?,
-            ),
-            "user_data" => set(
-                &mut self.user_data,
-                "user_data",
-                optional(r, "user_data", MAX_USER_DATA)?,
-            ),
+            "public_key" => set(&mut self.public_key, "public_key", optional(r, "public_key", MAX_PUBLIC_KEY)?),
+            "user_data" => set(&mut self.user_data, "user_data", optional(r, "user_data", MAX_USER_DATA)?),
             "nonce" => set(&mut self.nonce, "nonce", optional(r, "nonce", MAX_USER_DATA)?),
             other => Err(VerifyError::UnknownKey(other.chars().take(64).collect())),
         }
@@ -137,9 +118,7 @@ fn module_id(r: &mut Reader<'_>) -> Result<String, VerifyError> {
 fn digest(r: &mut Reader<'_>) -> Result<(), VerifyError> {
     match r.text()? {
         "SHA384" => Ok(()),
-        other => Err(VerifyError::Digest {
-            got: other.chars().take(64).collect(),
-        }),
+        other => Err(VerifyError::Digest { got: other.chars().take(64).collect() }),
     }
 }
 
@@ -150,15 +129,8 @@ fn pcrs(r: &mut Reader<'_>) -> Result<BTreeMap<u8, Pcr>, VerifyError> {
         let index = u8::try_from(got).ok().filter(|index| *index <= MAX_PCR_INDEX);
         let index = index.ok_or(VerifyError::PcrIndex { got })?;
         let value = r.bytes()?;
-        let length = VerifyError::Length {
-            field: "PCR",
-            expected: "48",
-            got: value.len(),
-        };
-        if pcrs
-            .insert(index, Pcr::try_from(value).map_err(|_| length)?)
-            .is_some()
-        {
+        let length = VerifyError::Length { field: "PCR", expected: "48", got: value.len() };
+        if pcrs.insert(index, Pcr::try_from(value).map_err(|_| length)?).is_some() {
             return Err(VerifyError::DuplicateKey(format!("PCR{index}")));
         }
         Ok(())
@@ -192,16 +164,8 @@ fn optional(r: &mut Reader<'_>, field: &'static str, max: usize) -> Result<Nulla
         return Ok(Nullable(None));
     };
     if bytes.len() > max {
-        let expected = if max == MAX_USER_DATA {
-            "0..=512"
-        } else {
-            "0..=1024"
-        };
-        return Err(VerifyError::Length {
-            field,
-            expected,
-            got: bytes.len(),
-        });
+        let expected = if max == MAX_USER_DATA { "0..=512" } else { "0..=1024" };
+        return Err(VerifyError::Length { field, expected, got: bytes.len() });
     }
     Ok(Nullable(Some(bytes.to_vec())))
 }

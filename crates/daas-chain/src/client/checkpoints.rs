@@ -11,12 +11,7 @@ use tonic::Streaming;
 
 /// What is read of a transaction to know its events.
 pub(crate) const TRANSACTION_EVENTS: &str = "events";
-const MASK: [&str; 4] = [
-    "sequence_number",
-    "summary",
-    "transactions.digest",
-    "transactions.events",
-];
+const MASK: [&str; 4] = ["sequence_number", "summary", "transactions.digest", "transactions.events"];
 
 /// Checkpoints as they are made.
 pub(crate) struct Tip {
@@ -29,43 +24,25 @@ pub(crate) struct Tip {
 
 impl ChainClient {
     /// One checkpoint, with the events of `package` in it.
-    pub async fn checkpoint(
-        &self,
-        package: PackageId,
-        sequence: u64,
-    ) -> Result<VerifiedCheckpoint, ChainError> {
+    pub async fn checkpoint(&self, package: PackageId, sequence: u64) -> Result<VerifiedCheckpoint, ChainError> {
         const CALL: &str = "get checkpoint";
-        let request = proto::GetCheckpointRequest::by_sequence_number(sequence)
-            .with_read_mask(FieldMask::from_paths(MASK));
+        let request =
+            proto::GetCheckpointRequest::by_sequence_number(sequence).with_read_mask(FieldMask::from_paths(MASK));
         let answer = deadline(CALL, self.rpc().ledger_client().get_checkpoint(request)).await?;
         let checkpoint = self.believe(package, answer.checkpoint())?;
         if checkpoint.sequence() != sequence {
             let got = checkpoint.sequence();
-            return Err(ChainError::malformed(
-                CALL,
-                format!("asked for checkpoint {sequence}, got {got}"),
-            ));
+            return Err(ChainError::malformed(CALL, format!("asked for checkpoint {sequence}, got {got}")));
         }
         Ok(checkpoint)
     }
 
     /// Every checkpoint from now on.
     pub(crate) async fn subscribe(&self, package: PackageId) -> Result<Tip, ChainError> {
-        let request =
-            proto::SubscribeCheckpointsRequest::default().with_read_mask(FieldMask::from_paths(MASK));
-        let answer = self
-            .rpc()
-            .subscription_client()
-            .subscribe_checkpoints(request)
-            .await;
-        let stream = answer
-            .map_err(|status| ChainError::of("subscribe to checkpoints", &status))?
-            .into_inner();
-        Ok(Tip {
-            stream,
-            client: self.clone(),
-            package,
-        })
+        let request = proto::SubscribeCheckpointsRequest::default().with_read_mask(FieldMask::from_paths(MASK));
+        let answer = self.rpc().subscription_client().subscribe_checkpoints(request).await;
+        let stream = answer.map_err(|status| ChainError::of("subscribe to checkpoints", &status))?.into_inner();
+        Ok(Tip { stream, client: self.clone(), package })
     }
 
     fn believe(&self, package: PackageId, got: &proto::Checkpoint) -> Result<VerifiedCheckpoint, ChainError> {
@@ -93,44 +70,28 @@ fn checkpoint_data(package: PackageId, got: &proto::Checkpoint) -> Result<Checkp
     const CALL: &str = "read checkpoint";
     let sequence = got.sequence_number_opt();
     let sequence = sequence.ok_or_else(|| ChainError::malformed(CALL, "no sequence number"))?;
-    let timestamp = got
-        .summary()
-        .timestamp
-        .ok_or_else(|| ChainError::malformed(CALL, "no timestamp"))?;
+    let timestamp = got.summary().timestamp.ok_or_else(|| ChainError::malformed(CALL, "no timestamp"))?;
     let timestamp = proto_to_timestamp_ms(timestamp).map_err(|e| ChainError::malformed(CALL, e))?;
     let mut events = Vec::new();
     for transaction in got.transactions() {
         events.extend(decode_events(package, transaction.events())?);
     }
-    Ok(CheckpointData {
-        sequence,
-        timestamp: UnixMs(timestamp),
-        events,
-    })
+    Ok(CheckpointData { sequence, timestamp: UnixMs(timestamp), events })
 }
 
 /// The events of `package` among a transaction's. An event type this program does not know is skipped: a later version
 /// of the package may have more. One that it knows but cannot decode is an error, because skipping it would hide a
 /// change.
-pub(crate) fn decode_events(
-    package: PackageId,
-    got: &proto::TransactionEvents,
-) -> Result<Vec<Event>, ChainError> {
+pub(crate) fn decode_events(package: PackageId, got: &proto::TransactionEvents) -> Result<Vec<Event>, ChainError> {
     const CALL: &str = "read event";
     let mut events = Vec::new();
     for event in got.events() {
-        let tag: StructTag = event
-            .event_type()
-            .parse()
-            .map_err(|_| ChainError::malformed(CALL, "its type does not parse"))?;
+        let tag: StructTag =
+            event.event_type().parse().map_err(|_| ChainError::malformed(CALL, "its type does not parse"))?;
         if *tag.address() != package.0 {
             continue;
         }
-        match Event::decode(
-            tag.module().as_str(),
-            tag.name().as_str(),
-            event.contents().value(),
-        ) {
+        match Event::decode(tag.module().as_str(), tag.name().as_str(), event.contents().value()) {
             Ok(event) => events.push(event),
             Err(EventError::UnknownType(kind)) => tracing::warn!(%kind, "event of unknown type skipped"),
             Err(error @ EventError::Layout { .. }) => return Err(ChainError::malformed(CALL, error)),
@@ -146,9 +107,7 @@ mod tests {
 
     fn event(package: &str, kind: &str, contents: Vec<u8>) -> proto::Event {
         let bcs = proto::Bcs::default().with_value(contents);
-        proto::Event::default()
-            .with_event_type(format!("{package}::{kind}"))
-            .with_contents(bcs)
+        proto::Event::default().with_event_type(format!("{package}::{kind}")).with_contents(bcs)
     }
 
     fn decoded(events: Vec<proto::Event>) -> Result<Vec<Event>, ChainError> {
@@ -179,8 +138,7 @@ mod tests {
         let package = PackageId("0xda".parse().unwrap());
         let bare = proto::Checkpoint::default().with_sequence_number(4);
         assert!(checkpoint_data(package, &bare).is_err());
-        let summary =
-            proto::CheckpointSummary::default().with_timestamp(sui_rpc::proto::timestamp_ms_to_proto(1234));
+        let summary = proto::CheckpointSummary::default().with_timestamp(sui_rpc::proto::timestamp_ms_to_proto(1234));
         let data = checkpoint_data(package, &bare.with_summary(summary)).unwrap();
         assert_eq!((data.sequence, data.timestamp), (4, UnixMs(1234)));
     }

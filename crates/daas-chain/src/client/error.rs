@@ -76,11 +76,7 @@ impl ChainError {
             | Code::FailedPrecondition
             | Code::OutOfRange
             | Code::Unimplemented
-            | Code::Unauthenticated => Self::Refused {
-                call,
-                code: status.code(),
-                cause,
-            },
+            | Code::Unauthenticated => Self::Refused { call, code: status.code(), cause },
             Code::Ok
             | Code::Cancelled
             | Code::Unknown
@@ -94,18 +90,13 @@ impl ChainError {
     }
 
     pub(crate) fn malformed(call: &'static str, cause: impl core::fmt::Display) -> Self {
-        Self::Malformed {
-            call,
-            cause: cause.to_string(),
-        }
+        Self::Malformed { call, cause: cause.to_string() }
     }
 
     /// Its entry of the catalogue.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Unreachable { .. } | Self::Refused { .. } | Self::Malformed { .. } => {
-                ErrorCode::ChainUnreachable
-            }
+            Self::Unreachable { .. } | Self::Refused { .. } | Self::Malformed { .. } => ErrorCode::ChainUnreachable,
             Self::Foreign { .. } | Self::NotADevnet(_) => ErrorCode::ChainForeign,
             Self::Missing { .. } | Self::WrongType { .. } => ErrorCode::PackageMismatch,
         }

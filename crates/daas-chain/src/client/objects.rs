@@ -27,21 +27,10 @@ impl ChainClient {
     pub(crate) async fn reference(&self, id: Address) -> Result<Reference, ChainError> {
         const CALL: &str = "get object";
         let mask = "object_id,version,digest,owner";
-        let object = self
-            .get_object(id, mask)
-            .await?
-            .ok_or(ChainError::Missing { what: "object", id })?;
-        let digest = object
-            .digest()
-            .parse()
-            .map_err(|_| ChainError::malformed(CALL, "no digest"))?;
+        let object = self.get_object(id, mask).await?.ok_or(ChainError::Missing { what: "object", id })?;
+        let digest = object.digest().parse().map_err(|_| ChainError::malformed(CALL, "no digest"))?;
         let owner = Owner::try_from(object.owner()).map_err(|e| ChainError::malformed(CALL, e))?;
-        Ok(Reference {
-            id,
-            version: object.version(),
-            digest,
-            owner,
-        })
+        Ok(Reference { id, version: object.version(), digest, owner })
     }
 
     pub(super) async fn owned(
@@ -57,10 +46,7 @@ impl ChainClient {
             .with_object_type(tag.to_string())
             .with_read_mask(FieldMask::from_str(mask));
         let objects = self.rpc().list_owned_objects(request);
-        objects
-            .try_collect()
-            .await
-            .map_err(|status| ChainError::of(CALL, &status))
+        objects.try_collect().await.map_err(|status| ChainError::of(CALL, &status))
     }
 
     pub(super) async fn existing<T: DeserializeOwned>(
@@ -69,9 +55,7 @@ impl ChainClient {
         id: Address,
         tag: &StructTag,
     ) -> Result<T, ChainError> {
-        self.object(id, tag)
-            .await?
-            .ok_or(ChainError::Missing { what, id })
+        self.object(id, tag).await?.ok_or(ChainError::Missing { what, id })
     }
 
     pub(super) async fn object<T: DeserializeOwned>(
@@ -83,9 +67,7 @@ impl ChainClient {
             return Ok(None);
         };
         let decoded = bcs::from_bytes(&bytes);
-        decoded
-            .map(Some)
-            .map_err(|e| ChainError::malformed("get object", format!("{tag} {id}: {e}")))
+        decoded.map(Some).map_err(|e| ChainError::malformed("get object", format!("{tag} {id}: {e}")))
     }
 
     /// The BCS of an object's Move struct, if it exists and is a `tag`.
@@ -95,11 +77,7 @@ impl ChainClient {
         };
         if object.object_type().parse().as_ref() != Ok(tag) {
             let got = object.object_type().to_owned();
-            return Err(ChainError::WrongType {
-                id,
-                expected: tag.to_string(),
-                got,
-            });
+            return Err(ChainError::WrongType { id, expected: tag.to_string(), got });
         }
         Ok(Some(object.contents().value().to_vec()))
     }
@@ -111,10 +89,7 @@ impl ChainClient {
             Ok(Err(status)) if status.code() == Code::NotFound => Ok(None),
             Ok(Ok(answer)) => Ok(answer.into_inner().object),
             Ok(Err(status)) => Err(ChainError::of("get object", &status)),
-            Err(_) => Err(ChainError::Unreachable {
-                call: "get object",
-                cause: "no answer in time".to_owned(),
-            }),
+            Err(_) => Err(ChainError::Unreachable { call: "get object", cause: "no answer in time".to_owned() }),
         }
     }
 }

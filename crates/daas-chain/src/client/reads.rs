@@ -2,9 +2,7 @@ use super::objects::PAGE;
 use super::{ChainClient, ChainError, deadline};
 use crate::index::{Base, IndexIds};
 use daas_types::onchain::{Cluster, NautilusState, PositionState, Registry, SealRecord, SealToken};
-use daas_types::{
-    Address, ClusterId, Digest, Mist, PackageId, Permissions, PositionId, SealId, UnixMs, WalletAddress,
-};
+use daas_types::{Address, ClusterId, Digest, Mist, PackageId, Permissions, PositionId, SealId, UnixMs, WalletAddress};
 use futures::{StreamExt, TryStreamExt, stream};
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
@@ -43,14 +41,9 @@ impl ChainClient {
     /// The height of the chain as the endpoint sees it, and the lowest checkpoint it still serves.
     pub async fn heights(&self) -> Result<(u64, u64), ChainError> {
         let request = proto::GetServiceInfoRequest::default();
-        let info = deadline(
-            "get service info",
-            self.rpc().ledger_client().get_service_info(request),
-        )
-        .await?;
+        let info = deadline("get service info", self.rpc().ledger_client().get_service_info(request)).await?;
         let height = info.checkpoint_height_opt();
-        let height =
-            height.ok_or_else(|| ChainError::malformed("get service info", "no checkpoint height"))?;
+        let height = height.ok_or_else(|| ChainError::malformed("get service info", "no checkpoint height"))?;
         Ok((height, info.lowest_available_checkpoint_opt().unwrap_or(0)))
     }
 
@@ -63,15 +56,8 @@ impl ChainClient {
     /// A cluster's other ids, from its own and the package.
     pub async fn ids_of(&self, package: PackageId, cluster: ClusterId) -> Result<IndexIds, ChainError> {
         let tag = tag(package, "cluster", "Cluster");
-        let Cluster {
-            registry, nautilus, ..
-        } = self.existing("cluster", cluster.0, &tag).await?;
-        Ok(IndexIds {
-            package,
-            cluster,
-            registry,
-            nautilus,
-        })
+        let Cluster { registry, nautilus, .. } = self.existing("cluster", cluster.0, &tag).await?;
+        Ok(IndexIds { package, cluster, registry, nautilus })
     }
 
     /// Its registry.
@@ -87,11 +73,7 @@ impl ChainClient {
     }
 
     /// A position, if it exists and is of this cluster.
-    pub async fn position(
-        &self,
-        ids: &IndexIds,
-        id: PositionId,
-    ) -> Result<Option<PositionState>, ChainError> {
+    pub async fn position(&self, ids: &IndexIds, id: PositionId) -> Result<Option<PositionState>, ChainError> {
         let tag = tag(ids.package, "staking", "StakePosition");
         let state: Option<PositionState> = self.object(id.0, &tag).await?;
         Ok(state.filter(|state| state.cluster == ids.cluster))
@@ -106,19 +88,13 @@ impl ChainClient {
             .with_page_size(PAGE)
             .with_read_mask(FieldMask::from_paths(["field_id", "name", "value"]));
         let fields = self.rpc().list_dynamic_fields(request);
-        let fields: Vec<_> = fields
-            .try_collect()
-            .await
-            .map_err(|status| ChainError::of(CALL, &status))?;
+        let fields: Vec<_> = fields.try_collect().await.map_err(|status| ChainError::of(CALL, &status))?;
         let ids_listed = fields.iter().map(|field| {
             bcs::from_bytes::<PositionId>(field.value().value())
                 .map_err(|e| ChainError::malformed(CALL, format!("entry {}: {e}", field.field_id())))
         });
         let listed = ids_listed.collect::<Result<Vec<_>, _>>()?;
-        let missing = |id: PositionId| ChainError::Missing {
-            what: "position",
-            id: id.0,
-        };
+        let missing = |id: PositionId| ChainError::Missing { what: "position", id: id.0 };
         stream::iter(listed)
             .map(async |id| self.position(ids, id).await?.ok_or_else(|| missing(id)))
             .buffer_unordered(AT_ONCE)
@@ -132,13 +108,8 @@ impl ChainClient {
         let tag = tag(ids.package, "seal_token", "SealToken");
         let objects = self.owned(owner, &tag, "object_id,object_type,contents").await?;
         let seals = objects.iter().map(|object| seal_of(object.contents().value()));
-        let seals = seals
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| ChainError::malformed("list seals", e))?;
-        Ok(seals
-            .into_iter()
-            .filter(|seal| seal.cluster == ids.cluster)
-            .collect())
+        let seals = seals.collect::<Result<Vec<_>, _>>().map_err(|e| ChainError::malformed("list seals", e))?;
+        Ok(seals.into_iter().filter(|seal| seal.cluster == ids.cluster).collect())
     }
 
     /// One `SealToken` object.
@@ -175,23 +146,10 @@ impl ChainClient {
         let mask = "object_id,version,digest,object_type,balance";
         let objects = self.owned(owner, &StructTag::gas_coin(), mask).await?;
         let coin = |object: &proto::Object| {
-            let id = object
-                .object_id()
-                .parse()
-                .map_err(|_| ChainError::malformed(CALL, "no object id"))?;
-            let digest = object
-                .digest()
-                .parse()
-                .map_err(|_| ChainError::malformed(CALL, "no digest"))?;
-            let balance = object
-                .balance_opt()
-                .ok_or_else(|| ChainError::malformed(CALL, "no balance"))?;
-            Ok(Coin {
-                id,
-                version: object.version(),
-                digest,
-                balance: Mist(balance),
-            })
+            let id = object.object_id().parse().map_err(|_| ChainError::malformed(CALL, "no object id"))?;
+            let digest = object.digest().parse().map_err(|_| ChainError::malformed(CALL, "no digest"))?;
+            let balance = object.balance_opt().ok_or_else(|| ChainError::malformed(CALL, "no balance"))?;
+            Ok(Coin { id, version: object.version(), digest, balance: Mist(balance) })
         };
         let mut coins = objects.iter().map(coin).collect::<Result<Vec<_>, ChainError>>()?;
         coins.sort_by_key(|coin| core::cmp::Reverse(coin.balance));
@@ -203,12 +161,7 @@ impl ChainClient {
         let (checkpoint, _) = self.heights().await?;
         let (cluster, nautilus) = (self.cluster(ids).await?, self.nautilus(ids).await?);
         let positions = self.positions(ids).await?;
-        Ok(Base {
-            cluster,
-            nautilus,
-            positions,
-            checkpoint,
-        })
+        Ok(Base { cluster, nautilus, positions, checkpoint })
     }
 
     async fn cap(
@@ -219,47 +172,24 @@ impl ChainClient {
     ) -> Result<Option<Address>, ChainError> {
         let tag = tag(ids.package, "caps", name);
         let objects = self.owned(owner, &tag, "object_id,object_type,contents").await?;
-        let caps = objects
-            .iter()
-            .filter_map(|object| bcs::from_bytes(object.contents().value()).ok());
-        Ok(caps
-            .into_iter()
-            .find_map(|(id, cluster): (Address, ClusterId)| (cluster == ids.cluster).then_some(id)))
+        let caps = objects.iter().filter_map(|object| bcs::from_bytes(object.contents().value()).ok());
+        Ok(caps.into_iter().find_map(|(id, cluster): (Address, ClusterId)| (cluster == ids.cluster).then_some(id)))
     }
 }
 
 fn tag(package: PackageId, module: &'static str, name: &'static str) -> StructTag {
-    StructTag::new(
-        package.0,
-        Identifier::from_static(module),
-        Identifier::from_static(name),
-        Vec::new(),
-    )
+    StructTag::new(package.0, Identifier::from_static(module), Identifier::from_static(name), Vec::new())
 }
 
 /// The object's own id stands first in its bytes and is the record's.
 fn seal_of(bytes: &[u8]) -> Result<SealToken, bcs::Error> {
-    type Layout = (
-        (SealId, ClusterId, PositionId, String, Permissions),
-        (Vec<u8>, Vec<u8>, Option<WalletAddress>, UnixMs),
-    );
+    type Layout =
+        ((SealId, ClusterId, PositionId, String, Permissions), (Vec<u8>, Vec<u8>, Option<WalletAddress>, UnixMs));
     // Tuples add nothing to BCS, so the nesting is only for the reader.
     let ((id, cluster, position, node_id, permissions), (locator, commitment, session, expires_ms)): Layout =
         bcs::from_bytes(bytes)?;
-    let record = SealRecord {
-        id,
-        permissions,
-        locator,
-        commitment,
-        session,
-        expires_ms,
-    };
-    Ok(SealToken {
-        cluster,
-        position,
-        node_id,
-        record,
-    })
+    let record = SealRecord { id, permissions, locator, commitment, session, expires_ms };
+    Ok(SealToken { cluster, position, node_id, record })
 }
 
 #[cfg(test)]
@@ -277,16 +207,10 @@ mod tests {
         bytes.extend(bcs::to_bytes(&Some(id("0x6"))).unwrap());
         bytes.extend(7_u64.to_le_bytes());
         let seal = seal_of(&bytes).unwrap();
-        assert_eq!(
-            (seal.cluster, seal.position),
-            (ClusterId(id("0x2")), PositionId(id("0x3")))
-        );
+        assert_eq!((seal.cluster, seal.position), (ClusterId(id("0x2")), PositionId(id("0x3"))));
         assert_eq!(seal.record.id, SealId(id("0x1")));
         assert_eq!(seal.record.session, Some(WalletAddress(id("0x6"))));
-        assert_eq!(
-            (seal.record.permissions, seal.record.expires_ms),
-            (Permissions::BOTH, UnixMs(7))
-        );
+        assert_eq!((seal.record.permissions, seal.record.expires_ms), (Permissions::BOTH, UnixMs(7)));
         assert!(seal_of(&bytes[1..]).is_err());
     }
 }

@@ -53,12 +53,7 @@ impl Plan {
 
     pub(super) fn bootstrap(ids: &IndexIds, current: &Snapshot, base: Base) -> Self {
         let mut plan = Self::from(current);
-        let Base {
-            cluster,
-            nautilus,
-            positions,
-            checkpoint,
-        } = base;
+        let Base { cluster, nautilus, positions, checkpoint } = base;
         if cluster.id == ids.cluster {
             plan.policy(cluster.generation, &cluster.policy);
         }
@@ -98,12 +93,7 @@ impl Plan {
     }
 
     fn from(current: &Snapshot) -> Self {
-        Self {
-            next: current.clone(),
-            cuts: Vec::new(),
-            changes: Vec::new(),
-            applied: Applied::default(),
-        }
+        Self { next: current.clone(), cuts: Vec::new(), changes: Vec::new(), applied: Applied::default() }
     }
 
     fn event(&mut self, ids: &IndexIds, event: &Event) {
@@ -113,11 +103,7 @@ impl Plan {
                     self.set_policy(0, policy);
                 }
             }
-            Event::PolicyChanged(PolicyChanged {
-                cluster,
-                generation,
-                policy,
-            }) => {
+            Event::PolicyChanged(PolicyChanged { cluster, generation, policy }) => {
                 if *cluster == ids.cluster {
                     self.policy(*generation, policy);
                 }
@@ -148,8 +134,7 @@ impl Plan {
             return;
         }
         let news = self.next.position(state.position).is_none_or(|live| {
-            state.generation > live.state.generation
-                || (live.gap && state.generation == live.state.generation)
+            state.generation > live.state.generation || (live.gap && state.generation == live.state.generation)
         });
         if news {
             self.position(state, false);
@@ -204,12 +189,7 @@ impl Plan {
 
     fn nautilus(&mut self, ids: &IndexIds, state: &NautilusState) {
         let ours = state.cluster == ids.cluster && state.id == ids.nautilus;
-        if ours
-            && self
-                .next
-                .nautilus()
-                .is_none_or(|known| state.generation > known.generation)
-        {
+        if ours && self.next.nautilus().is_none_or(|known| state.generation > known.generation) {
             self.next.nautilus = Some(Arc::new(state.clone()));
             self.applied.cluster = true;
         }

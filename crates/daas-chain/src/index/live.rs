@@ -51,23 +51,12 @@ impl LivePosition {
         gap: bool,
         policy: &Policy,
     ) -> (Self, Vec<CancellationToken>) {
-        let rights = if gap {
-            Rights::default()
-        } else {
-            state.rights(policy)
-        };
+        let rights = if gap { Rights::default() } else { state.rights(policy) };
         let kept = old.filter(|old| !old.rights.decreased_in(rights));
         let (cut, cuts) = match (old, kept) {
             (_, Some(kept)) => {
                 let gone = |seal: &&LiveSeal| !state.seals.contains(&seal.record);
-                (
-                    kept.cut.clone(),
-                    kept.seals
-                        .iter()
-                        .filter(gone)
-                        .map(|seal| seal.cut.clone())
-                        .collect(),
-                )
+                (kept.cut.clone(), kept.seals.iter().filter(gone).map(|seal| seal.cut.clone()).collect())
             }
             // The Seals' tokens are children of this one.
             (Some(old), None) => (CancellationToken::new(), vec![old.cut.clone()]),
@@ -76,21 +65,9 @@ impl LivePosition {
         let seals = state.seals.iter().map(|record| {
             let same = kept.and_then(|kept| kept.seals.iter().find(|seal| seal.record == *record));
             let cut = same.map_or_else(|| cut.child_token(), |seal| seal.cut.clone());
-            LiveSeal {
-                record: record.clone(),
-                cut,
-            }
+            LiveSeal { record: record.clone(), cut }
         });
         let seals = seals.collect();
-        (
-            Self {
-                state,
-                rights,
-                cut,
-                seals,
-                gap,
-            },
-            cuts,
-        )
+        (Self { state, rights, cut, seals, gap }, cuts)
     }
 }

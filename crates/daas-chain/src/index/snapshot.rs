@@ -60,11 +60,7 @@ impl Snapshot {
 
     /// Every Seal with this locator. Anyone can copy a locator; the commitment decides.
     pub fn by_locator(&self, locator: Locator) -> impl Iterator<Item = (&Arc<LivePosition>, &LiveSeal)> {
-        self.locators
-            .get(&locator)
-            .into_iter()
-            .flatten()
-            .filter_map(|seal| self.seal(*seal))
+        self.locators.get(&locator).into_iter().flatten().filter_map(|seal| self.seal(*seal))
     }
 
     /// The position that holds a node id.
@@ -84,10 +80,7 @@ impl Snapshot {
 
     /// Positions with a gap, to be read again.
     pub(crate) fn gaps(&self) -> Vec<PositionId> {
-        self.positions()
-            .filter(|live| live.gap)
-            .map(|live| live.state.position)
-            .collect()
+        self.positions().filter(|live| live.gap).map(|live| live.state.position).collect()
     }
 
     /// The checkpoint to apply next.
@@ -130,13 +123,7 @@ impl Snapshot {
         positions: impl IntoIterator<Item = (PositionState, bool)>,
     ) -> Self {
         let next = checkpoint.saturating_add(1);
-        let mut snapshot = Self {
-            checkpoint,
-            next,
-            timestamp: Some(timestamp),
-            policy_generation,
-            ..Self::empty()
-        };
+        let mut snapshot = Self { checkpoint, next, timestamp: Some(timestamp), policy_generation, ..Self::empty() };
         for (state, gap) in positions {
             let (live, _) = LivePosition::after(None, state, gap, &policy);
             snapshot.place(live);
@@ -155,11 +142,7 @@ impl Snapshot {
         for seal in &live.seals {
             self.seals.insert_mut(seal.record.id, id);
             if let Some(locator) = seal.record.locator() {
-                let same = self
-                    .locators
-                    .get(&locator)
-                    .cloned()
-                    .unwrap_or_else(HashTrieSetSync::new_sync);
+                let same = self.locators.get(&locator).cloned().unwrap_or_else(HashTrieSetSync::new_sync);
                 self.locators.insert_mut(locator, same.insert(seal.record.id));
             }
         }
@@ -178,11 +161,7 @@ impl Snapshot {
             let Some(locator) = seal.record.locator() else {
                 continue;
             };
-            let Some(others) = self
-                .locators
-                .get(&locator)
-                .map(|same| same.remove(&seal.record.id))
-            else {
+            let Some(others) = self.locators.get(&locator).map(|same| same.remove(&seal.record.id)) else {
                 continue;
             };
             if others.is_empty() {
@@ -208,12 +187,7 @@ fn holds_node(state: &PositionState) -> bool {
 fn nobody() -> Policy {
     let never = Mist(u64::MAX);
     Policy {
-        thresholds: Thresholds {
-            viewer: never,
-            developer: never,
-            admin: never,
-            super_user: never,
-        },
+        thresholds: Thresholds { viewer: never, developer: never, admin: never, super_user: never },
         min_stake: never,
         node_minimum: never,
         slash_bps: 0,

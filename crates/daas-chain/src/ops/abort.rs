@@ -33,15 +33,7 @@ const NAMES: &[(&str, &[(u64, &str)])] = &[
             (10, "ENodeIdTaken"),
         ],
     ),
-    (
-        "nautilus",
-        &[
-            (1, "EBadPcrLength"),
-            (2, "EUnknownMeasurement"),
-            (3, "EBadDigestLength"),
-            (4, "EUnknownMaster"),
-        ],
-    ),
+    ("nautilus", &[(1, "EBadPcrLength"), (2, "EUnknownMeasurement"), (3, "EBadDigestLength"), (4, "EUnknownMaster")]),
     (
         "seal_token",
         &[
@@ -89,17 +81,9 @@ impl MoveAbort {
     pub(super) fn of(abort: &proto::MoveAbort) -> Self {
         let location = abort.location();
         let module = location.module().to_owned();
-        let code = abort
-            .clever_error()
-            .error_code_opt()
-            .unwrap_or_else(|| code_in(abort.abort_code()));
+        let code = abort.clever_error().error_code_opt().unwrap_or_else(|| code_in(abort.abort_code()));
         let function = location.function_name_opt().map(str::to_owned);
-        Self {
-            name: name_of(&module, code),
-            module,
-            function,
-            code,
-        }
+        Self { name: name_of(&module, code), module, function, code }
     }
 
     /// Its entry of the catalogue: the contract's rule where it has one of its own.
@@ -123,10 +107,7 @@ impl fmt::Display for MoveAbort {
 
 fn name_of(module: &str, code: u64) -> Option<&'static str> {
     let (_, names) = NAMES.iter().find(|(name, _)| *name == module)?;
-    names
-        .iter()
-        .find(|(known, _)| *known == code)
-        .map(|(_, name)| *name)
+    names.iter().find(|(known, _)| *known == code).map(|(_, name)| *name)
 }
 
 /// A constant with `#[error(code = N)]` aborts with the top bit set and N in bits 48 to 55; below are line and indices.
@@ -143,10 +124,7 @@ mod tests {
     fn the_names_are_those_of_the_sources() {
         let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contracts/k3s_daas/sources");
         let mut found = String::new();
-        let mut files: Vec<_> = std::fs::read_dir(sources)
-            .unwrap()
-            .map(|file| file.unwrap().path())
-            .collect();
+        let mut files: Vec<_> = std::fs::read_dir(sources).unwrap().map(|file| file.unwrap().path()).collect();
         files.sort();
         for file in files {
             let text = std::fs::read_to_string(&file).unwrap();
@@ -155,13 +133,7 @@ mod tests {
                 let Some(code) = pair[0].trim().strip_prefix("#[error(code = ") else {
                     continue;
                 };
-                let name = pair[1]
-                    .trim()
-                    .strip_prefix("const ")
-                    .unwrap()
-                    .split(':')
-                    .next()
-                    .unwrap();
+                let name = pair[1].trim().strip_prefix("const ").unwrap().split(':').next().unwrap();
                 let module = file.file_stem().unwrap().to_str().unwrap();
                 writeln!(found, "{module} {} {name}", code.trim_end_matches(")]")).unwrap();
             }
@@ -177,20 +149,12 @@ mod tests {
 
     #[test]
     fn plain_and_tagged_codes_mean_the_same() {
-        let location = proto::MoveLocation::default()
-            .with_module("staking")
-            .with_function_name("restake");
+        let location = proto::MoveLocation::default().with_module("staking").with_function_name("restake");
         let tagged = 1 << 63 | 3 << 48 | 77 << 32 | 5 << 16 | 6;
         for raw in [3, tagged] {
-            let abort = MoveAbort::of(
-                &proto::MoveAbort::default()
-                    .with_abort_code(raw)
-                    .with_location(location.clone()),
-            );
-            assert_eq!(
-                abort.to_string(),
-                "staking::restake aborted with 3 (EBelowMinimum)"
-            );
+            let abort =
+                MoveAbort::of(&proto::MoveAbort::default().with_abort_code(raw).with_location(location.clone()));
+            assert_eq!(abort.to_string(), "staking::restake aborted with 3 (EBelowMinimum)");
             assert_eq!(abort.catalogue(), ErrorCode::StakeBelowMinimum);
         }
     }

@@ -1,9 +1,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use core::time::Duration;
 use daas_types::onchain::Policy;
-use daas_types::{
-    Address, Commitment, Locator, Mist, NodeId, Permissions, Thresholds, UnixMs, WalletAddress,
-};
+use daas_types::{Address, Commitment, Locator, Mist, NodeId, Permissions, Thresholds, UnixMs, WalletAddress};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -155,21 +153,14 @@ impl CompiledPackage {
             dependencies: Vec<Address>,
             modules: BTreeMap<String, String>,
         }
-        let Json {
-            digest,
-            dependencies,
-            modules,
-        } = serde_json::from_str(json).map_err(|e| CompiledPackageError(e.to_string()))?;
+        let Json { digest, dependencies, modules } =
+            serde_json::from_str(json).map_err(|e| CompiledPackageError(e.to_string()))?;
         let decode = |(name, text): (String, String)| match STANDARD.decode(text) {
             Ok(bytes) => Ok((name, bytes)),
             Err(e) => Err(CompiledPackageError(format!("module {name}: {e}"))),
         };
         let modules = modules.into_iter().map(decode).collect::<Result<_, _>>()?;
-        Ok(Self {
-            digest,
-            dependencies,
-            modules,
-        })
+        Ok(Self { digest, dependencies, modules })
     }
 }
 

@@ -21,20 +21,9 @@ pub(super) const CLOCK: Address = Address::from_static("0x6");
 /// A transaction before objects and coins are looked up.
 #[derive(Clone, Debug)]
 pub(super) enum Draft {
-    Call {
-        package: PackageId,
-        module: &'static str,
-        function: &'static str,
-        args: Vec<Arg>,
-    },
-    Publish {
-        modules: Vec<Vec<u8>>,
-        dependencies: Vec<Address>,
-    },
-    Transfer {
-        to: WalletAddress,
-        amount: Mist,
-    },
+    Call { package: PackageId, module: &'static str, function: &'static str, args: Vec<Arg> },
+    Publish { modules: Vec<Vec<u8>>, dependencies: Vec<Address> },
+    Transfer { to: WalletAddress, amount: Mist },
 }
 
 /// An argument of a call.
@@ -103,28 +92,14 @@ impl Draft {
         tx.set_sender(known.sender.0);
         tx.set_gas_price(known.gas_price);
         tx.set_gas_budget(self.budget(known.sender, gas)?.0);
-        tx.add_gas_objects(
-            gas.iter()
-                .map(|coin| ObjectInput::owned(coin.id, coin.version, coin.digest)),
-        );
+        tx.add_gas_objects(gas.iter().map(|coin| ObjectInput::owned(coin.id, coin.version, coin.digest)));
         match self {
-            Self::Call {
-                package,
-                module,
-                function,
-                args,
-            } => {
-                let args = args
-                    .iter()
-                    .map(|arg| argument(&mut tx, arg, &known.objects))
-                    .collect::<Result<_, _>>()?;
+            Self::Call { package, module, function, args } => {
+                let args = args.iter().map(|arg| argument(&mut tx, arg, &known.objects)).collect::<Result<_, _>>()?;
                 let (module, function) = (Identifier::from_static(module), Identifier::from_static(function));
                 tx.move_call(Function::new(package.0, module, function), args);
             }
-            Self::Publish {
-                modules,
-                dependencies,
-            } => {
+            Self::Publish { modules, dependencies } => {
                 let upgrade_cap = tx.publish(modules.clone(), dependencies.clone());
                 let sender = tx.pure(&known.sender);
                 tx.transfer_objects(vec![upgrade_cap], sender);
@@ -135,8 +110,7 @@ impl Draft {
                 tx.transfer_objects(vec![coin], to);
             }
         }
-        tx.try_build()
-            .map_err(|error| TxError::Broken(format!("the transaction cannot be built: {error}")))
+        tx.try_build().map_err(|error| TxError::Broken(format!("the transaction cannot be built: {error}")))
     }
 
     /// What leaves the wallet beside gas.
@@ -152,14 +126,8 @@ impl Draft {
     }
 
     fn budget(&self, address: WalletAddress, gas: &[Coin]) -> Result<Mist, TxError> {
-        let wanted = if matches!(self, Self::Publish { .. }) {
-            PUBLISH_BUDGET
-        } else {
-            CALL_BUDGET
-        };
-        let have = gas
-            .iter()
-            .fold(Mist(0), |sum, coin| sum.saturating_add(coin.balance));
+        let wanted = if matches!(self, Self::Publish { .. }) { PUBLISH_BUDGET } else { CALL_BUDGET };
+        let have = gas.iter().fold(Mist(0), |sum, coin| sum.saturating_add(coin.balance));
         let need = self.amount().saturating_add(LEAST_BUDGET);
         if have < need {
             return Err(TxError::InsufficientFunds { address, have, need });
@@ -178,9 +146,7 @@ fn argument(
         Arg::Pure(bytes) => Ok(tx.pure_bytes_unique(bytes.clone())),
         Arg::Payment(amount) => Ok(payment(tx, *amount)),
         Arg::Object { id, mutable } => {
-            let known = objects
-                .get(id)
-                .ok_or_else(|| TxError::Broken(format!("object {id} was not looked up")))?;
+            let known = objects.get(id).ok_or_else(|| TxError::Broken(format!("object {id} was not looked up")))?;
             Ok(tx.object(input(known, *mutable)?))
         }
     }
@@ -193,18 +159,11 @@ fn payment(tx: &mut TransactionBuilder, amount: Mist) -> Argument {
 }
 
 fn input(known: &Reference, mutable: bool) -> Result<ObjectInput, TxError> {
-    let Reference {
-        id,
-        version,
-        digest,
-        owner,
-    } = known;
+    let Reference { id, version, digest, owner } = known;
     match owner {
         Owner::Shared(initial) => Ok(ObjectInput::shared(*id, *initial, mutable)),
         Owner::Address(_) => Ok(ObjectInput::owned(*id, *version, *digest)),
         Owner::Immutable => Ok(ObjectInput::immutable(*id, *version, *digest)),
-        other => Err(TxError::Broken(format!(
-            "object {id} is owned by {other:?} and cannot be an argument"
-        ))),
+        other => Err(TxError::Broken(format!("object {id} is owned by {other:?} and cannot be an argument"))),
     }
 }

@@ -72,12 +72,8 @@ impl TxError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Aborted { abort, .. } => abort.catalogue(),
-            Self::InsufficientFunds { .. } | Self::Failed { out_of_gas: true, .. } => {
-                ErrorCode::InsufficientFunds
-            }
-            Self::Failed { .. } | Self::Rejected { .. } | Self::CapMissing { .. } => {
-                ErrorCode::TransactionFailed
-            }
+            Self::InsufficientFunds { .. } | Self::Failed { out_of_gas: true, .. } => ErrorCode::InsufficientFunds,
+            Self::Failed { .. } | Self::Rejected { .. } | Self::CapMissing { .. } => ErrorCode::TransactionFailed,
             Self::Unknown { .. } => ErrorCode::ChainUnreachable,
             Self::Chain(error) => error.code(),
             Self::Broken(_) => ErrorCode::Internal,

@@ -47,20 +47,13 @@ pub struct PositionOutcome {
 
 impl Outcome {
     /// Reads an executed transaction. One that failed is an error.
-    pub(super) fn of(
-        digest: Digest,
-        package: Option<PackageId>,
-        got: &ExecutedTransaction,
-    ) -> Result<Self, TxError> {
+    pub(super) fn of(digest: Digest, package: Option<PackageId>, got: &ExecutedTransaction) -> Result<Self, TxError> {
         const CALL: &str = "get transaction";
         let effects = got.effects();
         if !effects.status().success() {
             let error = effects.status().error();
             return Err(match error.abort_opt() {
-                Some(abort) => TxError::Aborted {
-                    digest,
-                    abort: MoveAbort::of(abort),
-                },
+                Some(abort) => TxError::Aborted { digest, abort: MoveAbort::of(abort) },
                 None => TxError::Failed {
                     digest,
                     cause: error.to_string(),
@@ -68,28 +61,14 @@ impl Outcome {
                 },
             });
         }
-        let checkpoint = got
-            .checkpoint_opt()
-            .ok_or_else(|| ChainError::malformed(CALL, "no checkpoint"))?;
-        let timestamp = got
-            .timestamp
-            .ok_or_else(|| ChainError::malformed(CALL, "no timestamp"))?;
+        let checkpoint = got.checkpoint_opt().ok_or_else(|| ChainError::malformed(CALL, "no checkpoint"))?;
+        let timestamp = got.timestamp.ok_or_else(|| ChainError::malformed(CALL, "no timestamp"))?;
         let timestamp = proto_to_timestamp_ms(timestamp).map_err(|e| ChainError::malformed(CALL, e))?;
-        let created = effects
-            .changed_objects()
-            .iter()
-            .filter(|object| object.id_operation() == IdOperation::Created);
+        let created = effects.changed_objects().iter().filter(|object| object.id_operation() == IdOperation::Created);
         let created = created.map(|object| {
-            let id = object
-                .object_id()
-                .parse()
-                .map_err(|_| ChainError::malformed(CALL, "no object id"))?;
+            let id = object.object_id().parse().map_err(|_| ChainError::malformed(CALL, "no object id"))?;
             let package = object.output_state() == OutputObjectState::PackageWrite;
-            let tag = if package {
-                None
-            } else {
-                object.object_type().parse().ok()
-            };
+            let tag = if package { None } else { object.object_type().parse().ok() };
             Ok(Created { id, tag })
         });
         Ok(Self {
@@ -105,18 +84,12 @@ impl Outcome {
     /// The first created object of `module::name`.
     pub fn created(&self, module: &str, name: &str) -> Option<Address> {
         let is = |tag: &StructTag| tag.module().as_str() == module && tag.name().as_str() == name;
-        self.created
-            .iter()
-            .find(|created| created.tag.as_ref().is_some_and(is))
-            .map(|created| created.id)
+        self.created.iter().find(|created| created.tag.as_ref().is_some_and(is)).map(|created| created.id)
     }
 
     /// The created package.
     pub(super) fn package(&self) -> Option<PackageId> {
-        self.created
-            .iter()
-            .find(|created| created.tag.is_none())
-            .map(|created| PackageId(created.id))
+        self.created.iter().find(|created| created.tag.is_none()).map(|created| PackageId(created.id))
     }
 
     pub(super) fn position(self) -> Result<PositionOutcome, TxError> {
@@ -125,14 +98,8 @@ impl Outcome {
             Event::ClusterCreated(_) | Event::PolicyChanged(_) | Event::Nautilus(_) => None,
         });
         match state {
-            Some(position) => Ok(PositionOutcome {
-                position,
-                outcome: self,
-            }),
-            None => Err(TxError::Broken(format!(
-                "transaction {} has no event of a position",
-                self.digest
-            ))),
+            Some(position) => Ok(PositionOutcome { position, outcome: self }),
+            None => Err(TxError::Broken(format!("transaction {} has no event of a position", self.digest))),
         }
     }
 }

@@ -46,15 +46,13 @@ impl Ops {
                 break;
             }
             let signature = self.wallet.sign_transaction(&transaction);
-            let signature =
-                signature.map_err(|e| TxError::Broken(format!("the transaction cannot be signed: {e}")))?;
+            let signature = signature.map_err(|e| TxError::Broken(format!("the transaction cannot be signed: {e}")))?;
             match self.settle(&transaction, &signature).await? {
                 Fate::Executed(executed) => return Outcome::of(digest, package, &executed),
                 Fate::Refused(cause) => refused = Some((digest, cause)),
             }
         }
-        let (digest, cause) =
-            refused.expect("a transaction neither executed nor unknown must have been refused");
+        let (digest, cause) = refused.expect("a transaction neither executed nor unknown must have been refused");
         Err(TxError::Rejected { digest, cause })
     }
 
@@ -76,19 +74,12 @@ impl Ops {
         let sender = self.wallet.address();
         let objects = draft.objects().into_iter().map(|id| self.client.reference(id));
         let price = async {
-            let request =
-                proto::GetEpochRequest::latest().with_read_mask(FieldMask::from_str("reference_gas_price"));
+            let request = proto::GetEpochRequest::latest().with_read_mask(FieldMask::from_str("reference_gas_price"));
             deadline("get epoch", self.client.rpc().ledger_client().get_epoch(request)).await
         };
-        let (coins, objects, epoch) =
-            try_join3(self.client.coins(sender), try_join_all(objects), price).await?;
+        let (coins, objects, epoch) = try_join3(self.client.coins(sender), try_join_all(objects), price).await?;
         let objects = objects.into_iter().map(|object| (object.id, object)).collect();
-        Ok(Known {
-            sender,
-            coins,
-            objects,
-            gas_price: epoch.epoch().reference_gas_price(),
-        })
+        Ok(Known { sender, coins, objects, gas_price: epoch.epoch().reference_gas_price() })
     }
 
     /// Sends until the endpoint has taken or refused it, looking it up by digest after every attempt. Sending again is
@@ -125,28 +116,19 @@ impl Ops {
             .with_signatures(vec![signature.clone().into()])
             .with_read_mask(FieldMask::from_str("effects.status"));
         let mut execution = self.client.rpc().execution_client();
-        deadline("execute transaction", execution.execute_transaction(request))
-            .await
-            .map(drop)
+        deadline("execute transaction", execution.execute_transaction(request)).await.map(drop)
     }
 }
 
 async fn look_up(client: &ChainClient, digest: Digest) -> Result<Lookup, ChainError> {
     let mask = ["digest", "checkpoint", "timestamp", "effects", TRANSACTION_EVENTS];
     let request = proto::GetTransactionRequest::new(&digest).with_read_mask(FieldMask::from_paths(mask));
-    match deadline(
-        "get transaction",
-        client.rpc().ledger_client().get_transaction(request),
-    )
-    .await
-    {
+    match deadline("get transaction", client.rpc().ledger_client().get_transaction(request)).await {
         Ok(answer) => Ok(match answer.transaction {
             Some(executed) if executed.checkpoint.is_some() => Lookup::InCheckpoint(Box::new(executed)),
             _ => Lookup::Pending,
         }),
-        Err(ChainError::Refused {
-            code: Code::NotFound, ..
-        }) => Ok(Lookup::NotThere),
+        Err(ChainError::Refused { code: Code::NotFound, .. }) => Ok(Lookup::NotThere),
         Err(error) => Err(error),
     }
 }
@@ -154,10 +136,7 @@ async fn look_up(client: &ChainClient, digest: Digest) -> Result<Lookup, ChainEr
 /// Waits a little longer each time; an error once `end` has come.
 async fn pause(wait: &mut Duration, end: Instant, digest: Digest, cause: &str) -> Result<(), TxError> {
     if Instant::now() >= end {
-        return Err(TxError::Unknown {
-            digest,
-            cause: cause.to_owned(),
-        });
+        return Err(TxError::Unknown { digest, cause: cause.to_owned() });
     }
     tokio::time::sleep(*wait).await;
     *wait = LONGEST_WAIT.min(*wait * 2);

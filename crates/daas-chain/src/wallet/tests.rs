@@ -14,17 +14,11 @@ fn a_created_wallet_is_private_and_comes_back() {
     assert_eq!(Wallet::load(&path).unwrap().address(), made.address());
     assert_eq!(Wallet::load_or_create(&path).unwrap().address(), made.address());
     assert!(matches!(Wallet::create(&path), Err(WalletError::Exists(_))));
-    assert_eq!(
-        fs::read_dir(folder.path()).unwrap().count(),
-        1,
-        "no temporary file stays"
-    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
 
     let message = PersonalMessage(b"hello".into());
     let signature = made.sign_personal_message(&message).unwrap();
-    SimpleVerifier
-        .verify_personal_message(&message, &signature)
-        .unwrap();
+    SimpleVerifier.verify_personal_message(&message, &signature).unwrap();
 }
 
 #[test]
@@ -50,21 +44,13 @@ fn no_key_shows_in_debug_or_errors() {
     let secret = fs::read_to_string(&path).unwrap();
     assert!(!format!("{wallet:?}").contains(secret.trim_end()));
     assert!(format!("{wallet:?}").contains(&wallet.address().to_string()));
-    for bad in [
-        "",
-        "suiprivkey1qqqq",
-        &format!("{secret}{secret}"),
-        &secret.repeat(100),
-    ] {
+    for bad in ["", "suiprivkey1qqqq", &format!("{secret}{secret}"), &secret.repeat(100)] {
         fs::write(&path, bad).unwrap();
         let error = Wallet::load(&path).unwrap_err();
         assert!(matches!(error, WalletError::Malformed(_)));
         assert!(!format!("{error} {error:?}").contains("suiprivkey1q"));
     }
-    assert!(matches!(
-        Wallet::load(&folder.path().join("none")),
-        Err(WalletError::Missing(_))
-    ));
+    assert!(matches!(Wallet::load(&folder.path().join("none")), Err(WalletError::Missing(_))));
 }
 
 #[test]
@@ -74,8 +60,5 @@ fn any_simple_scheme_loads() {
     let key = Secp256k1PrivateKey::new([9; 32]).unwrap();
     fs::write(&path, key.to_suiprivkey().unwrap()).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    assert_eq!(
-        Wallet::load(&path).unwrap().address(),
-        WalletAddress(key.public_key().derive_address())
-    );
+    assert_eq!(Wallet::load(&path).unwrap().address(), WalletAddress(key.public_key().derive_address()));
 }

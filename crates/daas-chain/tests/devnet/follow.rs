@@ -9,41 +9,17 @@ use std::path::Path;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_network_is_followed_on() {
-    let World {
-        net,
-        client,
-        operator,
-        ids,
-    } = World::start().await;
+    let World { net, client, operator, ids } = World::start().await;
     let following = Following::of(Follower::new(client.clone(), Index::new(ids)));
     let staker = net.rich(&client, 2).await;
-    let world = World {
-        net,
-        client,
-        operator,
-        ids,
-    };
+    let world = World { net, client, operator, ids };
     let staked = world.stake(&staker, 5, "node-1").await.unwrap();
     let held = following.sees(&staked).await;
 
-    let World {
-        net,
-        client,
-        operator,
-        ids,
-    } = world;
+    let World { net, client, operator, ids } = world;
     let net = net.restart().await;
-    let world = World {
-        net,
-        client,
-        operator,
-        ids,
-    };
-    let proposed = world
-        .operator
-        .propose_slash(&ids, staked.position.position, &world.slash())
-        .await
-        .unwrap();
+    let world = World { net, client, operator, ids };
+    let proposed = world.operator.propose_slash(&ids, staked.position.position, &world.slash()).await.unwrap();
     assert!(following.sees(&proposed).await.rights.tier.is_none());
     assert!(held.cut.is_cancelled());
     following.stop().await;
@@ -57,44 +33,24 @@ async fn a_restarted_follower_resumes_where_it_stopped() {
     let path = world.net.folder.path().join("index.redb");
     let open = || Store::open(&path, world.client.genesis(), world.ids).unwrap();
     let index = Index::new(world.ids);
-    let follower = Follower::new(world.client.clone(), index.clone())
-        .with_store(open())
-        .unwrap();
+    let follower = Follower::new(world.client.clone(), index.clone()).with_store(open()).unwrap();
     let following = Following::of(follower);
     following.sees(&staked).await;
-    let more = staker
-        .restake(&world.ids, staked.position.position, staked.position.active)
-        .await
-        .unwrap();
+    let more = staker.restake(&world.ids, staked.position.position, staked.position.active).await.unwrap();
     following.sees(&more).await;
     let last = following.index.snapshot().checkpoint();
     following.stop().await;
 
-    let missed = staker
-        .unstake(&world.ids, staked.position.position, staked.position.active)
-        .await
-        .unwrap();
+    let missed = staker.unstake(&world.ids, staked.position.position, staked.position.active).await.unwrap();
     let index = Index::new(world.ids);
-    let follower = Follower::new(world.client.clone(), index.clone())
-        .with_store(open())
-        .unwrap();
+    let follower = Follower::new(world.client.clone(), index.clone()).with_store(open()).unwrap();
     let snapshot = index.snapshot();
-    assert!(
-        snapshot.checkpoint() >= last,
-        "{} < {last}",
-        snapshot.checkpoint()
-    );
-    assert_eq!(
-        snapshot.position(staked.position.position).unwrap().state,
-        more.position
-    );
+    assert!(snapshot.checkpoint() >= last, "{} < {last}", snapshot.checkpoint());
+    assert_eq!(snapshot.position(staked.position.position).unwrap().state, more.position);
     assert!(snapshot.position(staked.position.position).unwrap().rights.node);
     assert!(snapshot.nautilus().is_some());
     let late = clock::now().plus(FRESH_FOR + Duration::from_secs(1));
-    assert!(
-        matches!(index.freshness(late), Freshness::Stale(_)),
-        "what was saved may be stale"
-    );
+    assert!(matches!(index.freshness(late), Freshness::Stale(_)), "what was saved may be stale");
     let following = Following::of(follower);
     following.sees(&missed).await;
     following.stop().await;
@@ -103,25 +59,13 @@ async fn a_restarted_follower_resumes_where_it_stopped() {
 
 /// The file at `path` is of the world's cluster; nothing else may be started from it.
 fn another_store_is_not_taken(path: &Path, world: &World) {
-    let other = daas_chain::index::IndexIds {
-        cluster: "0x1".parse().unwrap(),
-        ..world.ids
-    };
+    let other = daas_chain::index::IndexIds { cluster: "0x1".parse().unwrap(), ..world.ids };
     let store = Store::open(path, world.client.genesis(), other).unwrap();
     let index = Index::new(other);
-    let _unused = Follower::new(world.client.clone(), index.clone())
-        .with_store(store)
-        .unwrap();
-    assert_eq!(
-        index.snapshot().positions().count(),
-        0,
-        "another cluster's index is not taken"
-    );
+    let _unused = Follower::new(world.client.clone(), index.clone()).with_store(store).unwrap();
+    assert_eq!(index.snapshot().positions().count(), 0, "another cluster's index is not taken");
     let mainnet = Genesis::of_digest(MAINNET.parse().unwrap());
-    assert!(matches!(
-        Store::open(path, &mainnet, world.ids),
-        Err(StoreError::NotADevnet)
-    ));
+    assert!(matches!(Store::open(path, &mainnet, world.ids), Err(StoreError::NotADevnet)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,23 +75,12 @@ async fn a_late_index_sees_what_happened_before_it() {
     for (seed, node) in [(2, "node-2"), (3, "node-3"), (4, "node-4")] {
         staked.push(world.stake(&world.rich(seed).await, 5, node).await.unwrap());
     }
-    world
-        .operator
-        .propose_slash(&world.ids, staked[0].position.position, &world.slash())
-        .await
-        .unwrap();
+    world.operator.propose_slash(&world.ids, staked[0].position.position, &world.slash()).await.unwrap();
     let following = world.follow();
     following.reaches(world.client.heights().await.unwrap().0).await;
     let snapshot = following.index.snapshot();
     assert_eq!(snapshot.positions().count(), 3);
-    assert!(
-        snapshot
-            .position(staked[0].position.position)
-            .unwrap()
-            .rights
-            .tier
-            .is_none()
-    );
+    assert!(snapshot.position(staked[0].position.position).unwrap().rights.tier.is_none());
     assert!(snapshot.by_node(&"node-4".parse().unwrap()).unwrap().rights.node);
     assert_eq!(following.index.freshness(clock::now()), Freshness::Fresh);
     following.stop().await;

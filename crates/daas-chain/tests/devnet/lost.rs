@@ -42,44 +42,28 @@ impl LedgerService for Lossy {
         &self,
         request: Request<proto::GetCheckpointRequest>,
     ) -> Result<Response<proto::GetCheckpointResponse>, Status> {
-        self.real
-            .clone()
-            .ledger_client()
-            .get_checkpoint(request.into_inner())
-            .await
+        self.real.clone().ledger_client().get_checkpoint(request.into_inner()).await
     }
 
     async fn get_object(
         &self,
         request: Request<proto::GetObjectRequest>,
     ) -> Result<Response<proto::GetObjectResponse>, Status> {
-        self.real
-            .clone()
-            .ledger_client()
-            .get_object(request.into_inner())
-            .await
+        self.real.clone().ledger_client().get_object(request.into_inner()).await
     }
 
     async fn get_transaction(
         &self,
         request: Request<proto::GetTransactionRequest>,
     ) -> Result<Response<proto::GetTransactionResponse>, Status> {
-        self.real
-            .clone()
-            .ledger_client()
-            .get_transaction(request.into_inner())
-            .await
+        self.real.clone().ledger_client().get_transaction(request.into_inner()).await
     }
 
     async fn get_epoch(
         &self,
         request: Request<proto::GetEpochRequest>,
     ) -> Result<Response<proto::GetEpochResponse>, Status> {
-        self.real
-            .clone()
-            .ledger_client()
-            .get_epoch(request.into_inner())
-            .await
+        self.real.clone().ledger_client().get_epoch(request.into_inner()).await
     }
 }
 
@@ -89,11 +73,7 @@ impl StateService for Lossy {
         &self,
         request: Request<proto::ListOwnedObjectsRequest>,
     ) -> Result<Response<proto::ListOwnedObjectsResponse>, Status> {
-        self.real
-            .clone()
-            .state_client()
-            .list_owned_objects(request.into_inner())
-            .await
+        self.real.clone().state_client().list_owned_objects(request.into_inner()).await
     }
 }
 
@@ -107,17 +87,8 @@ impl TransactionExecutionService for Lossy {
         if lost && matches!(self.loss, Loss::Request) {
             return Err(Status::unavailable("lost on the way there"));
         }
-        let answer = self
-            .real
-            .clone()
-            .execution_client()
-            .execute_transaction(request.into_inner())
-            .await;
-        if lost {
-            Err(Status::unavailable("lost on the way back"))
-        } else {
-            answer
-        }
+        let answer = self.real.clone().execution_client().execute_transaction(request.into_inner()).await;
+        if lost { Err(Status::unavailable("lost on the way back")) } else { answer }
     }
 }
 
@@ -125,12 +96,7 @@ impl TransactionExecutionService for Lossy {
 async fn lossy(world: &World, loss: Loss, losses: usize) -> (ChainClient, Arc<AtomicUsize>, JoinSet<()>) {
     let real = Client::new(world.net.devnet.rpc_url()).unwrap();
     let sent = Arc::new(AtomicUsize::new(0));
-    let service = Lossy {
-        real,
-        loss,
-        losses,
-        sent: sent.clone(),
-    };
+    let service = Lossy { real, loss, losses, sent: sent.clone() };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = tonic::transport::Server::builder()
@@ -139,16 +105,9 @@ async fn lossy(world: &World, loss: Loss, losses: usize) -> (ChainClient, Arc<At
         .add_service(TransactionExecutionServiceServer::new(service));
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
-        server
-            .serve_with_incoming(TcpIncoming::from(listener))
-            .await
-            .unwrap();
+        server.serve_with_incoming(TcpIncoming::from(listener)).await.unwrap();
     });
-    (
-        ChainClient::connect(&url, world.client.genesis()).await.unwrap(),
-        sent,
-        tasks,
-    )
+    (ChainClient::connect(&url, world.client.genesis()).await.unwrap(), sent, tasks)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,16 +119,9 @@ async fn a_lost_answer_does_not_stake_twice() {
     let unlucky = Ops::new(client, crate::world::wallet(2));
     let staked = world.stake(&unlucky, 5, "node-1").await.unwrap();
     assert_eq!(staked.position.active, Mist::from_sui(5));
-    assert_eq!(
-        sent.load(Ordering::SeqCst),
-        1,
-        "it was found, so it was not sent again"
-    );
+    assert_eq!(sent.load(Ordering::SeqCst), 1, "it was found, so it was not sent again");
     let spent = before.0 - client_balance(&world, &staker).await.0;
-    assert!(
-        (Mist::from_sui(5).0..Mist::from_sui(6).0).contains(&spent),
-        "{spent}"
-    );
+    assert!((Mist::from_sui(5).0..Mist::from_sui(6).0).contains(&spent), "{spent}");
     assert_eq!(world.client.positions(&world.ids).await.unwrap().len(), 1);
 }
 
@@ -190,13 +142,7 @@ async fn client_balance(world: &World, ops: &Ops) -> Mist {
 
 #[test]
 fn an_unknown_outcome_names_the_transaction() {
-    let error = TxError::Unknown {
-        digest: daas_types::Digest::ZERO,
-        cause: "gone".into(),
-    };
+    let error = TxError::Unknown { digest: daas_types::Digest::ZERO, cause: "gone".into() };
     let problem = Problem::from(error);
-    assert!(
-        problem.cause.contains(&daas_types::Digest::ZERO.to_string()),
-        "{problem}"
-    );
+    assert!(problem.cause.contains(&daas_types::Digest::ZERO.to_string()), "{problem}");
 }

@@ -13,24 +13,15 @@ async fn stake_comes_back_after_unbonding() {
     let before = world.client.balance(address).await.unwrap();
 
     let part = staker.unstake(&world.ids, id, Mist::from_sui(2)).await.unwrap();
-    assert_eq!(
-        (part.position.active, part.position.status),
-        (Mist::from_sui(3), Status::Active)
-    );
+    assert_eq!((part.position.active, part.position.status), (Mist::from_sui(3), Status::Active));
     let early = Problem::from(staker.withdraw(&world.ids, id).await.unwrap_err());
     assert_eq!(early.code, ErrorCode::UnbondingNotOver);
     staker.unstake(&world.ids, id, Mist::from_sui(3)).await.unwrap();
     world.net.advance(Duration::from_secs(61));
     let paid = staker.withdraw(&world.ids, id).await.unwrap();
-    assert_eq!(
-        (paid.position.status, paid.position.unbonding),
-        (Status::Closed, Mist(0))
-    );
+    assert_eq!((paid.position.status, paid.position.unbonding), (Status::Closed, Mist(0)));
     let gained = world.client.balance(address).await.unwrap().0 - before.0;
-    assert!(
-        (Mist::from_sui(4).0..=Mist::from_sui(5).0).contains(&gained),
-        "{gained}"
-    );
+    assert!((Mist::from_sui(4).0..=Mist::from_sui(5).0).contains(&gained), "{gained}");
     // The node id is free again.
     let other = world.rich(3).await;
     world.stake(&other, 5, "node-1").await.unwrap();
@@ -43,44 +34,19 @@ async fn every_refusal_says_what_is_wrong() {
     let id = world.stake(&staker, 5, "node-1").await.unwrap().position.position;
     let code = |error: TxError| Problem::from(error).code;
 
-    assert_eq!(
-        code(world.stake(&other, 5, "node-1").await.unwrap_err()),
-        ErrorCode::NodeIdTaken
-    );
-    assert_eq!(
-        code(world.stake(&other, 0, "node-2").await.unwrap_err()),
-        ErrorCode::StakeBelowMinimum
-    );
-    let cap = other
-        .propose_slash(&world.ids, id, &world.slash())
-        .await
-        .unwrap_err();
-    assert!(matches!(
-        cap,
-        TxError::CapMissing {
-            cap: "ProposerCap",
-            ..
-        }
-    ));
+    assert_eq!(code(world.stake(&other, 5, "node-1").await.unwrap_err()), ErrorCode::NodeIdTaken);
+    assert_eq!(code(world.stake(&other, 0, "node-2").await.unwrap_err()), ErrorCode::StakeBelowMinimum);
+    let cap = other.propose_slash(&world.ids, id, &world.slash()).await.unwrap_err();
+    assert!(matches!(cap, TxError::CapMissing { cap: "ProposerCap", .. }));
 
     let poor = Ops::new(world.client.clone(), wallet(9));
-    assert_eq!(
-        code(world.stake(&poor, 5, "node-3").await.unwrap_err()),
-        ErrorCode::InsufficientFunds
-    );
+    assert_eq!(code(world.stake(&poor, 5, "node-3").await.unwrap_err()), ErrorCode::InsufficientFunds);
     let address = poor.wallet().address();
     world.operator.transfer(address, Mist::from_sui(5)).await.unwrap();
     assert_eq!(world.client.balance(address).await.unwrap(), Mist::from_sui(5));
     let short = world.stake(&poor, 5, "node-3").await.unwrap_err();
-    assert!(
-        matches!(short, TxError::InsufficientFunds { have, .. } if have == Mist::from_sui(5)),
-        "{short}"
-    );
-    assert_eq!(
-        world.client.balance(address).await.unwrap(),
-        Mist::from_sui(5),
-        "nothing was spent"
-    );
+    assert!(matches!(short, TxError::InsufficientFunds { have, .. } if have == Mist::from_sui(5)), "{short}");
+    assert_eq!(world.client.balance(address).await.unwrap(), Mist::from_sui(5), "nothing was spent");
 }
 
 /// Two programs with one wallet use the same coins; one of them has to build anew.

@@ -8,91 +8,44 @@ use daas_types::{ErrorCode, NautilusId, Permissions, PositionId, Problem};
 #[tokio::test(flavor = "multi_thread")]
 async fn objects_read_as_the_transactions_left_them() {
     let world = World::start().await;
-    let World {
-        client,
-        operator,
-        ids,
-        ..
-    } = &world;
+    let World { client, operator, ids, .. } = &world;
     let staker = world.rich(2).await;
     let staked = world.stake(&staker, 5, "node-1").await.unwrap();
 
     let cluster = client.cluster(ids).await.unwrap();
-    assert_eq!(
-        (cluster.name.as_str(), cluster.registry, cluster.nautilus),
-        ("test", ids.registry, ids.nautilus)
-    );
-    assert_eq!(
-        cluster.policy,
-        daas_chain::ops::ClusterSpec::devnet("test").policy()
-    );
+    assert_eq!((cluster.name.as_str(), cluster.registry, cluster.nautilus), ("test", ids.registry, ids.nautilus));
+    assert_eq!(cluster.policy, daas_chain::ops::ClusterSpec::devnet("test").policy());
     assert_eq!(client.ids_of(ids.package, ids.cluster).await.unwrap(), *ids);
     let registry = client.registry(ids).await.unwrap();
     assert_eq!((registry.positions.size, registry.nodes.size), (1, 1));
-    assert_eq!(
-        client.positions(ids).await.unwrap(),
-        std::slice::from_ref(&staked.position)
-    );
-    assert_eq!(
-        client.position(ids, staked.position.position).await.unwrap(),
-        Some(staked.position.clone())
-    );
-    assert_eq!(
-        client
-            .position(ids, PositionId("0x123".parse().unwrap()))
-            .await
-            .unwrap(),
-        None
-    );
+    assert_eq!(client.positions(ids).await.unwrap(), std::slice::from_ref(&staked.position));
+    assert_eq!(client.position(ids, staked.position.position).await.unwrap(), Some(staked.position.clone()));
+    assert_eq!(client.position(ids, PositionId("0x123".parse().unwrap())).await.unwrap(), None);
 
     let seals = client.seals(ids, staker.wallet().address()).await.unwrap();
     assert_eq!(seals.len(), 1);
-    assert_eq!(
-        (seals[0].position, seals[0].record.permissions),
-        (staked.position.position, Permissions::BOTH)
-    );
+    assert_eq!((seals[0].position, seals[0].record.permissions), (staked.position.position, Permissions::BOTH));
     assert_eq!(seals[0].record, staked.position.seals[0]);
-    assert_eq!(
-        client.seal(ids, seals[0].record.id).await.unwrap().as_ref(),
-        Some(&seals[0])
-    );
+    assert_eq!(client.seal(ids, seals[0].record.id).await.unwrap().as_ref(), Some(&seals[0]));
 
     let caps = client.caps(ids, operator.wallet().address()).await.unwrap();
     assert!(caps.admin.is_some() && caps.proposer.is_some() && caps.judge.is_some());
-    assert_eq!(
-        client.caps(ids, staker.wallet().address()).await.unwrap(),
-        Caps::default()
-    );
+    assert_eq!(client.caps(ids, staker.wallet().address()).await.unwrap(), Caps::default());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn measurements_and_masters_reach_the_index() {
     let world = World::start().await;
-    let World {
-        client,
-        operator,
-        ids,
-        ..
-    } = &world;
+    let World { client, operator, ids, .. } = &world;
     let following = world.follow();
-    let pcrs = Pcrs {
-        pcr0: [1; 48],
-        pcr1: [2; 48],
-        pcr2: [3; 48],
-    };
+    let pcrs = Pcrs { pcr0: [1; 48], pcr1: [2; 48], pcr2: [3; 48] };
     operator.allow_measurement(ids, &pcrs).await.unwrap();
-    let done = operator
-        .register_master(ids, "https://m:6443", &[4; 32], &[5; 32], &[6; 32])
-        .await
-        .unwrap();
+    let done = operator.register_master(ids, "https://m:6443", &[4; 32], &[5; 32], &[6; 32]).await.unwrap();
     following.reaches(done.checkpoint).await;
     let read = client.nautilus(ids).await.unwrap();
     assert_eq!(following.index.snapshot().nautilus(), Some(&read));
     assert_eq!(
-        (
-            read.measurements[0].pcr0.as_slice(),
-            read.masters[0].endpoint.as_str()
-        ),
+        (read.measurements[0].pcr0.as_slice(), read.masters[0].endpoint.as_str()),
         (&[1; 48][..], "https://m:6443")
     );
 
@@ -109,38 +62,25 @@ async fn measurements_and_masters_reach_the_index() {
 async fn another_network_is_refused_by_its_full_digest() {
     let net = Net::start().await;
     let url = net.devnet.rpc_url();
-    for foreign in [
-        Genesis::of_digest(MAINNET.parse().unwrap()),
-        Net::start().await.devnet.genesis.clone(),
-    ] {
+    for foreign in [Genesis::of_digest(MAINNET.parse().unwrap()), Net::start().await.devnet.genesis.clone()] {
         let error = ChainClient::connect(&url, &foreign).await.unwrap_err();
-        let ChainError::Foreign { expected, got } = error else {
-            panic!("{error}")
-        };
+        let ChainError::Foreign { expected, got } = error else { panic!("{error}") };
         assert_eq!((expected, got), (foreign.digest(), net.devnet.genesis.digest()));
     }
     let free = Net::start().await;
     let gone = free.devnet.rpc_url();
     free.devnet.stop().await.unwrap();
-    let error = ChainClient::connect(&gone, &net.devnet.genesis)
-        .await
-        .unwrap_err();
+    let error = ChainClient::connect(&gone, &net.devnet.genesis).await.unwrap_err();
     assert_eq!(Problem::from(error).code, ErrorCode::ChainUnreachable);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_of_another_type_is_not_believed() {
     let world = World::start().await;
-    let wrong = IndexIds {
-        nautilus: NautilusId(world.ids.cluster.0),
-        ..world.ids
-    };
+    let wrong = IndexIds { nautilus: NautilusId(world.ids.cluster.0), ..world.ids };
     let error = world.client.nautilus(&wrong).await.unwrap_err();
     assert!(matches!(error, ChainError::WrongType { .. }), "{error}");
-    let missing = IndexIds {
-        nautilus: NautilusId("0x77".parse().unwrap()),
-        ..world.ids
-    };
+    let missing = IndexIds { nautilus: NautilusId("0x77".parse().unwrap()), ..world.ids };
     let error = world.client.nautilus(&missing).await.unwrap_err();
     assert!(matches!(error, ChainError::Missing { .. }), "{error}");
 }

@@ -4,14 +4,8 @@ use daas_chain::ops::Ops;
 use daas_types::onchain::Status;
 use daas_types::{ErrorCode, Mist, PositionId, Problem, Rights, SealSecret, Tier};
 
-const NOTHING: Rights = Rights {
-    tier: None,
-    node: false,
-};
-const ADMIN: Rights = Rights {
-    tier: Some(Tier::Admin),
-    node: true,
-};
+const NOTHING: Rights = Rights { tier: None, node: false };
+const ADMIN: Rights = Rights { tier: Some(Tier::Admin), node: true };
 
 /// Stake, slash, and the way back, each step as the index sees it.
 #[tokio::test(flavor = "multi_thread")]
@@ -24,96 +18,47 @@ async fn from_stake_over_slash_to_stake() {
 
     let staked = staker.stake_and_mint_seal(&world.ids, &spec).await.unwrap();
     let id = staked.position.position;
-    assert_eq!(
-        id,
-        world.position_of(&staker, 0),
-        "the id is known before the stake"
-    );
-    assert_eq!(
-        (staked.position.generation, staked.position.active),
-        (1, Mist::from_sui(5))
-    );
+    assert_eq!(id, world.position_of(&staker, 0), "the id is known before the stake");
+    assert_eq!((staked.position.generation, staked.position.active), (1, Mist::from_sui(5)));
     let held = following.sees(&staked).await;
     assert_eq!(held.rights, ADMIN);
     let snapshot = following.index.snapshot();
     let (_, seal) = snapshot.by_locator(secret.locator()).next().unwrap();
-    assert!(
-        secret
-            .commitment(world.ids.cluster, id)
-            .matches(&seal.record.commitment)
-    );
+    assert!(secret.commitment(world.ids.cluster, id).matches(&seal.record.commitment));
     assert_eq!(Some(seal.record.id), staked.seal());
     assert!(snapshot.by_node(&"node-1".parse().unwrap()).is_some());
 
-    let proposed = world
-        .operator
-        .propose_slash(&world.ids, id, &world.slash())
-        .await
-        .unwrap();
-    tokio::time::timeout(PATIENCE, held.cut.cancelled())
-        .await
-        .expect("the position must be cut");
+    let proposed = world.operator.propose_slash(&world.ids, id, &world.slash()).await.unwrap();
+    tokio::time::timeout(PATIENCE, held.cut.cancelled()).await.expect("the position must be cut");
     assert!(seal.cut.is_cancelled());
     assert_eq!(proposed.position.frozen, "0.5".parse().unwrap());
     assert_eq!(following.sees(&proposed).await.rights, NOTHING);
 
     settle(&world, &following, &staker, id).await;
     way_back(&world, &following, &staker, id).await;
-    assert_eq!(
-        following.index.snapshot().by_locator(secret.locator()).count(),
-        0,
-        "the old Seal is void"
-    );
+    assert_eq!(following.index.snapshot().by_locator(secret.locator()).count(), 0, "the old Seal is void");
     following.stop().await;
 }
 
 /// Nothing moves until the time to appeal is over; then the slash is executed.
 async fn settle(world: &World, following: &Following, staker: &Ops, id: PositionId) {
-    refused(
-        staker.restake(&world.ids, id, Mist::from_sui(1)).await,
-        "staking",
-        "ESuspended",
-    );
-    refused(
-        world.operator.execute_slash(&world.ids, id).await,
-        "staking",
-        "EAppealOpen",
-    );
+    refused(staker.restake(&world.ids, id, Mist::from_sui(1)).await, "staking", "ESuspended");
+    refused(world.operator.execute_slash(&world.ids, id).await, "staking", "EAppealOpen");
     world.net.advance(Duration::from_secs(6));
     let executed = world.operator.execute_slash(&world.ids, id).await.unwrap();
-    assert_eq!(
-        (executed.position.status, executed.position.active),
-        (Status::Slashed, "4.5".parse().unwrap())
-    );
+    assert_eq!((executed.position.status, executed.position.active), (Status::Slashed, "4.5".parse().unwrap()));
     assert_eq!(following.sees(&executed).await.rights, NOTHING);
-    assert_eq!(
-        world.client.cluster(&world.ids).await.unwrap().treasury,
-        "0.5".parse().unwrap()
-    );
+    assert_eq!(world.client.cluster(&world.ids).await.unwrap().treasury, "0.5".parse().unwrap());
 }
 
 /// Restaking, then refreshing the Seal.
 async fn way_back(world: &World, following: &Following, staker: &Ops, id: PositionId) {
     let fresh = SealSecret::generate().unwrap();
     let seal = world.seal(&fresh, id);
-    refused(
-        staker.refresh_seal_token(&world.ids, id, None, &seal).await,
-        "staking",
-        "ESlashed",
-    );
-    let restaked = staker
-        .restake(&world.ids, id, "0.5".parse().unwrap())
-        .await
-        .unwrap();
-    assert_eq!(
-        following.sees(&restaked).await.rights,
-        NOTHING,
-        "restaking alone gives nothing back"
-    );
-    let refreshed = staker
-        .refresh_seal_token(&world.ids, id, None, &seal)
-        .await
-        .unwrap();
+    refused(staker.refresh_seal_token(&world.ids, id, None, &seal).await, "staking", "ESlashed");
+    let restaked = staker.restake(&world.ids, id, "0.5".parse().unwrap()).await.unwrap();
+    assert_eq!(following.sees(&restaked).await.rights, NOTHING, "restaking alone gives nothing back");
+    let refreshed = staker.refresh_seal_token(&world.ids, id, None, &seal).await.unwrap();
     assert_eq!(following.sees(&refreshed).await.rights, ADMIN);
     let snapshot = following.index.snapshot();
     assert_eq!(snapshot.by_locator(fresh.locator()).count(), 1);
@@ -127,58 +72,23 @@ async fn an_appeal_is_heard() {
     let staker = world.rich(2).await;
     let id = world.stake(&staker, 5, "node-1").await.unwrap().position.position;
 
-    world
-        .operator
-        .propose_slash(&world.ids, id, &world.slash())
-        .await
-        .unwrap();
-    refused(
-        world.operator.uphold_slash(&world.ids, id).await,
-        "staking",
-        "ENotAppealed",
-    );
-    refused(
-        world.operator.appeal_slash(&world.ids, id, "not mine").await,
-        "staking",
-        "ENotOwner",
-    );
-    staker
-        .appeal_slash(&world.ids, id, "the evidence is of another node")
-        .await
-        .unwrap();
+    world.operator.propose_slash(&world.ids, id, &world.slash()).await.unwrap();
+    refused(world.operator.uphold_slash(&world.ids, id).await, "staking", "ENotAppealed");
+    refused(world.operator.appeal_slash(&world.ids, id, "not mine").await, "staking", "ENotOwner");
+    staker.appeal_slash(&world.ids, id, "the evidence is of another node").await.unwrap();
     world.net.advance(Duration::from_secs(6));
-    refused(
-        world.operator.execute_slash(&world.ids, id).await,
-        "staking",
-        "EAwaitingJudge",
-    );
+    refused(world.operator.execute_slash(&world.ids, id).await, "staking", "EAwaitingJudge");
     let cancelled = world.operator.cancel_slash(&world.ids, id).await.unwrap();
     assert_eq!(cancelled.position.active, Mist::from_sui(5));
     assert_eq!(following.sees(&cancelled).await.rights, ADMIN);
 
-    world
-        .operator
-        .propose_slash(&world.ids, id, &world.slash())
-        .await
-        .unwrap();
+    world.operator.propose_slash(&world.ids, id, &world.slash()).await.unwrap();
     staker.appeal_slash(&world.ids, id, "again").await.unwrap();
     world.operator.uphold_slash(&world.ids, id).await.unwrap();
     world.net.advance(Duration::from_secs(6));
-    assert_eq!(
-        staker
-            .execute_slash(&world.ids, id)
-            .await
-            .unwrap()
-            .position
-            .status,
-        Status::Slashed
-    );
+    assert_eq!(staker.execute_slash(&world.ids, id).await.unwrap().position.status, Status::Slashed);
 
-    let outcome = world
-        .operator
-        .set_operator_positions(&world.ids, &[id])
-        .await
-        .unwrap();
+    let outcome = world.operator.set_operator_positions(&world.ids, &[id]).await.unwrap();
     following.reaches(outcome.checkpoint).await;
     assert_eq!(following.index.snapshot().policy().operator_positions, [id]);
     following.stop().await;

@@ -52,28 +52,16 @@ impl Net {
         let folder = tempfile::tempdir().unwrap();
         let ahead_ms = Arc::default();
         let devnet = serve(folder.path(), &ahead_ms, None).await;
-        Self {
-            devnet,
-            folder,
-            ahead_ms,
-        }
+        Self { devnet, folder, ahead_ms }
     }
 
     /// Stops it, and starts it again from its folder at the same address.
     pub(crate) async fn restart(self) -> Self {
-        let Self {
-            devnet,
-            folder,
-            ahead_ms,
-        } = self;
+        let Self { devnet, folder, ahead_ms } = self;
         let address = devnet.rpc_addr;
         devnet.stop().await.unwrap();
         let devnet = serve(folder.path(), &ahead_ms, Some(address)).await;
-        Self {
-            devnet,
-            folder,
-            ahead_ms,
-        }
+        Self { devnet, folder, ahead_ms }
     }
 
     /// Another network, at the address of this one.
@@ -82,16 +70,11 @@ impl Net {
         self.devnet.stop().await.unwrap();
         let (folder, ahead_ms) = (tempfile::tempdir().unwrap(), Arc::default());
         let devnet = serve(folder.path(), &ahead_ms, Some(address)).await;
-        Self {
-            devnet,
-            folder,
-            ahead_ms,
-        }
+        Self { devnet, folder, ahead_ms }
     }
 
     pub(crate) fn advance(&self, by: Duration) {
-        self.ahead_ms
-            .fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+        self.ahead_ms.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     pub(crate) fn now(&self) -> UnixMs {
@@ -99,17 +82,13 @@ impl Net {
     }
 
     pub(crate) async fn connect(&self) -> ChainClient {
-        ChainClient::connect(&self.devnet.rpc_url(), &self.devnet.genesis)
-            .await
-            .unwrap()
+        ChainClient::connect(&self.devnet.rpc_url(), &self.devnet.genesis).await.unwrap()
     }
 
     /// A wallet with the faucet's money.
     pub(crate) async fn rich(&self, client: &ChainClient, seed: u8) -> Ops {
         let ops = Ops::new(client.clone(), wallet(seed));
-        let got = faucet(client, &self.devnet.faucet_url(), ops.wallet().address())
-            .await
-            .unwrap();
+        let got = faucet(client, &self.devnet.faucet_url(), ops.wallet().address()).await.unwrap();
         assert!(got >= Mist::from_sui(100), "{got}");
         ops
     }
@@ -123,16 +102,8 @@ impl World {
         let client = net.connect().await;
         let operator = net.rich(&client, 1).await;
         let (package, _) = operator.publish(&compiled()).await.unwrap();
-        let (ids, _) = operator
-            .create_cluster(package, &ClusterSpec::devnet("test"))
-            .await
-            .unwrap();
-        Self {
-            net,
-            client,
-            operator,
-            ids,
-        }
+        let (ids, _) = operator.create_cluster(package, &ClusterSpec::devnet("test")).await.unwrap();
+        Self { net, client, operator, ids }
     }
 
     pub(crate) async fn rich(&self, seed: u8) -> Ops {
@@ -140,11 +111,7 @@ impl World {
     }
 
     pub(crate) fn position_of(&self, ops: &Ops, salt: u64) -> PositionId {
-        position_id(
-            self.ids.package,
-            self.ids.registry,
-            PositionKey(ops.wallet().address(), salt),
-        )
+        position_id(self.ids.package, self.ids.registry, PositionKey(ops.wallet().address(), salt))
     }
 
     pub(crate) fn seal(&self, secret: &SealSecret, position: PositionId) -> SealSpec {
@@ -159,27 +126,16 @@ impl World {
 
     pub(crate) fn stake_spec(&self, ops: &Ops, sui: u64, node: &str, secret: &SealSecret) -> StakeSpec {
         let seal = self.seal(secret, self.position_of(ops, 0));
-        StakeSpec {
-            amount: Mist::from_sui(sui),
-            salt: 0,
-            node_id: Some(node.parse().unwrap()),
-            seal,
-        }
+        StakeSpec { amount: Mist::from_sui(sui), salt: 0, node_id: Some(node.parse().unwrap()), seal }
     }
 
     pub(crate) async fn stake(&self, ops: &Ops, sui: u64, node: &str) -> Result<PositionOutcome, TxError> {
         let secret = SealSecret::generate().unwrap();
-        ops.stake_and_mint_seal(&self.ids, &self.stake_spec(ops, sui, node, &secret))
-            .await
+        ops.stake_and_mint_seal(&self.ids, &self.stake_spec(ops, sui, node, &secret)).await
     }
 
     pub(crate) fn slash(&self) -> SlashSpec {
-        SlashSpec {
-            reason: 1,
-            evidence_hash: [7; 32],
-            evidence: self.net.now(),
-            uri: "ipfs://evidence".into(),
-        }
+        SlashSpec { reason: 1, evidence_hash: [7; 32], evidence: self.net.now(), uri: "ipfs://evidence".into() }
     }
 
     pub(crate) fn follow(&self) -> Following {
@@ -195,32 +151,20 @@ impl Following {
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(follower.run(shutdown.clone()));
-        Self {
-            index,
-            shutdown,
-            tasks,
-        }
+        Self { index, shutdown, tasks }
     }
 
     /// Waits until the index has this checkpoint.
     pub(crate) async fn reaches(&self, checkpoint: u64) {
         let mut checkpoints = self.index.checkpoints();
         let wait = checkpoints.wait_for(|at| *at >= checkpoint);
-        tokio::time::timeout(PATIENCE, wait)
-            .await
-            .expect("the index must get there")
-            .unwrap();
+        tokio::time::timeout(PATIENCE, wait).await.expect("the index must get there").unwrap();
     }
 
     /// The position after `outcome`.
     pub(crate) async fn sees(&self, outcome: &PositionOutcome) -> Arc<LivePosition> {
         self.reaches(outcome.outcome.checkpoint).await;
-        let live = self
-            .index
-            .snapshot()
-            .position(outcome.position.position)
-            .unwrap()
-            .clone();
+        let live = self.index.snapshot().position(outcome.position.position).unwrap().clone();
         assert_eq!(live.state, outcome.position);
         assert!(!live.gap);
         live
@@ -238,10 +182,7 @@ pub(crate) fn wallet(seed: u8) -> Wallet {
 }
 
 pub(crate) fn compiled() -> CompiledPackage {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../contracts/k3s_daas/compiled.json"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contracts/k3s_daas/compiled.json");
     CompiledPackage::parse(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 

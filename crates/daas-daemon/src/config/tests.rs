@@ -13,7 +13,8 @@ fn load(text: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Load
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("c.yaml");
     std::fs::write(&file, text).unwrap();
-    let own = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>();
+    let own =
+        |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>();
     Sources { file: Some(file), env: own(env).into_iter().collect(), flags: own(flags) }.load(KEYS)
 }
 
@@ -28,10 +29,13 @@ fn later_layers_win() {
 
 #[test]
 fn three_mistakes_are_three_messages() {
-    let error = load("api: {prot: 1, tls_cert: /x}\nk3s: {cluster_cidr: 10.42.0.0}", &[("DAAS_PORT", "x")], &[]).unwrap_err();
+    let error =
+        load("api: {prot: 1, tls_cert: /x}\nk3s: {cluster_cidr: 10.42.0.0}", &[("DAAS_PORT", "x")], &[]).unwrap_err();
     let text = error.to_string();
     assert_eq!(error.0.len(), 4, "{text}");
-    for part in ["api.prot", "did you mean `api.port`", "use api.sans", "10.42.0.0/16", "environment variable DAAS_PORT"] {
+    for part in
+        ["api.prot", "did you mean `api.port`", "use api.sans", "10.42.0.0/16", "environment variable DAAS_PORT"]
+    {
         assert!(text.contains(part), "{part} is not in {text}");
     }
 }

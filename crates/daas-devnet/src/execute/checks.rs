@@ -43,16 +43,12 @@ pub(crate) fn signatures(signed: &SignedTransaction) -> Result<(), Refusal> {
     let mut missing = BTreeSet::from([transaction.sender, transaction.gas_payment.owner]);
     if signed.signatures.len() != missing.len() {
         let (expected, got) = (missing.len(), signed.signatures.len());
-        return Err(Refusal::Invalid(format!(
-            "expected {expected} signatures, got {got}"
-        )));
+        return Err(Refusal::Invalid(format!("expected {expected} signatures, got {got}")));
     }
     for signature in &signed.signatures {
         let Some(signer) = signature.derive_addresses().find(|a| missing.contains(a)) else {
             let who = signature.derive_address();
-            return Err(Refusal::Invalid(format!(
-                "{who} signed, but is neither sender nor sponsor"
-            )));
+            return Err(Refusal::Invalid(format!("{who} signed, but is neither sender nor sponsor")));
         };
         UserSignatureVerifier::new()
             .verify_transaction(transaction, signature)
@@ -65,9 +61,7 @@ pub(crate) fn signatures(signed: &SignedTransaction) -> Result<(), Refusal> {
 /// The programmable transaction, within the limits.
 pub(crate) fn shape(transaction: &Transaction) -> Result<&ProgrammableTransaction, Refusal> {
     let TransactionKind::ProgrammableTransaction(ptb) = &transaction.kind else {
-        return Err(Refusal::Invalid(
-            "only programmable transactions can be submitted".to_owned(),
-        ));
+        return Err(Refusal::Invalid("only programmable transactions can be submitted".to_owned()));
     };
     let size = bcs::serialized_size(transaction).unwrap_or(usize::MAX);
     within("bytes", size, MAX_TRANSACTION_BYTES)?;
@@ -75,9 +69,7 @@ pub(crate) fn shape(transaction: &Transaction) -> Result<&ProgrammableTransactio
     within("inputs", ptb.inputs.len(), MAX_INPUTS)?;
     within("gas coins", transaction.gas_payment.objects.len(), MAX_GAS_COINS)?;
     if ptb.commands.is_empty() {
-        return Err(Refusal::Invalid(
-            "a transaction needs at least one command".to_owned(),
-        ));
+        return Err(Refusal::Invalid("a transaction needs at least one command".to_owned()));
     }
     for input in &ptb.inputs {
         if let Input::Pure(bytes) = input {
@@ -94,15 +86,11 @@ pub(crate) fn admit(terms: &Terms<'_>, transaction: &Transaction) -> Result<Inpu
     let (price, budget) = (transaction.gas_payment.price, transaction.gas_payment.budget);
     if price < REFERENCE_GAS_PRICE {
         let least = REFERENCE_GAS_PRICE;
-        return Err(Refusal::Invalid(format!(
-            "gas price {price} is below the reference price {least}"
-        )));
+        return Err(Refusal::Invalid(format!("gas price {price} is below the reference price {least}")));
     }
     let least = MIN_COMPUTATION.saturating_mul(price);
     if budget < least || budget > MAX_BUDGET {
-        return Err(Refusal::Invalid(format!(
-            "gas budget {budget} is not between {least} and {MAX_BUDGET}"
-        )));
+        return Err(Refusal::Invalid(format!("gas budget {budget} is not between {least} and {MAX_BUDGET}")));
     }
     ptb.commands.iter().try_for_each(|c| command(terms, c))?;
     let mut seen = BTreeSet::new();
@@ -121,41 +109,22 @@ fn expiration(terms: &Terms<'_>, expiration: &TransactionExpiration) -> Result<(
     let (epochs, times, chain) = match expiration {
         TransactionExpiration::None => return Ok(()),
         TransactionExpiration::Epoch(last) => ((None, Some(*last)), (None, None), None),
-        TransactionExpiration::ValidDuring {
-            min_epoch,
-            max_epoch,
-            min_timestamp,
-            max_timestamp,
-            chain,
-            ..
+        TransactionExpiration::ValidDuring { min_epoch, max_epoch, min_timestamp, max_timestamp, chain, .. }
+        | TransactionExpiration::Validity { min_epoch, max_epoch, min_timestamp, max_timestamp, chain, .. } => {
+            ((*min_epoch, *max_epoch), (*min_timestamp, *max_timestamp), Some(*chain))
         }
-        | TransactionExpiration::Validity {
-            min_epoch,
-            max_epoch,
-            min_timestamp,
-            max_timestamp,
-            chain,
-            ..
-        } => (
-            (*min_epoch, *max_epoch),
-            (*min_timestamp, *max_timestamp),
-            Some(*chain),
-        ),
         _ => return Err(Refusal::Invalid("unknown kind of expiration".to_owned())),
     };
     let outside = |now: u64, (from, to): (Option<u64>, Option<u64>)| {
         from.is_some_and(|from| now < from) || to.is_some_and(|to| now > to)
     };
     if outside(EPOCH, epochs) || outside(terms.now_ms, times) {
-        return Err(Refusal::Stale(
-            "the transaction has expired or is not yet valid".to_owned(),
-        ));
+        return Err(Refusal::Stale("the transaction has expired or is not yet valid".to_owned()));
     }
     match chain {
-        Some(chain) if chain != terms.chain => Err(Refusal::Invalid(format!(
-            "the transaction is for chain {chain}, this is {}",
-            terms.chain
-        ))),
+        Some(chain) if chain != terms.chain => {
+            Err(Refusal::Invalid(format!("the transaction is for chain {chain}, this is {}", terms.chain)))
+        }
         _ => Ok(()),
     }
 }
@@ -164,27 +133,18 @@ fn command(terms: &Terms<'_>, command: &Command) -> Result<(), Refusal> {
     match command {
         Command::MoveCall(call) => {
             within("arguments", call.arguments.len(), MAX_ARGUMENTS)?;
-            let package = terms
-                .view
-                .object(call.package)?
-                .filter(|o| matches!(o.data(), ObjectData::Package(_)));
+            let package = terms.view.object(call.package)?.filter(|o| matches!(o.data(), ObjectData::Package(_)));
             let target = format!("{}::{}::{}", call.package, call.module, call.function);
             if package.is_none() {
-                return Err(Refusal::NotFound(format!(
-                    "this devnet has no package for {target}"
-                )));
+                return Err(Refusal::NotFound(format!("this devnet has no package for {target}")));
             }
             if twin::find(call.module.as_str(), call.function.as_str()).is_none() {
-                return Err(Refusal::Invalid(format!(
-                    "{target} is not an entry function that this devnet executes"
-                )));
+                return Err(Refusal::Invalid(format!("{target} is not an entry function that this devnet executes")));
             }
             Ok(())
         }
         Command::Publish(publish) => publish::check(publish),
-        Command::Upgrade(_) => Err(Refusal::Invalid(
-            "this devnet does not upgrade packages".to_owned(),
-        )),
+        Command::Upgrade(_) => Err(Refusal::Invalid("this devnet does not upgrade packages".to_owned())),
         Command::TransferObjects(transfer) => within("arguments", transfer.objects.len(), MAX_ARGUMENTS),
         Command::SplitCoins(split) => within("arguments", split.amounts.len(), MAX_ARGUMENTS),
         Command::MergeCoins(merge) => within("arguments", merge.coins_to_merge.len(), MAX_ARGUMENTS),
@@ -212,11 +172,7 @@ fn input(terms: &Terms<'_>, sender: Address, input: &Input) -> Result<Option<(Ob
             let object = terms.view.object(id)?.ok_or_else(|| Refusal::no_object(id))?;
             match *object.owner() {
                 Owner::Shared(initial) if initial == shared.version() => {
-                    let access = if shared.mutability().is_mutable() {
-                        Access::Write
-                    } else {
-                        Access::Read
-                    };
+                    let access = if shared.mutability().is_mutable() { Access::Write } else { Access::Read };
                     if id == crate::objects::CLOCK && access == Access::Write {
                         return Err(Refusal::Invalid("the clock cannot be taken mutably".to_owned()));
                     }
@@ -229,17 +185,11 @@ fn input(terms: &Terms<'_>, sender: Address, input: &Input) -> Result<Option<(Ob
                 _ => Err(Refusal::Invalid(format!("object {id} is not shared"))),
             }
         }
-        _ => Err(Refusal::Invalid(
-            "this devnet takes no receiving and no withdrawal inputs".to_owned(),
-        )),
+        _ => Err(Refusal::Invalid("this devnet takes no receiving and no withdrawal inputs".to_owned())),
     }
 }
 
-fn gas(
-    terms: &Terms<'_>,
-    transaction: &Transaction,
-    seen: &mut BTreeSet<Address>,
-) -> Result<Vec<Object>, Refusal> {
+fn gas(terms: &Terms<'_>, transaction: &Transaction, seen: &mut BTreeSet<Address>) -> Result<Vec<Object>, Refusal> {
     let payment = &transaction.gas_payment;
     if let Some(mock) = terms.mock_gas {
         return Ok(vec![mock.clone()]);
@@ -253,21 +203,15 @@ fn gas(
         let id = coin.object_id();
         once(seen, id)?;
         if *coin.owner() != Owner::Address(payment.owner) {
-            return Err(Refusal::Stale(format!(
-                "gas coin {id} is not owned by {}",
-                payment.owner
-            )));
+            return Err(Refusal::Stale(format!("gas coin {id} is not owned by {}", payment.owner)));
         }
-        let balance =
-            sui_balance(&coin).ok_or_else(|| Refusal::Invalid(format!("{id} is not a coin of SUI")))?;
+        let balance = sui_balance(&coin).ok_or_else(|| Refusal::Invalid(format!("{id} is not a coin of SUI")))?;
         total = total.saturating_add(balance);
         coins.push(coin);
     }
     if total < payment.budget {
         let budget = payment.budget;
-        return Err(Refusal::Stale(format!(
-            "the gas coins hold {total} MIST, the budget is {budget}"
-        )));
+        return Err(Refusal::Stale(format!("the gas coins hold {total} MIST, the budget is {budget}")));
     }
     Ok(coins)
 }
@@ -279,31 +223,19 @@ fn current(terms: &Terms<'_>, reference: &ObjectReference) -> Result<Object, Ref
     let object = terms.view.object(id)?.ok_or_else(|| Refusal::no_object(id))?;
     if object.version() != reference.version() {
         let (expected, got) = (object.version(), reference.version());
-        return Err(Refusal::Stale(format!(
-            "object {id} is at version {expected}, the transaction has {got}"
-        )));
+        return Err(Refusal::Stale(format!("object {id} is at version {expected}, the transaction has {got}")));
     }
     if object.digest() != *reference.digest() {
         let (expected, got) = (object.digest(), reference.digest());
-        return Err(Refusal::Invalid(format!(
-            "object {id} has digest {expected}, the transaction has {got}"
-        )));
+        return Err(Refusal::Invalid(format!("object {id} has digest {expected}, the transaction has {got}")));
     }
     Ok(object)
 }
 
 fn once(seen: &mut BTreeSet<Address>, id: Address) -> Result<(), Refusal> {
-    if seen.insert(id) {
-        Ok(())
-    } else {
-        Err(Refusal::Invalid(format!("object {id} is used twice")))
-    }
+    if seen.insert(id) { Ok(()) } else { Err(Refusal::Invalid(format!("object {id} is used twice"))) }
 }
 
 fn within(what: &str, got: usize, most: usize) -> Result<(), Refusal> {
-    if got <= most {
-        Ok(())
-    } else {
-        Err(Refusal::Invalid(format!("{got} {what}: at most {most}")))
-    }
+    if got <= most { Ok(()) } else { Err(Refusal::Invalid(format!("{got} {what}: at most {most}"))) }
 }

@@ -6,8 +6,8 @@ use super::{move_call, publish};
 use crate::StoreError;
 use crate::objects::coin_contents;
 use sui_sdk_types::{
-    Address, Argument, Command, CommandArgumentError, ExecutionError, Input, MakeMoveVector, MergeCoins,
-    Owner, ProgrammableTransaction, SplitCoins, StructTag, TransferObjects,
+    Address, Argument, Command, CommandArgumentError, ExecutionError, Input, MakeMoveVector, MergeCoins, Owner,
+    ProgrammableTransaction, SplitCoins, StructTag, TransferObjects,
 };
 
 /// What an argument stands for.
@@ -37,29 +37,13 @@ pub(crate) struct Machine<'m, 'v> {
 
 impl<'m, 'v> Machine<'m, 'v> {
     /// `gas` is the coin that `Argument::Gas` means.
-    pub(crate) fn new(
-        work: &'m mut Work<'v>,
-        inputs: &[Input],
-        sender: Address,
-        gas: Address,
-        now_ms: u64,
-    ) -> Self {
+    pub(crate) fn new(work: &'m mut Work<'v>, inputs: &[Input], sender: Address, gas: Address, now_ms: u64) -> Self {
         let inputs = inputs.iter().map(value_of).collect();
-        Self {
-            work,
-            sender,
-            now_ms,
-            gas,
-            inputs,
-            results: vec![],
-        }
+        Self { work, sender, now_ms, gas, inputs, results: vec![] }
     }
 
     /// Runs all commands, or up to the first that fails.
-    pub(crate) fn run(
-        &mut self,
-        ptb: &ProgrammableTransaction,
-    ) -> Result<Result<(), Box<Failure>>, StoreError> {
+    pub(crate) fn run(&mut self, ptb: &ProgrammableTransaction) -> Result<Result<(), Box<Failure>>, StoreError> {
         for (index, command) in (0..).zip(&ptb.commands) {
             match self.step(command) {
                 Ok(results) => self.results.push(results),
@@ -67,9 +51,7 @@ impl<'m, 'v> Machine<'m, 'v> {
                 Err(Fault::Execution(error)) => return Ok(Err(Failure::boxed(*error, Some(index)))),
             }
         }
-        Ok(self
-            .nothing_left_over()
-            .map_err(|error| Failure::boxed(error, None)))
+        Ok(self.nothing_left_over().map_err(|error| Failure::boxed(error, None)))
     }
 
     fn step(&mut self, command: &Command) -> Result<Vec<Value>, Fault> {
@@ -89,10 +71,7 @@ impl<'m, 'v> Machine<'m, 'v> {
         let mut made = Vec::with_capacity(command.amounts.len());
         for (n, amount) in (1..).zip(&command.amounts) {
             let amount = self.pure_u64(n, *amount)?;
-            let left = self
-                .balance(coin)
-                .checked_sub(amount)
-                .ok_or(ExecutionError::InsufficientCoinBalance)?;
+            let left = self.balance(coin).checked_sub(amount).ok_or(ExecutionError::InsufficientCoinBalance)?;
             self.set_balance(coin, left);
             let id = self.work.fresh_id();
             self.work.create(
@@ -127,8 +106,7 @@ impl<'m, 'v> Machine<'m, 'v> {
     fn transfer(&mut self, command: &TransferObjects) -> Result<Vec<Value>, Fault> {
         let last = command.objects.len();
         let to = self.pure(last, command.address)?;
-        let to = Address::from_bytes(&to)
-            .map_err(|_| bad_argument(last, CommandArgumentError::InvalidBcsBytes))?;
+        let to = Address::from_bytes(&to).map_err(|_| bad_argument(last, CommandArgumentError::InvalidBcsBytes))?;
         for (n, object) in command.objects.iter().enumerate() {
             let id = match object {
                 Argument::Gas => self.gas,
@@ -143,12 +121,7 @@ impl<'m, 'v> Machine<'m, 'v> {
     fn make_vector(&mut self, command: &MakeMoveVector) -> Result<Vec<Value>, Fault> {
         let first = command.elements.first().map(|e| self.peek(0, *e)).transpose()?;
         if matches!(first, Some(Value::Object(_))) {
-            let ids = command
-                .elements
-                .iter()
-                .enumerate()
-                .map(|(n, e)| self.take(n, *e))
-                .collect::<Result<_, _>>()?;
+            let ids = command.elements.iter().enumerate().map(|(n, e)| self.take(n, *e)).collect::<Result<_, _>>()?;
             return Ok(vec![Value::Objects(ids)]);
         }
         let mut bytes = move_call::uleb(command.elements.len());
@@ -184,28 +157,16 @@ impl Machine<'_, '_> {
         let out_of_bounds = |index| bad_argument(n, CommandArgumentError::IndexOutOfBounds { index });
         match argument {
             Argument::Gas => Err(bad_argument(n, CommandArgumentError::InvalidGasCoinUsage)),
-            Argument::Input(i) => self
-                .inputs
-                .get_mut(usize::from(i))
-                .ok_or_else(|| out_of_bounds(i)),
+            Argument::Input(i) => self.inputs.get_mut(usize::from(i)).ok_or_else(|| out_of_bounds(i)),
             Argument::Result(i) => match self.results.get_mut(usize::from(i)).map(Vec::as_mut_slice) {
                 None => Err(out_of_bounds(i)),
                 Some([value]) => Ok(value),
-                Some(_) => Err(bad_argument(
-                    n,
-                    CommandArgumentError::InvalidResultArity { result: i },
-                )),
+                Some(_) => Err(bad_argument(n, CommandArgumentError::InvalidResultArity { result: i })),
             },
             Argument::NestedResult(result, subresult) => {
-                let values = self
-                    .results
-                    .get_mut(usize::from(result))
-                    .ok_or_else(|| out_of_bounds(result))?;
+                let values = self.results.get_mut(usize::from(result)).ok_or_else(|| out_of_bounds(result))?;
                 values.get_mut(usize::from(subresult)).ok_or_else(|| {
-                    bad_argument(
-                        n,
-                        CommandArgumentError::SecondaryIndexOutOfBounds { result, subresult },
-                    )
+                    bad_argument(n, CommandArgumentError::SecondaryIndexOutOfBounds { result, subresult })
                 })
             }
         }
@@ -238,14 +199,8 @@ impl Machine<'_, '_> {
         let Value::Object(id) = self.peek(n, argument)? else {
             return Err(bad_argument(n, CommandArgumentError::TypeMismatch));
         };
-        let readable = self
-            .work
-            .items
-            .get(&id)
-            .is_some_and(|i| !mutably || i.access != super::work::Access::Read);
-        readable
-            .then_some(id)
-            .ok_or_else(|| bad_argument(n, CommandArgumentError::InvalidObjectByMutRef))
+        let readable = self.work.items.get(&id).is_some_and(|i| !mutably || i.access != super::work::Access::Read);
+        readable.then_some(id).ok_or_else(|| bad_argument(n, CommandArgumentError::InvalidObjectByMutRef))
     }
 
     /// An object by value: the argument is used up.
@@ -269,9 +224,7 @@ impl Machine<'_, '_> {
 
     fn expect_coin(&self, n: usize, id: Address) -> Result<(), Fault> {
         let is_coin = self.work.get(id).is_some_and(|o| o.tag == StructTag::gas_coin());
-        is_coin
-            .then_some(())
-            .ok_or_else(|| bad_argument(n, CommandArgumentError::TypeMismatch))
+        is_coin.then_some(()).ok_or_else(|| bad_argument(n, CommandArgumentError::TypeMismatch))
     }
 
     fn balance(&self, coin: Address) -> u64 {

@@ -19,8 +19,7 @@ pub(crate) enum Taking {
 }
 
 pub(crate) fn run(machine: &mut Machine<'_, '_>, call: &MoveCall) -> Result<(), Fault> {
-    let function =
-        twin::find(call.module.as_str(), call.function.as_str()).ok_or(ExecutionError::FunctionNotFound)?;
+    let function = twin::find(call.module.as_str(), call.function.as_str()).ok_or(ExecutionError::FunctionNotFound)?;
     if !call.type_arguments.is_empty() {
         return Err(ExecutionError::TypeArityMismatch.into());
     }
@@ -31,12 +30,8 @@ pub(crate) fn run(machine: &mut Machine<'_, '_>, call: &MoveCall) -> Result<(), 
     for (n, (param, argument)) in function.params.iter().zip(&call.arguments).enumerate() {
         let arg = match taking(param, call.package) {
             Taking::Pure(tag) => Arg::Pure(checked_pure(machine.pure(n, *argument)?, &tag, n)?),
-            Taking::Reference(tag) => {
-                Arg::Object(typed(machine.borrow(n, *argument, false)?, &tag, machine, n)?)
-            }
-            Taking::Mutably(tag) => {
-                Arg::Object(typed(machine.borrow(n, *argument, true)?, &tag, machine, n)?)
-            }
+            Taking::Reference(tag) => Arg::Object(typed(machine.borrow(n, *argument, false)?, &tag, machine, n)?),
+            Taking::Mutably(tag) => Arg::Object(typed(machine.borrow(n, *argument, true)?, &tag, machine, n)?),
             Taking::ByValue(tag) => {
                 if let Value::Object(id) = machine.peek(n, *argument)? {
                     typed(id, &tag, machine, n)?;
@@ -51,14 +46,7 @@ pub(crate) fn run(machine: &mut Machine<'_, '_>, call: &MoveCall) -> Result<(), 
     }
     let sender = machine.sender;
     let now_ms = machine.now_ms;
-    (function.run)(&mut Call {
-        work: machine.work,
-        args,
-        package: call.package,
-        function,
-        sender,
-        now_ms,
-    })
+    (function.run)(&mut Call { work: machine.work, args, package: call.package, function, sender, now_ms })
 }
 
 /// Reads a parameter type as the interface file spells it, with the package's address for `0x0`.
@@ -68,10 +56,8 @@ pub(crate) fn taking(param: &str, package: sui_sdk_types::Address) -> Taking {
         (None, Some(rest)) => (Some(false), rest),
         (None, None) => (None, param),
     };
-    let tag: TypeTag = rest
-        .replace("0x0::", &format!("{package}::"))
-        .parse()
-        .expect("the twin's parameter types must parse");
+    let tag: TypeTag =
+        rest.replace("0x0::", &format!("{package}::")).parse().expect("the twin's parameter types must parse");
     match reference {
         Some(true) => Taking::Mutably(tag),
         Some(false) => Taking::Reference(tag),
@@ -86,11 +72,8 @@ fn typed(
     machine: &Machine<'_, '_>,
     n: usize,
 ) -> Result<sui_sdk_types::Address, Fault> {
-    let right =
-        matches!((machine.work.get(id), tag), (Some(o), TypeTag::Struct(expected)) if o.tag == **expected);
-    right
-        .then_some(id)
-        .ok_or_else(|| bad_argument(n, CommandArgumentError::TypeMismatch))
+    let right = matches!((machine.work.get(id), tag), (Some(o), TypeTag::Struct(expected)) if o.tag == **expected);
+    right.then_some(id).ok_or_else(|| bad_argument(n, CommandArgumentError::TypeMismatch))
 }
 
 fn checked_pure(bytes: Vec<u8>, tag: &TypeTag, n: usize) -> Result<Vec<u8>, Fault> {

@@ -7,9 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
-use sui_sdk_types::{
-    Address, Digest, Identifier, MovePackage, Publish, TypeOrigin, UpgradeInfo, hash::Hasher,
-};
+use sui_sdk_types::{Address, Digest, Identifier, MovePackage, Publish, TypeOrigin, UpgradeInfo, hash::Hasher};
 
 const COMPILED: &str = include_str!("../../../../contracts/k3s_daas/compiled.json");
 const INTERFACE: &str = include_str!("../../../../contracts/k3s_daas/interface.json");
@@ -37,22 +35,9 @@ pub(crate) struct Package {
 
 static PACKAGE: LazyLock<Package> = LazyLock::new(|| {
     let compiled: Compiled = serde_json::from_str(COMPILED).expect("compiled.json must be the compiler's");
-    let decode = |text: String| {
-        STANDARD
-            .decode(text)
-            .expect("compiled.json's modules must be base64")
-    };
-    let modules = compiled
-        .modules
-        .into_iter()
-        .map(|(name, text)| (name, decode(text)))
-        .collect();
-    Package {
-        digest: compiled.digest,
-        dependencies: compiled.dependencies,
-        modules,
-        types: types(),
-    }
+    let decode = |text: String| STANDARD.decode(text).expect("compiled.json's modules must be base64");
+    let modules = compiled.modules.into_iter().map(|(name, text)| (name, decode(text))).collect();
+    Package { digest: compiled.digest, dependencies: compiled.dependencies, modules, types: types() }
 });
 
 pub(crate) fn package() -> &'static Package {
@@ -73,18 +58,13 @@ pub(crate) fn check(publish: &Publish) -> Result<(), Refusal> {
         return Ok(());
     }
     let got = hex::encode(digest(&publish.modules, &publish.dependencies).as_bytes());
-    Err(Refusal::ForeignPackage {
-        expected: package().digest.clone(),
-        got,
-    })
+    Err(Refusal::ForeignPackage { expected: package().digest.clone(), got })
 }
 
 /// A package's digest as the compiler prints it: over the sorted ids of its dependencies and hashes of its modules.
 pub(crate) fn digest(modules: &[Vec<u8>], dependencies: &[Address]) -> Digest {
     let hashes = modules.iter().map(|module| Hasher::digest(module).into_inner());
-    let mut parts: Vec<[u8; 32]> = hashes
-        .chain(dependencies.iter().map(|d| d.into_inner()))
-        .collect();
+    let mut parts: Vec<[u8; 32]> = hashes.chain(dependencies.iter().map(|d| d.into_inner())).collect();
     parts.sort_unstable();
     let mut hasher = Hasher::new();
     for part in parts {
@@ -101,44 +81,18 @@ pub(crate) fn publish(work: &mut Work<'_>) -> Address {
         struct_name: name.clone(),
         package: id,
     };
-    let link = |d: &Address| {
-        (
-            *d,
-            UpgradeInfo {
-                upgraded_id: *d,
-                upgraded_version: FIRST_VERSION,
-            },
-        )
-    };
+    let link = |d: &Address| (*d, UpgradeInfo { upgraded_id: *d, upgraded_version: FIRST_VERSION });
     work.packages.push(MovePackage {
         id,
         version: FIRST_VERSION,
-        modules: package()
-            .modules
-            .iter()
-            .map(|(name, code)| (name.clone(), at_address(code, id)))
-            .collect(),
+        modules: package().modules.iter().map(|(name, code)| (name.clone(), at_address(code, id))).collect(),
         type_origin_table: package().types.iter().map(origin).collect(),
         linkage_table: package().dependencies.iter().map(link).collect(),
     });
     let cap = work.fresh_id();
-    let contents = [
-        cap.as_bytes(),
-        id.as_bytes(),
-        &FIRST_VERSION.to_le_bytes(),
-        &[COMPATIBLE],
-    ]
-    .concat();
+    let contents = [cap.as_bytes(), id.as_bytes(), &FIRST_VERSION.to_le_bytes(), &[COMPATIBLE]].concat();
     let tag = framework_type("package", "UpgradeCap", vec![]);
-    work.create(
-        cap,
-        Now {
-            tag,
-            public_transfer: true,
-            contents,
-            place: Place::Held,
-        },
-    );
+    work.create(cap, Now { tag, public_transfer: true, contents, place: Place::Held });
     cap
 }
 
@@ -169,10 +123,7 @@ fn at_address(code: &[u8], id: Address) -> Vec<u8> {
     let Some(addresses) = moved.get_mut(at + offset..at + offset + length) else {
         return moved;
     };
-    for address in addresses
-        .chunks_exact_mut(32)
-        .filter(|a| a.iter().all(|b| *b == 0))
-    {
+    for address in addresses.chunks_exact_mut(32).filter(|a| a.iter().all(|b| *b == 0)) {
         address.copy_from_slice(id.as_bytes());
     }
     moved
@@ -199,9 +150,7 @@ fn types() -> Vec<(Identifier, Identifier)> {
     modules
         .flat_map(|(module, content)| {
             let structs = content["structs"].as_object().into_iter().flatten();
-            structs
-                .map(|(of, _)| (name(module), name(of)))
-                .collect::<Vec<_>>()
+            structs.map(|(of, _)| (name(module), name(of))).collect::<Vec<_>>()
         })
         .collect()
 }

@@ -28,57 +28,33 @@ pub(crate) struct Simulated {
 
 impl Executor {
     /// Completes `request` and executes it without recording anything.
-    pub(crate) fn complete(
-        &self,
-        request: &proto::Transaction,
-        select_gas: bool,
-    ) -> Result<Simulated, Refusal> {
+    pub(crate) fn complete(&self, request: &proto::Transaction, select_gas: bool) -> Result<Simulated, Refusal> {
         if let Some(bcs) = &request.bcs {
             let transaction: Transaction = bcs.deserialize().map_err(|e| invalid("transaction.bcs", e))?;
-            let mock = transaction
-                .gas_payment
-                .objects
-                .is_empty()
-                .then(|| mock_coin(&transaction));
+            let mock = transaction.gas_payment.objects.is_empty().then(|| mock_coin(&transaction));
             let executed = self.simulate(&transaction, mock.as_ref())?;
-            return Ok(Simulated {
-                transaction,
-                executed,
-            });
+            return Ok(Simulated { transaction, executed });
         }
         let view = self.ledger().view()?;
         let mut transaction = parse(&view, request)?;
-        let given_budget = request
-            .gas_payment
-            .as_ref()
-            .and_then(|g| g.budget)
-            .filter(|b| *b > 0);
+        let given_budget = request.gas_payment.as_ref().and_then(|g| g.budget).filter(|b| *b > 0);
         if !select_gas && !transaction.gas_payment.objects.is_empty() {
             transaction.gas_payment.budget = given_budget.unwrap_or(MAX_BUDGET);
             let executed = self.simulate(&transaction, None)?;
-            return Ok(Simulated {
-                transaction,
-                executed,
-            });
+            return Ok(Simulated { transaction, executed });
         }
         transaction.gas_payment.budget = MAX_BUDGET;
         let estimate = self.simulate(&transaction, Some(&mock_coin(&transaction)))?;
         let price = transaction.gas_payment.price;
         transaction.gas_payment.budget = given_budget.unwrap_or_else(|| budget(&estimate, price));
         if !select_gas || estimate.effects.status != ExecutionStatus::Success {
-            return Ok(Simulated {
-                transaction,
-                executed: estimate,
-            });
+            return Ok(Simulated { transaction, executed: estimate });
         }
         if transaction.gas_payment.objects.is_empty() {
             transaction.gas_payment.objects = select(&view, &transaction)?;
         }
         let executed = self.simulate(&transaction, None)?;
-        Ok(Simulated {
-            transaction,
-            executed,
-        })
+        Ok(Simulated { transaction, executed })
     }
 }
 
@@ -86,10 +62,7 @@ impl Executor {
 fn budget(estimate: &Executed, price: u64) -> u64 {
     let gas = &estimate.effects.gas_used;
     let room = HEADROOM.saturating_mul(price);
-    let needed = gas
-        .computation_cost
-        .saturating_add(gas.storage_cost)
-        .saturating_add(room);
+    let needed = gas.computation_cost.saturating_add(gas.storage_cost).saturating_add(room);
     needed.clamp(MIN_COMPUTATION.saturating_mul(price), MAX_BUDGET)
 }
 
@@ -120,9 +93,7 @@ fn select(view: &View, transaction: &Transaction) -> Result<Vec<ObjectReference>
     }
     if total < transaction.gas_payment.budget {
         let budget = transaction.gas_payment.budget;
-        return Err(Refusal::Stale(format!(
-            "{owner} has {total} MIST for gas, the transaction needs {budget}"
-        )));
+        return Err(Refusal::Stale(format!("{owner} has {total} MIST for gas, the transaction needs {budget}")));
     }
     Ok(chosen)
 }
@@ -131,9 +102,7 @@ fn parse(view: &View, request: &proto::Transaction) -> Result<Transaction, Refus
     let sender = address("transaction.sender", request.sender.as_deref())?;
     let kind = request.kind.as_ref().and_then(|k| k.data.as_ref());
     let Some(proto::transaction_kind::Data::ProgrammableTransaction(given)) = kind else {
-        return Err(Refusal::Invalid(
-            "transaction.kind must be a programmable transaction".to_owned(),
-        ));
+        return Err(Refusal::Invalid("transaction.kind must be a programmable transaction".to_owned()));
     };
     let commands: Vec<Command> = given
         .commands
@@ -146,21 +115,9 @@ fn parse(view: &View, request: &proto::Transaction) -> Result<Transaction, Refus
         inputs.push(resolve(view, input, || written(&commands, index))?);
     }
     let gas = request.gas_payment.clone().unwrap_or_default();
-    let owner = gas
-        .owner
-        .as_deref()
-        .map(|o| address("gas_payment.owner", Some(o)))
-        .transpose()?;
-    let objects = gas
-        .objects
-        .iter()
-        .map(|o| gas_reference(view, o))
-        .collect::<Result<_, _>>()?;
-    let expiration = request
-        .expiration
-        .as_ref()
-        .map(TransactionExpiration::try_from)
-        .transpose();
+    let owner = gas.owner.as_deref().map(|o| address("gas_payment.owner", Some(o))).transpose()?;
+    let objects = gas.objects.iter().map(|o| gas_reference(view, o)).collect::<Result<_, _>>()?;
+    let expiration = request.expiration.as_ref().map(TransactionExpiration::try_from).transpose();
     Ok(Transaction {
         kind: TransactionKind::ProgrammableTransaction(ProgrammableTransaction { inputs, commands }),
         sender,
@@ -170,9 +127,7 @@ fn parse(view: &View, request: &proto::Transaction) -> Result<Transaction, Refus
             price: gas.price.filter(|p| *p > 0).unwrap_or(REFERENCE_GAS_PRICE),
             budget: 0,
         },
-        expiration: expiration
-            .map_err(|e| invalid("transaction.expiration", e))?
-            .unwrap_or_default(),
+        expiration: expiration.map_err(|e| invalid("transaction.expiration", e))?.unwrap_or_default(),
     })
 }
 
@@ -192,19 +147,13 @@ fn resolve(view: &View, input: &proto::Input, written: impl Fn() -> bool) -> Res
                 proto::input::Mutability::Mutable => Some(true),
                 _ => input.mutable,
             };
-            Ok(Input::Shared(SharedInput::new(
-                id,
-                initial,
-                asked.unwrap_or_else(written),
-            )))
+            Ok(Input::Shared(SharedInput::new(id, initial, asked.unwrap_or_else(written))))
         }
         Owner::Object(parent) => Err(Refusal::Invalid(format!("object {id} is a field of {parent}"))),
         _ => {
             let version = input.version.unwrap_or(object.version());
             let digest = input.digest.as_deref().map(Digest::from_str).transpose();
-            let digest = digest
-                .map_err(|e| invalid("input.digest", e))?
-                .unwrap_or(object.digest());
+            let digest = digest.map_err(|e| invalid("input.digest", e))?.unwrap_or(object.digest());
             Ok(Input::ImmutableOrOwned(ObjectReference::new(id, version, digest)))
         }
     }
@@ -216,14 +165,10 @@ fn written(commands: &[Command], index: u16) -> bool {
     commands.iter().any(|command| match command {
         Command::MoveCall(call) => {
             let function = twin::find(call.module.as_str(), call.function.as_str());
-            call.arguments
-                .iter()
-                .enumerate()
-                .filter(|(_, a)| is(a))
-                .any(|(n, _)| {
-                    let param = function.and_then(|f| f.params.get(n));
-                    !matches!(param.map(|p| taking(p, call.package)), Some(Taking::Reference(_)))
-                })
+            call.arguments.iter().enumerate().filter(|(_, a)| is(a)).any(|(n, _)| {
+                let param = function.and_then(|f| f.params.get(n));
+                !matches!(param.map(|p| taking(p, call.package)), Some(Taking::Reference(_)))
+            })
         }
         Command::TransferObjects(transfer) => transfer.objects.iter().any(is),
         Command::SplitCoins(split) => is(&split.coin),
@@ -264,14 +209,7 @@ fn owned_id(input: &Input) -> Option<Address> {
 fn mock_coin(transaction: &Transaction) -> Object {
     let id = Address::derive_id(Digest::ZERO, u64::MAX);
     let owner = Owner::Address(transaction.gas_payment.owner);
-    object(
-        StructTag::gas_coin(),
-        true,
-        1,
-        coin_contents(id, PLENTY),
-        owner,
-        Digest::ZERO,
-    )
+    object(StructTag::gas_coin(), true, 1, coin_contents(id, PLENTY), owner, Digest::ZERO)
 }
 
 fn address(field: &str, text: Option<&str>) -> Result<Address, Refusal> {

@@ -8,9 +8,9 @@ use crate::ledger::Changes;
 use crate::objects::{coin_contents, object, sui_balance, with_rebate};
 use std::collections::{BTreeMap, BTreeSet};
 use sui_sdk_types::{
-    Address, BalanceChange, ChangedObject, Digest, ExecutionStatus, GasCostSummary, GasPayment, IdOperation,
-    Object, ObjectData, ObjectIn, ObjectOut, Owner, StructTag, TransactionEffectsV2, TransactionEvents,
-    UnchangedConsensusKind, UnchangedConsensusObject, Version,
+    Address, BalanceChange, ChangedObject, Digest, ExecutionStatus, GasCostSummary, GasPayment, IdOperation, Object,
+    ObjectData, ObjectIn, ObjectOut, Owner, StructTag, TransactionEffectsV2, TransactionEvents, UnchangedConsensusKind,
+    UnchangedConsensusObject, Version,
 };
 
 /// Commands that are included in the least computation fee.
@@ -18,9 +18,7 @@ const FREE_COMMANDS: u64 = 16;
 
 /// Fee for the bytes of an object, refunded at 99 % when it is deleted or rewritten.
 pub(crate) fn storage_cost(bytes: usize) -> u64 {
-    u64::try_from(bytes)
-        .unwrap_or(u64::MAX)
-        .saturating_mul(STORAGE_PRICE)
+    u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(STORAGE_PRICE)
 }
 
 /// Computation fee: the least bucket, and the same again for each further 16 commands.
@@ -33,11 +31,7 @@ pub(crate) fn computation(commands: usize, price: u64) -> u64 {
 pub(crate) fn cost(work: &Work<'_>, computation: u64) -> GasCostSummary {
     let outcome = outcome(work, 0);
     let storage_cost = outcome.values().map(Object::storage_rebate).sum();
-    let before = work
-        .items
-        .values()
-        .filter(|i| touched(i))
-        .filter_map(|i| i.before.as_ref());
+    let before = work.items.values().filter(|i| touched(i)).filter_map(|i| i.before.as_ref());
     let paid: u64 = before.map(Object::storage_rebate).sum();
     let storage_rebate = u64::try_from(u128::from(paid) * 99 / 100).unwrap_or(paid);
     GasCostSummary::new(computation, storage_cost, storage_rebate, paid - storage_rebate)
@@ -76,17 +70,10 @@ pub(crate) fn finish(
     payment: &GasPayment,
     gas: Address,
 ) -> Executed {
-    let lamport = 1 + work
-        .items
-        .values()
-        .filter_map(|i| i.before.as_ref())
-        .map(Object::version)
-        .max()
-        .unwrap_or(0);
+    let lamport = 1 + work.items.values().filter_map(|i| i.before.as_ref()).map(Object::version).max().unwrap_or(0);
     let written = outcome(&work, lamport);
     let succeeded = status == ExecutionStatus::Success;
-    let events =
-        (succeeded && !work.events.is_empty()).then(|| TransactionEvents(std::mem::take(&mut work.events)));
+    let events = (succeeded && !work.events.is_empty()).then(|| TransactionEvents(std::mem::take(&mut work.events)));
     let changed: Vec<ChangedObject> = changed(&work, &written);
     let position = changed.iter().position(|c| c.object_id == gas);
     let effects = TransactionEffectsV2 {
@@ -103,17 +90,9 @@ pub(crate) fn finish(
         auxiliary_data_digest: None,
     };
     let balance_changes = balance_changes(&work, &written, payment);
-    let gone = work
-        .items
-        .iter()
-        .filter(|(_, item)| item.before.is_some() && item.now.is_none());
+    let gone = work.items.iter().filter(|(_, item)| item.before.is_some() && item.now.is_none());
     let deleted = gone.map(|(id, _)| *id).collect();
-    Executed {
-        effects,
-        events,
-        changes: Changes { written, deleted },
-        balance_changes,
-    }
+    Executed { effects, events, changes: Changes { written, deleted }, balance_changes }
 }
 
 /// Inputs that may be written get a new version even if nothing in them changed.
@@ -122,23 +101,16 @@ fn touched(item: &Item) -> bool {
 }
 
 fn outcome(work: &Work<'_>, lamport: Version) -> BTreeMap<Address, Object> {
-    let structs = work
-        .items
-        .iter()
-        .filter(|(_, item)| touched(item))
-        .filter_map(|(id, item)| {
-            let now = item.now.as_ref()?;
-            let owner = match now.place {
-                Place::Owned(owner) => owner,
-                Place::NewlyShared => Owner::Shared(lamport),
-                Place::Held => return None,
-            };
-            let (tag, contents) = (now.tag.clone(), now.contents.clone());
-            Some((
-                *id,
-                object(tag, now.public_transfer, lamport, contents, owner, work.digest),
-            ))
-        });
+    let structs = work.items.iter().filter(|(_, item)| touched(item)).filter_map(|(id, item)| {
+        let now = item.now.as_ref()?;
+        let owner = match now.place {
+            Place::Owned(owner) => owner,
+            Place::NewlyShared => Owner::Shared(lamport),
+            Place::Held => return None,
+        };
+        let (tag, contents) = (now.tag.clone(), now.contents.clone());
+        Some((*id, object(tag, now.public_transfer, lamport, contents, owner, work.digest)))
+    });
     let packages = work.packages.iter().map(|package| {
         let data = ObjectData::Package(package.clone());
         (package.id, with_rebate(data, Owner::Immutable, work.digest))
@@ -147,11 +119,7 @@ fn outcome(work: &Work<'_>, lamport: Version) -> BTreeMap<Address, Object> {
 }
 
 fn changed(work: &Work<'_>, written: &BTreeMap<Address, Object>) -> Vec<ChangedObject> {
-    let deleted = work
-        .items
-        .iter()
-        .filter(|(_, i)| i.before.is_some() && i.now.is_none())
-        .map(|(id, _)| *id);
+    let deleted = work.items.iter().filter(|(_, i)| i.before.is_some() && i.now.is_none()).map(|(id, _)| *id);
     let ids: BTreeSet<Address> = written.keys().copied().chain(deleted).collect();
     let change = |object_id: Address| {
         let before = work.items.get(&object_id).and_then(|i| i.before.as_ref());
@@ -176,29 +144,17 @@ fn changed(work: &Work<'_>, written: &BTreeMap<Address, Object>) -> Vec<ChangedO
 
 fn output(object: &Object) -> ObjectOut {
     match object.data() {
-        ObjectData::Package(package) => ObjectOut::PackageWrite {
-            version: package.version,
-            digest: object.digest(),
-        },
-        ObjectData::Struct(_) => ObjectOut::ObjectWrite {
-            digest: object.digest(),
-            owner: *object.owner(),
-        },
+        ObjectData::Package(package) => ObjectOut::PackageWrite { version: package.version, digest: object.digest() },
+        ObjectData::Struct(_) => ObjectOut::ObjectWrite { digest: object.digest(), owner: *object.owner() },
     }
 }
 
 fn unchanged(work: &Work<'_>) -> Vec<UnchangedConsensusObject> {
     let shared = work.items.iter().filter_map(|(id, item)| {
-        let before = item
-            .before
-            .as_ref()
-            .filter(|o| matches!(o.owner(), Owner::Shared(_)))?;
+        let before = item.before.as_ref().filter(|o| matches!(o.owner(), Owner::Shared(_)))?;
         (!touched(item)).then(|| UnchangedConsensusObject {
             object_id: *id,
-            kind: UnchangedConsensusKind::ReadOnlyRoot {
-                version: before.version(),
-                digest: before.digest(),
-            },
+            kind: UnchangedConsensusKind::ReadOnlyRoot { version: before.version(), digest: before.digest() },
         })
     });
     shared.collect()
@@ -210,11 +166,7 @@ fn dependencies(work: &Work<'_>) -> Vec<Digest> {
     all.into_iter().filter(|d| *d != Digest::ZERO).collect()
 }
 
-fn balance_changes(
-    work: &Work<'_>,
-    written: &BTreeMap<Address, Object>,
-    payment: &GasPayment,
-) -> Vec<BalanceChange> {
+fn balance_changes(work: &Work<'_>, written: &BTreeMap<Address, Object>, payment: &GasPayment) -> Vec<BalanceChange> {
     let mut sums: BTreeMap<Address, i128> = BTreeMap::from([(payment.owner, 0)]);
     let mut add = |object: &Object, sign: i128| {
         if let (Owner::Address(owner), Some(balance)) = (object.owner(), sui_balance(object)) {
@@ -229,15 +181,8 @@ fn balance_changes(
         add(object, 1);
     }
     let sui = StructTag::sui();
-    let change = |(address, amount)| BalanceChange {
-        address,
-        coin_type: sui.clone().into(),
-        amount,
-    };
-    sums.into_iter()
-        .filter(|(_, amount)| *amount != 0)
-        .map(change)
-        .collect()
+    let change = |(address, amount)| BalanceChange { address, coin_type: sui.clone().into(), amount };
+    sums.into_iter().filter(|(_, amount)| *amount != 0).map(change).collect()
 }
 
 fn set_balance(work: &mut Work<'_>, coin: Address, balance: u64) {

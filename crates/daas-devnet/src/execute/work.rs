@@ -63,14 +63,7 @@ pub(crate) struct Work<'v> {
 impl<'v> Work<'v> {
     pub(crate) fn new(view: &'v View, digest: Digest) -> Self {
         let (items, packages, events) = (BTreeMap::new(), vec![], vec![]);
-        Self {
-            view,
-            items,
-            packages,
-            events,
-            digest,
-            ids_made: 0,
-        }
+        Self { view, items, packages, events, digest, ids_made: 0 }
     }
 
     /// Takes in an input. Packages cannot be inputs, so `object` is a struct; the checks have seen to that.
@@ -81,16 +74,8 @@ impl<'v> Work<'v> {
             contents: data.contents().to_vec(),
             place: Place::Owned(*object.owner()),
         });
-        let item = Item {
-            now,
-            before: Some(object),
-            access,
-            written: false,
-        };
-        self.items.insert(
-            item.before.as_ref().map_or(Address::ZERO, Object::object_id),
-            item,
-        );
+        let item = Item { now, before: Some(object), access, written: false };
+        self.items.insert(item.before.as_ref().map_or(Address::ZERO, Object::object_id), item);
     }
 
     /// The next id `tx_context::fresh_object_address` would give.
@@ -113,20 +98,8 @@ impl<'v> Work<'v> {
 
     pub(crate) fn create(&mut self, id: Address, now: Now) {
         let before = self.items.get(&id).and_then(|item| item.before.clone());
-        let access = if before.is_some() {
-            Access::Child
-        } else {
-            Access::New
-        };
-        self.items.insert(
-            id,
-            Item {
-                before,
-                access,
-                now: Some(now),
-                written: true,
-            },
-        );
+        let access = if before.is_some() { Access::Child } else { Access::New };
+        self.items.insert(id, Item { before, access, now: Some(now), written: true });
     }
 
     pub(crate) fn delete(&mut self, id: Address) {
@@ -141,11 +114,7 @@ impl<'v> Work<'v> {
         if let Some(item) = self.items.get(&id) {
             return Ok(item.now.is_some());
         }
-        let Some(object) = self
-            .view
-            .object(id)?
-            .filter(|o| *o.owner() == Owner::Object(parent))
-        else {
+        let Some(object) = self.view.object(id)?.filter(|o| *o.owner() == Owner::Object(parent)) else {
             return Ok(false);
         };
         self.admit(object, Access::Child);

@@ -39,10 +39,7 @@ pub(super) struct Chain {
 
 impl Authority {
     pub(super) fn new(root: Root) -> Self {
-        Self {
-            root,
-            current: Mutex::new(None),
-        }
+        Self { root, current: Mutex::new(None) }
     }
 
     /// SHA-256 of the root's SubjectPublicKeyInfo.
@@ -55,9 +52,7 @@ impl Authority {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         match current.as_ref() {
             Some(chain) if chain.serves(now) => Ok(Arc::clone(chain)),
-            _ => Ok(Arc::clone(
-                current.insert(Arc::new(Chain::issue(&self.root, now)?)),
-            )),
+            _ => Ok(Arc::clone(current.insert(Arc::new(Chain::issue(&self.root, now)?)))),
         }
     }
 }
@@ -71,31 +66,11 @@ impl Chain {
 
     fn issue(root: &Root, now: UnixMs) -> Result<Self, rcgen::Error> {
         let day = Duration::from_hours(24);
-        let params = ca(
-            "simulated.nitro-enclaves",
-            BasicConstraints::Unconstrained,
-            now,
-            day * 365 * 30,
-        );
+        let params = ca("simulated.nitro-enclaves", BasicConstraints::Unconstrained, now, day * 365 * 30);
         let mut cabundle = vec![params.self_signed(&root.key)?.der().to_vec()];
-        let region = ca(
-            "region.simulated.nitro-enclaves",
-            BasicConstraints::Constrained(2),
-            now,
-            day * 20,
-        );
-        let zone = ca(
-            "zone.simulated.nitro-enclaves",
-            BasicConstraints::Constrained(1),
-            now,
-            day * 6,
-        );
-        let instance = ca(
-            "i-simulated.nitro-enclaves",
-            BasicConstraints::Constrained(0),
-            now,
-            day,
-        );
+        let region = ca("region.simulated.nitro-enclaves", BasicConstraints::Constrained(2), now, day * 20);
+        let zone = ca("zone.simulated.nitro-enclaves", BasicConstraints::Constrained(1), now, day * 6);
+        let instance = ca("i-simulated.nitro-enclaves", BasicConstraints::Constrained(0), now, day);
         let mut issuer = Issuer::from_params(&params, &root.key);
         let (mut names, mut keys) = (Vec::new(), Vec::new());
         for params in [region, zone, instance] {
@@ -109,12 +84,7 @@ impl Chain {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384)?;
         let certificate = leaf(now).signed_by(&key, &issuer)?.der().to_vec();
         let key = SigningKey::from_pkcs8_der(key.serialized_der()).expect("a generated P-384 key must parse");
-        Ok(Self {
-            certificate,
-            cabundle,
-            key,
-            issued: now,
-        })
+        Ok(Self { certificate, cabundle, key, issued: now })
     }
 }
 
@@ -135,14 +105,9 @@ fn leaf(now: UnixMs) -> CertificateParams {
 fn named(name: &str, now: UnixMs, life: Duration) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(DnType::OrganizationName, "K3s-DaaS devnet");
+    params.distinguished_name.push(DnType::OrganizationName, "K3s-DaaS devnet");
     params.distinguished_name.push(DnType::CommonName, name);
-    params.not_before = date(UnixMs(
-        now.0
-            .saturating_sub(BACKDATED.as_millis().try_into().unwrap_or(u64::MAX)),
-    ));
+    params.not_before = date(UnixMs(now.0.saturating_sub(BACKDATED.as_millis().try_into().unwrap_or(u64::MAX))));
     params.not_after = date(now.plus(life));
     params
 }

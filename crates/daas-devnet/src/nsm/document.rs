@@ -18,9 +18,7 @@ const BREAK: u8 = 0xff;
 
 /// PCR0, 1 and 2 as measured, the others zero.
 pub(super) fn pcrs(measured: &Measurement) -> BTreeMap<u16, ByteBuf> {
-    let mut pcrs: BTreeMap<_, _> = (0..PCRS)
-        .map(|index| (index, ByteBuf::from(vec![0; 48])))
-        .collect();
+    let mut pcrs: BTreeMap<_, _> = (0..PCRS).map(|index| (index, ByteBuf::from(vec![0; 48]))).collect();
     for (index, value) in [(0, &measured.pcr0), (1, &measured.pcr1), (2, &measured.pcr2)] {
         pcrs.insert(index, ByteBuf::from(value.clone()));
     }
@@ -59,10 +57,7 @@ pub(super) fn sign(
 }
 
 fn entry(payload: &mut Vec<u8>, key: &str, value: &impl Serialize) {
-    for written in [
-        ciborium::into_writer(key, &mut *payload),
-        ciborium::into_writer(value, &mut *payload),
-    ] {
+    for written in [ciborium::into_writer(key, &mut *payload), ciborium::into_writer(value, &mut *payload)] {
         written.expect("a field must encode into memory");
     }
 }

@@ -33,11 +33,7 @@ pub fn measure(exe: &Path, manifest: &Path) -> io::Result<Measurement> {
 
 fn combine(exe: Hash, manifest: Hash) -> Measurement {
     Measurement {
-        pcr0: Sha384::new()
-            .chain_update(exe)
-            .chain_update(manifest)
-            .finalize()
-            .to_vec(),
+        pcr0: Sha384::new().chain_update(exe).chain_update(manifest).finalize().to_vec(),
         pcr1: Sha384::digest(BOOT).to_vec(),
         pcr2: Sha384::digest(exe).to_vec(),
     }
@@ -61,12 +57,7 @@ impl Executables {
 
     fn hash(&self, file: &mut File) -> io::Result<Hash> {
         let identity = identity(file)?;
-        if let Some(known) = self
-            .hashes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&identity)
-        {
+        if let Some(known) = self.hashes.lock().unwrap_or_else(PoisonError::into_inner).get(&identity) {
             return Ok(*known);
         }
         let hash = hash(file)?;
@@ -84,13 +75,5 @@ impl Executables {
 
 fn identity(file: &File) -> io::Result<Identity> {
     let m = file.metadata()?;
-    Ok((
-        m.dev(),
-        m.ino(),
-        m.size(),
-        m.mtime(),
-        m.mtime_nsec(),
-        m.ctime(),
-        m.ctime_nsec(),
-    ))
+    Ok((m.dev(), m.ino(), m.size(), m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec()))
 }

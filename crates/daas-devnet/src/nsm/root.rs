@@ -18,10 +18,7 @@ pub struct Root {
 /// Reads the key of `dir`, or makes it (mode 0600). Of two processes that make it at once, both get the same.
 pub fn load_or_create(dir: &Path) -> Result<Root, NsmError> {
     let path = dir.join(FILE);
-    let failed = |source| NsmError::File {
-        path: path.clone(),
-        source,
-    };
+    let failed = |source| NsmError::File { path: path.clone(), source };
     let pem = match fs::read_to_string(&path) {
         Ok(pem) => pem,
         Err(e) if e.kind() == ErrorKind::NotFound => {
@@ -31,12 +28,8 @@ pub fn load_or_create(dir: &Path) -> Result<Root, NsmError> {
         }
         Err(e) => return Err(failed(e)),
     };
-    let key = KeyPair::from_pkcs8_pem_and_sign_algo(&pem, &PKCS_ECDSA_P384_SHA384).map_err(|cause| {
-        NsmError::Root {
-            path,
-            cause: cause.to_string(),
-        }
-    })?;
+    let key = KeyPair::from_pkcs8_pem_and_sign_algo(&pem, &PKCS_ECDSA_P384_SHA384)
+        .map_err(|cause| NsmError::Root { path, cause: cause.to_string() })?;
     Ok(Root { key })
 }
 
@@ -46,11 +39,7 @@ fn create(dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     getrandom::fill(&mut unique).map_err(|e| io::Error::other(e.to_string()))?;
     let draft = dir.join(format!("{FILE}.{}.draft", hex::encode(unique)));
     let written = (|| {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&draft)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         match fs::hard_link(&draft, path) {

@@ -68,21 +68,8 @@ impl Simulation {
         let inode = fs::metadata(&args.socket).map_err(failed(&args.socket))?.ino();
         let id = format!("i-simulated-enc{}", hex::encode(&authority.key_hash()[..8]));
         tracing::info!(socket = %args.socket.display(), module.id = id, "simulated security module listens");
-        let module = Module {
-            id,
-            authority,
-            executables: Executables::default(),
-            manifest: args.manifest,
-            clock,
-        };
-        Ok(Self {
-            listener,
-            socket: OwnSocket {
-                path: args.socket,
-                inode,
-            },
-            module: Arc::new(module),
-        })
+        let module = Module { id, authority, executables: Executables::default(), manifest: args.manifest, clock };
+        Ok(Self { listener, socket: OwnSocket { path: args.socket, inode }, module: Arc::new(module) })
     }
 
     /// SHA-256 of the root's SubjectPublicKeyInfo: what the devnet's genesis must name.
@@ -92,11 +79,7 @@ impl Simulation {
 
     /// Serves until `shutdown`; the socket is gone then.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), NsmError> {
-        let Self {
-            listener,
-            socket: _socket,
-            module,
-        } = self;
+        let Self { listener, socket: _socket, module } = self;
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -113,10 +96,7 @@ impl Simulation {
 
 /// Makes way for a new socket: removes one that nobody listens on, and nothing else.
 fn clear(path: &Path) -> Result<(), NsmError> {
-    let failed = |source| NsmError::File {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| NsmError::File { path: path.to_owned(), source };
     match fs::symlink_metadata(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(failed(e)),
@@ -143,14 +123,9 @@ async fn serve(module: Arc<Module>, mut stream: UnixStream) -> io::Result<()> {
     let own = nix::unistd::geteuid().as_raw();
     // The socket's mode says the same; this also holds in the moment before the mode is set.
     if peer.uid() != own && peer.uid() != 0 {
-        return Err(io::Error::other(format!(
-            "expected user {own} or 0, got {}",
-            peer.uid()
-        )));
+        return Err(io::Error::other(format!("expected user {own} or 0, got {}", peer.uid())));
     }
-    let pid = peer
-        .pid()
-        .ok_or_else(|| io::Error::other("the peer's process is unknown"))?;
+    let pid = peer.pid().ok_or_else(|| io::Error::other("the peer's process is unknown"))?;
     while let Ok(frame) = timeout(IDLE, wire::read_frame(&mut stream)).await {
         let Some(frame) = frame? else { return Ok(()) };
         let module = Arc::clone(&module);
@@ -167,18 +142,15 @@ async fn serve(module: Arc<Module>, mut stream: UnixStream) -> io::Result<()> {
 impl Module {
     fn answer(&self, pid: i32, frame: &[u8]) -> Response {
         let now = (self.clock)();
-        let answer =
-            wire::decode(frame)
-                .ok_or(ErrorCode::InvalidArgument)
-                .and_then(|request| match request {
-                    Request::DescribePcr { index } => self.describe_pcr(pid, index),
-                    Request::DescribeNsm => Ok(self.describe()),
-                    Request::Attestation(request) => self.attest(pid, &request, now),
-                    Request::GetRandom => random(),
-                    // All PCRs are locked from the start.
-                    Request::ExtendPcr { index } | Request::LockPcr { index } => Err(no_change(index)),
-                    Request::LockPcrs { range } => Err(no_change(range.saturating_sub(1))),
-                });
+        let answer = wire::decode(frame).ok_or(ErrorCode::InvalidArgument).and_then(|request| match request {
+            Request::DescribePcr { index } => self.describe_pcr(pid, index),
+            Request::DescribeNsm => Ok(self.describe()),
+            Request::Attestation(request) => self.attest(pid, &request, now),
+            Request::GetRandom => random(),
+            // All PCRs are locked from the start.
+            Request::ExtendPcr { index } | Request::LockPcr { index } => Err(no_change(index)),
+            Request::LockPcrs { range } => Err(no_change(range.saturating_sub(1))),
+        });
         answer.unwrap_or_else(Response::Error)
     }
 
@@ -188,18 +160,13 @@ impl Module {
             (&request.nonce, MAX_USER_DATA),
             (&request.public_key, MAX_PUBLIC_KEY),
         ];
-        if fields
-            .iter()
-            .any(|(field, max)| field.as_ref().is_some_and(|field| field.len() > *max))
-        {
+        if fields.iter().any(|(field, max)| field.as_ref().is_some_and(|field| field.len() > *max)) {
             return Err(ErrorCode::InputTooLarge);
         }
         let measured = self.measured(pid)?;
         let chain = self.authority.chain(now).map_err(|error| internal(&error))?;
         let document = document::sign(&chain, &self.id, &measured, request, now);
-        Ok(Response::Attestation {
-            document: ByteBuf::from(document),
-        })
+        Ok(Response::Attestation { document: ByteBuf::from(document) })
     }
 
     fn describe(&self) -> Response {
@@ -215,33 +182,23 @@ impl Module {
     }
 
     fn describe_pcr(&self, pid: i32, index: u16) -> Result<Response, ErrorCode> {
-        let data = document::pcrs(&self.measured(pid)?)
-            .remove(&index)
-            .ok_or(ErrorCode::InvalidIndex)?;
+        let data = document::pcrs(&self.measured(pid)?).remove(&index).ok_or(ErrorCode::InvalidIndex)?;
         Ok(Response::DescribePcr { lock: true, data })
     }
 
     fn measured(&self, pid: i32) -> Result<Measurement, ErrorCode> {
-        self.executables
-            .measure(pid, &self.manifest)
-            .map_err(|error| internal(&error))
+        self.executables.measure(pid, &self.manifest).map_err(|error| internal(&error))
     }
 }
 
 fn random() -> Result<Response, ErrorCode> {
     let mut random = vec![0; RANDOM];
     getrandom::fill(&mut random).map_err(|error| internal(&error))?;
-    Ok(Response::GetRandom {
-        random: ByteBuf::from(random),
-    })
+    Ok(Response::GetRandom { random: ByteBuf::from(random) })
 }
 
 fn no_change(index: u16) -> ErrorCode {
-    if index < document::PCRS {
-        ErrorCode::ReadOnlyIndex
-    } else {
-        ErrorCode::InvalidIndex
-    }
+    if index < document::PCRS { ErrorCode::ReadOnlyIndex } else { ErrorCode::InvalidIndex }
 }
 
 fn internal(error: &dyn std::fmt::Display) -> ErrorCode {

@@ -21,13 +21,7 @@ use std::sync::atomic::Ordering;
 async fn the_verifier_accepts_its_documents_where_the_genesis_names_its_root() {
     let running = Running::start();
     let evidence = running.attest().await;
-    let verified = verify(
-        &evidence,
-        &running.roots(),
-        &running.expected(),
-        UnixMs(NOW + 30_000),
-    )
-    .unwrap();
+    let verified = verify(&evidence, &running.roots(), &running.expected(), UnixMs(NOW + 30_000)).unwrap();
     assert_eq!(verified.security_level(), SecurityLevel::Simulated);
     assert_eq!(verified.timestamp(), UnixMs(NOW));
     assert!(verified.module_id().starts_with("i-simulated"));
@@ -48,15 +42,9 @@ async fn the_verifier_accepts_its_documents_where_the_genesis_names_its_root() {
 async fn the_root_key_stays_and_is_private() {
     let running = Running::start();
     let root_key = running.root_key;
-    let mode = fs::metadata(running.path("tee-root.key"))
-        .unwrap()
-        .permissions()
-        .mode();
+    let mode = fs::metadata(running.path("tee-root.key")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let socket = fs::metadata(running.path("nsm.sock"))
-        .unwrap()
-        .permissions()
-        .mode();
+    let socket = fs::metadata(running.path("nsm.sock")).unwrap().permissions().mode();
     assert_eq!(socket & 0o777, 0o600);
     let dir = running.stop().await;
     assert!(!dir.path().join("nsm.sock").exists());
@@ -69,10 +57,7 @@ async fn the_root_key_stays_and_is_private() {
     let dir = again.stop().await;
 
     fs::write(dir.path().join("tee-root.key"), "no key").unwrap();
-    assert!(matches!(
-        root::load_or_create(dir.path()),
-        Err(NsmError::Root { .. })
-    ));
+    assert!(matches!(root::load_or_create(dir.path()), Err(NsmError::Root { .. })));
 }
 
 #[test]
@@ -84,10 +69,7 @@ fn two_that_make_the_root_at_once_get_the_same() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert_eq!(hashes[0], hashes[1]);
-    let kept: Vec<_> = fs::read_dir(dir.path())
-        .unwrap()
-        .map(|file| file.unwrap().file_name())
-        .collect();
+    let kept: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(kept, ["tee-root.key"]);
 }
 
@@ -95,12 +77,8 @@ fn two_that_make_the_root_at_once_get_the_same() {
 async fn certificates_are_renewed_in_time() {
     let running = Running::start();
     let certificate = |evidence: &Evidence| {
-        let Evidence::Nitro(document) = evidence else {
-            unreachable!()
-        };
-        UnverifiedDocument::read(document, &Roots::aws())
-            .unwrap()
-            .certificate
+        let Evidence::Nitro(document) = evidence else { unreachable!() };
+        UnverifiedDocument::read(document, &Roots::aws()).unwrap().certificate
     };
     let first = running.attest().await;
     running.clock.store(NOW + HOUR, Ordering::SeqCst);
@@ -110,33 +88,15 @@ async fn certificates_are_renewed_in_time() {
     running.clock.store(NOW + 3 * HOUR - 1, Ordering::SeqCst);
     let third = running.attest().await;
     assert_ne!(certificate(&second), certificate(&third));
-    verify(
-        &third,
-        &running.roots(),
-        &running.expected(),
-        UnixMs(NOW + 3 * HOUR),
-    )
-    .unwrap();
+    verify(&third, &running.roots(), &running.expected(), UnixMs(NOW + 3 * HOUR)).unwrap();
     // Days later, and back.
     for at in [NOW + 100 * 24 * HOUR, NOW - 24 * HOUR] {
         running.clock.store(at, Ordering::SeqCst);
-        verify(
-            &running.attest().await,
-            &running.roots(),
-            &running.expected(),
-            UnixMs(at),
-        )
-        .unwrap();
+        verify(&running.attest().await, &running.roots(), &running.expected(), UnixMs(at)).unwrap();
     }
     let late = UnixMs(NOW + 4 * HOUR);
     let refused = verify(&second, &running.roots(), &running.expected(), late).unwrap_err();
-    let expired = matches!(
-        refused,
-        VerifyError::Certificate {
-            index: 4,
-            fault: CertificateFault::Expired { .. }
-        }
-    );
+    let expired = matches!(refused, VerifyError::Certificate { index: 4, fault: CertificateFault::Expired { .. } });
     assert!(expired, "{refused}");
     running.stop().await;
 }
@@ -147,18 +107,10 @@ fn child() {
     let Some(socket) = std::env::var_os(CHILD_SOCKET) else {
         return;
     };
-    let Evidence::Nitro(document) = Nsm::open(Path::new(&socket))
-        .unwrap()
-        .attest(&binding(), &nonce())
-        .unwrap()
-    else {
+    let Evidence::Nitro(document) = Nsm::open(Path::new(&socket)).unwrap().attest(&binding(), &nonce()).unwrap() else {
         unreachable!()
     };
-    fs::write(
-        std::env::current_exe().unwrap().with_extension("document"),
-        document,
-    )
-    .unwrap();
+    fs::write(std::env::current_exe().unwrap().with_extension("document"), document).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,24 +127,16 @@ async fn a_changed_executable_measures_differently() {
     let mut documents = vec![];
     for exe in [&same, &changed] {
         let mut child = Command::new(exe);
-        child
-            .args(["--exact", "nsm::tests::child"])
-            .env(CHILD_SOCKET, running.path("nsm.sock"));
-        let output = tokio::task::spawn_blocking(move || child.output())
-            .await
-            .unwrap()
-            .unwrap();
+        child.args(["--exact", "nsm::tests::child"]).env(CHILD_SOCKET, running.path("nsm.sock"));
+        let output = tokio::task::spawn_blocking(move || child.output()).await.unwrap().unwrap();
         assert!(output.status.success(), "{output:?}");
         documents.push(Evidence::Nitro(fs::read(exe.with_extension("document")).unwrap()));
     }
-    let judge =
-        |evidence, expected: &Expected| verify(evidence, &running.roots(), expected, UnixMs(NOW)).map(|_| ());
+    let judge = |evidence, expected: &Expected| verify(evidence, &running.roots(), expected, UnixMs(NOW)).map(|_| ());
     // The copy is the same program under another name and inode.
     assert_eq!(judge(&documents[0], &running.expected()), Ok(()));
     let refused = judge(&documents[1], &running.expected()).unwrap_err();
-    let VerifyError::Measurement { allowed, got } = refused else {
-        panic!("{refused}")
-    };
+    let VerifyError::Measurement { allowed, got } = refused else { panic!("{refused}") };
     assert_ne!(got.pcr0, allowed[0].pcr0);
     assert_eq!(got.pcr1, allowed[0].pcr1);
     assert_ne!(got.pcr2, allowed[0].pcr2);
@@ -208,9 +152,7 @@ async fn a_changed_manifest_measures_differently() {
     fs::write(running.path("engine.json"), b"{ }").unwrap();
     let evidence = running.attest().await;
     let refused = verify(&evidence, &running.roots(), &before, UnixMs(NOW)).unwrap_err();
-    let VerifyError::Measurement { allowed, got } = refused else {
-        panic!("{refused}")
-    };
+    let VerifyError::Measurement { allowed, got } = refused else { panic!("{refused}") };
     assert_ne!(got.pcr0, allowed[0].pcr0);
     assert_eq!(got.pcr2, allowed[0].pcr2);
     verify(&evidence, &running.roots(), &running.expected(), UnixMs(NOW)).unwrap();
@@ -246,26 +188,14 @@ async fn the_module_describes_itself_and_refuses_what_it_must() {
             assert_eq!(description.digest, "SHA384");
             assert!(nsm.describe_pcr(0).unwrap().locked);
             assert_eq!(nsm.describe_pcr(15).unwrap().value, [0; 48]);
-            assert!(matches!(
-                nsm.describe_pcr(16),
-                Err(DeviceError::Refused(ErrorCode::InvalidIndex))
-            ));
+            assert!(matches!(nsm.describe_pcr(16), Err(DeviceError::Refused(ErrorCode::InvalidIndex))));
             assert_ne!(nsm.random().unwrap(), nsm.random().unwrap());
         })
         .await;
     let refusals = [
-        (
-            "a1 69457874656e64504352 a2 65696e646578 00 6464617461 40",
-            "6d526561644f6e6c79496e646578",
-        ),
-        (
-            "a1 684c6f636b50435273 a1 6572616e6765 1821",
-            "6c496e76616c6964496e646578",
-        ),
-        (
-            "a1 6b4174746573746174696f6e a1 656e6f6e6365 590201",
-            "6d496e707574546f6f4c61726765",
-        ),
+        ("a1 69457874656e64504352 a2 65696e646578 00 6464617461 40", "6d526561644f6e6c79496e646578"),
+        ("a1 684c6f636b50435273 a1 6572616e6765 1821", "6c496e76616c6964496e646578"),
+        ("a1 6b4174746573746174696f6e a1 656e6f6e6365 590201", "6d496e707574546f6f4c61726765"),
         ("ff", "6f496e76616c6964417267756d656e74"),
         ("69 47657452616e646f6d 00", "6f496e76616c6964417267756d656e74"),
     ];
@@ -317,9 +247,7 @@ async fn an_oversized_or_broken_frame_ends_its_connection_only() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let running = Running::start();
     for frame in [&[0xff_u8; 8][..], &[0, 0, 0x10, 0x01, 0][..]] {
-        let mut stream = tokio::net::UnixStream::connect(running.path("nsm.sock"))
-            .await
-            .unwrap();
+        let mut stream = tokio::net::UnixStream::connect(running.path("nsm.sock")).await.unwrap();
         stream.write_all(frame).await.unwrap();
         let mut rest = vec![];
         // Closed or reset, but without an answer.

@@ -93,9 +93,7 @@ pub(super) async fn read_frame(stream: &mut (impl AsyncRead + Unpin)) -> std::io
         Err(e) => return Err(e),
     };
     if len > MAX_REQUEST {
-        return Err(std::io::Error::other(format!(
-            "expected at most {MAX_REQUEST} bytes, got {len}"
-        )));
+        return Err(std::io::Error::other(format!("expected at most {MAX_REQUEST} bytes, got {len}")));
     }
     let mut bytes = vec![0; len];
     stream.read_exact(&mut bytes).await?;

@@ -15,8 +15,7 @@ impl TransactionExecutionService for Services {
         request: Request<proto::ExecuteTransactionRequest>,
     ) -> Result<Response<proto::ExecuteTransactionResponse>, Status> {
         let request = request.into_inner();
-        let mask =
-            read_mask::<proto::ExecutedTransaction>(request.read_mask.as_ref(), "effects.status,checkpoint")?;
+        let mask = read_mask::<proto::ExecutedTransaction>(request.read_mask.as_ref(), "effects.status,checkpoint")?;
         let signed = parse(&request)?;
         let executor = self.executor.clone();
         let done = blocking(move || executor.submit(signed)).await??;
@@ -31,15 +30,10 @@ impl TransactionExecutionService for Services {
         request: Request<proto::SimulateTransactionRequest>,
     ) -> Result<Response<proto::SimulateTransactionResponse>, Status> {
         let request = request.into_inner();
-        let mask = request
-            .read_mask
-            .clone()
-            .unwrap_or_else(|| FieldMask::from_str("transaction.effects.status"));
+        let mask = request.read_mask.clone().unwrap_or_else(|| FieldMask::from_str("transaction.effects.status"));
         let mask = read_mask::<proto::SimulateTransactionResponse>(Some(&mask), "")?;
         if request.checks() == TransactionChecks::Disabled {
-            return Err(Status::unimplemented(
-                "this devnet does not simulate with checks disabled",
-            ));
+            return Err(Status::unimplemented("this devnet does not simulate with checks disabled"));
         }
         let Some(transaction) = request.transaction.clone() else {
             return Err(Status::invalid_argument("transaction is missing"));
@@ -58,20 +52,10 @@ impl TransactionExecutionService for Services {
 }
 
 /// A simulation as if it had been executed, without checkpoint and time.
-fn executed(
-    view: &View,
-    simulated: Simulated,
-    mask: &FieldMaskTree,
-) -> Result<proto::ExecutedTransaction, Status> {
-    let Simulated {
-        transaction,
-        executed,
-    } = simulated;
+fn executed(view: &View, simulated: Simulated, mask: &FieldMaskTree) -> Result<proto::ExecutedTransaction, Status> {
+    let Simulated { transaction, executed } = simulated;
     let stored = StoredTransaction {
-        signed: SignedTransaction {
-            transaction,
-            signatures: vec![],
-        },
+        signed: SignedTransaction { transaction, signatures: vec![] },
         effects: TransactionEffects::V2(Box::new(executed.effects)),
         events: executed.events,
         balance_changes: executed.balance_changes,
@@ -82,40 +66,27 @@ fn executed(
     let mut message = render::transaction(view, &stored, mask)?;
     (message.checkpoint, message.timestamp, message.transaction_index) = (None, None, None);
     if let Some(mask) = mask.subtree("objects.objects") {
-        let written = executed
-            .changes
-            .written
-            .into_values()
-            .map(|o| render::object(o, &mask));
+        let written = executed.changes.written.into_values().map(|o| render::object(o, &mask));
         let before = message.objects.take().unwrap_or_default().objects;
-        message.objects =
-            Some(proto::ObjectSet::default().with_objects(before.into_iter().chain(written).collect()));
+        message.objects = Some(proto::ObjectSet::default().with_objects(before.into_iter().chain(written).collect()));
     }
     Ok(message)
 }
 
 fn parse(request: &proto::ExecuteTransactionRequest) -> Result<SignedTransaction, Status> {
-    let transaction = request
-        .transaction
-        .as_ref()
-        .ok_or_else(|| Status::invalid_argument("transaction is missing"))?;
-    let transaction = Transaction::try_from(transaction)
-        .map_err(|e| Status::invalid_argument(format!("transaction: {e}")))?;
+    let transaction = request.transaction.as_ref().ok_or_else(|| Status::invalid_argument("transaction is missing"))?;
+    let transaction =
+        Transaction::try_from(transaction).map_err(|e| Status::invalid_argument(format!("transaction: {e}")))?;
     let signatures = request
         .signatures
         .iter()
         .map(UserSignature::try_from)
         .collect::<Result<_, _>>()
         .map_err(|e| Status::invalid_argument(format!("signatures: {e}")))?;
-    Ok(SignedTransaction {
-        transaction,
-        signatures,
-    })
+    Ok(SignedTransaction { transaction, signatures })
 }
 
 /// Work that ends with a write to disk.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|e| Status::internal(format!("execution: {e}")))
+    tokio::task::spawn_blocking(work).await.map_err(|e| Status::internal(format!("execution: {e}")))
 }

@@ -44,18 +44,13 @@ impl Filter {
             let predicate = l.predicate.as_ref().ok_or_else(empty)?;
             let predicate = match predicate {
                 event_literal::Predicate::Sender(f) => Predicate::Sender(address(f.address.as_deref())?),
-                event_literal::Predicate::EmitModule(f) => {
-                    Predicate::EmitModule(path(f.module.as_deref(), 2)?)
-                }
+                event_literal::Predicate::EmitModule(f) => Predicate::EmitModule(path(f.module.as_deref(), 2)?),
                 event_literal::Predicate::EventType(f) => event_type(f.event_type.as_deref())?,
                 _ => Predicate::Never,
             };
             Ok((l.negated, predicate))
         };
-        let terms = filter
-            .terms
-            .iter()
-            .map(|t| t.literals.iter().map(literal).collect());
+        let terms = filter.terms.iter().map(|t| t.literals.iter().map(literal).collect());
         Ok(Self(Some(terms.collect::<Result<_, Status>>()?)))
     }
 
@@ -77,10 +72,7 @@ impl Filter {
             };
             Ok((l.negated, predicate))
         };
-        let terms = filter
-            .terms
-            .iter()
-            .map(|t| t.literals.iter().map(literal).collect());
+        let terms = filter.terms.iter().map(|t| t.literals.iter().map(literal).collect());
         Ok(Self(Some(terms.collect::<Result<_, Status>>()?)))
     }
 
@@ -98,8 +90,7 @@ impl Filter {
     }
 
     fn passes(&self, holds: impl Fn(&Predicate) -> bool) -> bool {
-        let term =
-            |literals: &Vec<(bool, Predicate)>| literals.iter().all(|(negated, p)| holds(p) != *negated);
+        let term = |literals: &Vec<(bool, Predicate)>| literals.iter().all(|(negated, p)| holds(p) != *negated);
         self.0.as_ref().is_none_or(|terms| terms.iter().any(term))
     }
 }
@@ -129,16 +120,15 @@ impl Predicate {
                 parties.contains(address) || owners(&stored.effects).any(|o| o == *address)
             }
             Self::AffectedObject(id) => changed(&stored.effects).any(|c| c.object_id == *id),
-            Self::MoveCall(path) => calls(&transaction.kind)
-                .any(|c| path.covers(c.package, &[c.module.as_str(), c.function.as_str()])),
+            Self::MoveCall(path) => {
+                calls(&transaction.kind).any(|c| path.covers(c.package, &[c.module.as_str(), c.function.as_str()]))
+            }
             Self::PackageWrite => {
                 changed(&stored.effects).any(|c| matches!(c.output_state, ObjectOut::PackageWrite { .. }))
             }
-            Self::EmitModule(_) | Self::EventType(_) | Self::ExactType(_) => stored
-                .events
-                .iter()
-                .flat_map(|events| &events.0)
-                .any(|e| self.holds_for_event(e)),
+            Self::EmitModule(_) | Self::EventType(_) | Self::ExactType(_) => {
+                stored.events.iter().flat_map(|events| &events.0).any(|e| self.holds_for_event(e))
+            }
             Self::Never => false,
         }
     }
@@ -148,9 +138,7 @@ impl Predicate {
 
 impl Path {
     fn covers(&self, address: Address, names: &[&str]) -> bool {
-        self.address == address
-            && self.names.len() <= names.len()
-            && self.names.iter().zip(names).all(|(a, b)| a == b)
+        self.address == address && self.names.len() <= names.len() && self.names.iter().zip(names).all(|(a, b)| a == b)
     }
 }
 
@@ -165,17 +153,11 @@ fn changed(effects: &TransactionEffects) -> impl Iterator<Item = &sui_sdk_types:
 fn owners(effects: &TransactionEffects) -> impl Iterator<Item = Address> {
     changed(effects).flat_map(|c| {
         let before = match c.input_state {
-            ObjectIn::Exist {
-                owner: Owner::Address(owner),
-                ..
-            } => Some(owner),
+            ObjectIn::Exist { owner: Owner::Address(owner), .. } => Some(owner),
             _ => None,
         };
         let after = match c.output_state {
-            ObjectOut::ObjectWrite {
-                owner: Owner::Address(owner),
-                ..
-            } => Some(owner),
+            ObjectOut::ObjectWrite { owner: Owner::Address(owner), .. } => Some(owner),
             _ => None,
         };
         [before, after].into_iter().flatten()
@@ -187,21 +169,14 @@ fn calls(kind: &TransactionKind) -> impl Iterator<Item = &sui_sdk_types::MoveCal
         TransactionKind::ProgrammableTransaction(ptb) => ptb.commands.as_slice(),
         _ => &[],
     };
-    commands.iter().filter_map(|c| {
-        if let Command::MoveCall(call) = c {
-            Some(call)
-        } else {
-            None
-        }
-    })
+    commands.iter().filter_map(|c| if let Command::MoveCall(call) = c { Some(call) } else { None })
 }
 
 fn event_type(text: Option<&str>) -> Result<Predicate, Status> {
     match text {
-        Some(text) if text.contains('<') => text
-            .parse()
-            .map(Predicate::ExactType)
-            .map_err(|e| Status::invalid_argument(format!("filter: {e}"))),
+        Some(text) if text.contains('<') => {
+            text.parse().map(Predicate::ExactType).map_err(|e| Status::invalid_argument(format!("filter: {e}")))
+        }
         text => path(text, 3).map(Predicate::EventType),
     }
 }
@@ -211,10 +186,7 @@ fn path(text: Option<&str>, most: usize) -> Result<Path, Status> {
     let address = address(parts.next())?;
     let names: Vec<String> = parts.map(str::to_owned).collect();
     if names.len() >= most || names.iter().any(String::is_empty) {
-        return Err(Status::invalid_argument(format!(
-            "filter: `{}` has the wrong parts",
-            text.unwrap_or_default()
-        )));
+        return Err(Status::invalid_argument(format!("filter: `{}` has the wrong parts", text.unwrap_or_default())));
     }
     Ok(Path { address, names })
 }

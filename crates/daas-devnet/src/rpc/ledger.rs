@@ -93,9 +93,7 @@ impl LedgerService for Services {
             Err(status) => proto::GetTransactionResult::new_error(rpc_status(&status)),
         };
         let transactions = request.digests.iter().map(one).collect();
-        Ok(Response::new(proto::BatchGetTransactionsResponse::new(
-            transactions,
-        )))
+        Ok(Response::new(proto::BatchGetTransactionsResponse::new(transactions)))
     }
 
     async fn get_checkpoint(
@@ -134,9 +132,7 @@ impl LedgerService for Services {
             .with_start(timestamp_ms_to_proto(genesis.summary.timestamp_ms))
             .with_reference_gas_price(REFERENCE_GAS_PRICE)
             .with_protocol_config(protocol);
-        Ok(Response::new(proto::GetEpochResponse::new(Epoch::merge_from(
-            &epoch, &mask,
-        ))))
+        Ok(Response::new(proto::GetEpochResponse::new(Epoch::merge_from(&epoch, &mask))))
     }
 
     async fn list_checkpoints(
@@ -151,10 +147,7 @@ impl LedgerService for Services {
             let Some(stored) = passing_checkpoint(&view, c, &filter)? else {
                 return Ok(vec![]);
             };
-            Ok(vec![(
-                Position::end_of(c),
-                render::checkpoint(&view, &stored, &mask)?,
-            )])
+            Ok(vec![(Position::end_of(c), render::checkpoint(&view, &stored, &mask)?)])
         })?;
         Ok(answer(frames, |Frame { item, watermark, end }| {
             let mut response = proto::ListCheckpointsResponse::default().with_watermark(watermark);
@@ -215,11 +208,7 @@ impl Services {
         whole_checkpoints: bool,
     ) -> Result<(View, Query), Status> {
         let view = self.view()?;
-        let tip = view
-            .last_checkpoint()?
-            .ok_or_else(no_genesis)?
-            .summary
-            .sequence_number;
+        let tip = view.last_checkpoint()?.ok_or_else(no_genesis)?.summary.sequence_number;
         Ok((view, Query::new(options, start, end, tip, whole_checkpoints)?))
     }
 }
@@ -233,10 +222,8 @@ pub(super) fn passing_checkpoint(
     let Some(stored) = view.checkpoint(sequence)? else {
         return Ok(None);
     };
-    let passes = filter.is_absent()
-        || render::transactions_of(view, &stored)?
-            .iter()
-            .any(|t| filter.passes_transaction(t));
+    let passes =
+        filter.is_absent() || render::transactions_of(view, &stored)?.iter().any(|t| filter.passes_transaction(t));
     Ok(passes.then_some(stored))
 }
 
@@ -252,14 +239,7 @@ pub(super) fn transactions_at(
     };
     let all = render::transactions_of(view, &stored)?;
     let passing = all.iter().filter(|t| filter.passes_transaction(t));
-    passing
-        .map(|t| {
-            Ok((
-                Position::of_transaction(sequence, t.index),
-                render::transaction(view, t, mask)?,
-            ))
-        })
-        .collect()
+    passing.map(|t| Ok((Position::of_transaction(sequence, t.index), render::transaction(view, t, mask)?))).collect()
 }
 
 /// The passing events of a checkpoint.
@@ -283,11 +263,7 @@ pub(super) fn events_at(
     Ok(found)
 }
 
-fn one_object(
-    view: &View,
-    request: &proto::GetObjectRequest,
-    mask: &FieldMaskTree,
-) -> Result<Object, Status> {
+fn one_object(view: &View, request: &proto::GetObjectRequest, mask: &FieldMaskTree) -> Result<Object, Status> {
     let id = address("object_id", request.object_id.as_deref())?;
     let found = match request.version {
         Some(version) => view.object_at(id, version)?,
@@ -300,11 +276,7 @@ fn one_object(
     Ok(render::object(found, mask))
 }
 
-fn one_transaction(
-    view: &View,
-    text: Option<&str>,
-    mask: &FieldMaskTree,
-) -> Result<ExecutedTransaction, Status> {
+fn one_transaction(view: &View, text: Option<&str>, mask: &FieldMaskTree) -> Result<ExecutedTransaction, Status> {
     let digest = digest("digest", text)?;
     let found = view.transaction(digest)?;
     let found = found.ok_or_else(|| Status::not_found(format!("transaction {digest} not found")))?;
@@ -317,17 +289,11 @@ fn answer<T, R: Send + 'static>(frames: Vec<Frame<T>>, to: impl Fn(Frame<T>) -> 
 }
 
 fn rpc_status(status: &Status) -> rpc::Status {
-    rpc::Status::default()
-        .with_code(status.code().into())
-        .with_message(status.message())
+    rpc::Status::default().with_code(status.code().into()).with_message(status.message())
 }
 
 fn within_batch(size: usize) -> Result<(), Status> {
-    if size <= MAX_BATCH {
-        Ok(())
-    } else {
-        Err(Status::invalid_argument(format!("at most {MAX_BATCH} at once")))
-    }
+    if size <= MAX_BATCH { Ok(()) } else { Err(Status::invalid_argument(format!("at most {MAX_BATCH} at once"))) }
 }
 
 fn no_genesis() -> Status {

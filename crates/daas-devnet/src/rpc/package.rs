@@ -45,9 +45,7 @@ impl MovePackageService for Services {
 }
 
 fn package(view: &View, id: Address) -> Result<(Object, MovePackage), Status> {
-    let object = view
-        .object(id)?
-        .ok_or_else(|| Status::not_found(format!("package {id} not found")))?;
+    let object = view.object(id)?.ok_or_else(|| Status::not_found(format!("package {id} not found")))?;
     match object.data() {
         ObjectData::Package(package) => Ok((object.clone(), package.clone())),
         ObjectData::Struct(_) => Err(Status::invalid_argument(format!("{id} is not a package"))),
@@ -56,11 +54,7 @@ fn package(view: &View, id: Address) -> Result<(Object, MovePackage), Status> {
 
 fn descriptor(name: &str, function: &serde_json::Value, package: Address) -> FunctionDescriptor {
     let types = |key: &str| {
-        let texts = function[key]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(serde_json::Value::as_str);
+        let texts = function[key].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
         texts.filter_map(|text| signature(text, package)).collect()
     };
     let visibility = match function["visibility"].as_str() {

@@ -41,52 +41,31 @@ pub(crate) struct Frame<T> {
 
 impl Position {
     pub(crate) fn of_event(checkpoint: u64, transaction: u64, event: u32) -> Self {
-        Self {
-            checkpoint,
-            transaction,
-            event,
-        }
+        Self { checkpoint, transaction, event }
     }
 
     pub(crate) fn of_transaction(checkpoint: u64, transaction: u64) -> Self {
-        Self {
-            checkpoint,
-            transaction,
-            event: u32::MAX,
-        }
+        Self { checkpoint, transaction, event: u32::MAX }
     }
 
     pub(crate) fn end_of(checkpoint: u64) -> Self {
-        Self {
-            checkpoint,
-            transaction: u64::MAX,
-            event: u32::MAX,
-        }
+        Self { checkpoint, transaction: u64::MAX, event: u32::MAX }
     }
 
     fn start_of(checkpoint: u64) -> Self {
-        Self {
-            checkpoint,
-            transaction: 0,
-            event: 0,
-        }
+        Self { checkpoint, transaction: 0, event: 0 }
     }
 
     pub(crate) fn watermark(self, covered: Option<u64>) -> Watermark {
-        let parts = [
-            &self.checkpoint.to_be_bytes()[..],
-            &self.transaction.to_be_bytes(),
-            &self.event.to_be_bytes(),
-        ];
+        let parts = [&self.checkpoint.to_be_bytes()[..], &self.transaction.to_be_bytes(), &self.event.to_be_bytes()];
         let mut watermark = Watermark::default().with_cursor(parts.concat());
         watermark.checkpoint = covered;
         watermark
     }
 
     fn parse(cursor: &[u8]) -> Result<Self, Status> {
-        let bytes: &[u8; 20] = cursor
-            .try_into()
-            .map_err(|_| Status::invalid_argument("not a cursor of this server"))?;
+        let bytes: &[u8; 20] =
+            cursor.try_into().map_err(|_| Status::invalid_argument("not a cursor of this server"))?;
         let (checkpoint, rest) = bytes.split_first_chunk().expect("20 bytes must hold a u64");
         let (transaction, event) = rest.split_first_chunk().expect("12 bytes must hold a u64");
         Ok(Self {
@@ -136,11 +115,7 @@ impl Query {
             }
             for (position, item) in items.into_iter().filter(|(position, _)| self.within(*position)) {
                 let watermark = position.watermark(self.covered_before(at));
-                frames.push(Frame {
-                    item: Some(item),
-                    watermark,
-                    end: None,
-                });
+                frames.push(Frame { item: Some(item), watermark, end: None });
                 if frames.len() == self.limit {
                     set_end(&mut frames, QueryEndReason::ItemLimit);
                     return Ok(frames);
@@ -148,52 +123,25 @@ impl Query {
             }
             scanned += 1;
             if scanned == MAX_SCAN && at != if self.descending { first } else { last } {
-                let reached = if self.descending {
-                    Position::start_of(at)
-                } else {
-                    Position::end_of(at)
-                };
+                let reached = if self.descending { Position::start_of(at) } else { Position::end_of(at) };
                 let watermark = reached.watermark(Some(at));
-                frames.push(Frame {
-                    item: None,
-                    watermark,
-                    end: Some(end(QueryEndReason::ScanLimit)),
-                });
+                frames.push(Frame { item: None, watermark, end: Some(end(QueryEndReason::ScanLimit)) });
                 return Ok(frames);
             }
-            let next = if self.descending {
-                at.checked_sub(1)
-            } else {
-                at.checked_add(1)
-            };
+            let next = if self.descending { at.checked_sub(1) } else { at.checked_add(1) };
             let Some(next) = next else { break };
             at = next;
         }
-        let (position, covered, reason) = if self.descending {
-            self.bottom()
-        } else {
-            self.top()
-        };
-        frames.push(Frame {
-            item: None,
-            watermark: position.watermark(covered),
-            end: Some(end(reason)),
-        });
+        let (position, covered, reason) = if self.descending { self.bottom() } else { self.top() };
+        frames.push(Frame { item: None, watermark: position.watermark(covered), end: Some(end(reason)) });
         Ok(frames)
     }
 
     /// First and last checkpoint that may hold an item.
     fn checkpoints(&self) -> (u64, u64) {
-        let first = self
-            .after
-            .map_or(self.start, |after| after.checkpoint.max(self.start));
-        let last = self
-            .end
-            .map_or(self.tip, |end| end.saturating_sub(1).min(self.tip));
-        (
-            first,
-            self.before.map_or(last, |before| before.checkpoint.min(last)),
-        )
+        let first = self.after.map_or(self.start, |after| after.checkpoint.max(self.start));
+        let last = self.end.map_or(self.tip, |end| end.saturating_sub(1).min(self.tip));
+        (first, self.before.map_or(last, |before| before.checkpoint.min(last)))
     }
 
     fn within(&self, position: Position) -> bool {
@@ -219,24 +167,16 @@ impl Query {
     /// Where an ascending walk ends.
     fn top(&self) -> (Position, Option<u64>, QueryEndReason) {
         let (bound, reason) = match self.end {
-            Some(end) if end <= self.tip.saturating_add(1) => {
-                (end.saturating_sub(1), QueryEndReason::CheckpointBound)
-            }
+            Some(end) if end <= self.tip.saturating_add(1) => (end.saturating_sub(1), QueryEndReason::CheckpointBound),
             _ => (self.tip, QueryEndReason::LedgerTip),
         };
         match self.before {
-            Some(before) if before <= Position::end_of(bound) => (
-                before,
-                before.checkpoint.checked_sub(1),
-                QueryEndReason::CursorBound,
-            ),
+            Some(before) if before <= Position::end_of(bound) => {
+                (before, before.checkpoint.checked_sub(1), QueryEndReason::CursorBound)
+            }
             _ => {
                 let position = Position::end_of(bound);
-                (
-                    self.after.map_or(position, |after| after.max(position)),
-                    Some(bound),
-                    reason,
-                )
+                (self.after.map_or(position, |after| after.max(position)), Some(bound), reason)
             }
         }
     }
@@ -244,16 +184,10 @@ impl Query {
     /// Where a descending walk ends.
     fn bottom(&self) -> (Position, Option<u64>, QueryEndReason) {
         match self.after {
-            Some(after) if after >= Position::start_of(self.start) => (
-                after,
-                Some(after.checkpoint.saturating_add(1)),
-                QueryEndReason::CursorBound,
-            ),
-            _ => (
-                Position::start_of(self.start),
-                Some(self.start),
-                QueryEndReason::CheckpointBound,
-            ),
+            Some(after) if after >= Position::start_of(self.start) => {
+                (after, Some(after.checkpoint.saturating_add(1)), QueryEndReason::CursorBound)
+            }
+            _ => (Position::start_of(self.start), Some(self.start), QueryEndReason::CheckpointBound),
         }
     }
 }

@@ -11,8 +11,7 @@ use sui_rpc::proto::sui::rpc::v2::clever_error::Value;
 use sui_rpc::proto::sui::rpc::v2::execution_error::ErrorDetails;
 use sui_rpc::proto::timestamp_ms_to_proto;
 use sui_sdk_types::{
-    Address, Event, Object, ObjectIn, ObjectOut, ObjectType, TransactionEffects, UnchangedConsensusKind,
-    Version,
+    Address, Event, Object, ObjectIn, ObjectOut, ObjectType, TransactionEffects, UnchangedConsensusKind, Version,
 };
 
 /// An object.
@@ -36,10 +35,7 @@ pub(crate) fn transaction(
         message.digest = Some(stored.digest().to_string());
     }
     if let Some(mask) = mask.subtree("transaction") {
-        message.transaction = Some(proto::Transaction::merge_from(
-            stored.signed.transaction.clone(),
-            &mask,
-        ));
+        message.transaction = Some(proto::Transaction::merge_from(stored.signed.transaction.clone(), &mask));
     }
     if let Some(mask) = mask.subtree("signatures") {
         let one = |s: &sui_sdk_types::UserSignature| proto::UserSignature::merge_from(s.clone(), &mask);
@@ -62,8 +58,7 @@ pub(crate) fn transaction(
     }
     if let Some(mask) = mask.subtree("objects.objects") {
         let set = touched(view, [&stored.effects])?.into_values();
-        message.objects =
-            Some(proto::ObjectSet::default().with_objects(set.map(|o| object(o, &mask)).collect()));
+        message.objects = Some(proto::ObjectSet::default().with_objects(set.map(|o| object(o, &mask)).collect()));
     }
     if mask.contains("transaction_index") {
         message.transaction_index = Some(stored.index);
@@ -106,10 +101,7 @@ pub(crate) fn checkpoint(
     if transactions.is_some() || objects.is_some() {
         let stored = transactions_of(view, stored)?;
         if let Some(mask) = transactions {
-            let all = stored
-                .iter()
-                .map(|t| transaction(view, t, &mask))
-                .collect::<Result<_, _>>()?;
+            let all = stored.iter().map(|t| transaction(view, t, &mask)).collect::<Result<_, _>>()?;
             message.transactions = all;
         }
         if let Some(mask) = objects {
@@ -122,12 +114,7 @@ pub(crate) fn checkpoint(
 }
 
 /// An event and where it stands.
-pub(crate) fn event(
-    stored: &StoredTransaction,
-    index: u32,
-    event: &Event,
-    mask: &FieldMaskTree,
-) -> proto::Event {
+pub(crate) fn event(stored: &StoredTransaction, index: u32, event: &Event, mask: &FieldMaskTree) -> proto::Event {
     let mut message = proto::Event::merge_from(event.clone(), mask);
     if mask.contains("checkpoint") {
         message.checkpoint = Some(stored.checkpoint);
@@ -145,10 +132,7 @@ pub(crate) fn event(
 }
 
 /// The transactions of a checkpoint, in order.
-pub(crate) fn transactions_of(
-    view: &View,
-    stored: &StoredCheckpoint,
-) -> Result<Vec<StoredTransaction>, StoreError> {
+pub(crate) fn transactions_of(view: &View, stored: &StoredCheckpoint) -> Result<Vec<StoredTransaction>, StoreError> {
     let mut found = vec![];
     for info in stored.contents.transactions() {
         found.extend(view.transaction(*info.transaction())?);
@@ -202,11 +186,7 @@ fn name_abort(error: &mut proto::ExecutionError) {
     let Some(ErrorDetails::Abort(abort)) = &mut error.error_details else {
         return;
     };
-    let module = abort
-        .location
-        .as_ref()
-        .and_then(|l| l.module.as_deref())
-        .unwrap_or_default();
+    let module = abort.location.as_ref().and_then(|l| l.module.as_deref()).unwrap_or_default();
     let Some(found) = twin::error(module, abort.abort_code()) else {
         return;
     };
@@ -215,9 +195,6 @@ fn name_abort(error: &mut proto::ExecutionError) {
     clever.constant_name = Some(found.name.to_owned());
     clever.constant_type = Some("vector<u8>".to_owned());
     clever.value = Some(Value::Rendered(found.message.to_owned()));
-    error.description = Some(format!(
-        "{module}::{} ({}): {}",
-        found.name, found.code, found.message
-    ));
+    error.description = Some(format!("{module}::{} ({}): {}", found.name, found.code, found.message));
     abort.clever_error = Some(clever);
 }

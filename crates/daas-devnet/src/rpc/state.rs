@@ -24,27 +24,14 @@ impl StateService for Services {
         let mask = read_mask::<proto::Object>(request.read_mask.as_ref(), "object_id,version,object_type")?;
         let owner = address("owner", request.owner.as_deref())?;
         let wanted: Option<StructTag> = match request.object_type.as_deref() {
-            Some(text) => Some(
-                text.parse()
-                    .map_err(|e| Status::invalid_argument(format!("object_type: {e}")))?,
-            ),
+            Some(text) => Some(text.parse().map_err(|e| Status::invalid_argument(format!("object_type: {e}")))?),
             None => None,
         };
         let view = self.view()?;
         let passes = |object: &Object| wanted.as_ref().is_none_or(|wanted| is_a(object, wanted));
-        let page = page(
-            &view,
-            Holder::Address(owner),
-            request.page_token.as_deref(),
-            request.page_size,
-            passes,
-        )?;
+        let page = page(&view, Holder::Address(owner), request.page_token.as_deref(), request.page_size, passes)?;
         let mut response = proto::ListOwnedObjectsResponse::default();
-        response.objects = page
-            .objects
-            .into_iter()
-            .map(|o| render::object(o, &mask))
-            .collect();
+        response.objects = page.objects.into_iter().map(|o| render::object(o, &mask)).collect();
         response.next_page_token = page.next;
         Ok(Response::new(response))
     }
@@ -57,19 +44,9 @@ impl StateService for Services {
         let mask = read_mask::<proto::DynamicField>(request.read_mask.as_ref(), "parent,field_id")?;
         let parent = address("parent", request.parent.as_deref())?;
         let view = self.view()?;
-        let page = page(
-            &view,
-            Holder::Object(parent),
-            request.page_token.as_deref(),
-            request.page_size,
-            |_| true,
-        )?;
+        let page = page(&view, Holder::Object(parent), request.page_token.as_deref(), request.page_size, |_| true)?;
         let mut response = proto::ListDynamicFieldsResponse::default();
-        response.dynamic_fields = page
-            .objects
-            .into_iter()
-            .map(|o| field(parent, o, &mask))
-            .collect();
+        response.dynamic_fields = page.objects.into_iter().map(|o| field(parent, o, &mask)).collect();
         response.next_page_token = page.next;
         Ok(Response::new(response))
     }
@@ -81,11 +58,7 @@ impl StateService for Services {
         let request = request.into_inner();
         let owner = address("owner", request.owner.as_deref())?;
         let coin_type = coin_type(request.coin_type.as_deref())?;
-        let sum = if coin_type == StructTag::sui() {
-            balance(&self.view()?, owner)?
-        } else {
-            0
-        };
+        let sum = if coin_type == StructTag::sui() { balance(&self.view()?, owner)? } else { 0 };
         let mut response = proto::GetBalanceResponse::default();
         response.balance = Some(balance_of(&coin_type, sum));
         Ok(Response::new(response))
@@ -98,10 +71,7 @@ impl StateService for Services {
         let owner = address("owner", request.into_inner().owner.as_deref())?;
         let sum = balance(&self.view()?, owner)?;
         let mut response = proto::ListBalancesResponse::default();
-        response.balances = (sum > 0)
-            .then(|| balance_of(&StructTag::sui(), sum))
-            .into_iter()
-            .collect();
+        response.balances = (sum > 0).then(|| balance_of(&StructTag::sui(), sum)).into_iter().collect();
         Ok(Response::new(response))
     }
 
@@ -113,13 +83,9 @@ impl StateService for Services {
         if coin_type != StructTag::sui() {
             return Err(Status::not_found(format!("coin type {coin_type} not found")));
         }
-        let metadata = proto::CoinMetadata::default()
-            .with_decimals(SUI_DECIMALS)
-            .with_name("Sui")
-            .with_symbol("SUI");
-        let treasury = proto::CoinTreasury::default()
-            .with_total_supply(SUI_SUPPLY)
-            .with_supply_state(SupplyState::Fixed);
+        let metadata = proto::CoinMetadata::default().with_decimals(SUI_DECIMALS).with_name("Sui").with_symbol("SUI");
+        let treasury =
+            proto::CoinTreasury::default().with_total_supply(SUI_SUPPLY).with_supply_state(SupplyState::Fixed);
         let info = proto::GetCoinInfoResponse::default()
             .with_coin_type(coin_type.to_string())
             .with_metadata(metadata)
@@ -141,10 +107,7 @@ fn page(
     size: Option<u32>,
     passes: impl Fn(&Object) -> bool,
 ) -> Result<Page, Status> {
-    let after = token
-        .filter(|t| !t.is_empty())
-        .map(Address::from_bytes)
-        .transpose();
+    let after = token.filter(|t| !t.is_empty()).map(Address::from_bytes).transpose();
     let after = after.map_err(|_| Status::invalid_argument("page_token: not a token of this server"))?;
     let size = page_size(size);
     let (mut objects, mut more) = (Vec::new(), false);
@@ -155,25 +118,16 @@ fn page(
         }
         Ok(!more)
     })?;
-    let last = objects
-        .last()
-        .map(|o: &Object| bytes::Bytes::copy_from_slice(o.object_id().as_bytes()));
-    Ok(Page {
-        objects,
-        next: last.filter(|_| more),
-    })
+    let last = objects.last().map(|o: &Object| bytes::Bytes::copy_from_slice(o.object_id().as_bytes()));
+    Ok(Page { objects, next: last.filter(|_| more) })
 }
 
 /// Whether the object's type is `wanted`; without type parameters any will do.
 fn is_a(object: &Object, wanted: &StructTag) -> bool {
-    object
-        .as_struct()
-        .map(sui_sdk_types::MoveStruct::object_type)
-        .is_some_and(|tag| {
-            let same_name = (tag.address(), tag.module(), tag.name())
-                == (wanted.address(), wanted.module(), wanted.name());
-            same_name && (wanted.type_params().is_empty() || tag.type_params() == wanted.type_params())
-        })
+    object.as_struct().map(sui_sdk_types::MoveStruct::object_type).is_some_and(|tag| {
+        let same_name = (tag.address(), tag.module(), tag.name()) == (wanted.address(), wanted.module(), wanted.name());
+        same_name && (wanted.type_params().is_empty() || tag.type_params() == wanted.type_params())
+    })
 }
 
 /// A `Field<Name, Value>`: its id, its name, its value.
@@ -217,11 +171,7 @@ fn parts(object: &Object) -> Option<(proto::Bcs, proto::Bcs, String)> {
         bcs.name = Some(tag.to_string());
         bcs
     };
-    Some((
-        bcs(name_type, name),
-        bcs(value_type, value),
-        value_type.to_string(),
-    ))
+    Some((bcs(name_type, name), bcs(value_type, value), value_type.to_string()))
 }
 
 fn balance(view: &View, owner: Address) -> Result<u64, Status> {
@@ -239,6 +189,5 @@ fn balance_of(coin_type: &StructTag, sum: u64) -> proto::Balance {
 
 fn coin_type(text: Option<&str>) -> Result<StructTag, Status> {
     let text = text.ok_or_else(|| Status::invalid_argument("coin_type is missing"))?;
-    text.parse()
-        .map_err(|e| Status::invalid_argument(format!("coin_type: {e}")))
+    text.parse().map_err(|e| Status::invalid_argument(format!("coin_type: {e}")))
 }

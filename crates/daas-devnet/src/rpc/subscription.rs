@@ -42,11 +42,7 @@ impl SubscriptionService for Services {
         let mask = read_mask::<ExecutedTransaction>(request.read_mask.as_ref(), "digest")?;
         let filter = Filter::transactions(request.filter.as_ref())?;
         let frames = move |view: &View, sequence: u64, first: bool| {
-            let items = if first {
-                vec![]
-            } else {
-                transactions_at(view, sequence, &filter, &mask)?
-            };
+            let items = if first { vec![] } else { transactions_at(view, sequence, &filter, &mask)? };
             Ok(framed(sequence, items, |item, watermark| {
                 let mut response = proto::SubscribeTransactionsResponse::default().with_watermark(watermark);
                 response.transaction = item;
@@ -61,17 +57,10 @@ impl SubscriptionService for Services {
         request: Request<proto::SubscribeEventsRequest>,
     ) -> Result<Response<BoxStream<proto::SubscribeEventsResponse>>, Status> {
         let request = request.into_inner();
-        let mask = read_mask::<Event>(
-            request.read_mask.as_ref(),
-            "checkpoint,transaction_index,event_index",
-        )?;
+        let mask = read_mask::<Event>(request.read_mask.as_ref(), "checkpoint,transaction_index,event_index")?;
         let filter = Filter::events(request.filter.as_ref())?;
         let frames = move |view: &View, sequence: u64, first: bool| {
-            let items = if first {
-                vec![]
-            } else {
-                events_at(view, sequence, &filter, &mask)?
-            };
+            let items = if first { vec![] } else { events_at(view, sequence, &filter, &mask)? };
             Ok(framed(sequence, items, |item, watermark| {
                 let mut response = proto::SubscribeEventsResponse::default().with_watermark(watermark);
                 response.event = item;
@@ -96,10 +85,7 @@ struct Follower<R, F> {
 
 impl Services {
     /// The frames of each checkpoint from the newest on; `frames` is told whether it is that first one.
-    fn follow<R, F>(
-        &self,
-        frames: F,
-    ) -> Result<impl Stream<Item = Result<R, Status>> + Send + 'static, Status>
+    fn follow<R, F>(&self, frames: F) -> Result<impl Stream<Item = Result<R, Status>> + Send + 'static, Status>
     where
         R: Send + 'static,
         F: Fn(&View, u64, bool) -> Result<Vec<R>, Status> + Send + 'static,
@@ -107,14 +93,7 @@ impl Services {
         let tips = self.executor.ledger().follow();
         let next = self.tip()?.height;
         let ready = VecDeque::new();
-        let follower = Follower {
-            services: self.clone(),
-            tips,
-            next,
-            first: true,
-            ready,
-            frames,
-        };
+        let follower = Follower { services: self.clone(), tips, next, first: true, ready, frames };
         Ok(stream::unfold(Some(follower), |follower| async {
             let mut follower = follower?;
             let shutdown = follower.services.shutdown.clone();
@@ -137,10 +116,7 @@ impl<R, F: Fn(&View, u64, bool) -> Result<Vec<R>, Status>> Follower<R, F> {
                 return Ok(frame);
             }
             let reached = self.next;
-            let tip = self
-                .tips
-                .wait_for(|tip| tip.is_some_and(|tip| tip.height >= reached))
-                .await;
+            let tip = self.tips.wait_for(|tip| tip.is_some_and(|tip| tip.height >= reached)).await;
             if tip.is_err() {
                 return Err(Status::unavailable("the devnet is stopping"));
             }
@@ -155,10 +131,7 @@ impl<R, F: Fn(&View, u64, bool) -> Result<Vec<R>, Status>> Follower<R, F> {
 /// Items, each short of covering its checkpoint, and then the frame that covers it.
 fn framed<T, R>(sequence: u64, items: Vec<(Position, T)>, to: impl Fn(Option<T>, Watermark) -> R) -> Vec<R> {
     let covered = sequence.checked_sub(1);
-    let mut frames: Vec<R> = items
-        .into_iter()
-        .map(|(at, item)| to(Some(item), at.watermark(covered)))
-        .collect();
+    let mut frames: Vec<R> = items.into_iter().map(|(at, item)| to(Some(item), at.watermark(covered))).collect();
     frames.push(to(None, Position::end_of(sequence).watermark(Some(sequence))));
     frames
 }

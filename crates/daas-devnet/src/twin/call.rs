@@ -50,10 +50,7 @@ impl Call<'_, '_> {
 
     /// `Coin::value`.
     pub(crate) fn coin_value(&self, n: usize) -> Result<u64, Fault> {
-        self.work
-            .get(self.object_id(n)?)
-            .map(balance_of)
-            .ok_or_else(broken)
+        self.work.get(self.object_id(n)?).map(balance_of).ok_or_else(broken)
     }
 
     /// `Coin::into_balance`.
@@ -76,12 +73,7 @@ impl Call<'_, '_> {
 impl Call<'_, '_> {
     /// `module::Name` of the package.
     pub(crate) fn tag(&self, module: &'static str, name: &'static str) -> StructTag {
-        StructTag::new(
-            self.package,
-            Identifier::from_static(module),
-            Identifier::from_static(name),
-            vec![],
-        )
+        StructTag::new(self.package, Identifier::from_static(module), Identifier::from_static(name), vec![])
     }
 
     /// `object::new`.
@@ -95,14 +87,7 @@ impl Call<'_, '_> {
     }
 
     /// `transfer::transfer` of an object made in this call; `store` is its ability.
-    pub(crate) fn send<T: Serialize>(
-        &mut self,
-        id: Address,
-        tag: StructTag,
-        store: bool,
-        value: &T,
-        to: Address,
-    ) {
+    pub(crate) fn send<T: Serialize>(&mut self, id: Address, tag: StructTag, store: bool, value: &T, to: Address) {
         self.put(id, tag, store, encode(value), Place::Owned(Owner::Address(to)));
     }
 
@@ -158,33 +143,19 @@ impl Call<'_, '_> {
     ) -> Result<bool, Fault> {
         let found = self.has_field(parent, key_type, key)?;
         if found {
-            self.work
-                .delete(parent.derive_dynamic_child_id(key_type, &encode(key)));
+            self.work.delete(parent.derive_dynamic_child_id(key_type, &encode(key)));
         }
         Ok(found)
     }
 
     /// `assert!(condition, error)` in `function` of the error's module.
-    pub(crate) fn ensure(
-        &self,
-        condition: bool,
-        error: MoveError,
-        function: &'static str,
-    ) -> Result<(), Fault> {
-        if condition {
-            Ok(())
-        } else {
-            Err(self.abort(error, function))
-        }
+    pub(crate) fn ensure(&self, condition: bool, error: MoveError, function: &'static str) -> Result<(), Fault> {
+        if condition { Ok(()) } else { Err(self.abort(error, function)) }
     }
 
     pub(crate) fn abort(&self, error: MoveError, function: &'static str) -> Fault {
         let location = self.location(error.module, function);
-        ExecutionError::MoveAbort {
-            location,
-            code: error.abort_code(),
-        }
-        .into()
+        ExecutionError::MoveAbort { location, code: error.abort_code() }.into()
     }
 
     /// Arithmetic that does not fit its type.
@@ -204,15 +175,7 @@ impl Call<'_, '_> {
     }
 
     fn put(&mut self, id: Address, tag: StructTag, public_transfer: bool, contents: Vec<u8>, place: Place) {
-        self.work.create(
-            id,
-            Now {
-                tag,
-                public_transfer,
-                contents,
-                place,
-            },
-        );
+        self.work.create(id, Now { tag, public_transfer, contents, place });
     }
 }
 

@@ -6,9 +6,7 @@ use crate::objects::framework_type;
 use daas_types::onchain::{
     Cluster, ClusterCreated, NautilusState, Policy, PolicyChanged, PositionKey, Registry, Table, position_id,
 };
-use daas_types::{
-    ClusterId, Mist, NautilusId, NodeId, PackageId, PositionId, RegistryId, Thresholds, WalletAddress,
-};
+use daas_types::{ClusterId, Mist, NautilusId, NodeId, PackageId, PositionId, RegistryId, Thresholds, WalletAddress};
 use serde::{Deserialize, Serialize};
 use sui_sdk_types::{Address, Identifier, StructTag, TypeTag};
 
@@ -33,27 +31,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         module: "cluster",
         name: "create_cluster",
-        params: &[
-            "0x1::string::String",
-            "vector<u64>",
-            "u64",
-            "u64",
-            "u64",
-            "u64",
-            "u64",
-            "u64",
-            "u64",
-        ],
+        params: &["0x1::string::String", "vector<u64>", "u64", "u64", "u64", "u64", "u64", "u64", "u64"],
         run: create_cluster,
     },
     Function {
         module: "cluster",
         name: "set_operator_positions",
-        params: &[
-            "&0x0::caps::AdminCap",
-            "&mut 0x0::cluster::Cluster",
-            "vector<0x2::object::ID>",
-        ],
+        params: &["&0x0::caps::AdminCap", "&mut 0x0::cluster::Cluster", "vector<0x2::object::ID>"],
         run: set_operator_positions,
     },
 ];
@@ -72,12 +56,8 @@ struct Cap {
 fn create_cluster(call: &mut Call<'_, '_>) -> Result<(), Fault> {
     let policy = policy(call)?;
     let id = ClusterId(call.new_id());
-    let registry = Registry {
-        id: RegistryId(call.new_id()),
-        cluster: id,
-        positions: new_table(call),
-        nodes: new_table(call),
-    };
+    let registry =
+        Registry { id: RegistryId(call.new_id()), cluster: id, positions: new_table(call), nodes: new_table(call) };
     let nautilus = create_nautilus(call, id);
     let caps = ["AdminCap", "ProposerCap", "JudgeCap"].map(|name| (name, call.new_id()));
     let cluster = Cluster {
@@ -101,13 +81,7 @@ fn create_cluster(call: &mut Call<'_, '_>) -> Result<(), Fault> {
     call.share(id.0, call.tag("cluster", "Cluster"), &cluster);
     call.share(registry.id.0, call.tag("cluster", "Registry"), &registry);
     for (name, id) in caps {
-        let (tag, cap) = (
-            call.tag("caps", name),
-            Cap {
-                id,
-                cluster: cluster.id,
-            },
-        );
+        let (tag, cap) = (call.tag("caps", name), Cap { id, cluster: cluster.id });
         call.send(id, tag, true, &cap, call.sender);
     }
     Ok(())
@@ -138,10 +112,7 @@ fn policy(call: &Call<'_, '_>) -> Result<Policy, Fault> {
 }
 
 fn new_table(call: &mut Call<'_, '_>) -> Table {
-    Table {
-        id: call.new_id(),
-        size: 0,
-    }
+    Table { id: call.new_id(), size: 0 }
 }
 
 fn thresholds(call: &Call<'_, '_>) -> Result<Thresholds, Fault> {
@@ -150,11 +121,7 @@ fn thresholds(call: &Call<'_, '_>) -> Result<Thresholds, Fault> {
     let [viewer, developer, admin, super_user] = given[..] else {
         return Err(call.abort(THRESHOLD_COUNT, NAME));
     };
-    call.ensure(
-        viewer < developer && developer < admin && admin < super_user,
-        THRESHOLD_ORDER,
-        NAME,
-    )?;
+    call.ensure(viewer < developer && developer < admin && admin < super_user, THRESHOLD_ORDER, NAME)?;
     Ok(Thresholds {
         viewer: Mist(viewer),
         developer: Mist(developer),
@@ -165,13 +132,7 @@ fn thresholds(call: &Call<'_, '_>) -> Result<Thresholds, Fault> {
 
 fn create_nautilus(call: &mut Call<'_, '_>, cluster: ClusterId) -> NautilusId {
     let id = NautilusId(call.new_id());
-    let state = NautilusState {
-        id,
-        cluster,
-        generation: 1,
-        measurements: vec![],
-        masters: vec![],
-    };
+    let state = NautilusState { id, cluster, generation: 1, measurements: vec![], masters: vec![] };
     call.share(id.0, call.tag("nautilus", "Nautilus"), &state);
     id
 }
@@ -182,11 +143,7 @@ fn set_operator_positions(call: &mut Call<'_, '_>) -> Result<(), Fault> {
     assert_cap(call, 0, cluster.id, "assert_admin")?;
     cluster.policy.operator_positions = call.pure(2)?;
     cluster.generation += 1;
-    let changed = PolicyChanged {
-        cluster: cluster.id,
-        generation: cluster.generation,
-        policy: cluster.policy.clone(),
-    };
+    let changed = PolicyChanged { cluster: cluster.id, generation: cluster.generation, policy: cluster.policy.clone() };
     call.emit("PolicyChanged", &changed);
     call.store(1, &cluster)
 }
@@ -214,11 +171,7 @@ pub(super) fn claim_position(
     salt: u64,
 ) -> Result<PositionId, Fault> {
     call.ensure(registry.cluster == cluster, FOREIGN_REGISTRY, "unclaimed")?;
-    let id = position_id(
-        PackageId(call.package),
-        registry.id,
-        PositionKey(WalletAddress(call.sender), salt),
-    );
+    let id = position_id(PackageId(call.package), registry.id, PositionKey(WalletAddress(call.sender), salt));
     let claimed: TypeTag = framework_type("derived_object", "Claimed", vec![]).into();
     let taken = call.has_field(registry.id.0, &claimed, &id)?;
     call.ensure(!taken, POSITION_EXISTS, "unclaimed")?;
@@ -235,21 +188,13 @@ pub(super) fn record(
     node_id: &str,
 ) -> Result<(), Fault> {
     let positions = &mut registry.positions;
-    call.add_field(
-        positions.id,
-        (&TypeTag::U64, &positions.size),
-        (id_type(), &position),
-    );
+    call.add_field(positions.id, (&TypeTag::U64, &positions.size), (id_type(), &position));
     positions.size += 1;
     if !node_id.is_empty() {
         call.ensure(node_id.parse::<NodeId>().is_ok(), BAD_NODE_ID, "record")?;
         let taken = call.has_field(registry.nodes.id, &string_type(), &node_id)?;
         call.ensure(!taken, NODE_ID_TAKEN, "record")?;
-        call.add_field(
-            registry.nodes.id,
-            (&string_type(), &node_id),
-            (id_type(), &position),
-        );
+        call.add_field(registry.nodes.id, (&string_type(), &node_id), (id_type(), &position));
         registry.nodes.size += 1;
     }
     Ok(())
@@ -275,11 +220,5 @@ fn id_type() -> TypeTag {
 
 fn string_type() -> TypeTag {
     let one = Address::from_static("0x1");
-    StructTag::new(
-        one,
-        Identifier::from_static("string"),
-        Identifier::from_static("String"),
-        vec![],
-    )
-    .into()
+    StructTag::new(one, Identifier::from_static("string"), Identifier::from_static("String"), vec![]).into()
 }

@@ -17,23 +17,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         module: "nautilus",
         name: "allow_measurement",
-        params: &[
-            "&0x0::caps::AdminCap",
-            "&mut 0x0::nautilus::Nautilus",
-            "vector<u8>",
-            "vector<u8>",
-            "vector<u8>",
-        ],
+        params: &["&0x0::caps::AdminCap", "&mut 0x0::nautilus::Nautilus", "vector<u8>", "vector<u8>", "vector<u8>"],
         run: allow_measurement,
     },
     Function {
         module: "nautilus",
         name: "revoke_measurement",
-        params: &[
-            "&0x0::caps::AdminCap",
-            "&mut 0x0::nautilus::Nautilus",
-            "vector<u8>",
-        ],
+        params: &["&0x0::caps::AdminCap", "&mut 0x0::nautilus::Nautilus", "vector<u8>"],
         run: revoke_measurement,
     },
     Function {
@@ -53,11 +43,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         module: "nautilus",
         name: "remove_master",
-        params: &[
-            "&0x0::caps::AdminCap",
-            "&mut 0x0::nautilus::Nautilus",
-            "vector<u8>",
-        ],
+        params: &["&0x0::caps::AdminCap", "&mut 0x0::nautilus::Nautilus", "vector<u8>"],
         run: remove_master,
     },
 ];
@@ -67,14 +53,8 @@ const DIGEST_LENGTH: usize = 32;
 
 fn allow_measurement(call: &mut Call<'_, '_>) -> Result<(), Fault> {
     let mut state = administered(call)?;
-    let new = Measurement {
-        pcr0: call.pure(2)?,
-        pcr1: call.pure(3)?,
-        pcr2: call.pure(4)?,
-    };
-    let right = [&new.pcr0, &new.pcr1, &new.pcr2]
-        .iter()
-        .all(|pcr| pcr.len() == PCR_LENGTH);
+    let new = Measurement { pcr0: call.pure(2)?, pcr1: call.pure(3)?, pcr2: call.pure(4)? };
+    let right = [&new.pcr0, &new.pcr1, &new.pcr2].iter().all(|pcr| pcr.len() == PCR_LENGTH);
     call.ensure(right, BAD_PCR_LENGTH, "allow_measurement")?;
     if let Some(old) = state.measurements.iter().position(|m| m.pcr0 == new.pcr0) {
         state.measurements.remove(old);
@@ -87,9 +67,7 @@ fn revoke_measurement(call: &mut Call<'_, '_>) -> Result<(), Fault> {
     let mut state = administered(call)?;
     let pcr0: Vec<u8> = call.pure(2)?;
     let found = state.measurements.iter().position(|m| m.pcr0 == pcr0);
-    state
-        .measurements
-        .remove(found.ok_or_else(|| call.abort(UNKNOWN_MEASUREMENT, "revoke_measurement"))?);
+    state.measurements.remove(found.ok_or_else(|| call.abort(UNKNOWN_MEASUREMENT, "revoke_measurement"))?);
     finish(call, state, "MeasurementsChanged")
 }
 
@@ -102,9 +80,7 @@ fn register_master(call: &mut Call<'_, '_>) -> Result<(), Fault> {
         config_digest: call.pure(5)?,
         registered_ms: UnixMs(call.now_ms),
     };
-    let right = [&new.ca_spki, &new.signing_key, &new.config_digest]
-        .iter()
-        .all(|d| d.len() == DIGEST_LENGTH);
+    let right = [&new.ca_spki, &new.signing_key, &new.config_digest].iter().all(|d| d.len() == DIGEST_LENGTH);
     call.ensure(right, BAD_DIGEST_LENGTH, "register_master")?;
     if let Some(old) = state.masters.iter().position(|m| m.endpoint == new.endpoint) {
         state.masters.remove(old);
@@ -117,9 +93,7 @@ fn remove_master(call: &mut Call<'_, '_>) -> Result<(), Fault> {
     let mut state = administered(call)?;
     let key: Vec<u8> = call.pure(2)?;
     let found = state.masters.iter().position(|m| m.signing_key == key);
-    state
-        .masters
-        .remove(found.ok_or_else(|| call.abort(UNKNOWN_MASTER, "remove_master"))?);
+    state.masters.remove(found.ok_or_else(|| call.abort(UNKNOWN_MASTER, "remove_master"))?);
     finish(call, state, "MastersChanged")
 }
 

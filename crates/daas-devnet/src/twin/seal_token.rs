@@ -46,25 +46,10 @@ pub(super) fn mint(
     call.ensure(!as_node || !position.node_id.is_empty(), NODE_ID_MISSING, NAME)?;
     call.ensure(locator.len() == 16, BAD_LOCATOR, NAME)?;
     call.ensure(commitment.len() == 32, BAD_COMMITMENT, NAME)?;
-    call.ensure(
-        lifetime_ms > 0 && lifetime_ms <= max_lifetime_ms,
-        BAD_LIFETIME,
-        NAME,
-    )?;
-    let expires_ms = UnixMs(
-        call.now_ms
-            .checked_add(lifetime_ms)
-            .ok_or_else(|| call.overflow())?,
-    );
+    call.ensure(lifetime_ms > 0 && lifetime_ms <= max_lifetime_ms, BAD_LIFETIME, NAME)?;
+    let expires_ms = UnixMs(call.now_ms.checked_add(lifetime_ms).ok_or_else(|| call.overflow())?);
     let id = SealId(call.new_id());
-    let record = SealRecord {
-        id,
-        permissions,
-        locator,
-        commitment,
-        session: call.pure(first + 3)?,
-        expires_ms,
-    };
+    let record = SealRecord { id, permissions, locator, commitment, session: call.pure(first + 3)?, expires_ms };
     let token = SealTokenObject {
         id,
         cluster: position.cluster,
@@ -76,12 +61,6 @@ pub(super) fn mint(
         session: record.session,
         expires_ms,
     };
-    call.send(
-        id.0,
-        call.tag("seal_token", "SealToken"),
-        false,
-        &token,
-        position.owner.0,
-    );
+    call.send(id.0, call.tag("seal_token", "SealToken"), false, &token, position.owner.0);
     Ok(record)
 }

@@ -56,54 +56,25 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function!(
         stake_and_mint_seal,
         stake_and_mint_seal,
-        [
-            CLUSTER, REGISTRY, COIN, "u64", STRING, "u8", BYTES, BYTES, SESSION, "u64", CLOCK
-        ]
+        [CLUSTER, REGISTRY, COIN, "u64", STRING, "u8", BYTES, BYTES, SESSION, "u64", CLOCK]
     ),
     function!(restake, restake, [CLUSTER, POSITION, COIN]),
     function!(
         refresh_seal_token,
         refresh_seal_token,
-        [
-            CLUSTER,
-            POSITION,
-            "0x1::option::Option<0x2::object::ID>",
-            "u8",
-            BYTES,
-            BYTES,
-            SESSION,
-            "u64",
-            CLOCK
-        ]
+        [CLUSTER, POSITION, "0x1::option::Option<0x2::object::ID>", "u8", BYTES, BYTES, SESSION, "u64", CLOCK]
     ),
     function!(unstake, unstake, [CLUSTER, POSITION, "u64", CLOCK]),
     function!(withdraw, withdraw, [CLUSTER, REGISTRY, POSITION, CLOCK]),
     function!(
         propose_slash,
         slash::propose_slash,
-        [
-            "&0x0::caps::ProposerCap",
-            CLUSTER,
-            POSITION,
-            "u8",
-            BYTES,
-            "u64",
-            STRING,
-            CLOCK
-        ]
+        ["&0x0::caps::ProposerCap", CLUSTER, POSITION, "u8", BYTES, "u64", STRING, CLOCK]
     ),
-    function!(
-        appeal_slash,
-        slash::appeal_slash,
-        [CLUSTER, POSITION, STRING, CLOCK]
-    ),
+    function!(appeal_slash, slash::appeal_slash, [CLUSTER, POSITION, STRING, CLOCK]),
     function!(uphold_slash, slash::uphold_slash, [JUDGE, CLUSTER, POSITION]),
     function!(cancel_slash, slash::cancel_slash, [JUDGE, CLUSTER, POSITION]),
-    function!(
-        execute_slash,
-        slash::execute_slash,
-        ["&mut 0x0::cluster::Cluster", POSITION, CLOCK]
-    ),
+    function!(execute_slash, slash::execute_slash, ["&mut 0x0::cluster::Cluster", POSITION, CLOCK]),
 ];
 
 const MAX_SEALS: usize = 16;
@@ -133,11 +104,7 @@ fn stake_and_mint_seal(call: &mut Call<'_, '_>) -> Result<(), Fault> {
     let seal = seal_token::mint(call, 5, &position, cluster.policy.max_seal_lifetime_ms)?;
     position.seals.push(seal);
     call.emit("Staked", &position);
-    call.share(
-        position.position.0,
-        call.tag("staking", "StakePosition"),
-        &position,
-    );
+    call.share(position.position.0, call.tag("staking", "StakePosition"), &position);
     call.store(1, &registry)
 }
 
@@ -163,9 +130,7 @@ fn refresh_seal_token(call: &mut Call<'_, '_>) -> Result<(), Fault> {
     assert_minimum(call, &cluster, &position)?;
     let replaces: Option<SealId> = call.pure(2)?;
     let (now, recovering) = (UnixMs(call.now_ms), position.status == Status::Recovering);
-    position
-        .seals
-        .retain(|s| !recovering && s.expires_ms > now && Some(s.id) != replaces);
+    position.seals.retain(|s| !recovering && s.expires_ms > now && Some(s.id) != replaces);
     call.ensure(position.seals.len() < MAX_SEALS, TOO_MANY_SEALS, NAME)?;
     position.status = Status::Active;
     let seal = seal_token::mint(call, 3, &position, cluster.policy.max_seal_lifetime_ms)?;
@@ -181,10 +146,7 @@ fn unstake(call: &mut Call<'_, '_>) -> Result<(), Fault> {
     call.ensure(amount > 0 && amount <= position.active.0, BAD_AMOUNT, "unstake")?;
     position.active.0 -= amount;
     position.unbonding = plus(call, position.unbonding, amount)?;
-    let until = call
-        .now_ms
-        .checked_add(cluster.policy.unbonding_ms)
-        .ok_or_else(|| call.overflow())?;
+    let until = call.now_ms.checked_add(cluster.policy.unbonding_ms).ok_or_else(|| call.overflow())?;
     position.unbonding_until_ms = UnixMs(until);
     if position.active.0 == 0 {
         position.status = Status::Closed;
@@ -200,11 +162,7 @@ fn withdraw(call: &mut Call<'_, '_>) -> Result<(), Fault> {
     let mut registry: Registry = call.object(1)?;
     call.ensure(position.proposal.is_none(), SLASH_PENDING, "withdraw")?;
     call.ensure(position.unbonding.0 > 0, NOTHING_UNBONDING, "withdraw")?;
-    call.ensure(
-        call.now_ms >= position.unbonding_until_ms.0,
-        STILL_UNBONDING,
-        "withdraw",
-    )?;
+    call.ensure(call.now_ms >= position.unbonding_until_ms.0, STILL_UNBONDING, "withdraw")?;
     if position.status == Status::Closed {
         release_node(call, &mut registry, position.cluster, &position.node_id)?;
         call.store(1, &registry)?;
@@ -230,20 +188,12 @@ fn owned(call: &Call<'_, '_>, n: usize) -> Result<(Cluster, PositionState), Faul
 }
 
 fn assert_minimum(call: &Call<'_, '_>, cluster: &Cluster, position: &PositionState) -> Result<(), Fault> {
-    call.ensure(
-        position.active >= cluster.policy.min_stake,
-        BELOW_MINIMUM,
-        "assert_minimum",
-    )
+    call.ensure(position.active >= cluster.policy.min_stake, BELOW_MINIMUM, "assert_minimum")
 }
 
 /// `Balance::join`.
 fn plus(call: &Call<'_, '_>, balance: Mist, more: u64) -> Result<Mist, Fault> {
-    balance
-        .0
-        .checked_add(more)
-        .map(Mist)
-        .ok_or_else(|| call.overflow())
+    balance.0.checked_add(more).map(Mist).ok_or_else(|| call.overflow())
 }
 
 /// The position at `n` has changed: one event with its state, and `more` after it.

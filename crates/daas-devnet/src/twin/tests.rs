@@ -3,12 +3,11 @@
 use super::{MoveError, errors, functions};
 use crate::execute::{digest_of_package, interface};
 use daas_types::onchain::{
-    Cluster, ClusterCreated, MasterRecord, Measurement, NautilusState, Policy, PolicyChanged, PositionState,
-    Proposal, Registry, SealRecord, SealToken, Status, Table,
+    Cluster, ClusterCreated, MasterRecord, Measurement, NautilusState, Policy, PolicyChanged, PositionState, Proposal,
+    Registry, SealRecord, SealToken, Status, Table,
 };
 use daas_types::{
-    ClusterId, Mist, NautilusId, Permissions, PositionId, RegistryId, SealId, Thresholds, UnixMs,
-    WalletAddress,
+    ClusterId, Mist, NautilusId, Permissions, PositionId, RegistryId, SealId, Thresholds, UnixMs, WalletAddress,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -23,27 +22,15 @@ fn the_twin_has_every_entry_function_with_its_parameters() {
     for (module, content) in interface().as_object().unwrap() {
         for (name, function) in content["functions"].as_object().unwrap() {
             if function["entry"] == true {
-                assert!(
-                    function["returns"].as_array().unwrap().is_empty(),
-                    "{module}::{name}"
-                );
-                let params = function["parameters"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|p| p.as_str().unwrap().to_owned());
+                assert!(function["returns"].as_array().unwrap().is_empty(), "{module}::{name}");
+                let params = function["parameters"].as_array().unwrap().iter().map(|p| p.as_str().unwrap().to_owned());
                 let params: Vec<String> = params.filter(|p| !p.ends_with(CONTEXT)).collect();
                 declared.insert((module.clone(), name.clone()), params);
             }
         }
     }
     let twin: BTreeMap<_, Vec<String>> = functions()
-        .map(|f| {
-            (
-                (f.module.to_owned(), f.name.to_owned()),
-                f.params.iter().map(|p| (*p).to_owned()).collect(),
-            )
-        })
+        .map(|f| ((f.module.to_owned(), f.name.to_owned()), f.params.iter().map(|p| (*p).to_owned()).collect()))
         .collect();
     assert_eq!(twin, declared);
 }
@@ -54,33 +41,17 @@ fn the_twin_has_every_error_with_its_code() {
     for (module, content) in interface().as_object().unwrap() {
         for (name, error) in content["errors"].as_object().unwrap() {
             let text = error["message"].as_str().unwrap().to_owned();
-            declared.insert((
-                module.clone(),
-                name.clone(),
-                error["code"].as_u64().unwrap(),
-                text,
-            ));
+            declared.insert((module.clone(), name.clone(), error["code"].as_u64().unwrap(), text));
         }
     }
-    let one = |e: &MoveError| {
-        (
-            e.module.to_owned(),
-            e.name.to_owned(),
-            u64::from(e.code),
-            e.message.to_owned(),
-        )
-    };
+    let one = |e: &MoveError| (e.module.to_owned(), e.name.to_owned(), u64::from(e.code), e.message.to_owned());
     assert_eq!(errors().map(one).collect::<BTreeSet<_>>(), declared);
 }
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "one value of each struct")]
 fn every_struct_has_the_layout_of_its_rust_twin() {
-    let (cluster, position, seal) = (
-        ClusterId(Address::TWO),
-        PositionId(Address::TWO),
-        SealId(Address::TWO),
-    );
+    let (cluster, position, seal) = (ClusterId(Address::TWO), PositionId(Address::TWO), SealId(Address::TWO));
     let owner = WalletAddress(Address::TWO);
     let (registry, nautilus) = (RegistryId(Address::TWO), NautilusId(Address::TWO));
     let policy = Policy {
@@ -95,13 +66,7 @@ fn every_struct_has_the_layout_of_its_rust_twin() {
         super_is_masters: true,
         operator_positions: vec![position],
     };
-    let (name, table) = (
-        "name".to_owned(),
-        Table {
-            id: Address::TWO,
-            size: 1,
-        },
-    );
+    let (name, table) = ("name".to_owned(), Table { id: Address::TWO, size: 1 });
     let record = SealRecord {
         id: seal,
         permissions: Permissions::BOTH,
@@ -136,11 +101,7 @@ fn every_struct_has_the_layout_of_its_rust_twin() {
         proposal: Some(proposal.clone()),
         seals: vec![record.clone()],
     };
-    let measurement = Measurement {
-        pcr0: vec![1; 48],
-        pcr1: vec![2; 48],
-        pcr2: vec![3; 48],
-    };
+    let measurement = Measurement { pcr0: vec![1; 48], pcr1: vec![2; 48], pcr2: vec![3; 48] };
     let master = MasterRecord {
         endpoint: name.clone(),
         ca_spki: vec![1; 32],
@@ -168,73 +129,21 @@ fn every_struct_has_the_layout_of_its_rust_twin() {
     };
     same("cluster", "Cluster", &made);
     same("cluster", "Policy", &policy);
-    same(
-        "cluster",
-        "Registry",
-        &Registry {
-            id: registry,
-            cluster,
-            positions: table,
-            nodes: table,
-        },
-    );
-    same(
-        "cluster",
-        "ClusterCreated",
-        &ClusterCreated {
-            cluster,
-            registry,
-            nautilus,
-            name,
-            policy: policy.clone(),
-        },
-    );
-    same(
-        "cluster",
-        "PolicyChanged",
-        &PolicyChanged {
-            cluster,
-            generation,
-            policy,
-        },
-    );
-    same(
-        "cluster",
-        "PositionKey",
-        &daas_types::onchain::PositionKey(owner, 1),
-    );
+    same("cluster", "Registry", &Registry { id: registry, cluster, positions: table, nodes: table });
+    same("cluster", "ClusterCreated", &ClusterCreated { cluster, registry, nautilus, name, policy: policy.clone() });
+    same("cluster", "PolicyChanged", &PolicyChanged { cluster, generation, policy });
+    same("cluster", "PositionKey", &daas_types::onchain::PositionKey(owner, 1));
     for cap in ["AdminCap", "ProposerCap", "JudgeCap"] {
         same("caps", cap, &(Address::TWO, cluster));
     }
     same("seal_token", "SealRecord", &record);
-    let SealToken { node_id, .. } = SealToken {
-        cluster,
-        position,
-        node_id: "n".to_owned(),
-        record: record.clone(),
-    };
-    let rest = (
-        record.permissions,
-        &record.locator,
-        &record.commitment,
-        record.session,
-        record.expires_ms,
-    );
-    same(
-        "seal_token",
-        "SealToken",
-        &(seal, cluster, position, node_id, rest),
-    );
+    let SealToken { node_id, .. } = SealToken { cluster, position, node_id: "n".to_owned(), record: record.clone() };
+    let rest = (record.permissions, &record.locator, &record.commitment, record.session, record.expires_ms);
+    same("seal_token", "SealToken", &(seal, cluster, position, node_id, rest));
     same("staking", "StakePosition", &state);
     same("staking", "PositionState", &state);
     same("staking", "Proposal", &proposal);
-    for event in [
-        "Staked",
-        "Restaked",
-        "SlashProposed",
-        "SlashUpheld",
-        "SlashCancelled",
-    ] {
+    for event in ["Staked", "Restaked", "SlashProposed", "SlashUpheld", "SlashCancelled"] {
         same("staking", event, &state);
     }
     for event in ["Unstaked", "Withdrawn", "SlashExecuted"] {
@@ -244,12 +153,7 @@ fn every_struct_has_the_layout_of_its_rust_twin() {
     same("staking", "SlashAppealed", &(&state, "statement"));
     same("nautilus", "Measurement", &measurement);
     same("nautilus", "MasterRecord", &master);
-    for holder in [
-        "Nautilus",
-        "NautilusState",
-        "MeasurementsChanged",
-        "MastersChanged",
-    ] {
+    for holder in ["Nautilus", "NautilusState", "MeasurementsChanged", "MastersChanged"] {
         same("nautilus", holder, &masters);
     }
 }
@@ -281,18 +185,13 @@ fn walk<'b>(kind: &str, bytes: &'b [u8]) -> Option<&'b [u8]> {
                 let (count, rest) = bytes.split_first()?;
                 return (0..*count).try_fold(rest, |rest, _| walk(element, rest));
             }
-            if let Some(inner) = kind
-                .strip_prefix("0x1::option::Option<")
-                .and_then(|k| k.strip_suffix('>'))
-            {
+            if let Some(inner) = kind.strip_prefix("0x1::option::Option<").and_then(|k| k.strip_suffix('>')) {
                 let (some, rest) = bytes.split_first().filter(|(b, _)| **b < 2)?;
                 return if *some == 1 { walk(inner, rest) } else { Some(rest) };
             }
             let (module, name) = kind.strip_prefix("0x0::")?.split_once("::")?;
             let fields = interface[module]["structs"][name]["fields"].as_array()?.clone();
-            fields
-                .iter()
-                .try_fold(bytes, |rest, field| walk(field["type"].as_str()?, rest))
+            fields.iter().try_fold(bytes, |rest, field| walk(field["type"].as_str()?, rest))
         }
     }
 }
@@ -301,17 +200,9 @@ fn walk<'b>(kind: &str, bytes: &'b [u8]) -> Option<&'b [u8]> {
 fn no_struct_is_left_out() {
     let layouts = include_str!("tests.rs");
     for (module, content) in interface().as_object().unwrap() {
-        for name in content["structs"]
-            .as_object()
-            .map(|s| s.keys())
-            .into_iter()
-            .flatten()
-        {
+        for name in content["structs"].as_object().map(|s| s.keys()).into_iter().flatten() {
             let inner = ["Thresholds"].contains(&name.as_str());
-            assert!(
-                inner || layouts.contains(&format!("\"{name}\"")),
-                "{module}::{name} is not compared"
-            );
+            assert!(inner || layouts.contains(&format!("\"{name}\"")), "{module}::{name} is not compared");
         }
     }
     assert_ne!(interface(), Value::Null);

@@ -28,14 +28,7 @@ struct Process {
 /// Starts the program and waits for its own word that it serves.
 async fn serve(dir: &Path) -> Process {
     let mut child = Command::new(env!("CARGO_BIN_EXE_k3s-daas-devnet"))
-        .args([
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--faucet",
-            "127.0.0.1:0",
-            "--state-dir",
-        ])
+        .args(["serve", "--listen", "127.0.0.1:0", "--faucet", "127.0.0.1:0", "--state-dir"])
         .arg(dir)
         .stderr(Stdio::piped())
         .kill_on_drop(true)
@@ -54,11 +47,7 @@ async fn serve(dir: &Path) -> Process {
     let endpoints = std::fs::read_to_string(dir.join("endpoints.json")).unwrap();
     let endpoints: serde_json::Value = serde_json::from_str(&endpoints).unwrap();
     let text = |key: &str| endpoints[key].as_str().unwrap().to_owned();
-    Process {
-        child,
-        rpc: text("rpc"),
-        faucet: text("faucet"),
-    }
+    Process { child, rpc: text("rpc"), faucet: text("faucet") }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,13 +95,7 @@ async fn what_was_answered_is_kept_and_nothing_is_half_done() {
         process.child.wait().await.unwrap();
     }
     let process = serve(dir.path()).await;
-    check(
-        &mut Client::new(process.rpc.as_str()).unwrap(),
-        &answered,
-        bob.address,
-        last.as_ref(),
-    )
-    .await;
+    check(&mut Client::new(process.rpc.as_str()).unwrap(), &answered, bob.address, last.as_ref()).await;
 }
 
 /// One transfer and the checkpoint it is in; `None` when the server is gone.
@@ -129,27 +112,14 @@ async fn transfer(
         .with_transaction(transaction.clone())
         .with_signatures(vec![from.sign(&transaction).into()])
         .with_read_mask(FieldMask::from_str("digest,checkpoint"));
-    let done = client
-        .execution_client()
-        .execute_transaction(request)
-        .await
-        .ok()?
-        .into_inner()
-        .transaction?;
+    let done = client.execution_client().execute_transaction(request).await.ok()?.into_inner().transaction?;
     let summary = summary(client, done.checkpoint()).await;
     Some((done.digest().to_owned(), summary))
 }
 
 async fn summary(client: &mut Client, sequence: u64) -> Option<CheckpointSummary> {
-    let request =
-        GetCheckpointRequest::by_sequence_number(sequence).with_read_mask(FieldMask::from_str("summary.bcs"));
-    let checkpoint = client
-        .ledger_client()
-        .get_checkpoint(request)
-        .await
-        .ok()?
-        .into_inner()
-        .checkpoint?;
+    let request = GetCheckpointRequest::by_sequence_number(sequence).with_read_mask(FieldMask::from_str("summary.bcs"));
+    let checkpoint = client.ledger_client().get_checkpoint(request).await.ok()?.into_inner().checkpoint?;
     checkpoint.summary().bcs().deserialize().ok()
 }
 
@@ -168,18 +138,10 @@ async fn check(
     }
     let mut request = GetBalanceRequest::default().with_owner(bob);
     request.coin_type = Some(StructTag::sui().to_string());
-    let response = client
-        .state_client()
-        .get_balance(request)
-        .await
-        .unwrap()
-        .into_inner();
+    let response = client.state_client().get_balance(request).await.unwrap().into_inner();
     let (sent, unit) = (response.balance.unwrap().balance(), SUI / 1000);
     let answered = u64::try_from(answered.len()).unwrap();
-    assert!(
-        sent >= answered * unit && sent % unit == 0,
-        "{sent} after {answered}"
-    );
+    assert!(sent >= answered * unit && sent % unit == 0, "{sent} after {answered}");
     if let Some(last) = last {
         assert_eq!(summary(client, last.sequence_number).await.as_ref(), Some(last));
     }

@@ -12,15 +12,7 @@ use sui_sdk_types::*;
 
 async fn checkpoint(net: &Net, sequence: u64) -> Checkpoint {
     let request = GetCheckpointRequest::by_sequence_number(sequence).with_read_mask(FieldMask::from_str("*"));
-    net.client
-        .clone()
-        .ledger_client()
-        .get_checkpoint(request)
-        .await
-        .unwrap()
-        .into_inner()
-        .checkpoint
-        .unwrap()
+    net.client.clone().ledger_client().get_checkpoint(request).await.unwrap().into_inner().checkpoint.unwrap()
 }
 
 #[tokio::test]
@@ -39,10 +31,7 @@ async fn every_checkpoint_is_signed_and_chained_down_to_the_events() {
         let summary: CheckpointSummary = c.summary().bcs().deserialize().unwrap();
         let signature = ValidatorAggregatedSignature::try_from(c.signature()).unwrap();
         verifier.verify_checkpoint_summary(&summary, &signature).unwrap();
-        let forged = CheckpointSummary {
-            timestamp_ms: summary.timestamp_ms + 1,
-            ..summary.clone()
-        };
+        let forged = CheckpointSummary { timestamp_ms: summary.timestamp_ms + 1, ..summary.clone() };
         assert!(verifier.verify_checkpoint_summary(&forged, &signature).is_err());
         assert_eq!(summary.previous_digest, previous);
         previous = Some(summary.digest());
@@ -55,17 +44,9 @@ async fn every_checkpoint_is_signed_and_chained_down_to_the_events() {
             assert_eq!(data.digest(), *info.transaction());
             let effects: TransactionEffects = transaction.effects().bcs().deserialize().unwrap();
             assert_eq!(effects.digest(), *info.effects());
-            let TransactionEffects::V2(effects) = effects else {
-                panic!()
-            };
-            let list: Option<TransactionEvents> = transaction
-                .events
-                .as_ref()
-                .map(|e| e.bcs().deserialize().unwrap());
-            assert_eq!(
-                list.as_ref().map(TransactionEvents::digest),
-                effects.events_digest
-            );
+            let TransactionEffects::V2(effects) = effects else { panic!() };
+            let list: Option<TransactionEvents> = transaction.events.as_ref().map(|e| e.bcs().deserialize().unwrap());
+            assert_eq!(list.as_ref().map(TransactionEvents::digest), effects.events_digest);
             events += list.map_or(0, |l| l.0.len());
         }
     }
@@ -80,16 +61,10 @@ async fn the_genesis_binds_validator_and_tee_root() {
     let pinned = Genesis::pinned(net.devnet.genesis.digest(), c.summary().bcs().value()).unwrap();
     let anchor = pinned.devnet().unwrap();
     assert_eq!(anchor.tee_root, TEE_ROOT);
-    assert_eq!(
-        anchor.validator,
-        net.devnet.committee.members[0].public_key.as_bytes()
-    );
+    assert_eq!(anchor.validator, net.devnet.committee.members[0].public_key.as_bytes());
     assert_eq!(net.devnet.genesis_summary, c.summary().bcs().value());
     for key in ["validator.key", "faucet.key"] {
-        let mode = std::fs::metadata(net.dir.path().join(key))
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = std::fs::metadata(net.dir.path().join(key)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{key}");
     }
 }
@@ -120,10 +95,7 @@ async fn another_root_or_a_second_process_is_refused() {
     assert!(matches!(second, Err(DevnetError::Store(_))));
     let (dir, clock) = (net.dir, net.clock);
     net.devnet.stop().await.unwrap();
-    let other = daas_devnet::Config {
-        tee_root: [8; 32],
-        ..config(dir.path(), &clock)
-    };
+    let other = daas_devnet::Config { tee_root: [8; 32], ..config(dir.path(), &clock) };
     let error = Devnet::start(other).await.err().unwrap();
     assert!(error.to_string().contains("simulated TEE's root"), "{error}");
 }

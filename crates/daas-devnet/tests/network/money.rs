@@ -22,19 +22,10 @@ async fn a_transfer_moves_money_and_costs_gas() {
     // Five coins became one: the rebate for four of them is more than the rest costs.
     let spent = SUI + gas.computation_cost() + gas.storage_cost() - gas.storage_rebate();
     assert_eq!(net.balance(ann.address).await, 1000 * SUI - spent);
-    let changes: Vec<_> = done
-        .balance_changes
-        .iter()
-        .map(|c| (c.address().to_owned(), c.amount().to_owned()))
-        .collect();
-    assert!(
-        changes.contains(&(bob.address.to_string(), SUI.to_string())),
-        "{changes:?}"
-    );
-    assert!(
-        changes.contains(&(ann.address.to_string(), format!("-{spent}"))),
-        "{changes:?}"
-    );
+    let changes: Vec<_> =
+        done.balance_changes.iter().map(|c| (c.address().to_owned(), c.amount().to_owned())).collect();
+    assert!(changes.contains(&(bob.address.to_string(), SUI.to_string())), "{changes:?}");
+    assert!(changes.contains(&(ann.address.to_string(), format!("-{spent}"))), "{changes:?}");
 }
 
 #[tokio::test]
@@ -44,16 +35,11 @@ async fn objects_carry_their_own_digests_and_versions() {
     let done = net.run(&ann, |b| pay(b, bob.address, SUI)).await;
     let effects: TransactionEffects = done.effects().bcs().deserialize().unwrap();
     assert_eq!(effects.digest().to_string(), done.effects().digest());
-    let TransactionEffects::V2(effects) = effects else {
-        panic!("effects are version 2")
-    };
-    let inputs = effects
-        .changed_objects
-        .iter()
-        .filter_map(|c| match c.input_state {
-            ObjectIn::Exist { version, .. } => Some(version),
-            _ => None,
-        });
+    let TransactionEffects::V2(effects) = effects else { panic!("effects are version 2") };
+    let inputs = effects.changed_objects.iter().filter_map(|c| match c.input_state {
+        ObjectIn::Exist { version, .. } => Some(version),
+        _ => None,
+    });
     assert_eq!(Some(effects.lamport_version), inputs.max().map(|v| v + 1));
     for change in &effects.changed_objects {
         let ObjectOut::ObjectWrite { digest, owner } = change.output_state else {
@@ -66,9 +52,7 @@ async fn objects_carry_their_own_digests_and_versions() {
     }
     // Two coins of Bob's are listed one page at a time.
     net.run(&ann, |b| pay(b, bob.address, SUI)).await;
-    let request = ListOwnedObjectsRequest::default()
-        .with_owner(bob.address)
-        .with_page_size(1u32);
+    let request = ListOwnedObjectsRequest::default().with_owner(bob.address).with_page_size(1u32);
     assert_eq!(net.client.list_owned_objects(request).count().await, 2);
 }
 
@@ -79,22 +63,13 @@ async fn what_is_not_the_senders_to_do_is_refused() {
     let before = net.balance(ann.address).await;
 
     let transaction = net.build(&ann, |b| pay(b, eve.address, SUI)).await.unwrap();
-    let foreign = net
-        .execute(&transaction, &[eve.sign(&transaction)])
-        .await
-        .unwrap_err();
+    let foreign = net.execute(&transaction, &[eve.sign(&transaction)]).await.unwrap_err();
     assert_eq!(foreign.code(), Code::InvalidArgument, "{foreign}");
     let missing = net.execute(&transaction, &[]).await.unwrap_err();
-    assert!(
-        missing.message().contains("expected 1 signatures, got 0"),
-        "{missing}"
-    );
+    assert!(missing.message().contains("expected 1 signatures, got 0"), "{missing}");
     let mut altered = transaction.clone();
     altered.gas_payment.budget += 1;
-    let forged = net
-        .execute(&altered, &[ann.sign(&transaction)])
-        .await
-        .unwrap_err();
+    let forged = net.execute(&altered, &[ann.sign(&transaction)]).await.unwrap_err();
     assert!(forged.message().contains("does not verify"), "{forged}");
 
     // Eve spends Ann's coins as gas, and as input.
@@ -108,13 +83,7 @@ async fn what_is_not_the_senders_to_do_is_refused() {
         let to = b.pure(&eve.address);
         b.transfer_objects(vec![coin], to);
     });
-    assert!(
-        taken
-            .await
-            .unwrap_err()
-            .to_string()
-            .contains("not owned by the sender")
-    );
+    assert!(taken.await.unwrap_err().to_string().contains("not owned by the sender"));
     assert_eq!(net.balance(ann.address).await, before);
 }
 
@@ -140,23 +109,11 @@ async fn limits_of_a_transaction_are_kept() {
     let refused = async |change: fn(&mut Transaction)| {
         let mut bad = good.clone();
         change(&mut bad);
-        net.execute(&bad, &[ann.sign(&bad)])
-            .await
-            .unwrap_err()
-            .message()
-            .to_owned()
+        net.execute(&bad, &[ann.sign(&bad)]).await.unwrap_err().message().to_owned()
     };
-    assert!(
-        refused(|t| t.gas_payment.price = 999)
-            .await
-            .contains("reference price")
-    );
+    assert!(refused(|t| t.gas_payment.price = 999).await.contains("reference price"));
     assert!(refused(|t| t.gas_payment.budget = 1).await.contains("gas budget"));
-    assert!(
-        refused(|t| t.gas_payment.objects.clear())
-            .await
-            .contains("no gas coin")
-    );
+    assert!(refused(|t| t.gas_payment.objects.clear()).await.contains("no gas coin"));
     let wrong_digest = |t: &mut Transaction| {
         let coin = &mut t.gas_payment.objects[0];
         *coin = ObjectReference::new(*coin.object_id(), coin.version(), Digest::ZERO);
@@ -165,21 +122,11 @@ async fn limits_of_a_transaction_are_kept() {
     let foreign = |t: &mut Transaction| {
         let (chain, nonce) = (Digest::ZERO, 0);
         let (min_epoch, max_epoch, min_timestamp, max_timestamp) = (Some(0), Some(1), None, None);
-        t.expiration = TransactionExpiration::ValidDuring {
-            min_epoch,
-            max_epoch,
-            min_timestamp,
-            max_timestamp,
-            chain,
-            nonce,
-        };
+        t.expiration =
+            TransactionExpiration::ValidDuring { min_epoch, max_epoch, min_timestamp, max_timestamp, chain, nonce };
     };
     assert!(refused(foreign).await.contains("is for chain"));
-    assert!(
-        refused(|t| t.kind = TransactionKind::EndOfEpoch(vec![]))
-            .await
-            .contains("programmable")
-    );
+    assert!(refused(|t| t.kind = TransactionKind::EndOfEpoch(vec![])).await.contains("programmable"));
 }
 
 #[tokio::test]
@@ -187,34 +134,20 @@ async fn a_failing_command_costs_gas_and_changes_nothing_else() {
     let net = Net::start().await;
     let (ann, bob) = (net.wallet(1).await, Wallet::new(2));
     // The simulation says so before anything is paid.
-    let error = net
-        .build(&ann, |b| pay(b, bob.address, 5000 * SUI))
-        .await
-        .unwrap_err();
+    let error = net.build(&ann, |b| pay(b, bob.address, 5000 * SUI)).await.unwrap_err();
     assert!(error.to_string().contains("INSUFFICIENT_COIN_BALANCE"), "{error}");
 
     let mut transaction = net.build(&ann, |b| pay(b, bob.address, SUI)).await.unwrap();
-    let TransactionKind::ProgrammableTransaction(ptb) = &mut transaction.kind else {
-        panic!()
-    };
+    let TransactionKind::ProgrammableTransaction(ptb) = &mut transaction.kind else { panic!() };
     ptb.inputs[0] = Input::Pure((5000 * SUI).to_le_bytes().to_vec());
-    let done = net
-        .execute(&transaction, &[ann.sign(&transaction)])
-        .await
-        .unwrap();
+    let done = net.execute(&transaction, &[ann.sign(&transaction)]).await.unwrap();
     let status = done.effects().status();
     assert!(!status.success());
-    assert_eq!(
-        (status.error().kind().as_str_name(), status.error().command()),
-        ("INSUFFICIENT_COIN_BALANCE", 0)
-    );
+    assert_eq!((status.error().kind().as_str_name(), status.error().command()), ("INSUFFICIENT_COIN_BALANCE", 0));
     assert_eq!(net.balance(bob.address).await, 0);
     let balance = net.balance(ann.address).await;
     let gas = done.effects().gas_used();
-    assert_eq!(
-        balance + gas.computation_cost() + gas.storage_cost(),
-        1000 * SUI + gas.storage_rebate()
-    );
+    assert_eq!(balance + gas.computation_cost() + gas.storage_cost(), 1000 * SUI + gas.storage_rebate());
     // Five coins were smashed into one, as on Sui.
     let request = ListOwnedObjectsRequest::default().with_owner(ann.address);
     assert_eq!(net.client.list_owned_objects(request).count().await, 1);
@@ -224,17 +157,8 @@ async fn a_failing_command_costs_gas_and_changes_nothing_else() {
 async fn a_sponsor_pays_and_a_committee_signs() {
     let net = Net::start().await;
     let (ann, sponsor) = (net.wallet(1).await, net.wallet(2).await);
-    let coin = net
-        .client
-        .list_owned_objects(ListOwnedObjectsRequest::default().with_owner(ann.address));
-    let coin: Address = Box::pin(coin)
-        .next()
-        .await
-        .unwrap()
-        .unwrap()
-        .object_id()
-        .parse()
-        .unwrap();
+    let coin = net.client.list_owned_objects(ListOwnedObjectsRequest::default().with_owner(ann.address));
+    let coin: Address = Box::pin(coin).next().await.unwrap().unwrap().object_id().parse().unwrap();
     let to_bob = |b: &mut TransactionBuilder| {
         let coin = b.object(ObjectInput::new(coin));
         let to = b.pure(&Wallet::new(3).address);
@@ -242,55 +166,27 @@ async fn a_sponsor_pays_and_a_committee_signs() {
         b.set_sponsor(sponsor.address);
     };
     let transaction = net.build(&ann, to_bob).await.unwrap();
-    let alone = net
-        .execute(&transaction, &[ann.sign(&transaction)])
-        .await
-        .unwrap_err();
-    assert!(
-        alone.message().contains("expected 2 signatures, got 1"),
-        "{alone}"
-    );
+    let alone = net.execute(&transaction, &[ann.sign(&transaction)]).await.unwrap_err();
+    assert!(alone.message().contains("expected 2 signatures, got 1"), "{alone}");
     let both = [ann.sign(&transaction), sponsor.sign(&transaction)];
-    assert!(
-        net.execute(&transaction, &both)
-            .await
-            .unwrap()
-            .effects()
-            .status()
-            .success()
-    );
+    assert!(net.execute(&transaction, &both).await.unwrap().effects().status().success());
     assert_eq!(net.balance(ann.address).await, 800 * SUI);
 
     let key = SimpleKeypair::from(Wallet::new(4).key);
     let committee = MultisigCommittee::new(vec![MultisigMember::new(key.public_key(), 1)], 1);
-    let joint = Wallet {
-        address: committee.derive_address(),
-        ..Wallet::new(4)
-    };
+    let joint = Wallet { address: committee.derive_address(), ..Wallet::new(4) };
     net.run(&sponsor, |b| pay(b, joint.address, SUI)).await;
     let transaction = net.build(&joint, |b| pay(b, ann.address, SUI / 2)).await.unwrap();
     let mut votes = MultisigAggregator::new_with_transaction(committee, &transaction);
     votes.add_signature(joint.sign(&transaction)).unwrap();
     let signature = UserSignature::Multisig(votes.finish().unwrap());
-    assert!(
-        net.execute(&transaction, &[signature])
-            .await
-            .unwrap()
-            .effects()
-            .status()
-            .success()
-    );
+    assert!(net.execute(&transaction, &[signature]).await.unwrap().effects().status().success());
 }
 
 #[tokio::test]
 async fn headers_and_prices_are_those_of_the_network() {
     let mut net = Net::start().await;
-    let info = net
-        .client
-        .ledger_client()
-        .get_service_info(GetServiceInfoRequest::default())
-        .await
-        .unwrap();
+    let info = net.client.ledger_client().get_service_info(GetServiceInfoRequest::default()).await.unwrap();
     let digest = net.devnet.genesis.digest();
     assert_eq!(info.chain_id().map(|d| d.to_string()), Some(digest.to_string()));
     assert_eq!(info.into_inner().chain_id(), digest.to_string());

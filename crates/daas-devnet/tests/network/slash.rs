@@ -14,54 +14,26 @@ async fn a_slash_takes_its_share_after_the_appeal_window() {
     let made = net.cluster(&operator).await;
     let position = net.stake(made, &ann, 5 * SUI, "node-1").await;
 
-    let proposed = net
-        .run(&operator, |b| propose(b, made, position, net.now_ms()))
-        .await;
-    let Event::Position { state, .. } = only_event(&proposed) else {
-        panic!()
-    };
-    assert_eq!(
-        (state.status, state.active, state.frozen),
-        (Status::Suspended, Mist(4_500_000_000), Mist(SUI / 2))
-    );
+    let proposed = net.run(&operator, |b| propose(b, made, position, net.now_ms())).await;
+    let Event::Position { state, .. } = only_event(&proposed) else { panic!() };
+    assert_eq!((state.status, state.active, state.frozen), (Status::Suspended, Mist(4_500_000_000), Mist(SUI / 2)));
     assert_eq!(net.read::<PositionState>(position.0).await, state);
-    assert_abort(
-        net.build(&ann, |b| restake(b, made, position)).await,
-        "ESuspended",
-        4,
-    );
-    assert_abort(
-        net.build(&ann, |b| execute(b, made, position)).await,
-        "EAppealOpen",
-        23,
-    );
+    assert_abort(net.build(&ann, |b| restake(b, made, position)).await, "ESuspended", 4);
+    assert_abort(net.build(&ann, |b| execute(b, made, position)).await, "EAppealOpen", 23);
 
     net.pass(Duration::from_millis(5001));
     net.run(&ann, |b| execute(b, made, position)).await;
     let state: PositionState = net.read(position.0).await;
-    assert_eq!(
-        (state.status, state.active, state.frozen),
-        (Status::Slashed, Mist(4_500_000_000), Mist(0))
-    );
+    assert_eq!((state.status, state.active, state.frozen), (Status::Slashed, Mist(4_500_000_000), Mist(0)));
     assert!(state.seals.is_empty());
     assert_eq!(net.read::<Cluster>(made.cluster.0).await.treasury, Mist(SUI / 2));
 
-    assert_abort(
-        net.build(&ann, |b| refresh(b, made, position)).await,
-        "ESlashed",
-        5,
-    );
+    assert_abort(net.build(&ann, |b| refresh(b, made, position)).await, "ESlashed", 5);
     net.run(&ann, |b| restake(b, made, position)).await;
-    assert_eq!(
-        net.read::<PositionState>(position.0).await.status,
-        Status::Recovering
-    );
+    assert_eq!(net.read::<PositionState>(position.0).await.status, Status::Recovering);
     net.run(&ann, |b| refresh(b, made, position)).await;
     let state: PositionState = net.read(position.0).await;
-    assert_eq!(
-        (state.status, state.seals.len(), state.active),
-        (Status::Active, 1, Mist(5_500_000_000))
-    );
+    assert_eq!((state.status, state.seals.len(), state.active), (Status::Active, 1, Mist(5_500_000_000)));
 }
 
 #[tokio::test]
@@ -70,41 +42,24 @@ async fn an_appeal_waits_for_its_judge() {
     let (operator, ann) = (net.wallet(1).await, net.wallet(2).await);
     let made = net.cluster(&operator).await;
     let position = net.stake(made, &ann, 5 * SUI, "").await;
-    net.run(&operator, |b| propose(b, made, position, net.now_ms()))
-        .await;
+    net.run(&operator, |b| propose(b, made, position, net.now_ms())).await;
     net.run(&ann, |b| {
-        let args = vec![
-            object(b, made.cluster.0),
-            object(b, position.0),
-            b.pure(&"not me"),
-            clock(b),
-        ];
+        let args = vec![object(b, made.cluster.0), object(b, position.0), b.pure(&"not me"), clock(b)];
         call(b, made.package, "staking", "appeal_slash", args);
     })
     .await;
     net.pass(Duration::from_millis(5001));
-    assert_abort(
-        net.build(&ann, |b| execute(b, made, position)).await,
-        "EAwaitingJudge",
-        24,
-    );
+    assert_abort(net.build(&ann, |b| execute(b, made, position)).await, "EAwaitingJudge", 24);
     let judge = |function: &'static str| {
         move |b: &mut TransactionBuilder| {
-            let args = vec![
-                object(b, made.judge),
-                object(b, made.cluster.0),
-                object(b, position.0),
-            ];
+            let args = vec![object(b, made.judge), object(b, made.cluster.0), object(b, position.0)];
             call(b, made.package, "staking", function, args);
         }
     };
     net.run(&operator, judge("uphold_slash")).await;
     net.run(&operator, judge("cancel_slash")).await;
     let state: PositionState = net.read(position.0).await;
-    assert_eq!(
-        (state.status, state.active, state.generation),
-        (Status::Active, Mist(5 * SUI), 5)
-    );
+    assert_eq!((state.status, state.active, state.generation), (Status::Active, Mist(5 * SUI), 5));
 }
 
 #[tokio::test]
@@ -114,22 +69,12 @@ async fn unstaked_money_comes_back_after_its_time() {
     let made = net.cluster(&ann).await;
     let position = net.stake(made, &ann, 5 * SUI, "node-1").await;
     net.run(&ann, |b| {
-        let args = vec![
-            object(b, made.cluster.0),
-            object(b, position.0),
-            b.pure(&(5 * SUI)),
-            clock(b),
-        ];
+        let args = vec![object(b, made.cluster.0), object(b, position.0), b.pure(&(5 * SUI)), clock(b)];
         call(b, made.package, "staking", "unstake", args);
     })
     .await;
     let withdraw = |b: &mut TransactionBuilder| {
-        let args = vec![
-            object(b, made.cluster.0),
-            object(b, made.registry.0),
-            object(b, position.0),
-            clock(b),
-        ];
+        let args = vec![object(b, made.cluster.0), object(b, made.registry.0), object(b, position.0), clock(b)];
         call(b, made.package, "staking", "withdraw", args);
     };
     assert_abort(net.build(&ann, withdraw).await, "EStillUnbonding", 10);

@@ -19,9 +19,7 @@ async fn checkpoints_are_followed_without_a_gap() {
     let net = Net::start().await;
     let ann = net.wallet(1).await;
     let request = CheckpointStreamRequest::new()
-        .with_read_mask(FieldMask::from_str(
-            "sequence_number,summary.timestamp,transactions.digest",
-        ))
+        .with_read_mask(FieldMask::from_str("sequence_number,summary.timestamp,transactions.digest"))
         .with_start(CheckpointStreamStart::Checkpoint(0));
     let mut stream = Box::pin(net.client.stream_checkpoints(request));
     let done = net.run(&ann, |b| pay(b, ann.address, SUI)).await;
@@ -59,33 +57,19 @@ async fn events_resume_where_they_were_left() {
             break frame;
         }
     };
-    assert!(
-        first
-            .event
-            .as_ref()
-            .unwrap()
-            .event_type()
-            .ends_with("::staking::Staked")
-    );
+    assert!(first.event.as_ref().unwrap().event_type().ends_with("::staking::Staked"));
     // A frame with an event claims the checkpoints before it, not its own: there may be more events in that.
     let at = first.event.as_ref().unwrap().checkpoint();
     assert_eq!(first.covered_checkpoint, at.checked_sub(1));
     drop(stream);
 
     net.stake(made, &bob, 2 * SUI, "").await;
-    let mut stream = Box::pin(
-        net.client
-            .stream_events(request(EventStreamStart::Resume(first.cursor))),
-    );
+    let mut stream = Box::pin(net.client.stream_events(request(EventStreamStart::Resume(first.cursor))));
     let second = next_event(&mut stream).await;
     assert_ne!(second.checkpoint(), first.event.unwrap().checkpoint());
     net.run(&ann, |b| restake(b, made, &ann, SUI)).await;
     let third = next_event(&mut stream).await;
-    assert!(
-        third.event_type().ends_with("::staking::Restaked"),
-        "{}",
-        third.event_type()
-    );
+    assert!(third.event_type().ends_with("::staking::Restaked"), "{}", third.event_type());
 }
 
 async fn next_event(
@@ -102,11 +86,7 @@ async fn next_event(
 fn restake(b: &mut sui_transaction_builder::TransactionBuilder, made: Made, owner: &Wallet, amount: u64) {
     use daas_types::WalletAddress;
     use daas_types::onchain::{PositionKey, position_id};
-    let position = position_id(
-        made.package,
-        made.registry,
-        PositionKey(WalletAddress(owner.address), 0),
-    );
+    let position = position_id(made.package, made.registry, PositionKey(WalletAddress(owner.address), 0));
     let gas = b.gas();
     let amount = b.pure(&amount);
     let payment = b.split_coins(gas, vec![amount])[0];
@@ -130,10 +110,7 @@ async fn lists_page_filter_and_turn_around() {
             .with_filter(EventFilter::matching(event_type(staked.clone())))
             .with_options(QueryOptions::default().with_limit(limit).with_ordering(ordering));
         let frames: Vec<_> = net.client.list_events(request).collect().await;
-        let found = frames
-            .into_iter()
-            .filter_map(|f| f.unwrap().event)
-            .map(|e| e.checkpoint());
+        let found = frames.into_iter().filter_map(|f| f.unwrap().event).map(|e| e.checkpoint());
         found.collect::<Vec<u64>>()
     };
     let up = list(50, Ordering::Ascending).await;
@@ -142,26 +119,17 @@ async fn lists_page_filter_and_turn_around() {
     let down: Vec<u64> = up.iter().rev().copied().collect();
     assert_eq!(list(2, Ordering::Descending).await, down);
 
-    let request = ListTransactionsRequest::default()
-        .with_read_mask(FieldMask::from_str("checkpoint,transaction_index"));
+    let request =
+        ListTransactionsRequest::default().with_read_mask(FieldMask::from_str("checkpoint,transaction_index"));
     let transactions: Vec<_> = net.client.list_transactions(request).collect().await;
     // Genesis, four of the faucet, publish, create, three stakes.
-    assert_eq!(
-        transactions
-            .into_iter()
-            .filter(|f| f.as_ref().unwrap().transaction.is_some())
-            .count(),
-        10
-    );
+    assert_eq!(transactions.into_iter().filter(|f| f.as_ref().unwrap().transaction.is_some()).count(), 10);
     let request = ListCheckpointsRequest::default()
         .with_read_mask(FieldMask::from_str("sequence_number"))
         .with_start_checkpoint(1)
         .with_end_checkpoint(4);
     let checkpoints: Vec<_> = net.client.list_checkpoints(request).collect().await;
-    let numbers = checkpoints
-        .into_iter()
-        .filter_map(|f| f.unwrap().checkpoint)
-        .map(|c| c.sequence_number());
+    let numbers = checkpoints.into_iter().filter_map(|f| f.unwrap().checkpoint).map(|c| c.sequence_number());
     assert_eq!(numbers.collect::<Vec<_>>(), [1, 2, 3]);
 }
 
@@ -182,14 +150,7 @@ async fn a_transaction_is_in_a_checkpoint_at_once() {
         let sent = Instant::now();
         let seen = async {
             while let Some(frame) = stream.next().await {
-                if frame
-                    .unwrap()
-                    .checkpoint
-                    .unwrap()
-                    .transactions
-                    .iter()
-                    .any(|t| t.digest() == digest)
-                {
+                if frame.unwrap().checkpoint.unwrap().transactions.iter().any(|t| t.digest() == digest) {
                     return sent.elapsed();
                 }
             }
@@ -201,10 +162,6 @@ async fn a_transaction_is_in_a_checkpoint_at_once() {
         times.push(seen.unwrap());
     }
     times.sort();
-    println!(
-        "execute to subscription: median {:?}, max {:?}",
-        times[times.len() / 2],
-        times[times.len() - 1]
-    );
+    println!("execute to subscription: median {:?}, max {:?}", times[times.len() / 2], times[times.len() - 1]);
     assert!(times[times.len() / 2] < Duration::from_millis(250), "{times:?}");
 }

@@ -54,28 +54,18 @@ impl Net {
         let clock = Arc::new(AtomicU64::new(START_MS));
         let devnet = start(dir.path(), &clock).await;
         let client = Client::new(devnet.rpc_url()).unwrap();
-        Self {
-            devnet,
-            client,
-            clock,
-            dir,
-        }
+        Self { devnet, client, clock, dir }
     }
 
     pub(crate) async fn restart(self) -> Self {
         self.devnet.stop().await.unwrap();
         let devnet = start(self.dir.path(), &self.clock).await;
         let client = Client::new(devnet.rpc_url()).unwrap();
-        Self {
-            devnet,
-            client,
-            ..self
-        }
+        Self { devnet, client, ..self }
     }
 
     pub(crate) fn pass(&self, time: Duration) {
-        self.clock
-            .fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+        self.clock.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
@@ -85,11 +75,7 @@ impl Net {
     /// A new wallet with 1000 SUI in five coins.
     pub(crate) async fn wallet(&self, seed: u8) -> Wallet {
         let wallet = Wallet::new(seed);
-        let sent = FaucetClient::new(self.devnet.faucet_url().as_str())
-            .unwrap()
-            .request(wallet.address)
-            .await
-            .unwrap();
+        let sent = FaucetClient::new(self.devnet.faucet_url().as_str()).unwrap().request(wallet.address).await.unwrap();
         assert_eq!(sent.iter().map(|c| c.amount).sum::<u64>(), 1000 * SUI);
         wallet
     }
@@ -97,29 +83,14 @@ impl Net {
     pub(crate) async fn balance(&self, owner: Address) -> u64 {
         let mut request = proto::GetBalanceRequest::default().with_owner(owner);
         request.coin_type = Some(StructTag::sui().to_string());
-        let balance = self
-            .client
-            .clone()
-            .state_client()
-            .get_balance(request)
-            .await
-            .unwrap()
-            .into_inner();
+        let balance = self.client.clone().state_client().get_balance(request).await.unwrap().into_inner();
         balance.balance.unwrap().balance()
     }
 
     pub(crate) async fn object(&self, id: Address) -> proto::Object {
         let mut request = proto::GetObjectRequest::new(&id);
         request.read_mask = Some(FieldMask::from_str("*"));
-        self.client
-            .clone()
-            .ledger_client()
-            .get_object(request)
-            .await
-            .unwrap()
-            .into_inner()
-            .object
-            .unwrap()
+        self.client.clone().ledger_client().get_object(request).await.unwrap().into_inner().object.unwrap()
     }
 
     /// The value of a Move object.
@@ -146,15 +117,8 @@ impl Net {
         commands: impl FnOnce(&mut TransactionBuilder),
     ) -> ExecutedTransaction {
         let transaction = self.build(wallet, commands).await.unwrap();
-        let executed = self
-            .execute(&transaction, &[wallet.sign(&transaction)])
-            .await
-            .unwrap();
-        assert!(
-            executed.effects().status().success(),
-            "{:?}",
-            executed.effects().status()
-        );
+        let executed = self.execute(&transaction, &[wallet.sign(&transaction)]).await.unwrap();
+        assert!(executed.effects().status().success(), "{:?}", executed.effects().status());
         executed
     }
 
@@ -167,11 +131,7 @@ impl Net {
             .with_transaction(transaction.clone())
             .with_signatures(signatures.iter().cloned().map(Into::into).collect())
             .with_read_mask(FieldMask::from_str("*"));
-        let done = self
-            .client
-            .clone()
-            .execute_transaction_and_wait_for_checkpoint(request, DEADLINE)
-            .await;
+        let done = self.client.clone().execute_transaction_and_wait_for_checkpoint(request, DEADLINE).await;
         match done {
             Ok(response) => Ok(response.into_inner().transaction.unwrap()),
             Err(sui_rpc::client::ExecuteAndWaitError::RpcError(status)) => Err(status),
@@ -200,14 +160,8 @@ impl Net {
             .await;
         let of = |name: &str| {
             let changed = &made.effects().changed_objects;
-            let found = changed
-                .iter()
-                .find(|c| c.object_type().ends_with(&format!("::{name}")));
-            found
-                .unwrap_or_else(|| panic!("no {name}"))
-                .object_id()
-                .parse::<Address>()
-                .unwrap()
+            let found = changed.iter().find(|c| c.object_type().ends_with(&format!("::{name}")));
+            found.unwrap_or_else(|| panic!("no {name}")).object_id().parse::<Address>().unwrap()
         };
         Made {
             package,
@@ -229,23 +183,14 @@ impl Net {
                 b.transfer_objects(vec![cap], to);
             })
             .await;
-        let package = done
-            .effects()
-            .changed_objects
-            .iter()
-            .find(|c| c.object_type() == "package")
-            .unwrap();
+        let package = done.effects().changed_objects.iter().find(|c| c.object_type() == "package").unwrap();
         PackageId(package.object_id().parse().unwrap())
     }
 
     /// Stakes `amount` with a node and answers the position.
     pub(crate) async fn stake(&self, made: Made, wallet: &Wallet, amount: u64, node: &str) -> PositionId {
         self.run(wallet, |b| stake(b, made, amount, node)).await;
-        position_id(
-            made.package,
-            made.registry,
-            PositionKey(WalletAddress(wallet.address), 0),
-        )
+        position_id(made.package, made.registry, PositionKey(WalletAddress(wallet.address), 0))
     }
 }
 
@@ -271,13 +216,7 @@ pub(crate) fn config(dir: &Path, clock: &Arc<AtomicU64>) -> Config {
     Config::on_free_ports(dir.to_owned(), TEE_ROOT, now)
 }
 
-pub(crate) fn call(
-    b: &mut TransactionBuilder,
-    package: PackageId,
-    module: &str,
-    function: &str,
-    args: Vec<Argument>,
-) {
+pub(crate) fn call(b: &mut TransactionBuilder, package: PackageId, module: &str, function: &str, args: Vec<Argument>) {
     let name = |text: &str| Identifier::new(text).unwrap();
     b.move_call(Function::new(package.0, name(module), name(function)), args);
 }
@@ -318,11 +257,7 @@ pub(crate) fn compiled() -> (Vec<Vec<u8>>, Vec<Address>) {
     let modules = json["modules"].as_object().unwrap().values();
     let dependencies = json["dependencies"].as_array().unwrap().iter();
     (
-        modules
-            .map(|m| STANDARD.decode(m.as_str().unwrap()).unwrap())
-            .collect(),
-        dependencies
-            .map(|d| d.as_str().unwrap().parse().unwrap())
-            .collect(),
+        modules.map(|m| STANDARD.decode(m.as_str().unwrap()).unwrap()).collect(),
+        dependencies.map(|d| d.as_str().unwrap().parse().unwrap()).collect(),
     )
 }

@@ -104,11 +104,7 @@ pub(crate) struct Lease(Pin<Box<dyn Future<Output = CutReason> + Send + Sync>>);
 
 impl Permit {
     pub(super) fn new(upstream: Upstream, kind: Kind, leash: Leash) -> Self {
-        Self {
-            upstream,
-            kind,
-            leash,
-        }
+        Self { upstream, kind, leash }
     }
 
     /// What kind of caller.
@@ -137,12 +133,7 @@ impl Permit {
 
 impl Identity {
     pub(super) fn new(user: String, uid: Option<PositionId>, groups: Vec<String>, seal: SealId) -> Self {
-        Self {
-            user,
-            uid,
-            groups,
-            seal,
-        }
+        Self { user, uid, groups, seal }
     }
 
     /// User name.
@@ -174,11 +165,7 @@ impl Leash {
         stale: CancellationToken,
         expires: UnixMs,
     ) -> Self {
-        Self(Arc::new(Ends {
-            right: right.into_iter().collect(),
-            stale,
-            expires,
-        }))
+        Self(Arc::new(Ends { right: right.into_iter().collect(), stale, expires }))
     }
 
     /// A future that resolves when it is over.
@@ -186,8 +173,7 @@ impl Leash {
         let ends = self.0.clone();
         let end = Instant::now() + ends.expires.since(now).min(LONGEST);
         Lease(Box::pin(async move {
-            let right =
-                futures::future::select_all(ends.right.iter().map(|token| Box::pin(token.cancelled())));
+            let right = futures::future::select_all(ends.right.iter().map(|token| Box::pin(token.cancelled())));
             tokio::select! {
                 biased;
                 _ = right => CutReason::RightLost,

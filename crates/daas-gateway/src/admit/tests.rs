@@ -16,11 +16,7 @@ fn view(index: &Index) -> View {
 
 fn holder(view: &View, staker: &Staker, usage: Usage) -> Caller {
     let (position, seal) = view.snapshot.seal(staker.state.seals[0].id).unwrap();
-    Caller::Seal(SealHolder {
-        position: position.clone(),
-        seal: seal.clone(),
-        usage,
-    })
+    Caller::Seal(SealHolder { position: position.clone(), seal: seal.clone(), usage })
 }
 
 fn try_admit(chain: &Chain, staker: &Staker, usage: Usage) -> Result<Permit, Refusal> {
@@ -35,12 +31,7 @@ fn refused(chain: &Chain, staker: &Staker, usage: Usage) -> (ErrorCode, StatusCo
 
 #[test]
 fn people_are_their_wallet_position_and_tier() {
-    for (sui, tier) in [
-        ("0.5", Tier::Viewer),
-        ("2", Tier::Developer),
-        ("5", Tier::Admin),
-        ("10", Tier::Super),
-    ] {
+    for (sui, tier) in [("0.5", Tier::Viewer), ("2", Tier::Developer), ("5", Tier::Admin), ("10", Tier::Super)] {
         let chain = Chain::new();
         let staker = chain.staker(7, sui, Permissions::USER);
         let permit = try_admit(&chain, &staker, Usage::User).unwrap();
@@ -56,18 +47,10 @@ fn people_are_their_wallet_position_and_tier() {
 #[test]
 fn super_is_masters_only_where_policy_says_so() {
     let chain = Chain::new();
-    let (great, admin) = (
-        chain.staker(1, "10", Permissions::USER),
-        chain.staker(2, "9", Permissions::USER),
-    );
+    let (great, admin) = (chain.staker(1, "10", Permissions::USER), chain.staker(2, "9", Permissions::USER));
     let is_master = |staker| {
         let permit = try_admit(&chain, staker, Usage::User).unwrap();
-        permit
-            .identity()
-            .unwrap()
-            .groups()
-            .iter()
-            .any(|group| group == "system:masters")
+        permit.identity().unwrap().groups().iter().any(|group| group == "system:masters")
     };
     assert!(!is_master(&great));
     chain.policy(|policy| policy.super_is_masters = true);
@@ -91,26 +74,15 @@ fn nodes_are_their_node_id() {
 #[test]
 fn permissions_fixed_at_mint_are_not_crossed() {
     let chain = Chain::new();
-    let (user, node) = (
-        chain.staker(1, "10", Permissions::USER),
-        chain.staker(2, "10", Permissions::NODE),
-    );
+    let (user, node) = (chain.staker(1, "10", Permissions::USER), chain.staker(2, "10", Permissions::NODE));
     let not_permitted = (UsageNotPermitted, StatusCode::FORBIDDEN);
     assert_eq!(refused(&chain, &node, Usage::User), not_permitted);
     assert_eq!(refused(&chain, &user, Usage::Kubelet), not_permitted);
     assert_eq!(refused(&chain, &user, Usage::KubeProxy), not_permitted);
-    assert_eq!(
-        refused(&chain, &node, Usage::Worker),
-        not_permitted,
-        "a worker token opens no Kubernetes"
-    );
+    assert_eq!(refused(&chain, &node, Usage::Worker), not_permitted, "a worker token opens no Kubernetes");
     let view = view(&chain.index);
     assert!(admit_worker(holder(&view, &node, Usage::Worker), true, &view).is_ok());
-    for (staker, usage) in [
-        (&user, Usage::Worker),
-        (&node, Usage::Kubelet),
-        (&node, Usage::User),
-    ] {
+    for (staker, usage) in [(&user, Usage::Worker), (&node, Usage::Kubelet), (&node, Usage::User)] {
         let refusal = admit_worker(holder(&view, staker, usage), true, &view).unwrap_err();
         assert_eq!(refusal.code(), UsageNotPermitted);
     }
@@ -127,14 +99,8 @@ fn every_status_but_active_is_named() {
         (Status::Closed, PositionClosed),
     ] {
         chain.put(&mut staker, |state| state.status = status);
-        assert_eq!(
-            refused(&chain, &staker, Usage::User),
-            (code, StatusCode::FORBIDDEN)
-        );
-        assert_eq!(
-            refused(&chain, &staker, Usage::Kubelet),
-            (code, StatusCode::FORBIDDEN)
-        );
+        assert_eq!(refused(&chain, &staker, Usage::User), (code, StatusCode::FORBIDDEN));
+        assert_eq!(refused(&chain, &staker, Usage::Kubelet), (code, StatusCode::FORBIDDEN));
     }
     chain.put(&mut staker, |state| state.status = Status::Active);
     assert!(try_admit(&chain, &staker, Usage::User).is_ok());
@@ -156,11 +122,7 @@ fn a_node_id_that_is_no_name_never_becomes_one() {
     let mut staker = chain.staker(7, "5", Permissions::BOTH);
     for bad in ["", "a.b", "x\r\nX-Remote-User: root", "system:masters"] {
         chain.put(&mut staker, |state| bad.clone_into(&mut state.node_id));
-        assert_eq!(
-            refused(&chain, &staker, Usage::Kubelet).0,
-            UsageNotPermitted,
-            "{bad:?}"
-        );
+        assert_eq!(refused(&chain, &staker, Usage::Kubelet).0, UsageNotPermitted, "{bad:?}");
         assert!(try_admit(&chain, &staker, Usage::User).is_ok());
     }
 }
@@ -170,18 +132,12 @@ fn an_ended_seal_and_a_gap_open_nothing() {
     let chain = Chain::new();
     let mut staker = chain.staker(7, "5", Permissions::BOTH);
     chain.put(&mut staker, |state| state.seals[0].expires_ms = clock::now());
-    assert_eq!(
-        refused(&chain, &staker, Usage::User),
-        (SealExpired, StatusCode::UNAUTHORIZED)
-    );
+    assert_eq!(refused(&chain, &staker, Usage::User), (SealExpired, StatusCode::UNAUTHORIZED));
     chain.put(&mut staker, |state| {
         state.seals[0].expires_ms = clock::now().plus(GRACE);
         state.generation += 5;
     });
-    assert_eq!(
-        refused(&chain, &staker, Usage::User),
-        (ChainStale, StatusCode::SERVICE_UNAVAILABLE)
-    );
+    assert_eq!(refused(&chain, &staker, Usage::User), (ChainStale, StatusCode::SERVICE_UNAVAILABLE));
 }
 
 #[test]
@@ -192,21 +148,13 @@ fn when_stale_people_are_refused_and_nodes_have_their_grace() {
     chain.checkpoint_at(at, vec![staker.event(|_| ())]);
     let within = view(&chain.index);
     let refusal = admit(holder(&within, &staker, Usage::User), &within).unwrap_err();
-    assert_eq!(
-        (refusal.code(), refusal.status()),
-        (ChainStale, StatusCode::SERVICE_UNAVAILABLE)
-    );
+    assert_eq!((refusal.code(), refusal.status()), (ChainStale, StatusCode::SERVICE_UNAVAILABLE));
     assert!(admit(holder(&within, &staker, Usage::Kubelet), &within).is_ok());
     assert!(admit_worker(holder(&within, &staker, Usage::Worker), false, &within).is_ok());
     let join = admit_worker(holder(&within, &staker, Usage::Worker), true, &within).unwrap_err();
     assert_eq!(join.code(), ChainStale, "no join on a stale index");
     let late = Watch::new(chain.index.clone(), Duration::from_secs(50)).view();
-    assert_eq!(
-        admit(holder(&late, &staker, Usage::Kubelet), &late)
-            .unwrap_err()
-            .code(),
-        ChainStale
-    );
+    assert_eq!(admit(holder(&late, &staker, Usage::Kubelet), &late).unwrap_err().code(), ChainStale);
 }
 
 #[tokio::test]
@@ -224,36 +172,20 @@ async fn whatever_the_order_of_admit_and_revoke_nothing_stays_open() {
     let mut b = chain.staker(2, "5", Permissions::USER);
     let permit = try_admit(&chain, &b, Usage::User).unwrap();
     chain.suspend(&mut b);
-    assert_eq!(
-        permit.leash().lease(now).now_or_never(),
-        Some(CutReason::RightLost)
-    );
+    assert_eq!(permit.leash().lease(now).now_or_never(), Some(CutReason::RightLost));
     // Snapshot taken, revoked, admitted on the old snapshot, leased.
     let mut c = chain.staker(3, "5", Permissions::USER);
     let old = view(&chain.index);
     chain.suspend(&mut c);
     let permit = admit(holder(&old, &c, Usage::User), &old).unwrap();
-    assert_eq!(
-        permit.leash().lease(now).now_or_never(),
-        Some(CutReason::RightLost)
-    );
+    assert_eq!(permit.leash().lease(now).now_or_never(), Some(CutReason::RightLost));
     // Revoked and restored before the lease: still the old right, which is gone.
     let mut d = chain.staker(4, "5", Permissions::USER);
     let permit = try_admit(&chain, &d, Usage::User).unwrap();
     chain.suspend(&mut d);
     chain.put(&mut d, |state| state.status = Status::Active);
-    assert_eq!(
-        permit.leash().lease(now).now_or_never(),
-        Some(CutReason::RightLost)
-    );
-    assert!(
-        try_admit(&chain, &d, Usage::User)
-            .unwrap()
-            .leash()
-            .lease(now)
-            .now_or_never()
-            .is_none()
-    );
+    assert_eq!(permit.leash().lease(now).now_or_never(), Some(CutReason::RightLost));
+    assert!(try_admit(&chain, &d, Usage::User).unwrap().leash().lease(now).now_or_never().is_none());
 }
 
 /// Real threads, real index: for every interleaving the scheduler finds, a permit given is a permit cut.
@@ -269,11 +201,7 @@ async fn racing_admissions_are_refused_or_cut() {
             loop {
                 let view = view(&index);
                 let (position, seal) = view.snapshot.seal(id).unwrap();
-                let holder = SealHolder {
-                    position: position.clone(),
-                    seal: seal.clone(),
-                    usage: Usage::User,
-                };
+                let holder = SealHolder { position: position.clone(), seal: seal.clone(), usage: Usage::User };
                 match admit(Caller::Seal(holder), &view) {
                     Ok(permit) => permits.push(permit),
                     Err(refusal) => return (permits, refusal.code()),
@@ -287,10 +215,7 @@ async fn racing_admissions_are_refused_or_cut() {
         for permit in permits {
             // Every one was given before the cut was complete, so each ends.
             let lease = permit.leash().lease(clock::now());
-            assert_eq!(
-                tokio::time::timeout(Duration::from_secs(5), lease).await,
-                Ok(CutReason::RightLost)
-            );
+            assert_eq!(tokio::time::timeout(Duration::from_secs(5), lease).await, Ok(CutReason::RightLost));
         }
         chain.put(&mut staker, |state| state.status = Status::Active);
     }
@@ -304,9 +229,6 @@ async fn the_end_of_a_seal_is_an_event() {
     chain.put(&mut staker, |state| state.seals[0].expires_ms = end);
     let permit = try_admit(&chain, &staker, Usage::User).unwrap();
     let lease = permit.leash().lease(clock::now());
-    assert_eq!(
-        tokio::time::timeout(Duration::from_secs(5), lease).await,
-        Ok(CutReason::Expired)
-    );
+    assert_eq!(tokio::time::timeout(Duration::from_secs(5), lease).await, Ok(CutReason::Expired));
     assert!(clock::now() >= end);
 }

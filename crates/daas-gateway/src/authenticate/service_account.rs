@@ -72,26 +72,11 @@ impl Issuer {
         let claims = jsonwebtoken::decode::<Claims>(text, &self.key, &self.validation)
             .map_err(|error| refused(&format!("the token does not verify: {error}")))?
             .claims;
-        let bound = claims
-            .kubernetes
-            .ok_or_else(|| refused("the token has no kubernetes.io claims"))?;
-        bound
-            .pod
-            .as_ref()
-            .ok_or_else(|| refused("the token is not bound to a pod"))?;
-        let node = bound
-            .node
-            .ok_or_else(|| refused("the token is not bound to a node"))?;
-        let node = node
-            .name
-            .parse()
-            .map_err(|_| refused("the token's node is not a node id"))?;
-        if claims.sub
-            != format!(
-                "system:serviceaccount:{}:{}",
-                bound.namespace, bound.serviceaccount.name
-            )
-        {
+        let bound = claims.kubernetes.ok_or_else(|| refused("the token has no kubernetes.io claims"))?;
+        bound.pod.as_ref().ok_or_else(|| refused("the token is not bound to a pod"))?;
+        let node = bound.node.ok_or_else(|| refused("the token is not bound to a node"))?;
+        let node = node.name.parse().map_err(|_| refused("the token's node is not a node id"))?;
+        if claims.sub != format!("system:serviceaccount:{}:{}", bound.namespace, bound.serviceaccount.name) {
             return Err(refused("the token's subject and claims differ"));
         }
         Ok(BoundToken {
@@ -109,16 +94,10 @@ impl Issuer {
 impl BoundToken {
     pub(super) fn check(&self, now: UnixMs) -> Result<(), Refusal> {
         if now >= self.expires {
-            return Err(Refusal::unauthorized(
-                TokenExpired,
-                format!("it expired at {}; it is {now}", self.expires),
-            ));
+            return Err(Refusal::unauthorized(TokenExpired, format!("it expired at {}; it is {now}", self.expires)));
         }
         if self.not_before > now.plus(SKEW) {
-            return Err(Refusal::unauthorized(
-                TokenExpired,
-                format!("not before {}; it is {now}", self.not_before),
-            ));
+            return Err(Refusal::unauthorized(TokenExpired, format!("not before {}; it is {now}", self.not_before)));
         }
         Ok(())
     }

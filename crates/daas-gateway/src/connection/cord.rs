@@ -114,8 +114,7 @@ impl TrackedExecutor {
 impl<F: Future<Output: Send> + Send + 'static> Executor<F> for TrackedExecutor {
     fn execute(&self, future: F) {
         let kill = self.kill.clone();
-        self.tasks
-            .spawn(async move { kill.run_until_cancelled_owned(future).await.map(drop) });
+        self.tasks.spawn(async move { kill.run_until_cancelled_owned(future).await.map(drop) });
     }
 }
 

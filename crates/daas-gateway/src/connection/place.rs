@@ -27,12 +27,7 @@ struct Taken {
 
 impl Places {
     pub(crate) fn new(most: usize, most_of_one: usize) -> Arc<Self> {
-        Arc::new(Self {
-            most,
-            most_of_one,
-            taken: Mutex::default(),
-            emptied: Notify::new(),
-        })
+        Arc::new(Self { most, most_of_one, taken: Mutex::default(), emptied: Notify::new() })
     }
 
     pub(crate) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
@@ -44,10 +39,7 @@ impl Places {
         taken.all += 1;
         taken.by_address.insert(address, of_one + 1);
         drop(taken);
-        Some(Place {
-            places: self.clone(),
-            address,
-        })
+        Some(Place { places: self.clone(), address })
     }
 
     /// Waits until no place is taken.
@@ -68,10 +60,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.all = taken.all.saturating_sub(1);
-        let left = taken
-            .by_address
-            .get(&self.address)
-            .map_or(0, |n| n.saturating_sub(1));
+        let left = taken.by_address.get(&self.address).map_or(0, |n| n.saturating_sub(1));
         if left == 0 {
             taken.by_address.remove(&self.address);
         } else {

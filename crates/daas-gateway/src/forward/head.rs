@@ -19,11 +19,7 @@ const GROUP: HeaderName = HeaderName::from_static("x-remote-group");
 const SEAL: HeaderName = HeaderName::from_static("x-remote-extra-daas-seal");
 
 /// Turns a scrubbed head into one for the API server over HTTP/2.
-pub(super) fn for_h2(
-    parts: &mut request::Parts,
-    name: &ServerName<'_>,
-    permit: &Permit,
-) -> Result<(), Refusal> {
+pub(super) fn for_h2(parts: &mut request::Parts, name: &ServerName<'_>, permit: &Permit) -> Result<(), Refusal> {
     parts.uri = absolute(&parts.uri, name)?;
     parts.version = Version::HTTP_2;
     parts.extensions.clear();
@@ -31,15 +27,9 @@ pub(super) fn for_h2(
 }
 
 /// The same over HTTP/1.1, for upgrades.
-pub(super) fn for_http11(
-    parts: &mut request::Parts,
-    name: &ServerName<'_>,
-    permit: &Permit,
-) -> Result<(), Refusal> {
+pub(super) fn for_http11(parts: &mut request::Parts, name: &ServerName<'_>, permit: &Permit) -> Result<(), Refusal> {
     let path = parts.uri.path_and_query().cloned();
-    parts.uri = path
-        .map(Uri::from)
-        .ok_or_else(|| internal("a request without a path"))?;
+    parts.uri = path.map(Uri::from).ok_or_else(|| internal("a request without a path"))?;
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     let host = HeaderValue::from_str(&name.to_str()).map_err(|_| internal("the API server's name"))?;
@@ -49,10 +39,7 @@ pub(super) fn for_http11(
 
 /// An answer as the client may see it.
 pub(super) fn answer(response: Response<(Incoming, Slot)>) -> Response<GatewayBody> {
-    let mut response = response.map(|(body, slot)| GatewayBody::Upstream {
-        body,
-        _slot: Some(slot),
-    });
+    let mut response = response.map(|(body, slot)| GatewayBody::Upstream { body, _slot: Some(slot) });
     hygiene::scrub_response(response.headers_mut());
     *response.version_mut() = Version::HTTP_11;
     response
@@ -69,8 +56,7 @@ fn assert_identity(headers: &mut HeaderMap, upstream: &Upstream) -> Result<(), R
 }
 
 fn write_identity(headers: &mut HeaderMap, identity: &Identity) -> Result<(), Refusal> {
-    let value =
-        |text: &str| HeaderValue::from_str(text).map_err(|_| internal("an identity that is no header value"));
+    let value = |text: &str| HeaderValue::from_str(text).map_err(|_| internal("an identity that is no header value"));
     headers.insert(USER, value(identity.user())?);
     if let Some(uid) = identity.uid() {
         headers.insert(UID, value(&uid.to_string())?);
@@ -85,11 +71,7 @@ fn write_identity(headers: &mut HeaderMap, identity: &Identity) -> Result<(), Re
 /// Path and query stay as they came, byte for byte.
 fn absolute(uri: &Uri, name: &ServerName<'_>) -> Result<Uri, Refusal> {
     let name = name.to_str();
-    let authority = if name.contains(':') {
-        format!("[{name}]")
-    } else {
-        name.into_owned()
-    };
+    let authority = if name.contains(':') { format!("[{name}]") } else { name.into_owned() };
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(Scheme::HTTPS);
     parts.authority = Some(Authority::try_from(authority).map_err(|_| internal("the API server's name"))?);

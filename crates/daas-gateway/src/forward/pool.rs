@@ -68,11 +68,7 @@ pub(crate) struct Slot(Arc<AtomicUsize>);
 impl Lane {
     pub(super) fn of(uri: &Uri) -> Self {
         let long = |pair: &str| matches!(pair.split('=').next(), Some("watch" | "follow"));
-        if uri.query().is_some_and(|query| query.split('&').any(long)) {
-            Self::Long
-        } else {
-            Self::Short
-        }
+        if uri.query().is_some_and(|query| query.split('&').any(long)) { Self::Long } else { Self::Short }
     }
 }
 
@@ -81,14 +77,7 @@ impl Lane {
 impl Pool {
     pub(super) fn new(dialer: Dialer, most: usize, tasks: TaskTracker, kill: CancellationToken) -> Self {
         let (short, long) = (Connections::default(), Connections::default());
-        Self {
-            dialer,
-            most,
-            short,
-            long,
-            tasks,
-            kill,
-        }
+        Self { dialer, most, short, long, tasks, kill }
     }
 
     /// A place for one stream.
@@ -106,11 +95,7 @@ impl Pool {
         }
         if connections.len() >= self.most {
             let cause = format!("{} connections to the API server are full", self.most);
-            return Err(Refusal::new(
-                TooManyRequests,
-                StatusCode::TOO_MANY_REQUESTS,
-                cause,
-            ));
+            return Err(Refusal::new(TooManyRequests, StatusCode::TOO_MANY_REQUESTS, cause));
         }
         let unavailable = |error: io::Error| Refusal::unavailable(ApiServerUnavailable, error);
         // Boxed: dialing is rare, and every open stream would carry room for it.
@@ -164,11 +149,7 @@ impl Pool {
                 tracing::debug!(%error, "an upstream connection ended");
             }
         });
-        Ok(Connection {
-            sender,
-            used: Arc::default(),
-            allowed,
-        })
+        Ok(Connection { sender, used: Arc::default(), allowed })
     }
 }
 
@@ -180,9 +161,7 @@ impl Connections {
         open.retain(|connection| !connection.sender.is_closed());
         let free = |c: &&Connection| c.used.load(Ordering::Relaxed) < c.allowed.load(Ordering::Relaxed);
         // Takers hold the lock, so between looking and taking nobody else takes.
-        open.iter()
-            .find(free)
-            .map(|c| (c.sender.clone(), Slot::take(&c.used)))
+        open.iter().find(free).map(|c| (c.sender.clone(), Slot::take(&c.used)))
     }
 
     fn trim(&self) {
@@ -197,10 +176,7 @@ impl Connections {
     }
 
     fn push(&self, connection: Connection) {
-        self.open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(connection);
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     }
 
     fn len(&self) -> usize {
@@ -233,37 +209,23 @@ impl Dialer {
     /// A connection of its own for one upgrade.
     pub(super) async fn dial_http11(
         &self,
-    ) -> io::Result<(
-        http1::SendRequest<RequestBody>,
-        http1::Connection<TokioIo<TlsStream<TcpStream>>, RequestBody>,
-    )> {
+    ) -> io::Result<(http1::SendRequest<RequestBody>, http1::Connection<TokioIo<TlsStream<TcpStream>>, RequestBody>)>
+    {
         let tls = self.tls(self.tls.http11.clone()).await?;
-        self.bounded(async {
-            http1::handshake(TokioIo::new(tls))
-                .await
-                .map_err(io::Error::other)
-        })
-        .await
+        self.bounded(async { http1::handshake(TokioIo::new(tls)).await.map_err(io::Error::other) }).await
     }
 
     async fn tls(&self, config: Arc<rustls::ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
         self.bounded(async {
             let tcp = TcpStream::connect(self.addr).await?;
             tcp.set_nodelay(true)?;
-            TlsConnector::from(config)
-                .connect(self.tls.name.clone(), tcp)
-                .await
+            TlsConnector::from(config).connect(self.tls.name.clone(), tcp).await
         })
         .await
     }
 
     pub(super) async fn bounded<T>(&self, what: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-        let late = |_| {
-            io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("no connection within {:?}", self.within),
-            )
-        };
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {:?}", self.within));
         tokio::time::timeout(self.within, what).await.map_err(late)?
     }
 }

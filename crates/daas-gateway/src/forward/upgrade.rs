@@ -49,16 +49,11 @@ impl UpgradeRequest {
             return Err(Refusal::form("Upgrade without Connection: Upgrade"));
         }
         if !matches!(parts.method, Method::GET | Method::POST) || has_body(headers) {
-            return Err(Refusal::form(
-                "Upgrade in a request with a body, or neither GET nor POST",
-            ));
+            return Err(Refusal::form("Upgrade in a request with a body, or neither GET nor POST"));
         }
         let client = client.filter(|_| parts.version == Version::HTTP_11);
         let client = client.ok_or_else(|| Refusal::form("Upgrade outside HTTP/1.1"))?;
-        Ok(Some(Self {
-            protocol: protocol.clone(),
-            client,
-        }))
+        Ok(Some(Self { protocol: protocol.clone(), client }))
     }
 }
 
@@ -77,9 +72,7 @@ impl Forwarder {
         let UpgradeRequest { protocol, client } = upgrade;
         let dialer = &self.route(permit).dialer;
         head::for_http11(&mut parts, &dialer.tls.name, permit)?;
-        parts
-            .headers
-            .insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         parts.headers.insert(UPGRADE, protocol.clone());
         let mut lease = permit.leash().lease(now);
         let send = async {
@@ -89,10 +82,7 @@ impl Forwarder {
                 // Its end shows where it matters: at the response or in the tunnel.
                 let _ = kill.run_until_cancelled_owned(connection.with_upgrades()).await;
             });
-            sender
-                .send_request(Request::from_parts(parts, RequestBody::empty()))
-                .await
-                .map_err(io::Error::other)
+            sender.send_request(Request::from_parts(parts, RequestBody::empty())).await.map_err(io::Error::other)
         };
         let response = tokio::select! {
             biased;
@@ -102,17 +92,14 @@ impl Forwarder {
                 Refusal::new(ApiServerUnavailable, StatusCode::GATEWAY_TIMEOUT, cause)
             })?,
         };
-        let response =
-            response.map_err(|error| Refusal::unavailable(ApiServerUnavailable, super::chain(&error)))?;
+        let response = response.map_err(|error| Refusal::unavailable(ApiServerUnavailable, super::chain(&error)))?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.tunnel(response, &protocol, client, lease, place);
         }
         let mut response = response.map(|body| GatewayBody::Upstream { body, _slot: None });
         hygiene::scrub_response(response.headers_mut());
         // The client may have sent tunnel bytes already; on this connection nothing more is read as a request.
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         Ok(response)
     }
 
@@ -126,12 +113,7 @@ impl Forwarder {
     ) -> Result<Response<GatewayBody>, Refusal> {
         let agreed = response.headers().get(UPGRADE).cloned();
         let agreed = agreed.filter(|agreed| agreed.as_bytes().eq_ignore_ascii_case(protocol.as_bytes()));
-        let other = || {
-            Refusal::unavailable(
-                ApiServerUnavailable,
-                "it switched to another protocol than asked for",
-            )
-        };
+        let other = || Refusal::unavailable(ApiServerUnavailable, "it switched to another protocol than asked for");
         let agreed = agreed.ok_or_else(other)?;
         let upstream = hyper::upgrade::on(&mut response);
         let kill = self.kill.clone();
@@ -148,9 +130,7 @@ impl Forwarder {
             drop((open, place));
         });
         hygiene::scrub_response(response.headers_mut());
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         response.headers_mut().insert(UPGRADE, agreed);
         Ok(response.map(|_| GatewayBody::from(bytes::Bytes::new())))
     }
@@ -162,15 +142,10 @@ async fn copy(client: OnUpgrade, upstream: OnUpgrade) -> io::Result<()> {
     let late = |_| io::Error::new(io::ErrorKind::TimedOut, "a side did not hand its connection over");
     let both = tokio::time::timeout(HANDOVER, both).await.map_err(late)?;
     let (client, upstream): (Upgraded, Upgraded) = both.map_err(io::Error::other)?;
-    tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream))
-        .await
-        .map(drop)
+    tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await.map(drop)
 }
 
 fn has_body(headers: &HeaderMap) -> bool {
-    let length = headers
-        .get_all(CONTENT_LENGTH)
-        .into_iter()
-        .any(|length| length.as_bytes() != b"0");
+    let length = headers.get_all(CONTENT_LENGTH).into_iter().any(|length| length.as_bytes() != b"0");
     length || headers.contains_key(TRANSFER_ENCODING)
 }

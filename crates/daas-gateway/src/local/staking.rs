@@ -15,35 +15,19 @@ use http::HeaderMap;
 pub(super) fn status(app: &App, headers: &HeaderMap) -> Result<StakingStatusResponse, Refusal> {
     let bearer = Bearer::from_headers(headers)?;
     let view = app.watch.view();
-    let mine = match bearer
-        .map(|bearer| app.authenticate(&bearer, Usage::User, &view))
-        .transpose()?
-    {
+    let mine = match bearer.map(|bearer| app.authenticate(&bearer, Usage::User, &view)).transpose()? {
         None => None,
         Some(Caller::Seal(holder)) => Some(mine(&holder.position)),
         Some(Caller::ServiceAccount { .. }) => {
-            return Err(Refusal::unauthorized(
-                TokenMalformed,
-                "a service account has no stake",
-            ));
+            return Err(Refusal::unauthorized(TokenMalformed, "a service account has no stake"));
         }
     };
-    let active = || {
-        view.snapshot
-            .positions()
-            .map(|live| &live.state)
-            .filter(|state| state.status == Status::Active)
-    };
+    let active = || view.snapshot.positions().map(|live| &live.state).filter(|state| state.status == Status::Active);
     let thresholds = &view.snapshot.policy().thresholds;
     Ok(StakingStatusResponse {
-        total_active: active()
-            .fold(Mist(0), |sum, state| sum.saturating_add(state.active))
-            .0,
+        total_active: active().fold(Mist(0), |sum, state| sum.saturating_add(state.active)).0,
         positions: active().filter(|state| state.active > Mist(0)).map(|_| 1).sum(),
-        thresholds: Tier::ALL
-            .into_iter()
-            .map(|tier| (tier.to_string(), thresholds.of(tier).0))
-            .collect(),
+        thresholds: Tier::ALL.into_iter().map(|tier| (tier.to_string(), thresholds.of(tier).0)).collect(),
         mine,
     })
 }

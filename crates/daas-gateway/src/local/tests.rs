@@ -30,44 +30,19 @@ fn nothing_of_ours_is_a_kubernetes_resource() {
             format!("/api/v1/namespaces/default/{plural}"),
             format!("/api/v1/namespaces/default/{plural}/heartbeat"),
         ] {
-            for method in [
-                Method::GET,
-                Method::POST,
-                Method::PUT,
-                Method::PATCH,
-                Method::DELETE,
-                Method::HEAD,
-            ] {
+            for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD] {
                 assert_eq!(Endpoint::of(&method, &path), None, "{method} {path}");
             }
         }
         // POST to a named object exists for subresources only.
-        for method in [
-            Method::GET,
-            Method::PUT,
-            Method::PATCH,
-            Method::DELETE,
-            Method::HEAD,
-        ] {
-            assert_eq!(
-                Endpoint::of(&method, &format!("/api/v1/{plural}/heartbeat")),
-                None
-            );
+        for method in [Method::GET, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD] {
+            assert_eq!(Endpoint::of(&method, &format!("/api/v1/{plural}/heartbeat")), None);
             assert_eq!(Endpoint::of(&method, &format!("/api/v1/{plural}/status")), None);
         }
     }
-    for path in [
-        "/",
-        "/api",
-        "/api/v1",
-        "/apis",
-        "/version",
-        "/healthz",
-        "/readyz",
-        "/livez",
-        "/metrics",
-        "/openapi/v3",
-    ] {
+    for path in
+        ["/", "/api", "/api/v1", "/apis", "/version", "/healthz", "/readyz", "/livez", "/metrics", "/openapi/v3"]
+    {
         assert_eq!(Endpoint::of(&Method::GET, path), None, "{path}");
     }
 }
@@ -84,13 +59,7 @@ fn only_the_exact_spelling_is_ours() {
     ] {
         assert_eq!(Endpoint::of(&Method::POST, path), None, "{path}");
     }
-    assert_eq!(
-        Endpoint::of(&Method::POST, "/api/v1/attestation"),
-        Some(Endpoint::Attest)
-    );
+    assert_eq!(Endpoint::of(&Method::POST, "/api/v1/attestation"), Some(Endpoint::Attest));
     assert_eq!(Endpoint::of(&Method::GET, "/api/v1/nodes/heartbeat"), None);
-    assert_eq!(
-        Endpoint::of(&Method::POST, "/api/v1/nodes/heartbeat"),
-        Some(Endpoint::Heartbeat)
-    );
+    assert_eq!(Endpoint::of(&Method::POST, "/api/v1/nodes/heartbeat"), Some(Endpoint::Heartbeat));
 }

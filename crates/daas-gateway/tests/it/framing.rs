@@ -5,9 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// What comes back for these bytes until the gateway closes.
 async fn conversation(world: &World, bytes: &[u8]) -> String {
-    let mut tls = client::tls(world.addr, &world.ca.roots(), &["http/1.1"])
-        .await
-        .unwrap();
+    let mut tls = client::tls(world.addr, &world.ca.roots(), &["http/1.1"]).await.unwrap();
     tls.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
     let _ = within(tls.read_to_end(&mut answer)).await;
@@ -42,9 +40,8 @@ async fn ambiguous_lengths_smuggle_nothing() {
             assert!(seen.all("transfer-encoding").is_empty());
         }
     }
-    let old = format!(
-        "POST /echo HTTP/1.0\r\nAuthorization: Bearer {token}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-    );
+    let old =
+        format!("POST /echo HTTP/1.0\r\nAuthorization: Bearer {token}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
     assert!(conversation(&world, old.as_bytes()).await.contains(" 400 "));
 }
 
@@ -58,10 +55,7 @@ async fn request_trailers_end_here() {
         user(&staker)
     );
     let answer = conversation(&world, request.as_bytes()).await;
-    assert!(
-        answer.starts_with("HTTP/1.1 200") && answer.contains("hello"),
-        "{answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("hello"), "{answer}");
     let seen = world.upstream.last();
     assert!(!seen.trailers);
     assert_eq!(seen.all("x-remote-user"), [staker.state.owner.to_string()]);
@@ -76,21 +70,11 @@ async fn bodies_stream_through_whole() {
     let request = build("POST", "/echo", &[("authorization", &bearer)], &body);
     assert_eq!(text(world.send(request).await).await, body);
     let mut http1 = world.http1().await;
-    let request = build(
-        "PUT",
-        "/echo",
-        &[
-            ("authorization", &bearer),
-            ("host", "localhost"),
-            ("expect", "100-continue"),
-        ],
-        &body,
-    );
+    let request =
+        build("PUT", "/echo", &[("authorization", &bearer), ("host", "localhost"), ("expect", "100-continue")], &body);
     let (mut parts, body_stream) = request.into_parts();
     parts.uri = "/echo".parse().unwrap();
-    let response = within(http1.send(http::Request::from_parts(parts, body_stream)))
-        .await
-        .unwrap();
+    let response = within(http1.send(http::Request::from_parts(parts, body_stream))).await.unwrap();
     assert_eq!(text(response).await, body);
     assert!(world.upstream.last().all("expect").is_empty());
 }
@@ -99,13 +83,8 @@ async fn bodies_stream_through_whole() {
 async fn a_client_without_alpn_speaks_http11_and_tls12_is_not_spoken() {
     let world = World::new().await;
     let mut tls = client::tls(world.addr, &world.ca.roots(), &[]).await.unwrap();
-    assert_eq!(
-        tls.get_ref().1.protocol_version(),
-        Some(rustls::ProtocolVersion::TLSv1_3)
-    );
-    tls.write_all(b"GET /api HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-        .await
-        .unwrap();
+    assert_eq!(tls.get_ref().1.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
+    tls.write_all(b"GET /api HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     let _ = within(tls.read_to_string(&mut answer)).await;
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");

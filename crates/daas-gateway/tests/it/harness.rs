@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use daas_gateway::{
-    BoundGateway, ConnectionInfo, FrontProxyIdentity, Gateway, GatewayConfig, Limits, LocalEndpoints,
-    NodeCaller, Refusal, ServiceAccountConfig, UpstreamConfig, server_config,
+    BoundGateway, ConnectionInfo, FrontProxyIdentity, Gateway, GatewayConfig, Limits, LocalEndpoints, NodeCaller,
+    Refusal, ServiceAccountConfig, UpstreamConfig, server_config,
 };
 use daas_testkit::chain::{Chain, Staker, cluster};
 use daas_testkit::client::{Http1, Http2};
@@ -56,12 +56,7 @@ pub(crate) struct Local {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            chain: Chain::new(),
-            limits: Limits::default(),
-            node_stale_grace: Duration::from_mins(15),
-            streams: 100,
-        }
+        Self { chain: Chain::new(), limits: Limits::default(), node_stale_grace: Duration::from_mins(15), streams: 100 }
     }
 }
 
@@ -71,12 +66,7 @@ impl World {
     }
 
     pub(crate) async fn with(options: Options, drain: Duration) -> Self {
-        let Options {
-            chain,
-            limits,
-            node_stale_grace,
-            streams,
-        } = options;
+        let Options { chain, limits, node_stale_grace, streams } = options;
         let (ca, front) = (Ca::new("cluster"), Ca::new("request-header"));
         let upstream = Upstream::start(ca.server(&["kubernetes"]), &front, streams).await;
         let accounts = KeyPair::generate().unwrap();
@@ -89,10 +79,7 @@ impl World {
                 addr: upstream.addr,
                 server_name: "kubernetes".to_owned(),
                 roots: vec![ca.cert()],
-                front_proxy: FrontProxyIdentity {
-                    chain: proxy.chain,
-                    key: proxy.key,
-                },
+                front_proxy: FrontProxyIdentity { chain: proxy.chain, key: proxy.key },
             },
             service_account: Some(ServiceAccountConfig {
                 issuer: ISSUER.to_owned(),
@@ -103,22 +90,11 @@ impl World {
         let leaf = ca.server(&["localhost", "127.0.0.1"]);
         let tls = server_config(leaf.chain, leaf.key).unwrap();
         let local = Arc::new(Local::default());
-        let bound: BoundGateway = Gateway::bind(config, tls, chain.index.clone(), local.clone())
-            .await
-            .unwrap();
+        let bound: BoundGateway = Gateway::bind(config, tls, chain.index.clone(), local.clone()).await.unwrap();
         let (addr, shutdown) = (bound.local_addr(), CancellationToken::new());
         let mut running = JoinSet::new();
         running.spawn(bound.run(shutdown.clone(), drain));
-        Self {
-            addr,
-            ca,
-            upstream,
-            chain,
-            local,
-            shutdown,
-            accounts,
-            running,
-        }
+        Self { addr, ca, upstream, chain, local, shutdown, accounts, running }
     }
 
     pub(crate) async fn http2(&self) -> Http2 {
@@ -131,9 +107,7 @@ impl World {
 
     /// Sends over a new HTTP/2 connection.
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Response<Incoming> {
-        within(async { self.http2().await.send(request).await })
-            .await
-            .unwrap()
+        within(async { self.http2().await.send(request).await }).await.unwrap()
     }
 
     /// The refusal that a request meets; fails the test if it was forwarded.
@@ -155,10 +129,7 @@ impl LocalEndpoints for Local {
         request: AttestationRequest,
         informative: bool,
     ) -> Result<AttestationResponse, Refusal> {
-        self.attested
-            .lock()
-            .unwrap()
-            .push((connection.clone(), request, informative));
+        self.attested.lock().unwrap().push((connection.clone(), request, informative));
         Ok(AttestationResponse {
             enclave_id: "i-test".to_owned(),
             measurement: String::new(),
@@ -205,19 +176,13 @@ impl LocalEndpoints for Local {
         _: HeartbeatRequest,
     ) -> Result<HeartbeatResponse, Refusal> {
         self.callers.lock().unwrap().push(caller.clone());
-        Ok(HeartbeatResponse {
-            success: true,
-            stake_status: "active".to_owned(),
-            server_time_ms: 0,
-        })
+        Ok(HeartbeatResponse { success: true, stake_status: "active".to_owned(), server_time_ms: 0 })
     }
 }
 
 /// Every wait in these tests has an end.
 pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), what)
-        .await
-        .expect("must not hang")
+    tokio::time::timeout(Duration::from_secs(20), what).await.expect("must not hang")
 }
 
 pub(crate) fn get(path: &str, bearer: &str) -> Request<Full<Bytes>> {
@@ -225,9 +190,7 @@ pub(crate) fn get(path: &str, bearer: &str) -> Request<Full<Bytes>> {
 }
 
 pub(crate) fn build(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Request<Full<Bytes>> {
-    let mut request = Request::builder()
-        .method(method)
-        .uri(format!("https://localhost{path}"));
+    let mut request = Request::builder().method(method).uri(format!("https://localhost{path}"));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -243,10 +206,7 @@ pub(crate) async fn text(response: Response<Incoming>) -> String {
 pub(crate) async fn reason(response: Response<Incoming>) -> String {
     let status = response.status();
     assert_eq!(response.headers()["content-type"], "application/json");
-    assert_eq!(
-        response.headers().contains_key("www-authenticate"),
-        status == StatusCode::UNAUTHORIZED
-    );
+    assert_eq!(response.headers().contains_key("www-authenticate"), status == StatusCode::UNAUTHORIZED);
     let body: Value = serde_json::from_str(&text(response).await).unwrap();
     assert_eq!(body["apiVersion"], "v1");
     assert_eq!(body["kind"], "Status");

@@ -6,9 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Sends a head byte for byte over HTTP/1.1 and gives the answer's first line.
 async fn raw(world: &World, head: &[u8]) -> String {
-    let mut tls = client::tls(world.addr, &world.ca.roots(), &["http/1.1"])
-        .await
-        .unwrap();
+    let mut tls = client::tls(world.addr, &world.ca.roots(), &["http/1.1"]).await.unwrap();
     tls.write_all(head).await.unwrap();
     let mut answer = Vec::new();
     within(async {
@@ -21,11 +19,7 @@ async fn raw(world: &World, head: &[u8]) -> String {
         }
     })
     .await;
-    String::from_utf8_lossy(&answer)
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
 }
 
 #[tokio::test]
@@ -64,25 +58,9 @@ async fn forged_identities_and_origins_do_not_arrive() {
     let mut identity = seen.names("x-remote-");
     identity.dedup();
     identity.sort_unstable();
-    assert_eq!(
-        identity,
-        [
-            "x-remote-extra-daas-seal",
-            "x-remote-group",
-            "x-remote-uid",
-            "x-remote-user"
-        ]
-    );
-    for gone in [
-        "x_remote",
-        "x-remote_",
-        "x-forwarded",
-        "forwarded",
-        "x-real-ip",
-        "x-seal",
-        "authorization",
-        "proxy-",
-    ] {
+    assert_eq!(identity, ["x-remote-extra-daas-seal", "x-remote-group", "x-remote-uid", "x-remote-user"]);
+    for gone in ["x_remote", "x-remote_", "x-forwarded", "forwarded", "x-real-ip", "x-seal", "authorization", "proxy-"]
+    {
         assert!(seen.names(gone).is_empty(), "{gone}");
     }
     assert_eq!(seen.all("user-agent"), ["kubectl/1.36"]);
@@ -133,27 +111,12 @@ async fn connection_tokens_cannot_name_our_headers() {
         let head = format!(
             "GET /api HTTP/1.1\r\nHost: localhost\r\n{connection}\r\nX-Hop: 1\r\nAuthorization: Bearer {token}\r\n\r\n"
         );
-        assert_eq!(
-            raw(&world, head.as_bytes()).await,
-            "HTTP/1.1 200 OK",
-            "{connection}"
-        );
+        assert_eq!(raw(&world, head.as_bytes()).await, "HTTP/1.1 200 OK", "{connection}");
         assert_eq!(world.upstream.requests().len(), before + 1);
         let seen = world.upstream.last();
-        assert_eq!(
-            seen.all("x-remote-user"),
-            [staker.state.owner.to_string()],
-            "{connection}"
-        );
+        assert_eq!(seen.all("x-remote-user"), [staker.state.owner.to_string()], "{connection}");
         assert_eq!(seen.all("x-remote-group").len(), 2, "{connection}");
-        for gone in [
-            "connection",
-            "proxy-connection",
-            "keep-alive",
-            "te",
-            "trailer",
-            "authorization",
-        ] {
+        for gone in ["connection", "proxy-connection", "keep-alive", "te", "trailer", "authorization"] {
             assert!(seen.all(gone).is_empty(), "{connection}: {gone}");
         }
     }
@@ -183,11 +146,7 @@ async fn malformed_heads_are_refused_and_not_forwarded() {
     for head in heads {
         let head = [head, &authorization, b"\r\n\r\n"].concat();
         let answer = raw(&world, &head).await;
-        assert!(
-            answer.starts_with("HTTP/1.1 400"),
-            "{answer}: {}",
-            String::from_utf8_lossy(&head)
-        );
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}: {}", String::from_utf8_lossy(&head));
     }
     assert!(world.upstream.requests().is_empty());
 }
@@ -197,14 +156,8 @@ async fn http2_pseudo_headers_and_connection_headers() {
     let world = World::new().await;
     let staker = world.chain.staker(1, "0.5", Permissions::USER);
     let bearer = format!("Bearer {}", user(&staker));
-    let (status, reason) = world
-        .refusal(build(
-            "GET",
-            "/api",
-            &[("authorization", &bearer), ("host", "elsewhere")],
-            "",
-        ))
-        .await;
+    let (status, reason) =
+        world.refusal(build("GET", "/api", &[("authorization", &bearer), ("host", "elsewhere")], "")).await;
     assert_eq!((status.as_u16(), reason.as_str()), (400, "PathRefused"));
     // CONNECT over HTTP/2 has an authority and no path.
     let client = world.http2().await;
@@ -242,10 +195,7 @@ async fn paths_go_on_byte_for_byte() {
         let answer = raw(&world, head.as_bytes()).await;
         assert_eq!(answer, "HTTP/1.1 200 OK", "{path}");
         assert_eq!(world.upstream.last().target, path);
-        assert_eq!(
-            world.upstream.last().all("x-remote-user"),
-            [staker.state.owner.to_string()]
-        );
+        assert_eq!(world.upstream.last().all("x-remote-user"), [staker.state.owner.to_string()]);
     }
 }
 
@@ -256,11 +206,6 @@ async fn answers_pass_and_redirects_are_not_followed() {
     let response = world.send(crate::harness::get("/redirect", &user(&staker))).await;
     assert_eq!(response.status(), 302);
     assert_eq!(response.headers()["location"], "https://127.0.0.1:1/elsewhere");
-    assert!(
-        response
-            .headers()
-            .keys()
-            .all(|name| !name.as_str().starts_with("x-remote"))
-    );
+    assert!(response.headers().keys().all(|name| !name.as_str().starts_with("x-remote")));
     assert_eq!(text(response).await, "");
 }

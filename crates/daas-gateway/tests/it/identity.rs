@@ -9,9 +9,7 @@ use sui_crypto::ed25519::Ed25519PrivateKey;
 async fn a_person_reaches_the_api_server_as_wallet_position_and_tier() {
     let world = World::new().await;
     let staker = world.chain.staker(1, "2", Permissions::USER);
-    let response = world
-        .send(get("/api/v1/namespaces?limit=500", &user(&staker)))
-        .await;
+    let response = world.send(get("/api/v1/namespaces?limit=500", &user(&staker))).await;
     assert_eq!(response.status(), 200);
     assert_eq!(text(response).await, r#"{"kind":"Answer"}"#);
     let seen = world.upstream.last();
@@ -22,14 +20,8 @@ async fn a_person_reaches_the_api_server_as_wallet_position_and_tier() {
     assert_eq!(seen.all("x-remote-user"), [staker.state.owner.to_string()]);
     assert_eq!(seen.all("x-remote-uid"), [staker.state.position.to_string()]);
     let position = format!("daas:position:{}", staker.state.position);
-    assert_eq!(
-        seen.all("x-remote-group"),
-        ["daas:developer".to_owned(), position]
-    );
-    assert_eq!(
-        seen.all("x-remote-extra-daas-seal"),
-        [staker.state.seals[0].id.to_string()]
-    );
+    assert_eq!(seen.all("x-remote-group"), ["daas:developer".to_owned(), position]);
+    assert_eq!(seen.all("x-remote-extra-daas-seal"), [staker.state.seals[0].id.to_string()]);
     assert!(seen.all("authorization").is_empty());
 }
 
@@ -37,16 +29,12 @@ async fn a_person_reaches_the_api_server_as_wallet_position_and_tier() {
 async fn a_node_reaches_it_as_its_node_id() {
     let world = World::new().await;
     let staker = world.chain.staker(3, "5", Permissions::NODE);
-    world
-        .send(get("/api/v1/nodes/worker-3", &staker.token(Usage::Kubelet)))
-        .await;
+    world.send(get("/api/v1/nodes/worker-3", &staker.token(Usage::Kubelet))).await;
     let seen = world.upstream.last();
     assert_eq!(seen.all("x-remote-user"), ["system:node:worker-3"]);
     assert_eq!(seen.all("x-remote-group"), ["system:nodes"]);
     assert!(seen.all("x-remote-uid").is_empty());
-    world
-        .send(get("/api/v1/services", &staker.token(Usage::KubeProxy)))
-        .await;
+    world.send(get("/api/v1/services", &staker.token(Usage::KubeProxy))).await;
     let seen = world.upstream.last();
     assert_eq!(seen.all("x-remote-user"), ["system:kube-proxy"]);
     assert!(seen.all("x-remote-group").is_empty());
@@ -58,10 +46,7 @@ async fn the_opaque_secret_counts_as_user_here() {
     let staker = world.chain.staker(1, "5", Permissions::USER);
     let node = world.chain.staker(2, "5", Permissions::NODE);
     assert_eq!(world.send(get("/api", &staker.opaque())).await.status(), 200);
-    assert_eq!(
-        world.upstream.last().all("x-remote-user"),
-        [staker.state.owner.to_string()]
-    );
+    assert_eq!(world.upstream.last().all("x-remote-user"), [staker.state.owner.to_string()]);
     let (status, reason) = world.refusal(get("/api", &node.opaque())).await;
     assert_eq!((status.as_u16(), reason.as_str()), (403, "UsageNotPermitted"));
 }
@@ -75,14 +60,10 @@ async fn a_session_key_speaks_for_its_seal_while_it_is_registered() {
     let (status, reason) = world.refusal(get("/api", &token)).await;
     assert_eq!((status.as_u16(), reason.as_str()), (401, "TokenUnknown"));
     let address = WalletAddress(session.public_key().derive_address());
-    world
-        .chain
-        .put(&mut staker, |state| state.seals[0].session = Some(address));
+    world.chain.put(&mut staker, |state| state.seals[0].session = Some(address));
     assert_eq!(world.send(get("/api", &token)).await.status(), 200);
     // The verified token is remembered, its right is not.
-    world
-        .chain
-        .put(&mut staker, |state| state.seals[0].session = None);
+    world.chain.put(&mut staker, |state| state.seals[0].session = None);
     assert_eq!(world.refusal(get("/api", &token)).await.0, 401);
 }
 
@@ -91,47 +72,23 @@ async fn one_credential_from_any_of_its_places() {
     let world = World::new().await;
     let staker = world.chain.staker(1, "5", Permissions::USER);
     let token = user(&staker);
-    let protocol = format!(
-        "base64url.bearer.authorization.k8s.io.{}",
-        URL_SAFE_NO_PAD.encode(&token)
-    );
+    let protocol = format!("base64url.bearer.authorization.k8s.io.{}", URL_SAFE_NO_PAD.encode(&token));
     for scheme in ["Bearer", "bearer", "BEARER"] {
-        let request = build(
-            "GET",
-            "/api",
-            &[("authorization", &format!("{scheme} {token}"))],
-            "",
-        );
+        let request = build("GET", "/api", &[("authorization", &format!("{scheme} {token}"))], "");
         assert_eq!(world.send(request).await.status(), 200);
     }
     let protocols = format!("v5.channel.k8s.io, {protocol}, v4.channel.k8s.io");
     let request = build("GET", "/api", &[("sec-websocket-protocol", &protocols)], "");
     assert_eq!(world.send(request).await.status(), 200);
     let seen = world.upstream.last();
-    assert_eq!(
-        seen.all("sec-websocket-protocol"),
-        ["v5.channel.k8s.io, v4.channel.k8s.io"]
-    );
+    assert_eq!(seen.all("sec-websocket-protocol"), ["v5.channel.k8s.io, v4.channel.k8s.io"]);
     let bearer = format!("Bearer {token}");
     for two in [
-        [
-            ("authorization", bearer.as_str()),
-            ("authorization", bearer.as_str()),
-        ],
-        [
-            ("authorization", bearer.as_str()),
-            ("sec-websocket-protocol", protocol.as_str()),
-        ],
+        [("authorization", bearer.as_str()), ("authorization", bearer.as_str())],
+        [("authorization", bearer.as_str()), ("sec-websocket-protocol", protocol.as_str())],
     ] {
         let (status, reason) = world.refusal(build("GET", "/api", &two, "")).await;
         assert_eq!((status.as_u16(), reason.as_str()), (401, "TokenAmbiguous"));
     }
-    assert!(
-        world
-            .upstream
-            .requests()
-            .iter()
-            .all(|seen| !format!("{seen:?}").contains(&token)),
-        "the token went on"
-    );
+    assert!(world.upstream.requests().iter().all(|seen| !format!("{seen:?}").contains(&token)), "the token went on");
 }

@@ -12,25 +12,15 @@ async fn shutdown_lets_open_streams_end_and_then_ends_them() {
     let mut world = World::with(Options::default(), Duration::from_millis(800)).await;
     let staker = world.chain.staker(1, "5", Permissions::USER);
     let client = world.http2().await;
-    let mut watch = within(client.send(get("/api/v1/pods?watch=true", &user(&staker))))
-        .await
-        .unwrap();
+    let mut watch = within(client.send(get("/api/v1/pods?watch=true", &user(&staker)))).await.unwrap();
     assert!(within(watch.body_mut().frame()).await.unwrap().is_ok());
     let asked = Instant::now();
     world.shutdown.cancel();
     // The stream goes on through the grace.
     world.upstream.emit("grace");
     assert!(within(watch.body_mut().frame()).await.unwrap().is_ok());
-    assert!(
-        within(watch.body_mut().frame())
-            .await
-            .is_none_or(|frame| frame.is_err())
-    );
-    assert!(
-        asked.elapsed() >= Duration::from_millis(700),
-        "{:?}",
-        asked.elapsed()
-    );
+    assert!(within(watch.body_mut().frame()).await.is_none_or(|frame| frame.is_err()));
+    assert!(asked.elapsed() >= Duration::from_millis(700), "{:?}", asked.elapsed());
     within(world.running.join_next()).await.unwrap().unwrap();
     assert!(client::tls(world.addr, &world.ca.roots(), &["h2"]).await.is_err());
 }
@@ -53,14 +43,7 @@ async fn connections_are_bounded_and_silent_ones_closed() {
         header_read: Duration::from_millis(300),
         ..Limits::default()
     };
-    let world = World::with(
-        Options {
-            limits,
-            ..Options::default()
-        },
-        Duration::from_secs(1),
-    )
-    .await;
+    let world = World::with(Options { limits, ..Options::default() }, Duration::from_secs(1)).await;
     let roots = world.ca.roots();
     let mut buffer = [0; 1];
     // No handshake.
@@ -84,16 +67,9 @@ async fn an_api_server_that_is_gone_is_named() {
     let mut world = World::new().await;
     let staker = world.chain.staker(1, "5", Permissions::USER);
     let client = world.http2().await;
-    assert_eq!(
-        within(client.send(get("/api", &user(&staker))))
-            .await
-            .unwrap()
-            .status(),
-        200
-    );
+    assert_eq!(within(client.send(get("/api", &user(&staker)))).await.unwrap().status(), 200);
     let front = daas_testkit::pki::Ca::new("other");
-    world.upstream =
-        daas_testkit::upstream::Upstream::start(front.server(&["kubernetes"]), &front, 100).await;
+    world.upstream = daas_testkit::upstream::Upstream::start(front.server(&["kubernetes"]), &front, 100).await;
     let response = within(async {
         loop {
             let response = client.send(get("/api", &user(&staker))).await.unwrap();
@@ -103,10 +79,7 @@ async fn an_api_server_that_is_gone_is_named() {
         }
     })
     .await;
-    assert_eq!(
-        (response.status().as_u16(), reason(response).await),
-        (503, "ApiServerUnavailable".to_owned())
-    );
+    assert_eq!((response.status().as_u16(), reason(response).await), (503, "ApiServerUnavailable".to_owned()));
 }
 
 #[tokio::test]
@@ -124,23 +97,10 @@ async fn a_stranger_cannot_hold_a_connection() {
 
 #[tokio::test]
 async fn an_answer_that_never_comes_has_a_deadline() {
-    let limits = Limits {
-        upstream_response: Duration::from_millis(200),
-        ..Limits::default()
-    };
-    let world = World::with(
-        Options {
-            limits,
-            ..Options::default()
-        },
-        Duration::from_secs(1),
-    )
-    .await;
+    let limits = Limits { upstream_response: Duration::from_millis(200), ..Limits::default() };
+    let world = World::with(Options { limits, ..Options::default() }, Duration::from_secs(1)).await;
     let staker = world.chain.staker(1, "5", Permissions::USER);
     let response = world.send(get("/stuck", &user(&staker))).await;
-    assert_eq!(
-        (response.status().as_u16(), reason(response).await),
-        (504, "ApiServerUnavailable".to_owned())
-    );
+    assert_eq!((response.status().as_u16(), reason(response).await), (504, "ApiServerUnavailable".to_owned()));
     within(world.upstream.until_open(0)).await;
 }

@@ -26,21 +26,10 @@ fn register(node: &str) -> String {
 async fn evidence_is_open_to_all_and_bound_to_the_session() {
     let world = World::new().await;
     let nonce = "ab".repeat(32);
-    let tls = client::tls(world.addr, &world.ca.roots(), &["http/1.1"])
-        .await
-        .unwrap();
-    let exporter = tls
-        .get_ref()
-        .1
-        .export_keying_material([0; 32], EXPORTER_LABEL, Some(&[]))
-        .unwrap();
+    let tls = client::tls(world.addr, &world.ca.roots(), &["http/1.1"]).await.unwrap();
+    let exporter = tls.get_ref().1.export_keying_material([0; 32], EXPORTER_LABEL, Some(&[])).unwrap();
     let mut http1 = client::Http1::over(tls).await;
-    let mut request = build(
-        "POST",
-        "/api/v1/attestation",
-        &[("host", "h")],
-        &json!({ "nonce": nonce }).to_string(),
-    );
+    let mut request = build("POST", "/api/v1/attestation", &[("host", "h")], &json!({ "nonce": nonce }).to_string());
     *request.uri_mut() = "/api/v1/attestation".parse().unwrap();
     let response = within(http1.send(request)).await.unwrap();
     assert_eq!(response.status(), 200);
@@ -49,35 +38,17 @@ async fn evidence_is_open_to_all_and_bound_to_the_session() {
     {
         let attested = world.local.attested.lock().unwrap();
         assert_eq!(attested[0].0.exporter, exporter);
-        assert_eq!(
-            (attested[0].1.nonce.as_deref(), attested[0].2),
-            (Some(nonce.as_str()), false)
-        );
+        assert_eq!((attested[0].1.nonce.as_deref(), attested[0].2), (Some(nonce.as_str()), false));
     }
-    for request in [
-        build("GET", "/api/v1/attestation", &[], ""),
-        build("POST", "/api/v1/attestation", &[], ""),
-    ] {
+    for request in [build("GET", "/api/v1/attestation", &[], ""), build("POST", "/api/v1/attestation", &[], "")] {
         let body: Value = serde_json::from_str(&text(world.send(request).await).await).unwrap();
         assert_eq!(body["informative"], true);
     }
     for bad in ["{", r#"{"nonce":1}"#, r#"{"nonce":"00","extra":1}"#] {
-        assert_eq!(
-            world
-                .refusal(build("POST", "/api/v1/attestation", &[], bad))
-                .await
-                .0,
-            400
-        );
+        assert_eq!(world.refusal(build("POST", "/api/v1/attestation", &[], bad)).await.0, 400);
     }
     let large = format!(r#"{{"nonce":"{}"}}"#, "0".repeat(70_000));
-    assert_eq!(
-        world
-            .refusal(build("POST", "/api/v1/attestation", &[], &large))
-            .await
-            .0,
-        413
-    );
+    assert_eq!(world.refusal(build("POST", "/api/v1/attestation", &[], &large)).await.0, 413);
 }
 
 #[tokio::test]
@@ -92,27 +63,13 @@ async fn a_worker_registers_and_beats_with_any_one_token() {
         (vec![("authorization", opaque_bearer.as_str())], None),
         (vec![("x-seal-token", opaque.as_str())], None),
         (vec![], Some(opaque.as_str())),
-        (
-            vec![
-                ("x-seal-token", opaque.as_str()),
-                ("authorization", opaque_bearer.as_str()),
-            ],
-            Some(opaque.as_str()),
-        ),
+        (vec![("x-seal-token", opaque.as_str()), ("authorization", opaque_bearer.as_str())], Some(opaque.as_str())),
     ] {
-        let response = world
-            .send(build("POST", beat, &headers, &heartbeat("worker-1", field)))
-            .await;
+        let response = world.send(build("POST", beat, &headers, &heartbeat("worker-1", field))).await;
         assert_eq!(response.status(), 200, "{headers:?}");
     }
-    let response = world
-        .send(build(
-            "POST",
-            "/api/v1/register-worker",
-            &[("x-seal-token", &opaque)],
-            &register("worker-1"),
-        ))
-        .await;
+    let response =
+        world.send(build("POST", "/api/v1/register-worker", &[("x-seal-token", &opaque)], &register("worker-1"))).await;
     assert_eq!(response.status(), 200);
     let caller = NodeCaller {
         position: staker.state.position,
@@ -135,70 +92,26 @@ async fn workers_that_are_not_who_they_say() {
     let body = heartbeat("worker-1", None);
     let with_field = heartbeat("worker-1", Some(&opaque));
     let beat = |headers: Vec<(&'static str, String)>, body: &str| {
-        let headers: Vec<_> = headers
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         build("POST", "/api/v1/nodes/heartbeat", &headers, body)
     };
     let cases = [
         (beat(vec![], &body), 401, "TokenMissing"),
-        (
-            beat(
-                vec![("x-seal-token", opaque.clone()), ("authorization", pop.clone())],
-                &body,
-            ),
-            401,
-            "TokenAmbiguous",
-        ),
-        (
-            beat(vec![("authorization", pop.clone())], &with_field),
-            401,
-            "TokenAmbiguous",
-        ),
-        (
-            beat(vec![("x-seal-token", other.clone())], &with_field),
-            401,
-            "TokenAmbiguous",
-        ),
-        (
-            beat(
-                vec![("x-seal-token", opaque.clone()), ("x-seal-token", other)],
-                &body,
-            ),
-            401,
-            "TokenAmbiguous",
-        ),
-        (
-            beat(vec![("authorization", kubelet)], &body),
-            403,
-            "UsageNotPermitted",
-        ),
-        (
-            beat(vec![("authorization", of_person)], &heartbeat("worker-2", None)),
-            403,
-            "UsageNotPermitted",
-        ),
-        (
-            beat(vec![("authorization", pop.clone())], &heartbeat("worker-2", None)),
-            403,
-            "NodeIdMismatch",
-        ),
-        (
-            beat(vec![("authorization", pop.clone())], "{}"),
-            400,
-            "PathRefused",
-        ),
+        (beat(vec![("x-seal-token", opaque.clone()), ("authorization", pop.clone())], &body), 401, "TokenAmbiguous"),
+        (beat(vec![("authorization", pop.clone())], &with_field), 401, "TokenAmbiguous"),
+        (beat(vec![("x-seal-token", other.clone())], &with_field), 401, "TokenAmbiguous"),
+        (beat(vec![("x-seal-token", opaque.clone()), ("x-seal-token", other)], &body), 401, "TokenAmbiguous"),
+        (beat(vec![("authorization", kubelet)], &body), 403, "UsageNotPermitted"),
+        (beat(vec![("authorization", of_person)], &heartbeat("worker-2", None)), 403, "UsageNotPermitted"),
+        (beat(vec![("authorization", pop.clone())], &heartbeat("worker-2", None)), 403, "NodeIdMismatch"),
+        (beat(vec![("authorization", pop.clone())], "{}"), 400, "PathRefused"),
     ];
     for (request, status, expected) in cases {
         let (got, reason) = world.refusal(request).await;
         assert_eq!((got.as_u16(), reason.as_str()), (status, expected));
     }
     world.chain.suspend(&mut staker);
-    assert_eq!(
-        world.refusal(beat(vec![("authorization", pop)], &body)).await.1,
-        "PositionSuspended"
-    );
+    assert_eq!(world.refusal(beat(vec![("authorization", pop)], &body)).await.1, "PositionSuspended");
     // X-Seal-Token is a credential nowhere else.
     let elsewhere = build("GET", "/api/v1/nodes", &[("x-seal-token", &opaque)], "");
     assert_eq!(world.refusal(elsewhere).await.1, "TokenMissing");
@@ -211,12 +124,8 @@ async fn status_shows_totals_to_all_and_ones_own_to_oneself() {
     let mut staker = world.chain.staker(1, "5", Permissions::USER);
     let _other = world.chain.staker(2, "2.5", Permissions::USER);
     let path = "/api/v1/staking/status";
-    let body: Value =
-        serde_json::from_str(&text(world.send(build("GET", path, &[], "")).await).await).unwrap();
-    assert_eq!(
-        (body["total_active"].as_u64(), body["positions"].as_u64()),
-        (Some(7_500_000_000), Some(2))
-    );
+    let body: Value = serde_json::from_str(&text(world.send(build("GET", path, &[], "")).await).await).unwrap();
+    assert_eq!((body["total_active"].as_u64(), body["positions"].as_u64()), (Some(7_500_000_000), Some(2)));
     assert_eq!(body["thresholds"]["viewer"], 500_000_000);
     assert_eq!(body.get("mine"), None);
     world.chain.suspend(&mut staker);

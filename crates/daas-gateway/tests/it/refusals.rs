@@ -17,17 +17,7 @@ fn is(status: u16, reason: &str) -> (u16, String) {
 #[tokio::test]
 async fn without_a_token_nothing_of_kubernetes_answers() {
     let world = World::new().await;
-    for path in [
-        "/",
-        "/api",
-        "/version",
-        "/healthz",
-        "/readyz",
-        "/livez",
-        "/metrics",
-        "/openapi/v2",
-        "/debug/pprof/",
-    ] {
+    for path in ["/", "/api", "/version", "/healthz", "/readyz", "/livez", "/metrics", "/openapi/v2", "/debug/pprof/"] {
         for method in ["GET", "HEAD", "POST", "DELETE", "OPTIONS"] {
             let before = world.upstream.requests().len();
             let response = world.send(build(method, path, &[], "")).await;
@@ -36,16 +26,8 @@ async fn without_a_token_nothing_of_kubernetes_answers() {
             assert_eq!(world.upstream.requests().len(), before);
         }
     }
-    assert_eq!(
-        world.refusal(build("GET", "/api", &[], "")).await.1,
-        "TokenMissing"
-    );
-    let bare = build(
-        "GET",
-        "/api?access_token=0000",
-        &[("authorization", "Bearer ")],
-        "",
-    );
+    assert_eq!(world.refusal(build("GET", "/api", &[], "")).await.1, "TokenMissing");
+    let bare = build("GET", "/api?access_token=0000", &[("authorization", "Bearer ")], "");
     assert_eq!(world.refusal(bare).await.1, "TokenMissing");
 }
 
@@ -71,9 +53,7 @@ async fn what_is_no_token_is_called_so() {
         assert_eq!(refused(&world, bad).await, is(401, "TokenMalformed"), "{bad}");
     }
     for scheme in ["Basic dXNlcjpwYXNz", "Token x", "Bearerx"] {
-        let (status, reason) = world
-            .refusal(build("GET", "/api", &[("authorization", scheme)], ""))
-            .await;
+        let (status, reason) = world.refusal(build("GET", "/api", &[("authorization", scheme)], "")).await;
         assert_eq!((status.as_u16(), reason), is(401, "TokenMalformed"), "{scheme}");
     }
 }
@@ -82,21 +62,13 @@ async fn what_is_no_token_is_called_so() {
 async fn ten_megabytes_of_token_are_not_read() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let world = World::new().await;
-    let mut tls = daas_testkit::client::tls(world.addr, &world.ca.roots(), &["http/1.1"])
-        .await
-        .unwrap();
-    let head = format!(
-        "GET /api HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}",
-        "a".repeat(10 << 20)
-    );
+    let mut tls = daas_testkit::client::tls(world.addr, &world.ca.roots(), &["http/1.1"]).await.unwrap();
+    let head = format!("GET /api HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}", "a".repeat(10 << 20));
     let _ = tls.write_all(head.as_bytes()).await;
     let mut answer = Vec::new();
     let _ = crate::harness::within(tls.read_to_end(&mut answer)).await;
     let answer = String::from_utf8_lossy(&answer);
-    assert!(
-        answer.is_empty() || answer.starts_with("HTTP/1.1 431"),
-        "{answer}"
-    );
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
     assert!(world.upstream.requests().is_empty());
 }
 
@@ -105,17 +77,11 @@ async fn public_things_are_no_credentials() {
     let world = World::new().await;
     let staker = world.chain.staker(1, "5", Permissions::BOTH);
     let id = |text: String| text.trim_start_matches("0x").to_owned();
-    for public in [
-        id(staker.state.position.to_string()),
-        id(staker.state.seals[0].id.to_string()),
-    ] {
+    for public in [id(staker.state.position.to_string()), id(staker.state.seals[0].id.to_string())] {
         assert_eq!(public.len(), 64);
         assert_eq!(refused(&world, &public).await, is(401, "TokenUnknown"));
     }
-    assert_eq!(
-        refused(&world, &hex_of(&staker.state.seals[0].commitment)).await,
-        is(401, "TokenUnknown")
-    );
+    assert_eq!(refused(&world, &hex_of(&staker.state.seals[0].commitment)).await, is(401, "TokenUnknown"));
 }
 
 #[tokio::test]
@@ -130,15 +96,9 @@ async fn a_copied_locator_and_commitment_open_nothing() {
     });
     // The victim's secret still means the victim; the thief's own secret means nobody.
     world.send(get("/api", &victim.opaque())).await;
-    assert_eq!(
-        world.upstream.last().all("x-remote-user"),
-        [victim.state.owner.to_string()]
-    );
+    assert_eq!(world.upstream.last().all("x-remote-user"), [victim.state.owner.to_string()]);
     assert_eq!(refused(&world, &thief.opaque()).await, is(401, "TokenUnknown"));
-    assert_eq!(
-        refused(&world, &SealSecret::generate().unwrap().expose_hex()).await,
-        is(401, "TokenUnknown")
-    );
+    assert_eq!(refused(&world, &SealSecret::generate().unwrap().expose_hex()).await, is(401, "TokenUnknown"));
     // Nor does the copy stand in for the original once that is gone.
     world.chain.put(&mut victim, |state| state.seals.clear());
     assert_eq!(refused(&world, &victim.opaque()).await, is(401, "TokenUnknown"));
@@ -151,27 +111,15 @@ async fn foreign_expired_early_and_strangers_tokens() {
     let stranger = world.chain.staker(2, "5", Permissions::BOTH);
     let seal = staker.state.seals[0].id;
     let sign = |cluster, now: UnixMs| {
-        Claims::new(cluster, seal, Usage::User, now, MAX_LIFETIME)
-            .unwrap()
-            .sign(&staker.key)
-            .unwrap()
+        Claims::new(cluster, seal, Usage::User, now, MAX_LIFETIME).unwrap().sign(&staker.key).unwrap()
     };
     let now = clock::now();
     let foreign = sign(ClusterId(Address::new([9; 32])), now);
     assert_eq!(refused(&world, &foreign).await, is(401, "TokenForeign"));
-    assert_eq!(
-        refused(&world, &sign(cluster(), UnixMs(now.0 - 300_001))).await,
-        is(401, "TokenExpired")
-    );
-    assert_eq!(
-        refused(&world, &sign(cluster(), UnixMs(now.0 + 120_000))).await,
-        is(401, "TokenExpired")
-    );
+    assert_eq!(refused(&world, &sign(cluster(), UnixMs(now.0 - 300_001))).await, is(401, "TokenExpired"));
+    assert_eq!(refused(&world, &sign(cluster(), UnixMs(now.0 + 120_000))).await, is(401, "TokenExpired"));
     let claims = staker.claims(Usage::User);
-    assert_eq!(
-        refused(&world, &claims.sign(&stranger.key).unwrap()).await,
-        is(401, "TokenUnknown")
-    );
+    assert_eq!(refused(&world, &claims.sign(&stranger.key).unwrap()).await, is(401, "TokenUnknown"));
     let never = Staker::new(3, "5", Permissions::BOTH);
     assert_eq!(refused(&world, &user(&never)).await, is(401, "TokenUnknown"));
     assert_eq!(refused(&world, &never.opaque()).await, is(401, "TokenUnknown"));

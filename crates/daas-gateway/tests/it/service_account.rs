@@ -42,18 +42,9 @@ async fn a_pods_token_passes_without_our_identity() {
         assert!(seen.names("x-remote-").is_empty());
     }
     // And what it forges beside the token means nothing there.
-    let bearer = format!(
-        "Bearer {}",
-        token(&world.accounts, "kube-system", "worker-1", |_| ())
-    );
-    let forged = [
-        ("authorization", bearer.as_str()),
-        ("x-remote-user", "root"),
-        ("x-remote-group", "system:masters"),
-    ];
-    world
-        .send(crate::harness::build("GET", "/api", &forged, ""))
-        .await;
+    let bearer = format!("Bearer {}", token(&world.accounts, "kube-system", "worker-1", |_| ()));
+    let forged = [("authorization", bearer.as_str()), ("x-remote-user", "root"), ("x-remote-group", "system:masters")];
+    world.send(crate::harness::build("GET", "/api", &forged, "")).await;
     assert!(world.upstream.last().names("x-remote-").is_empty());
     // The other pool is another connection, and has the certificate.
     world.send(get("/api", &user(&owner))).await;
@@ -79,66 +70,24 @@ async fn tokens_not_bound_to_a_live_pod_and_node_are_refused() {
             changed(|claims| drop(claims["kubernetes.io"].as_object_mut().unwrap().remove("node"))),
             "ServiceAccountRefused",
         ),
-        (
-            changed(|claims| drop(claims.as_object_mut().unwrap().remove("kubernetes.io"))),
-            "ServiceAccountRefused",
-        ),
-        (
-            changed(|claims| claims["iss"] = json!("https://elsewhere")),
-            "ServiceAccountRefused",
-        ),
-        (
-            changed(|claims| claims["aud"] = json!(["vault"])),
-            "ServiceAccountRefused",
-        ),
-        (
-            changed(|claims| drop(claims.as_object_mut().unwrap().remove("aud"))),
-            "ServiceAccountRefused",
-        ),
-        (
-            changed(|claims| claims["sub"] = json!("system:serviceaccount:kube-system:admin")),
-            "ServiceAccountRefused",
-        ),
-        (
-            changed(|claims| claims["exp"] = json!(clock::now().secs() - 1)),
-            "TokenExpired",
-        ),
-        (
-            changed(|claims| claims["nbf"] = json!(clock::now().secs() + 600)),
-            "TokenExpired",
-        ),
-        (
-            token(&stranger, "kube-system", "worker-1", |_| ()),
-            "ServiceAccountRefused",
-        ),
-        (
-            token(key, "kube-system", "worker-9", |_| ()),
-            "ServiceAccountRefused",
-        ),
-        (
-            token(key, "kube-system", "worker-3", |_| ()),
-            "ServiceAccountRefused",
-        ),
-        (
-            token(key, "t-00000000000000000000000000000000", "worker-1", |_| ()),
-            "ServiceAccountRefused",
-        ),
-        (
-            token(key, &namespace_of(poor.state.position), "worker-1", |_| ()),
-            "ServiceAccountRefused",
-        ),
+        (changed(|claims| drop(claims.as_object_mut().unwrap().remove("kubernetes.io"))), "ServiceAccountRefused"),
+        (changed(|claims| claims["iss"] = json!("https://elsewhere")), "ServiceAccountRefused"),
+        (changed(|claims| claims["aud"] = json!(["vault"])), "ServiceAccountRefused"),
+        (changed(|claims| drop(claims.as_object_mut().unwrap().remove("aud"))), "ServiceAccountRefused"),
+        (changed(|claims| claims["sub"] = json!("system:serviceaccount:kube-system:admin")), "ServiceAccountRefused"),
+        (changed(|claims| claims["exp"] = json!(clock::now().secs() - 1)), "TokenExpired"),
+        (changed(|claims| claims["nbf"] = json!(clock::now().secs() + 600)), "TokenExpired"),
+        (token(&stranger, "kube-system", "worker-1", |_| ()), "ServiceAccountRefused"),
+        (token(key, "kube-system", "worker-9", |_| ()), "ServiceAccountRefused"),
+        (token(key, "kube-system", "worker-3", |_| ()), "ServiceAccountRefused"),
+        (token(key, "t-00000000000000000000000000000000", "worker-1", |_| ()), "ServiceAccountRefused"),
+        (token(key, &namespace_of(poor.state.position), "worker-1", |_| ()), "ServiceAccountRefused"),
     ];
     // Unsigned, and signed with the public key as if it were a shared secret.
     let claims = json!({ "iss": ISSUER, "aud": ISSUER, "sub": "x", "exp": now + 60 });
     let hmac = EncodingKey::from_secret(key.public_key_pem().as_bytes());
-    cases.push((
-        encode(&Header::new(Algorithm::HS256), &claims, &hmac).unwrap(),
-        "ServiceAccountRefused",
-    ));
-    cases.push((
-        format!("eyJhbGciOiJub25lIn0.{}.", "eyJzdWIiOiJ4In0".repeat(5)),
-        "ServiceAccountRefused",
-    ));
+    cases.push((encode(&Header::new(Algorithm::HS256), &claims, &hmac).unwrap(), "ServiceAccountRefused"));
+    cases.push((format!("eyJhbGciOiJub25lIn0.{}.", "eyJzdWIiOiJ4In0".repeat(5)), "ServiceAccountRefused"));
     for (token, expected) in cases {
         let (status, reason) = world.refusal(get("/api", &token)).await;
         assert_eq!((status.as_u16(), reason.as_str()), (401, expected));
@@ -149,18 +98,12 @@ async fn tokens_not_bound_to_a_live_pod_and_node_are_refused() {
 async fn losing_the_node_or_the_namespaces_owner_cuts() {
     let world = World::new().await;
     for who in ["node", "owner"] {
-        let mut node = world
-            .chain
-            .staker(if who == "node" { 1 } else { 3 }, "5", Permissions::NODE);
-        let mut owner = world
-            .chain
-            .staker(if who == "node" { 2 } else { 4 }, "2", Permissions::USER);
+        let mut node = world.chain.staker(if who == "node" { 1 } else { 3 }, "5", Permissions::NODE);
+        let mut owner = world.chain.staker(if who == "node" { 2 } else { 4 }, "2", Permissions::USER);
         let namespace = namespace_of(owner.state.position);
         let token = token(&world.accounts, &namespace, &node.state.node_id, |_| ());
         let client = world.http2().await;
-        let mut watch = within(client.send(get("/api/v1/pods?watch=true", &token)))
-            .await
-            .unwrap();
+        let mut watch = within(client.send(get("/api/v1/pods?watch=true", &token))).await.unwrap();
         assert!(within(watch.body_mut().frame()).await.unwrap().is_ok());
         if who == "node" {
             world.chain.suspend(&mut node);

@@ -49,12 +49,9 @@ async fn a_watch_is_cut_at_once_and_only_the_losers() {
     let opaque = open(&b, &loser.opaque()).await;
     let mut theirs = open(&b, &user(&other)).await;
     let mut http1 = world.http1().await;
-    let request = http::Request::get(WATCH)
-        .header("host", "h")
-        .header("authorization", format!("Bearer {}", user(&loser)));
-    let mut over_http1 = within(http1.send(request.body(Full::default()).unwrap()))
-        .await
-        .unwrap();
+    let request =
+        http::Request::get(WATCH).header("host", "h").header("authorization", format!("Bearer {}", user(&loser)));
+    let mut over_http1 = within(http1.send(request.body(Full::default()).unwrap())).await.unwrap();
     first(&mut over_http1).await;
     world.upstream.until_open(5).await;
 
@@ -71,10 +68,7 @@ async fn a_watch_is_cut_at_once_and_only_the_losers() {
     let frame = within(theirs.body_mut().frame()).await.unwrap().unwrap();
     assert_eq!(&frame.into_data().unwrap()[..], b"still here\n");
     let refused = within(a.send(get("/api", &user(&loser)))).await.unwrap();
-    assert_eq!(
-        (refused.status().as_u16(), reason(refused).await),
-        (403, "PositionSuspended".to_owned())
-    );
+    assert_eq!((refused.status().as_u16(), reason(refused).await), (403, "PositionSuspended".to_owned()));
 }
 
 #[tokio::test]
@@ -83,14 +77,10 @@ async fn a_lower_tier_and_a_dropped_seal_cut_and_more_stake_does_not() {
     let client = world.http2().await;
     let mut staker = world.chain.staker(1, "5", Permissions::USER);
     let mut watch = open(&client, &user(&staker)).await;
-    world
-        .chain
-        .put(&mut staker, |state| state.active = Mist::from_sui(10));
+    world.chain.put(&mut staker, |state| state.active = Mist::from_sui(10));
     world.upstream.emit("more");
     assert!(within(watch.body_mut().frame()).await.unwrap().is_ok());
-    world
-        .chain
-        .put(&mut staker, |state| state.active = Mist::from_sui(2));
+    world.chain.put(&mut staker, |state| state.active = Mist::from_sui(2));
     assert!(end(watch).await);
     let watch = open(&client, &user(&staker)).await;
     let token = user(&staker);
@@ -98,10 +88,7 @@ async fn a_lower_tier_and_a_dropped_seal_cut_and_more_stake_does_not() {
         state.seals[0].id = daas_types::SealId(daas_types::Address::new([0x77; 32]));
     });
     assert!(end(watch).await);
-    assert_eq!(
-        within(client.send(get("/api", &token))).await.unwrap().status(),
-        401
-    );
+    assert_eq!(within(client.send(get("/api", &token))).await.unwrap().status(), 401);
 }
 
 #[tokio::test]
@@ -111,15 +98,10 @@ async fn a_stream_that_nobody_reads_is_cut_and_freed() {
     let client = world.http2().await;
     let mut http1 = world.http1().await;
     let bearer = user(&staker);
-    let stalled = within(client.send(get("/big/1000000000", &bearer)))
-        .await
-        .unwrap();
-    let request = http::Request::get("/big/1000000000")
-        .header("host", "h")
-        .header("authorization", format!("Bearer {bearer}"));
-    let stalled_http1 = within(http1.send(request.body(Full::default()).unwrap()))
-        .await
-        .unwrap();
+    let stalled = within(client.send(get("/big/1000000000", &bearer))).await.unwrap();
+    let request =
+        http::Request::get("/big/1000000000").header("host", "h").header("authorization", format!("Bearer {bearer}"));
+    let stalled_http1 = within(http1.send(request.body(Full::default()).unwrap())).await.unwrap();
     within(world.upstream.until_open(2)).await;
     let cut = Instant::now();
     world.chain.suspend(&mut staker);
@@ -142,10 +124,7 @@ async fn a_request_that_waits_for_its_answer_is_told() {
     };
     let (response, ()) = within(async { tokio::join!(waiting, revoke) }).await;
     let response = response.unwrap();
-    assert_eq!(
-        (response.status().as_u16(), reason(response).await),
-        (403, "RightLost".to_owned())
-    );
+    assert_eq!((response.status().as_u16(), reason(response).await), (403, "RightLost".to_owned()));
     within(world.upstream.until_open(0)).await;
 }
 
@@ -154,9 +133,7 @@ async fn the_end_of_a_seal_cuts_like_an_event() {
     let world = World::new().await;
     let mut staker = world.chain.staker(1, "5", Permissions::USER);
     let soon = daas_chain::clock::now().plus(Duration::from_millis(700));
-    world
-        .chain
-        .put(&mut staker, |state| state.seals[0].expires_ms = soon);
+    world.chain.put(&mut staker, |state| state.seals[0].expires_ms = soon);
     let watch = open(&world.http2().await, &user(&staker)).await;
     assert!(end(watch).await);
     assert!(daas_chain::clock::now() >= soon);
@@ -165,33 +142,16 @@ async fn the_end_of_a_seal_cuts_like_an_event() {
 
 #[tokio::test]
 async fn three_hundred_watches_open_whatever_the_stream_limit() {
-    let world = World::with(
-        Options {
-            streams: 50,
-            ..Options::default()
-        },
-        Duration::from_secs(1),
-    )
-    .await;
+    let world = World::with(Options { streams: 50, ..Options::default() }, Duration::from_secs(1)).await;
     let mut staker = world.chain.staker(1, "5", Permissions::USER);
     let bearer = user(&staker);
     let clients = [world.http2().await, world.http2().await];
     let opens = (0..300).map(|n| open(&clients[n % 2], &bearer));
     let watches = within(futures::future::join_all(opens)).await;
     assert_eq!(world.upstream.open(), 300);
-    assert!(
-        world.upstream.connections() >= 7,
-        "{}",
-        world.upstream.connections()
-    );
+    assert!(world.upstream.connections() >= 7, "{}", world.upstream.connections());
     // Short requests are not in their way, nor they in theirs.
-    assert_eq!(
-        within(clients[0].send(get("/api", &bearer)))
-            .await
-            .unwrap()
-            .status(),
-        200
-    );
+    assert_eq!(within(clients[0].send(get("/api", &bearer))).await.unwrap().status(), 200);
     let cut = Instant::now();
     world.chain.suspend(&mut staker);
     for ended in futures::future::join_all(watches.into_iter().map(end)).await {
@@ -203,19 +163,8 @@ async fn three_hundred_watches_open_whatever_the_stream_limit() {
 
 #[tokio::test]
 async fn a_full_pool_says_so_and_never_hangs() {
-    let limits = daas_gateway::Limits {
-        upstream_connections: 1,
-        ..Default::default()
-    };
-    let world = World::with(
-        Options {
-            streams: 10,
-            limits,
-            ..Options::default()
-        },
-        Duration::from_secs(1),
-    )
-    .await;
+    let limits = daas_gateway::Limits { upstream_connections: 1, ..Default::default() };
+    let world = World::with(Options { streams: 10, limits, ..Options::default() }, Duration::from_secs(1)).await;
     let staker = world.chain.staker(1, "5", Permissions::USER);
     let (client, bearer) = (world.http2().await, user(&staker));
     let mut watches = Vec::new();
@@ -248,10 +197,7 @@ async fn goaway_ends_no_watch_and_fails_no_request() {
     let mut watch = open(&client, &bearer).await;
     for _ in 0..20 {
         world.upstream.goaway();
-        assert_eq!(
-            within(client.send(get("/api", &bearer))).await.unwrap().status(),
-            200
-        );
+        assert_eq!(within(client.send(get("/api", &bearer))).await.unwrap().status(), 200);
     }
     world.upstream.emit("alive");
     assert!(within(watch.body_mut().frame()).await.unwrap().is_ok());
@@ -269,9 +215,7 @@ async fn a_client_that_leaves_frees_its_stream() {
     let mut http1 = world.http1().await;
     let request = http::Request::get(WATCH).header("host", "h");
     let request = request.header("authorization", format!("Bearer {}", user(&staker)));
-    let mut watch = within(http1.send(request.body(Full::default()).unwrap()))
-        .await
-        .unwrap();
+    let mut watch = within(http1.send(request.body(Full::default()).unwrap())).await.unwrap();
     first(&mut watch).await;
     drop(http1);
     within(world.upstream.until_open(0)).await;
@@ -291,25 +235,13 @@ async fn when_the_chain_grows_old_people_are_out_and_nodes_have_their_grace() {
     let (mine, kubelet) = (open(&client, &person).await, open(&client, &node).await);
     assert!(end(mine).await);
     let refused = within(client.send(get("/api", &person))).await.unwrap();
-    assert_eq!(
-        (refused.status().as_u16(), reason(refused).await),
-        (503, "ChainStale".to_owned())
-    );
-    assert_eq!(
-        within(client.send(get("/api", &node))).await.unwrap().status(),
-        200
-    );
+    assert_eq!((refused.status().as_u16(), reason(refused).await), (503, "ChainStale".to_owned()));
+    assert_eq!(within(client.send(get("/api", &node))).await.unwrap().status(), 200);
     assert!(end(kubelet).await);
     let refused = within(client.send(get("/api", &node))).await.unwrap();
-    assert_eq!(
-        (refused.status().as_u16(), reason(refused).await),
-        (503, "ChainStale".to_owned())
-    );
+    assert_eq!((refused.status().as_u16(), reason(refused).await), (503, "ChainStale".to_owned()));
     // And back.
     world.chain.checkpoint(vec![]);
     let _again = open(&client, &person).await;
-    assert_eq!(
-        within(client.send(get("/api", &node))).await.unwrap().status(),
-        200
-    );
+    assert_eq!(within(client.send(get("/api", &node))).await.unwrap().status(), 200);
 }

@@ -17,9 +17,7 @@ async fn ask(world: &World, path: &str, headers: &[(&str, &str)]) -> Response<In
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let response = within(client.send(request.body(Full::default()).unwrap()))
-        .await
-        .unwrap();
+    let response = within(client.send(request.body(Full::default()).unwrap())).await.unwrap();
     // The connection's driver must outlive the answer; tests end soon enough.
     std::mem::forget(client);
     response
@@ -31,26 +29,15 @@ async fn tunnels_carry_bytes_both_ways_and_close_by_halves() {
     let staker = world.chain.staker(1, "5", Permissions::USER);
     let bearer = format!("Bearer {}", user(&staker));
     for (upgrade, extra) in [
-        (
-            "websocket",
-            ("sec-websocket-protocol", "v5.channel.k8s.io, v4.channel.k8s.io"),
-        ),
+        ("websocket", ("sec-websocket-protocol", "v5.channel.k8s.io, v4.channel.k8s.io")),
         ("SPDY/3.1", ("x-stream-protocol-version", "v4.channel.k8s.io")),
     ] {
-        let headers = [
-            ("authorization", bearer.as_str()),
-            ("connection", "Upgrade"),
-            ("upgrade", upgrade),
-            extra,
-        ];
+        let headers = [("authorization", bearer.as_str()), ("connection", "Upgrade"), ("upgrade", upgrade), extra];
         let mut response = ask(&world, EXEC, &headers).await;
         assert_eq!(response.status(), 101);
         assert_eq!(response.headers()["upgrade"], upgrade);
         let seen = world.upstream.last();
-        assert_eq!(
-            (seen.target.as_str(), seen.version),
-            (EXEC, http::Version::HTTP_11)
-        );
+        assert_eq!((seen.target.as_str(), seen.version), (EXEC, http::Version::HTTP_11));
         assert_eq!(seen.client.as_deref(), Some("daas:gateway"));
         assert_eq!(seen.authority, "kubernetes");
         assert_eq!(seen.all(extra.0), [extra.1]);
@@ -67,11 +54,7 @@ async fn tunnels_carry_bytes_both_ways_and_close_by_halves() {
         let mut got = Vec::new();
         let ((), read) = within(async { tokio::join!(send, read.read_to_end(&mut got)) }).await;
         read.unwrap();
-        assert!(
-            got.starts_with(&sent) && got.ends_with(b"bye"),
-            "{} bytes",
-            got.len()
-        );
+        assert!(got.starts_with(&sent) && got.ends_with(b"bye"), "{} bytes", got.len());
     }
     within(world.upstream.until_open(0)).await;
 }
@@ -81,11 +64,7 @@ async fn a_tunnel_is_cut_within_a_second() {
     let world = World::new().await;
     let mut staker = world.chain.staker(1, "5", Permissions::USER);
     let bearer = format!("Bearer {}", user(&staker));
-    let headers = [
-        ("authorization", bearer.as_str()),
-        ("connection", "keep-alive, Upgrade"),
-        ("upgrade", "websocket"),
-    ];
+    let headers = [("authorization", bearer.as_str()), ("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")];
     let mut response = ask(&world, EXEC, &headers).await;
     let mut tunnel = TokioIo::new(within(hyper::upgrade::on(&mut response)).await.unwrap());
     tunnel.write_all(b"ping").await.unwrap();
@@ -116,23 +95,13 @@ async fn a_refused_upgrade_is_an_answer_and_no_tunnel() {
     let mut answer = Vec::new();
     let _ = within(tls.read_to_end(&mut answer)).await;
     let answer = String::from_utf8_lossy(&answer);
-    assert!(
-        answer.starts_with("HTTP/1.1 403") && answer.contains(r#""reason":"Forbidden""#),
-        "{answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 403") && answer.contains(r#""reason":"Forbidden""#), "{answer}");
     assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
     assert_eq!(world.upstream.requests().len(), 1);
     // A switch to something else than was asked for.
-    let headers = [
-        ("authorization", bearer.as_str()),
-        ("connection", "Upgrade"),
-        ("upgrade", "websocket"),
-    ];
+    let headers = [("authorization", bearer.as_str()), ("connection", "Upgrade"), ("upgrade", "websocket")];
     let response = ask(&world, "/other", &headers).await;
-    assert_eq!(
-        (response.status().as_u16(), reason(response).await),
-        (503, "ApiServerUnavailable".to_owned())
-    );
+    assert_eq!((response.status().as_u16(), reason(response).await), (503, "ApiServerUnavailable".to_owned()));
 }
 
 #[tokio::test]
@@ -144,28 +113,13 @@ async fn only_plain_upgrades_to_known_protocols_are_forwarded() {
         vec![("connection", "Upgrade"), ("upgrade", "h2c")],
         vec![("connection", "Upgrade"), ("upgrade", "TLS/1.0")],
         vec![("connection", "Upgrade"), ("upgrade", "websocket, h2c")],
-        vec![
-            ("connection", "Upgrade"),
-            ("upgrade", "websocket"),
-            ("upgrade", "h2c"),
-        ],
+        vec![("connection", "Upgrade"), ("upgrade", "websocket"), ("upgrade", "h2c")],
         vec![("upgrade", "websocket")],
-        vec![
-            ("connection", "Upgrade"),
-            ("upgrade", "websocket"),
-            ("content-length", "5"),
-        ],
-        vec![
-            ("connection", "Upgrade"),
-            ("upgrade", "websocket"),
-            ("transfer-encoding", "chunked"),
-        ],
+        vec![("connection", "Upgrade"), ("upgrade", "websocket"), ("content-length", "5")],
+        vec![("connection", "Upgrade"), ("upgrade", "websocket"), ("transfer-encoding", "chunked")],
     ] {
         let mut tls = client::tls(world.addr, &world.ca.roots(), &[]).await.unwrap();
-        let lines: Vec<_> = headers
-            .iter()
-            .map(|(name, value)| format!("{name}: {value}\r\n"))
-            .collect();
+        let lines: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let lines = lines.concat();
         let head = format!("POST {EXEC} HTTP/1.1\r\nHost: h\r\nAuthorization: {bearer}\r\n{lines}\r\n");
         tls.write_all(head.as_bytes()).await.unwrap();
@@ -174,12 +128,7 @@ async fn only_plain_upgrades_to_known_protocols_are_forwarded() {
         assert_eq!(&line, b"HTTP/1.1 400", "{headers:?}");
     }
     assert!(world.upstream.requests().is_empty());
-    let anonymous = ask(
-        &world,
-        EXEC,
-        &[("connection", "Upgrade"), ("upgrade", "websocket")],
-    )
-    .await;
+    let anonymous = ask(&world, EXEC, &[("connection", "Upgrade"), ("upgrade", "websocket")]).await;
     assert_eq!(anonymous.status(), 401);
     assert!(text(anonymous).await.contains("TokenMissing"));
 }

@@ -39,10 +39,7 @@ impl Shared {
         if request.headers().contains_key(UPGRADE) {
             return Ok(self.upgrade(request, &path));
         }
-        let watch = request
-            .uri()
-            .query()
-            .is_some_and(|query| query.contains("watch=true"));
+        let watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
         Ok(match path.as_str() {
             _ if watch => self.watch(),
             "/stuck" => {
@@ -51,10 +48,7 @@ impl Shared {
             }
             "/redirect" => {
                 let mut response = whole(StatusCode::FOUND, "");
-                response.headers_mut().insert(
-                    LOCATION,
-                    HeaderValue::from_static("https://127.0.0.1:1/elsewhere"),
-                );
+                response.headers_mut().insert(LOCATION, HeaderValue::from_static("https://127.0.0.1:1/elsewhere"));
                 response
             }
             "/echo" => {
@@ -71,26 +65,13 @@ impl Shared {
     }
 
     fn record(&self, request: &Request<Incoming>, client: Option<String>) -> usize {
-        let header =
-            |(name, value): (&http::HeaderName, &HeaderValue)| (name.to_string(), value.as_bytes().to_vec());
-        let host = request
-            .headers()
-            .get(HOST)
-            .map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned());
+        let header = |(name, value): (&http::HeaderName, &HeaderValue)| (name.to_string(), value.as_bytes().to_vec());
+        let host = request.headers().get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned());
         let recorded = Recorded {
             method: request.method().to_string(),
-            target: request
-                .uri()
-                .path_and_query()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
+            target: request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
             version: request.version(),
-            authority: request
-                .uri()
-                .authority()
-                .map(ToString::to_string)
-                .or(host)
-                .unwrap_or_default(),
+            authority: request.uri().authority().map(ToString::to_string).or(host).unwrap_or_default(),
             headers: request.headers().iter().map(header).collect(),
             client,
             trailers: false,
@@ -108,9 +89,7 @@ impl Shared {
             let line = events.recv().await.ok()?;
             Some((line, (events, open)))
         });
-        Response::new(StreamBody::new(
-            first.chain(rest).map(|line| Ok(Frame::data(line))).boxed(),
-        ))
+        Response::new(StreamBody::new(first.chain(rest).map(|line| Ok(Frame::data(line))).boxed()))
     }
 
     fn big(self: Arc<Self>, size: usize) -> Response<Body> {
@@ -118,9 +97,7 @@ impl Shared {
         let open = Open::new(self);
         let chunks = stream::unfold((size, open), move |(left, open)| {
             let chunk = chunk.slice(..left.min(chunk.len()));
-            async move {
-                (!chunk.is_empty()).then(|| (Ok(Frame::data(chunk.clone())), (left - chunk.len(), open)))
-            }
+            async move { (!chunk.is_empty()).then(|| (Ok(Frame::data(chunk.clone())), (left - chunk.len(), open))) }
         });
         Response::new(StreamBody::new(chunks.boxed()))
     }
@@ -139,14 +116,8 @@ impl Shared {
             drop(open);
         });
         let mut response = whole(StatusCode::SWITCHING_PROTOCOLS, "");
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        let agreed = if path == "/other" {
-            HeaderValue::from_static("h2c")
-        } else {
-            asked
-        };
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        let agreed = if path == "/other" { HeaderValue::from_static("h2c") } else { asked };
         response.headers_mut().insert(UPGRADE, agreed);
         response
     }

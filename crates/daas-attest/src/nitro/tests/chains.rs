@@ -11,14 +11,7 @@ const LEAF: usize = 4;
 
 fn key_hash(certificate: &[u8]) -> [u8; 32] {
     let certificate = Certificate::from_der(certificate).unwrap();
-    Sha256::digest(
-        certificate
-            .tbs_certificate
-            .subject_public_key_info
-            .to_der()
-            .unwrap(),
-    )
-    .into()
+    Sha256::digest(certificate.tbs_certificate.subject_public_key_info.to_der().unwrap()).into()
 }
 
 /// A chain with certificate `index` changed: the verdict on a document it signs.
@@ -39,48 +32,25 @@ fn every_certificate_must_be_valid_now() {
     for index in 0..=LEAF {
         assert_eq!(changed(index, |spec| spec.until = NOW), Ok(()));
         let until = UnixMs(NOW.0 - second);
-        assert_eq!(
-            changed(index, |spec| spec.until = until),
-            fault(index, Fault::Expired { until, now: NOW })
-        );
+        assert_eq!(changed(index, |spec| spec.until = until), fault(index, Fault::Expired { until, now: NOW }));
         assert_eq!(changed(index, |spec| spec.from = NOW), Ok(()));
         let from = UnixMs(NOW.0 + second);
-        assert_eq!(
-            changed(index, |spec| spec.from = from),
-            fault(index, Fault::NotYetValid { from, now: NOW })
-        );
+        assert_eq!(changed(index, |spec| spec.from = from), fault(index, Fault::NotYetValid { from, now: NOW }));
     }
     let chain = chain();
     let before = UnixMs(NOW.0 - crate::testkit::HOUR_MS - ms);
     let refused = verify_document(&chain.document(chain.content()), &chain.roots(), before).unwrap_err();
-    assert!(matches!(
-        refused,
-        VerifyError::Certificate {
-            index: 0,
-            fault: Fault::NotYetValid { .. }
-        }
-    ));
+    assert!(matches!(refused, VerifyError::Certificate { index: 0, fault: Fault::NotYetValid { .. } }));
 }
 
 #[test]
 fn every_issuer_must_be_a_ca_that_may_sign_certificates() {
     for index in 0..LEAF {
         for not_ca in [IsCa::ExplicitNoCa, IsCa::NoCa] {
-            assert_eq!(
-                changed(index, |spec| spec.is_ca = not_ca),
-                fault(index, Fault::NotCa)
-            );
+            assert_eq!(changed(index, |spec| spec.is_ca = not_ca), fault(index, Fault::NotCa));
         }
-        for usages in [
-            vec![],
-            vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::CrlSign],
-        ] {
-            let expected = fault(
-                index,
-                Fault::KeyUsage {
-                    expected: "keyCertSign",
-                },
-            );
+        for usages in [vec![], vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::CrlSign]] {
+            let expected = fault(index, Fault::KeyUsage { expected: "keyCertSign" });
             assert_eq!(changed(index, |spec| spec.usages = usages), expected);
         }
     }
@@ -89,24 +59,14 @@ fn every_issuer_must_be_a_ca_that_may_sign_certificates() {
 #[test]
 fn the_path_length_counts() {
     for (index, below) in [(0, 3), (1, 2), (2, 1)] {
-        let limit =
-            |allowed| move |spec: &mut Spec| spec.is_ca = IsCa::Ca(BasicConstraints::Constrained(allowed));
+        let limit = |allowed| move |spec: &mut Spec| spec.is_ca = IsCa::Ca(BasicConstraints::Constrained(allowed));
         assert_eq!(changed(index, limit(below)), Ok(()));
         let (allowed, got) = (usize::from(below - 1), usize::from(below));
-        assert_eq!(
-            changed(index, limit(below - 1)),
-            fault(index, Fault::PathLength { allowed, got })
-        );
+        assert_eq!(changed(index, limit(below - 1)), fault(index, Fault::PathLength { allowed, got }));
     }
     // One CA more under the last.
     let mut specs = specs();
-    specs.insert(
-        LEAF,
-        Spec {
-            name: "more",
-            ..specs[3].clone()
-        },
-    );
+    specs.insert(LEAF, Spec { name: "more", ..specs[3].clone() });
     let chain = issue(&specs);
     let refused = judge(&chain, &chain.document(chain.content()));
     assert_eq!(refused, fault(1, Fault::PathLength { allowed: 2, got: 3 }));
@@ -115,21 +75,9 @@ fn the_path_length_counts() {
 #[test]
 fn the_leaf_signs_documents_and_nothing_else() {
     let ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    assert_eq!(
-        changed(LEAF, |spec| spec.is_ca = ca),
-        fault(LEAF, Fault::LeafIsCa)
-    );
-    for usages in [
-        vec![],
-        vec![KeyUsagePurpose::KeyCertSign],
-        vec![KeyUsagePurpose::KeyAgreement],
-    ] {
-        let expected = fault(
-            LEAF,
-            Fault::KeyUsage {
-                expected: "digitalSignature",
-            },
-        );
+    assert_eq!(changed(LEAF, |spec| spec.is_ca = ca), fault(LEAF, Fault::LeafIsCa));
+    for usages in [vec![], vec![KeyUsagePurpose::KeyCertSign], vec![KeyUsagePurpose::KeyAgreement]] {
+        let expected = fault(LEAF, Fault::KeyUsage { expected: "digitalSignature" });
         assert_eq!(changed(LEAF, |spec| spec.usages = usages), expected);
     }
 }
@@ -138,30 +86,16 @@ fn the_leaf_signs_documents_and_nothing_else() {
 fn names_and_signatures_chain() {
     for index in 1..=LEAF {
         let name = changed(index, |spec| spec.issuer_name = Some("someone else")).unwrap_err();
-        assert!(
-            matches!(name, VerifyError::Certificate { index: i, fault: Fault::Issuer { .. } } if i == index)
-        );
+        assert!(matches!(name, VerifyError::Certificate { index: i, fault: Fault::Issuer { .. } } if i == index));
         let key = changed(index, |spec| spec.issuer_key = Some(&PKCS_ECDSA_P384_SHA384));
         assert_eq!(key, fault(index, Fault::Signature));
     }
     // A certificate left out, two exchanged.
-    for change in [
-        |c: &mut Vec<Vec<u8>>| drop(c.remove(2)),
-        |c: &mut Vec<Vec<u8>>| c.swap(1, 2),
-    ] {
+    for change in [|c: &mut Vec<Vec<u8>>| drop(c.remove(2)), |c: &mut Vec<Vec<u8>>| c.swap(1, 2)] {
         let mut chain = chain();
         change(&mut chain.certificates);
         let refused = judge(&chain, &chain.document(chain.content())).unwrap_err();
-        assert!(
-            matches!(
-                refused,
-                VerifyError::Certificate {
-                    fault: Fault::Issuer { .. },
-                    ..
-                }
-            ),
-            "{refused}"
-        );
+        assert!(matches!(refused, VerifyError::Certificate { fault: Fault::Issuer { .. }, .. }), "{refused}");
     }
 }
 
@@ -194,18 +128,10 @@ fn unknown_critical_and_doubled_extensions_are_refused() {
     };
     for index in 0..=LEAF {
         let refused = changed(index, |spec| spec.extensions = extension(&[1, 2, 3, 4], true));
-        assert_eq!(
-            refused,
-            fault(index, Fault::CriticalExtension("1.2.3.4".to_owned()))
-        );
-        assert_eq!(
-            changed(index, |spec| spec.extensions = extension(&[1, 2, 3, 4], false)),
-            Ok(())
-        );
+        assert_eq!(refused, fault(index, Fault::CriticalExtension("1.2.3.4".to_owned())));
+        assert_eq!(changed(index, |spec| spec.extensions = extension(&[1, 2, 3, 4], false)), Ok(()));
         let doubled = changed(index, |spec| spec.extensions = extension(&[2, 5, 29, 19], true)).unwrap_err();
-        assert!(
-            matches!(doubled, VerifyError::Certificate { index: i, fault: Fault::Malformed(_) } if i == index)
-        );
+        assert!(matches!(doubled, VerifyError::Certificate { index: i, fault: Fault::Malformed(_) } if i == index));
     }
 }
 
@@ -218,23 +144,13 @@ fn the_root_must_be_pinned_and_sign_itself() {
     // A pinned key whose certificate another key signed, under another name and under the same.
     for (name, expected) in [("region", None), ("root", Some(Fault::Signature))] {
         let mut specs = specs();
-        specs[1] = Spec {
-            name,
-            is_ca: specs[0].is_ca,
-            ..specs[1].clone()
-        };
+        specs[1] = Spec { name, is_ca: specs[0].is_ca, ..specs[1].clone() };
         let mut chain = issue(&specs);
         chain.certificates.remove(0);
         chain.root_key = key_hash(&chain.certificates[0]);
         let refused = judge(&chain, &chain.document(chain.content())).unwrap_err();
-        let VerifyError::Certificate { index: 0, fault } = refused else {
-            panic!("{refused}")
-        };
-        assert!(
-            expected.map_or(matches!(fault, Fault::Issuer { .. }), |expected| fault
-                == expected),
-            "{fault}"
-        );
+        let VerifyError::Certificate { index: 0, fault } = refused else { panic!("{refused}") };
+        assert!(expected.map_or(matches!(fault, Fault::Issuer { .. }), |expected| fault == expected), "{fault}");
     }
 
     let garbage = chain::verify(&[b"no certificate".to_vec()], b"", &trusted.roots(), NOW).map(|_| ());
@@ -247,8 +163,6 @@ fn certificates_are_der_to_their_end() {
         let mut chain = chain();
         chain.certificates[index].push(0);
         let refused = judge(&chain, &chain.document(chain.content())).unwrap_err();
-        assert!(
-            matches!(refused, VerifyError::Certificate { index: i, fault: Fault::Malformed(_) } if i == index)
-        );
+        assert!(matches!(refused, VerifyError::Certificate { index: i, fault: Fault::Malformed(_) } if i == index));
     }
 }

@@ -57,27 +57,9 @@ fn debug_mode_is_refused_though_its_chain_holds() {
 fn four_hours_off_their_certificates_are_not_valid() {
     for (bytes, time) in [(EU, EU_TIME), (AP, AP_TIME)] {
         let late = verify_document(bytes, &Roots::aws(), UnixMs(time.0 + HOURS_4)).unwrap_err();
-        assert!(
-            matches!(
-                late,
-                VerifyError::Certificate {
-                    index: 4,
-                    fault: Fault::Expired { .. }
-                }
-            ),
-            "{late}"
-        );
+        assert!(matches!(late, VerifyError::Certificate { index: 4, fault: Fault::Expired { .. } }), "{late}");
         let early = verify_document(bytes, &Roots::aws(), UnixMs(time.0 - HOURS_4)).unwrap_err();
-        assert!(
-            matches!(
-                early,
-                VerifyError::Certificate {
-                    fault: Fault::NotYetValid { .. },
-                    ..
-                }
-            ),
-            "{early}"
-        );
+        assert!(matches!(early, VerifyError::Certificate { fault: Fault::NotYetValid { .. }, .. }), "{early}");
     }
 }
 

@@ -9,12 +9,7 @@ fn changed(chain: &Chain, key: &str, value: Value) -> Result<(), VerifyError> {
 }
 
 fn pcrs(entries: Vec<(u64, usize, u8)>) -> Value {
-    Value::Map(
-        entries
-            .into_iter()
-            .map(|(i, len, fill)| (i.into(), Value::Bytes(vec![fill; len])))
-            .collect(),
-    )
+    Value::Map(entries.into_iter().map(|(i, len, fill)| (i.into(), Value::Bytes(vec![fill; len]))).collect())
 }
 
 fn length(field: &'static str, expected: &'static str, got: usize) -> Result<(), VerifyError> {
@@ -44,15 +39,9 @@ fn indefinite_maps_and_arrays_are_read() {
     let open = payload.clone();
     payload.push(0xff);
     assert_eq!(judge(&chain, &chain.sign(&payload)), Ok(()));
-    assert!(matches!(
-        judge(&chain, &chain.sign(&open)),
-        Err(VerifyError::Payload { .. })
-    ));
+    assert!(matches!(judge(&chain, &chain.sign(&open)), Err(VerifyError::Payload { .. })));
     payload.push(0xff);
-    assert!(matches!(
-        judge(&chain, &chain.sign(&payload)),
-        Err(VerifyError::Payload { .. })
-    ));
+    assert!(matches!(judge(&chain, &chain.sign(&payload)), Err(VerifyError::Payload { .. })));
 }
 
 #[test]
@@ -63,52 +52,23 @@ fn keys_stand_once_and_are_known() {
         let entry = content[index].clone();
         let key = entry.0.as_text().unwrap().to_owned();
         content.push(entry);
-        assert_eq!(
-            judge(&chain, &chain.document(content)),
-            Err(VerifyError::DuplicateKey(key))
-        );
+        assert_eq!(judge(&chain, &chain.document(content)), Err(VerifyError::DuplicateKey(key)));
     }
     let mut content = chain.content();
     content.push(("extra".into(), Value::Null));
-    assert_eq!(
-        judge(&chain, &chain.document(content)),
-        Err(VerifyError::UnknownKey("extra".to_owned()))
-    );
+    assert_eq!(judge(&chain, &chain.document(content)), Err(VerifyError::UnknownKey("extra".to_owned())));
     let mut content = chain.content();
     content.push((Value::Bytes(b"nonce".to_vec()), Value::Null));
-    assert!(matches!(
-        judge(&chain, &chain.document(content)),
-        Err(VerifyError::Payload { .. })
-    ));
+    assert!(matches!(judge(&chain, &chain.document(content)), Err(VerifyError::Payload { .. })));
 }
 
 #[test]
 fn what_must_be_there_is() {
     let chain = chain();
-    for key in [
-        "module_id",
-        "digest",
-        "timestamp",
-        "pcrs",
-        "certificate",
-        "cabundle",
-    ] {
-        let content = chain
-            .content()
-            .into_iter()
-            .filter(|(k, _)| k.as_text() != Some(key))
-            .collect();
-        assert_eq!(
-            judge(&chain, &chain.document(content)),
-            Err(VerifyError::MissingKey(key))
-        );
-        assert!(
-            matches!(
-                changed(&chain, key, Value::Null),
-                Err(VerifyError::Payload { .. })
-            ),
-            "{key}"
-        );
+    for key in ["module_id", "digest", "timestamp", "pcrs", "certificate", "cabundle"] {
+        let content = chain.content().into_iter().filter(|(k, _)| k.as_text() != Some(key)).collect();
+        assert_eq!(judge(&chain, &chain.document(content)), Err(VerifyError::MissingKey(key)));
+        assert!(matches!(changed(&chain, key, Value::Null), Err(VerifyError::Payload { .. })), "{key}");
     }
 }
 
@@ -116,57 +76,18 @@ fn what_must_be_there_is() {
 fn fields_have_their_types_and_sizes() {
     let chain = chain();
     let bytes = |len| Value::Bytes(vec![1; len]);
-    assert_eq!(
-        changed(&chain, "digest", "SHA256".into()),
-        Err(VerifyError::Digest {
-            got: "SHA256".to_owned()
-        })
-    );
-    assert_eq!(
-        changed(&chain, "module_id", "".into()),
-        length("module_id", "1..=256", 0)
-    );
-    assert_eq!(
-        changed(&chain, "public_key", bytes(1025)),
-        length("public_key", "0..=1024", 1025)
-    );
-    assert_eq!(
-        changed(&chain, "user_data", bytes(513)),
-        length("user_data", "0..=512", 513)
-    );
-    assert_eq!(
-        changed(&chain, "nonce", bytes(513)),
-        length("nonce", "0..=512", 513)
-    );
+    assert_eq!(changed(&chain, "digest", "SHA256".into()), Err(VerifyError::Digest { got: "SHA256".to_owned() }));
+    assert_eq!(changed(&chain, "module_id", "".into()), length("module_id", "1..=256", 0));
+    assert_eq!(changed(&chain, "public_key", bytes(1025)), length("public_key", "0..=1024", 1025));
+    assert_eq!(changed(&chain, "user_data", bytes(513)), length("user_data", "0..=512", 513));
+    assert_eq!(changed(&chain, "nonce", bytes(513)), length("nonce", "0..=512", 513));
     assert_eq!(changed(&chain, "nonce", bytes(512)), Ok(()));
-    assert_eq!(
-        changed(&chain, "certificate", bytes(1025)),
-        length("certificate", "1..=1024", 1025)
-    );
-    assert_eq!(
-        changed(&chain, "cabundle", Value::Array(vec![])),
-        length("cabundle", "1..=9", 0)
-    );
-    let many = chain
-        .certificates
-        .iter()
-        .cycle()
-        .take(10)
-        .map(|der| Value::Bytes(der.clone()))
-        .collect();
-    assert_eq!(
-        changed(&chain, "cabundle", Value::Array(many)),
-        length("cabundle", "1..=9", 10)
-    );
-    for (key, wrong) in [
-        ("timestamp", Value::from(-1)),
-        ("timestamp", "1".into()),
-        ("nonce", "text".into()),
-    ] {
-        assert!(
-            matches!(changed(&chain, key, wrong), Err(VerifyError::Payload { .. })),
-            "{key}"
-        );
+    assert_eq!(changed(&chain, "certificate", bytes(1025)), length("certificate", "1..=1024", 1025));
+    assert_eq!(changed(&chain, "cabundle", Value::Array(vec![])), length("cabundle", "1..=9", 0));
+    let many = chain.certificates.iter().cycle().take(10).map(|der| Value::Bytes(der.clone())).collect();
+    assert_eq!(changed(&chain, "cabundle", Value::Array(many)), length("cabundle", "1..=9", 10));
+    for (key, wrong) in [("timestamp", Value::from(-1)), ("timestamp", "1".into()), ("nonce", "text".into())] {
+        assert!(matches!(changed(&chain, key, wrong), Err(VerifyError::Payload { .. })), "{key}");
     }
 }
 
@@ -176,19 +97,10 @@ fn pcrs_are_taken_by_index() {
     let pcr = |entries| changed(&chain, "pcrs", pcrs(entries));
     // Neither order nor gaps matter; zero above PCR2 does not either.
     assert_eq!(pcr(vec![(31, 48, 0), (2, 48, 3), (0, 48, 1), (1, 48, 2)]), Ok(()));
-    assert_eq!(
-        pcr(vec![(0, 48, 1), (2, 48, 1)]),
-        Err(VerifyError::MissingKey("PCR1"))
-    );
-    assert_eq!(
-        pcr(vec![(0, 48, 1), (1, 48, 1), (2, 48, 1), (32, 48, 1)]),
-        Err(VerifyError::PcrIndex { got: 32 })
-    );
+    assert_eq!(pcr(vec![(0, 48, 1), (2, 48, 1)]), Err(VerifyError::MissingKey("PCR1")));
+    assert_eq!(pcr(vec![(0, 48, 1), (1, 48, 1), (2, 48, 1), (32, 48, 1)]), Err(VerifyError::PcrIndex { got: 32 }));
     assert_eq!(pcr(vec![(256, 48, 1)]), Err(VerifyError::PcrIndex { got: 256 }));
-    assert_eq!(
-        pcr(vec![(0, 48, 1), (0, 48, 2)]),
-        Err(VerifyError::DuplicateKey("PCR0".to_owned()))
-    );
+    assert_eq!(pcr(vec![(0, 48, 1), (0, 48, 2)]), Err(VerifyError::DuplicateKey("PCR0".to_owned())));
     assert_eq!(pcr(vec![(0, 32, 1)]), length("PCR", "48", 32));
 }
 
@@ -198,10 +110,7 @@ fn any_zero_measurement_is_debug_mode() {
     for index in 0..3_u8 {
         let fill = |i: u8| u8::from(i != index);
         let entries = (0..5).map(|i| (u64::from(i), 48, fill(i))).collect();
-        assert_eq!(
-            changed(&chain, "pcrs", pcrs(entries)),
-            Err(VerifyError::Debug { index })
-        );
+        assert_eq!(changed(&chain, "pcrs", pcrs(entries)), Err(VerifyError::Debug { index }));
     }
 }
 
@@ -221,9 +130,6 @@ fn claimed_lengths_are_not_believed() {
     ] {
         let payload = hex::decode(hex).unwrap();
         let refused = judge(&chain, &chain.sign(&payload)).unwrap_err();
-        assert!(
-            matches!(refused, VerifyError::Payload { .. } | VerifyError::UnknownKey(_)),
-            "{hex}: {refused}"
-        );
+        assert!(matches!(refused, VerifyError::Payload { .. } | VerifyError::UnknownKey(_)), "{hex}: {refused}");
     }
 }

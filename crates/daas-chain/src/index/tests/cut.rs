@@ -13,17 +13,12 @@ fn less_rights_cut_and_more_do_not() {
     assert!(!before.cut.is_cancelled() && !before.seals[0].cut.is_cancelled());
 
     let held = live(&index, 1);
-    index.apply(&checkpoint(
-        4,
-        vec![event(state(1, 3, Status::Suspended, 4, &[1]))],
-    ));
+    index.apply(&checkpoint(4, vec![event(state(1, 3, Status::Suspended, 4, &[1]))]));
     assert!(held.cut.is_cancelled() && before.cut.is_cancelled() && held.seals[0].cut.is_cancelled());
     let after = live(&index, 1);
     assert_eq!(after.rights, NOTHING);
     assert!(!after.cut.is_cancelled() && !after.seals[0].cut.is_cancelled());
-    let seen: Vec<_> = core::iter::from_fn(|| changes.try_recv().ok())
-        .map(|c| (c.before, c.after))
-        .collect();
+    let seen: Vec<_> = core::iter::from_fn(|| changes.try_recv().ok()).map(|c| (c.before, c.after)).collect();
     assert_eq!(seen, [(NOTHING, DEVELOPER), (DEVELOPER, ADMIN), (ADMIN, NOTHING)]);
 }
 
@@ -32,10 +27,7 @@ fn rights_lost_and_regained_within_a_checkpoint_still_cut() {
     let index = index();
     index.apply(&checkpoint(2, vec![event(state(1, 1, Status::Active, 5, &[1]))]));
     let held = live(&index, 1);
-    let there_and_back = [
-        state(1, 2, Status::Suspended, 4, &[1]),
-        state(1, 3, Status::Active, 5, &[1]),
-    ];
+    let there_and_back = [state(1, 2, Status::Suspended, 4, &[1]), state(1, 3, Status::Active, 5, &[1])];
     index.apply(&checkpoint(3, there_and_back.map(event).to_vec()));
     assert!(held.cut.is_cancelled());
     assert!(!live(&index, 1).cut.is_cancelled());
@@ -44,15 +36,9 @@ fn rights_lost_and_regained_within_a_checkpoint_still_cut() {
 #[test]
 fn a_seal_that_disappears_is_cut_alone() {
     let index = index();
-    index.apply(&checkpoint(
-        2,
-        vec![event(state(1, 1, Status::Active, 5, &[1, 2]))],
-    ));
+    index.apply(&checkpoint(2, vec![event(state(1, 1, Status::Active, 5, &[1, 2]))]));
     let held = live(&index, 1);
-    index.apply(&checkpoint(
-        3,
-        vec![event(state(1, 2, Status::Active, 5, &[2, 3]))],
-    ));
+    index.apply(&checkpoint(3, vec![event(state(1, 2, Status::Active, 5, &[2, 3]))]));
     let cut = |seal: usize| held.seals[seal].cut.is_cancelled();
     assert_eq!((cut(0), cut(1), held.cut.is_cancelled()), (true, false, false));
     assert!(index.snapshot().seal(SealId(address(6, 1))).is_none());
@@ -94,10 +80,7 @@ fn no_interleaving_of_admission_and_revocation_leaks() {
             }
             reader += 1;
         }
-        assert!(
-            !serving || admitted.unwrap().is_cancelled(),
-            "whoever serves has been told to stop"
-        );
+        assert!(!serving || admitted.unwrap().is_cancelled(), "whoever serves has been told to stop");
         assert_eq!(live(&index, 1).rights, NOTHING);
     }
 }
@@ -108,7 +91,5 @@ fn interleavings(a: usize, b: usize) -> Vec<Vec<bool>> {
         return vec![[vec![true; a], vec![false; b]].concat()];
     }
     let then = |first: bool, rest: Vec<Vec<bool>>| rest.into_iter().map(move |r| [vec![first], r].concat());
-    then(true, interleavings(a - 1, b))
-        .chain(then(false, interleavings(a, b - 1)))
-        .collect()
+    then(true, interleavings(a - 1, b)).chain(then(false, interleavings(a, b - 1))).collect()
 }

@@ -46,10 +46,7 @@ fn history(steps: &[Step]) -> (Vec<VerifiedCheckpoint>, Vec<PositionState>) {
         }
     }
     done.push(events);
-    let checkpoints = (2..)
-        .zip(done)
-        .map(|(sequence, events)| checkpoint(sequence, events))
-        .collect();
+    let checkpoints = (2..).zip(done).map(|(sequence, events)| checkpoint(sequence, events)).collect();
     (checkpoints, last.into_iter().flatten().collect())
 }
 
@@ -60,28 +57,15 @@ fn visible(index: &Index) -> Vec<String> {
         .positions()
         .map(|p| {
             let seals: Vec<_> = p.seals.iter().map(|s| s.record.id).collect();
-            let found: Vec<_> = seals
-                .iter()
-                .map(|id| snapshot.seal(*id).map(|(p, _)| p.state.position))
-                .collect();
-            let node = p
-                .node()
-                .and_then(|n| snapshot.by_node(&n).map(|p| p.state.position));
-            format!(
-                "{:?} {:?} {} {seals:?} {found:?} {node:?}",
-                p.state, p.rights, p.gap
-            )
+            let found: Vec<_> = seals.iter().map(|id| snapshot.seal(*id).map(|(p, _)| p.state.position)).collect();
+            let node = p.node().and_then(|n| snapshot.by_node(&n).map(|p| p.state.position));
+            format!("{:?} {:?} {} {seals:?} {found:?} {node:?}", p.state, p.rights, p.gap)
         })
         .collect();
     for n in 0..40 {
-        let found: std::collections::BTreeSet<_> = snapshot
-            .by_locator(Locator([n; 16]))
-            .map(|(_, s)| s.record.id)
-            .collect();
-        seen.push(format!(
-            "{n} {found:?} {}",
-            snapshot.seal(SealId(address(6, n))).is_some()
-        ));
+        let found: std::collections::BTreeSet<_> =
+            snapshot.by_locator(Locator([n; 16])).map(|(_, s)| s.record.id).collect();
+        seen.push(format!("{n} {found:?} {}", snapshot.seal(SealId(address(6, n))).is_some()));
     }
     seen.sort();
     seen

@@ -40,20 +40,11 @@ impl Running {
         fs::write(dir.path().join("engine.json"), b"{}").unwrap();
         let clock = Arc::new(AtomicU64::new(NOW));
         let read = Arc::clone(&clock);
-        let simulation = Simulation::bind(
-            args(dir.path()),
-            Arc::new(move || UnixMs(read.load(Ordering::SeqCst))),
-        )
-        .unwrap();
+        let simulation =
+            Simulation::bind(args(dir.path()), Arc::new(move || UnixMs(read.load(Ordering::SeqCst)))).unwrap();
         let (root_key, shutdown) = (simulation.root_key_hash(), CancellationToken::new());
         let task = tokio::runtime::Handle::current().spawn(simulation.run(shutdown.clone()));
-        Self {
-            dir,
-            clock,
-            root_key,
-            shutdown,
-            task,
-        }
+        Self { dir, clock, root_key, shutdown, task }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -62,9 +53,7 @@ impl Running {
 
     pub(super) async fn ask<T: Send + 'static>(&self, ask: impl FnOnce(Nsm) -> T + Send + 'static) -> T {
         let socket = self.path("nsm.sock");
-        tokio::task::spawn_blocking(move || ask(Nsm::open(&socket).unwrap()))
-            .await
-            .unwrap()
+        tokio::task::spawn_blocking(move || ask(Nsm::open(&socket).unwrap())).await.unwrap()
     }
 
     pub(super) async fn attest(&self) -> Evidence {
@@ -89,11 +78,7 @@ impl Running {
 }
 
 pub(super) fn args(dir: &Path) -> Args {
-    Args {
-        socket: dir.join("nsm.sock"),
-        state_dir: dir.to_owned(),
-        manifest: dir.join("engine.json"),
-    }
+    Args { socket: dir.join("nsm.sock"), state_dir: dir.to_owned(), manifest: dir.join("engine.json") }
 }
 
 pub(super) fn binding() -> Binding {
@@ -112,12 +97,7 @@ pub(super) fn nonce() -> [u8; 32] {
 }
 
 pub(super) fn expected(measurement: Measurement) -> Expected {
-    Expected {
-        measurements: vec![measurement],
-        nonce: nonce(),
-        binding: binding(),
-        max_age: Duration::from_mins(1),
-    }
+    Expected { measurements: vec![measurement], nonce: nonce(), binding: binding(), max_age: Duration::from_mins(1) }
 }
 
 pub(super) fn devnet(tee_root: [u8; 32]) -> Genesis {
@@ -131,11 +111,7 @@ pub(super) fn devnet(tee_root: [u8; 32]) -> Genesis {
         timestamp_ms: 0,
         checkpoint_commitments: vec![],
         end_of_epoch_data: None,
-        version_specific_data: DevnetAnchor {
-            validator: vec![1; 96],
-            tee_root,
-        }
-        .to_version_specific_data(),
+        version_specific_data: DevnetAnchor { validator: vec![1; 96], tee_root }.to_version_specific_data(),
     };
     Genesis::pinned(summary.digest(), &bcs::to_bytes(&summary).unwrap()).unwrap()
 }

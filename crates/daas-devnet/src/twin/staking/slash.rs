@@ -3,9 +3,9 @@
 use super::super::Call;
 use super::super::cluster::assert_cap;
 use super::{
-    ALREADY_APPEALED, ALREADY_UPHELD, APPEAL_OPEN, APPEAL_OVER, AWAITING_JUDGE, BAD_EVIDENCE_HASH,
-    BAD_REASON, EVIDENCE_IN_FUTURE, EVIDENCE_TOO_OLD, NO_SLASH_PENDING, NOT_APPEALED, NOTHING_TO_SLASH,
-    SLASH_PENDING, STATEMENT_TOO_LONG, finish, of_cluster, owned, plus,
+    ALREADY_APPEALED, ALREADY_UPHELD, APPEAL_OPEN, APPEAL_OVER, AWAITING_JUDGE, BAD_EVIDENCE_HASH, BAD_REASON,
+    EVIDENCE_IN_FUTURE, EVIDENCE_TOO_OLD, NO_SLASH_PENDING, NOT_APPEALED, NOTHING_TO_SLASH, SLASH_PENDING,
+    STATEMENT_TOO_LONG, finish, of_cluster, owned, plus,
 };
 use crate::execute::Fault;
 use daas_types::onchain::{PositionState, Proposal, Status};
@@ -25,25 +25,15 @@ pub(super) fn propose_slash(call: &mut Call<'_, '_>) -> Result<(), Fault> {
     call.ensure(evidence_hash.len() == 32, BAD_EVIDENCE_HASH, NAME)?;
     let (evidence_ms, now): (u64, u64) = (call.pure(5)?, call.now_ms);
     call.ensure(evidence_ms <= now, EVIDENCE_IN_FUTURE, NAME)?;
-    call.ensure(
-        now - evidence_ms <= cluster.policy.evidence_max_age_ms,
-        EVIDENCE_TOO_OLD,
-        NAME,
-    )?;
+    call.ensure(now - evidence_ms <= cluster.policy.evidence_max_age_ms, EVIDENCE_TOO_OLD, NAME)?;
     let amount = share(&position, cluster.policy.slash_bps).ok_or_else(|| call.overflow())?;
     call.ensure(amount > 0, NOTHING_TO_SLASH, NAME)?;
     let from_active = amount.min(position.active.0);
     let from_unbonding = amount - from_active;
     position.active.0 -= from_active;
-    position.unbonding.0 = position
-        .unbonding
-        .0
-        .checked_sub(from_unbonding)
-        .ok_or_else(|| call.overflow())?;
+    position.unbonding.0 = position.unbonding.0.checked_sub(from_unbonding).ok_or_else(|| call.overflow())?;
     position.frozen = plus(call, position.frozen, amount)?;
-    let appeal_until = now
-        .checked_add(cluster.policy.appeal_window_ms)
-        .ok_or_else(|| call.overflow())?;
+    let appeal_until = now.checked_add(cluster.policy.appeal_window_ms).ok_or_else(|| call.overflow())?;
     position.proposal = Some(Proposal {
         reason,
         evidence_hash,
@@ -88,9 +78,7 @@ pub(super) fn cancel_slash(call: &mut Call<'_, '_>) -> Result<(), Fault> {
     assert_cap(call, 0, cluster.id, "assert_judge")?;
     let proposal = take_pending(call, &mut position)?;
     let frozen = std::mem::take(&mut position.frozen).0;
-    let to_active = frozen
-        .checked_sub(proposal.from_unbonding.0)
-        .ok_or_else(|| call.overflow())?;
+    let to_active = frozen.checked_sub(proposal.from_unbonding.0).ok_or_else(|| call.overflow())?;
     position.unbonding = plus(call, position.unbonding, proposal.from_unbonding.0)?;
     position.active = plus(call, position.active, to_active)?;
     position.status = proposal.prior_status;
@@ -112,17 +100,11 @@ pub(super) fn execute_slash(call: &mut Call<'_, '_>) -> Result<(), Fault> {
 }
 
 fn pending<'p>(call: &Call<'_, '_>, position: &'p mut PositionState) -> Result<&'p mut Proposal, Fault> {
-    position
-        .proposal
-        .as_mut()
-        .ok_or_else(|| call.abort(NO_SLASH_PENDING, "pending"))
+    position.proposal.as_mut().ok_or_else(|| call.abort(NO_SLASH_PENDING, "pending"))
 }
 
 fn take_pending(call: &Call<'_, '_>, position: &mut PositionState) -> Result<Proposal, Fault> {
-    position
-        .proposal
-        .take()
-        .ok_or_else(|| call.abort(NO_SLASH_PENDING, "take_pending"))
+    position.proposal.take().ok_or_else(|| call.abort(NO_SLASH_PENDING, "take_pending"))
 }
 
 /// `slash_bps` basis points of all stake, rounded down.
