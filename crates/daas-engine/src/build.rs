@@ -96,9 +96,7 @@ pub enum BuildError {
         output: String,
     },
     /// What the build made, or the cache holds, is not what its manifest says.
-    #[error(
-        "{path} is not as its manifest says: expected {expected}, got {got}; remove its folder to build anew"
-    )]
+    #[error("{path} is not as its manifest says: expected {expected}, got {got}; remove its folder to build anew")]
     Altered {
         /// The file.
         path: PathBuf,
@@ -124,11 +122,7 @@ pub struct Binaries {
 
 /// The folder below which builds are kept unless one is configured: `$XDG_CACHE_HOME/k3s-daas/engine`.
 pub fn default_cache_dir() -> Result<PathBuf, BuildError> {
-    let set = |name| {
-        std::env::var_os(name)
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    };
+    let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     set("XDG_CACHE_HOME")
         .or_else(|| set("HOME").map(|home| home.join(".cache")))
         .map(|cache| cache.join("k3s-daas/engine"))
@@ -148,10 +142,7 @@ pub async fn find(cache_dir: &Path) -> Result<Option<Binaries>, BuildError> {
 /// The programs from the cache, built first if they are not there.
 ///
 /// `progress` is called often and must not block. Dropping the future abandons the build.
-pub async fn ensure(
-    cache_dir: &Path,
-    progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<Binaries, BuildError> {
+pub async fn ensure(cache_dir: &Path, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Binaries, BuildError> {
     ensure_with(cache_dir, &go::Toolchain::from_path(), progress).await
 }
 

@@ -39,10 +39,7 @@ impl Cidr {
 
     /// The `n`th address, e.g. 1 for the `kubernetes` Service.
     pub fn nth(self, n: u32) -> Option<Ipv4Addr> {
-        u32::from(self.network)
-            .checked_add(n)
-            .map(Ipv4Addr::from)
-            .filter(|a| self.contains(*a))
+        u32::from(self.network).checked_add(n).map(Ipv4Addr::from).filter(|a| self.contains(*a))
     }
 
     fn mask(self) -> u32 {
@@ -57,15 +54,10 @@ impl FromStr for Cidr {
         let parse = || {
             let (network, prefix) = text.split_once('/')?;
             let prefix: u8 = prefix.parse().ok().filter(|p| *p <= 32)?;
-            let cidr = Self {
-                network: network.parse().ok()?,
-                prefix,
-            };
+            let cidr = Self { network: network.parse().ok()?, prefix };
             (u32::from(cidr.network) & !cidr.mask() == 0).then_some(cidr)
         };
-        parse().ok_or_else(|| CidrError {
-            text: text.to_owned(),
-        })
+        parse().ok_or_else(|| CidrError { text: text.to_owned() })
     }
 }
 
@@ -101,14 +93,7 @@ mod tests {
         assert!(cidr.contains(Ipv4Addr::new(10, 42, 255, 1)) && !cidr.contains(Ipv4Addr::new(10, 43, 0, 1)));
         assert_eq!(cidr.to_string(), "10.42.0.0/16");
         assert!("0.0.0.0/0".parse::<Cidr>().is_ok());
-        for bad in [
-            "",
-            "10.42.0.0",
-            "10.42.0.1/16",
-            "10.42.0.0/33",
-            "fd00::/64",
-            "10.42.0.0/16; rm",
-        ] {
+        for bad in ["", "10.42.0.0", "10.42.0.1/16", "10.42.0.0/33", "fd00::/64", "10.42.0.0/16; rm"] {
             assert!(bad.parse::<Cidr>().is_err(), "{bad} was taken");
         }
     }

@@ -24,10 +24,7 @@ pub struct CommandError {
 }
 
 /// Runs a program of the system and answers its output.
-pub(crate) async fn run(
-    program: impl AsRef<Path>,
-    args: &[impl AsRef<OsStr>],
-) -> Result<String, CommandError> {
+pub(crate) async fn run(program: impl AsRef<Path>, args: &[impl AsRef<OsStr>]) -> Result<String, CommandError> {
     run_with_input(program, args, "").await
 }
 
@@ -38,10 +35,8 @@ pub(crate) async fn run_with_input(
 ) -> Result<String, CommandError> {
     let program = program.as_ref();
     let words: Vec<_> = args.iter().map(|a| a.as_ref().to_string_lossy()).collect();
-    let failed = |reason: String| CommandError {
-        command: format!("{} {}", program.display(), words.join(" ")),
-        reason,
-    };
+    let failed =
+        |reason: String| CommandError { command: format!("{} {}", program.display(), words.join(" ")), reason };
     let work = async {
         let mut child = Command::new(program)
             .args(args)

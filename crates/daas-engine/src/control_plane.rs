@@ -96,10 +96,7 @@ pub(crate) struct Layout {
 
 /// Stops what an earlier supervisor left running, from its records alone. Harmless when there is nothing.
 pub(crate) async fn cleanup(state_dir: &Path) -> Result<(), ProcessError> {
-    let run = Layout {
-        state: state_dir.to_owned(),
-    }
-    .run();
+    let run = Layout { state: state_dir.to_owned() }.run();
     process::reap_recorded(&run, STOP_GRACE).await?;
     process::kill_marked(&run).await?;
     Ok(())
@@ -112,14 +109,8 @@ const STOP_GRACE: Duration = Duration::from_secs(10);
 impl ControlPlane {
     /// Stops leftovers of an earlier run, then starts the datastore and the API server.
     /// The rest follows in [`Self::wait_ready`].
-    pub async fn start(
-        config: ServerConfig,
-        binaries: Binaries,
-        pki: &Pki,
-    ) -> Result<Self, ControlPlaneError> {
-        let layout = Layout {
-            state: files::make_canonical_folder(&config.state_dir)?,
-        };
+    pub async fn start(config: ServerConfig, binaries: Binaries, pki: &Pki) -> Result<Self, ControlPlaneError> {
+        let layout = Layout { state: files::make_canonical_folder(&config.state_dir)? };
         layout.prepare()?;
         cleanup(&layout.state).await?;
         check_ports(&config)?;
@@ -157,16 +148,8 @@ impl ControlPlane {
             }
             if Instant::now() >= deadline {
                 let component = waiting.component;
-                let log = self
-                    .process_of(component)
-                    .map(|p| p.last_output(SHOWN))
-                    .unwrap_or_default();
-                return Err(ControlPlaneError::NotReady {
-                    component,
-                    limit,
-                    detail: waiting.detail,
-                    log,
-                });
+                let log = self.process_of(component).map(|p| p.last_output(SHOWN)).unwrap_or_default();
+                return Err(ControlPlaneError::NotReady { component, limit, detail: waiting.detail, log });
             }
             sleep(POLL).await;
         }
@@ -182,18 +165,13 @@ impl ControlPlane {
             self.probe.https(self.config.ports.controller_manager, "/healthz"),
             self.probe.https(self.config.ports.scheduler, "/healthz"),
         );
-        [
-            (DATASTORE, kine),
-            (API_SERVER, api),
-            (CONTROLLER_MANAGER, kcm),
-            (SCHEDULER, scheduler),
-        ]
-        .into_iter()
-        .map(|(component, result)| {
-            let running = self.process_of(component).map(Process::state);
-            ComponentHealth::of(component, result, running.as_ref())
-        })
-        .collect()
+        [(DATASTORE, kine), (API_SERVER, api), (CONTROLLER_MANAGER, kcm), (SCHEDULER, scheduler)]
+            .into_iter()
+            .map(|(component, result)| {
+                let running = self.process_of(component).map(Process::state);
+                ComponentHealth::of(component, result, running.as_ref())
+            })
+            .collect()
     }
 
     /// Where and how the API server is reached.
@@ -208,17 +186,12 @@ impl ControlPlane {
 
     /// The process ids of the components that run.
     pub fn pids(&self) -> Vec<(&'static str, u32)> {
-        self.processes()
-            .filter_map(|p| Some((p.name(), p.pid()?)))
-            .collect()
+        self.processes().filter_map(|p| Some((p.name(), p.pid()?))).collect()
     }
 
     /// Stops everything, the datastore last: an API server without it hangs.
     pub async fn stop(mut self) {
-        for process in [&mut self.scheduler, &mut self.controller_manager]
-            .into_iter()
-            .flatten()
-        {
+        for process in [&mut self.scheduler, &mut self.controller_manager].into_iter().flatten() {
             process.stop(STOP_GRACE).await;
         }
         self.apiserver.stop(STOP_GRACE).await;
@@ -226,20 +199,13 @@ impl ControlPlane {
     }
 
     fn layout(&self) -> Layout {
-        Layout {
-            state: self.endpoints.state_dir.clone(),
-        }
+        Layout { state: self.endpoints.state_dir.clone() }
     }
 
     fn processes(&self) -> impl Iterator<Item = &Process> {
-        [
-            Some(&self.kine),
-            Some(&self.apiserver),
-            self.controller_manager.as_ref(),
-            self.scheduler.as_ref(),
-        ]
-        .into_iter()
-        .flatten()
+        [Some(&self.kine), Some(&self.apiserver), self.controller_manager.as_ref(), self.scheduler.as_ref()]
+            .into_iter()
+            .flatten()
     }
 
     fn process_of(&self, component: &str) -> Option<&Process> {
@@ -253,19 +219,13 @@ impl ControlPlane {
 
     async fn first_unready(&self) -> Option<ComponentHealth> {
         // The datastore has no health of its own that the API server's readiness does not include.
-        self.health()
-            .await
-            .into_iter()
-            .find(|h| h.component != DATASTORE && !h.healthy)
+        self.health().await.into_iter().find(|h| h.component != DATASTORE && !h.healthy)
     }
 
     fn check_startable(&self) -> Result<(), ControlPlaneError> {
         for process in self.processes() {
             if let ProcessState::Failed { reason } = process.state() {
-                return Err(ControlPlaneError::CannotStart {
-                    component: process.name(),
-                    reason,
-                });
+                return Err(ControlPlaneError::CannotStart { component: process.name(), reason });
             }
         }
         Ok(())
@@ -332,11 +292,9 @@ impl Layout {
 
 fn check_ports(config: &ServerConfig) -> Result<(), ControlPlaneError> {
     let ports = &config.ports;
-    for (port, component) in [
-        (ports.api, API_SERVER),
-        (ports.controller_manager, CONTROLLER_MANAGER),
-        (ports.scheduler, SCHEDULER),
-    ] {
+    for (port, component) in
+        [(ports.api, API_SERVER), (ports.controller_manager, CONTROLLER_MANAGER), (ports.scheduler, SCHEDULER)]
+    {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         if TcpListener::bind(address).is_err() {
             return Err(ControlPlaneError::PortBusy { port, component });

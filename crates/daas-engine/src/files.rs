@@ -20,11 +20,7 @@ pub struct FileError {
 
 impl FileError {
     pub(crate) fn of(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self {
-            action,
-            path: path.to_owned(),
-            source,
-        }
+        move |source| Self { action, path: path.to_owned(), source }
     }
 }
 
@@ -35,12 +31,7 @@ pub(crate) fn write_private(path: &Path, content: impl AsRef<[u8]>) -> Result<()
     temporary.push(".new");
     let temporary = PathBuf::from(temporary);
     let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
         file.write_all(content.as_ref())?;
         file.sync_all()?;
         fs::rename(&temporary, path)
@@ -50,11 +41,7 @@ pub(crate) fn write_private(path: &Path, content: impl AsRef<[u8]>) -> Result<()
 
 /// Makes a folder and its parents with mode 0700; one that exists is left as it is.
 pub(crate) fn make_folder(path: &Path) -> Result<(), FileError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(FileError::of("make the folder", path))
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(FileError::of("make the folder", path))
 }
 
 /// Makes the folder and returns its path without links, so that it compares equal to what the kernel shows.

@@ -67,14 +67,9 @@ pub async fn build(folder: &Path, kubectl: &Path) -> Result<Vec<PathBuf>, ImageE
     let mut written = Vec::new();
     for (file, name, command, programs) in images {
         let path = folder.join(file);
-        Image {
-            name,
-            command,
-            programs,
-            applets: &applets,
-        }
-        .write(&path)
-        .map_err(FileError::of("write the image", &path))?;
+        Image { name, command, programs, applets: &applets }
+            .write(&path)
+            .map_err(FileError::of("write the image", &path))?;
         written.push(path);
     }
     Ok(written)
@@ -83,13 +78,9 @@ pub async fn build(folder: &Path, kubectl: &Path) -> Result<Vec<PathBuf>, ImageE
 /// A dynamic program names its loader near its start.
 fn check_static(path: &Path) -> Result<(), ImageError> {
     let mut start = Vec::new();
-    File::open(path)
-        .and_then(|f| f.take(8192).read_to_end(&mut start))
-        .map_err(FileError::of("read", path))?;
+    File::open(path).and_then(|f| f.take(8192).read_to_end(&mut start)).map_err(FileError::of("read", path))?;
     if start.windows(3).any(|w| w == b"/ld") {
-        return Err(ImageError::NotStatic {
-            path: path.to_owned(),
-        });
+        return Err(ImageError::NotStatic { path: path.to_owned() });
     }
     Ok(())
 }
@@ -142,16 +133,8 @@ impl Image<'_> {
         for (name, source) in &self.programs {
             append(&mut layer, name, 0o755, &fs::read(source)?)?;
         }
-        for applet in self
-            .applets
-            .lines()
-            .filter(|a| *a != "busybox" && !a.contains('/'))
-        {
-            layer.append_link(
-                &mut header(EntryType::Symlink, 0o777, 0),
-                format!("bin/{applet}"),
-                "busybox",
-            )?;
+        for applet in self.applets.lines().filter(|a| *a != "busybox" && !a.contains('/')) {
+            layer.append_link(&mut header(EntryType::Symlink, 0o777, 0), format!("bin/{applet}"), "busybox")?;
         }
         layer.into_inner()
     }

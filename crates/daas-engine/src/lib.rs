@@ -26,6 +26,6 @@ pub use files::FileError;
 pub use node::{KubernetesNode, NodeError};
 pub use prerequisites::{Missing, Need, Role};
 pub use settings::{
-    ComponentHealth, CredentialPlugin, JoinMaterial, NodeConfig, ServerConfig, ServerEndpoints, ServerPorts,
-    Taint, TlsVersion,
+    ComponentHealth, CredentialPlugin, JoinMaterial, NodeConfig, ServerConfig, ServerEndpoints, ServerPorts, Taint,
+    TlsVersion,
 };

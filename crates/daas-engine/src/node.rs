@@ -104,8 +104,7 @@ impl KubernetesNode {
         files::make_folder(&layout.sockets())?;
         cgroups::create(&layout)?;
         config::write_all(&layout, &config, binaries)?;
-        let containerd =
-            layout.process(Program::Containerd, 1, config::containerd_args(&layout), binaries)?;
+        let containerd = layout.process(Program::Containerd, 1, config::containerd_args(&layout), binaries)?;
         wait_for_runtime(&layout, &containerd).await?;
         let ctr = binaries.path(Program::Ctr);
         for image in &config.images {
@@ -113,25 +112,9 @@ impl KubernetesNode {
             let image = image.display().to_string();
             command::run(&ctr, &["-a", &socket, "-n", "k8s.io", "images", "import", &image]).await?;
         }
-        let kubelet = layout.process(
-            Program::Kubelet,
-            2,
-            config::kubelet_args(&layout, &config),
-            binaries,
-        )?;
-        let proxy = layout.process(
-            Program::KubeProxy,
-            3,
-            config::proxy_args(&layout, &config),
-            binaries,
-        )?;
-        Ok(Self {
-            config,
-            layout,
-            containerd,
-            kubelet,
-            proxy,
-        })
+        let kubelet = layout.process(Program::Kubelet, 2, config::kubelet_args(&layout, &config), binaries)?;
+        let proxy = layout.process(Program::KubeProxy, 3, config::proxy_args(&layout, &config), binaries)?;
+        Ok(Self { config, layout, containerd, kubelet, proxy })
     }
 
     /// Waits until every component works.
@@ -143,17 +126,9 @@ impl KubernetesNode {
             };
             if Instant::now() >= deadline {
                 let component = waiting.component;
-                let log = self
-                    .processes()
-                    .find(|p| p.name() == component)
-                    .map(|p| p.last_output(SHOWN));
+                let log = self.processes().find(|p| p.name() == component).map(|p| p.last_output(SHOWN));
                 let log = log.unwrap_or_default();
-                return Err(NodeError::NotReady {
-                    component,
-                    limit,
-                    detail: waiting.detail,
-                    log,
-                });
+                return Err(NodeError::NotReady { component, limit, detail: waiting.detail, log });
             }
             sleep(POLL).await;
         }
@@ -182,9 +157,7 @@ impl KubernetesNode {
 
     /// The process ids of the components that run.
     pub fn pids(&self) -> Vec<(&'static str, u32)> {
-        self.processes()
-            .filter_map(|p| Some((p.name(), p.pid()?)))
-            .collect()
+        self.processes().filter_map(|p| Some((p.name(), p.pid()?))).collect()
     }
 
     /// Stops the kubelet, then the pods (SIGTERM, `grace`, SIGKILL), then the rest, and removes what they made.
@@ -240,16 +213,7 @@ impl Layout {
     }
 
     fn make_folders(&self) -> Result<(), FileError> {
-        let inside = [
-            "run",
-            "log",
-            "etc",
-            "cni",
-            "containerd",
-            "kubelet",
-            "pods-log",
-            "volume-plugins",
-        ];
+        let inside = ["run", "log", "etc", "cni", "containerd", "kubelet", "pods-log", "volume-plugins"];
         for folder in inside {
             files::make_folder(&self.state.join(folder))?;
         }
@@ -303,9 +267,7 @@ async fn wait_for_runtime(layout: &Layout, containerd: &Process) -> Result<(), N
 async fn http_ok(port: u16) -> Result<(), String> {
     let get = async {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        stream
-            .write_all(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")
-            .await?;
+        stream.write_all(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n").await?;
         let mut answer = Vec::new();
         stream.take(4096).read_to_end(&mut answer).await?;
         std::io::Result::Ok(String::from_utf8_lossy(&answer).into_owned())
@@ -315,11 +277,7 @@ async fn http_ok(port: u16) -> Result<(), String> {
         Err(_) => return Err(format!("no answer within {PROBE_LIMIT:?}")),
     };
     let status = answer.lines().next().unwrap_or_default();
-    if status.split(' ').nth(1) == Some("200") {
-        Ok(())
-    } else {
-        Err(status.to_owned())
-    }
+    if status.split(' ').nth(1) == Some("200") { Ok(()) } else { Err(status.to_owned()) }
 }
 
 fn system_program(name: &'static str) -> Result<PathBuf, NodeError> {

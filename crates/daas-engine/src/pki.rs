@@ -143,12 +143,7 @@ impl Pki {
     ) -> Result<String, PkiError> {
         let user = format!("system:node:{node_name}");
         let sans = [ip.to_string(), node_name.to_owned()];
-        let leaf = Leaf {
-            name: &user,
-            group: Some("system:nodes"),
-            sans: &sans,
-            usage: Usage::Server,
-        };
+        let leaf = Leaf { name: &user, group: Some("system:nodes"), sans: &sans, usage: Usage::Server };
         self.kubelet_serving_ca.sign_request(request_der, &leaf, now)
     }
 
@@ -157,14 +152,8 @@ impl Pki {
     #[doc(hidden)]
     pub fn issue_node_client(&self, node_name: &str, now: SystemTime) -> Result<CertFiles, PkiError> {
         let user = format!("system:node:{node_name}");
-        let leaf = Leaf {
-            name: &user,
-            group: Some("system:nodes"),
-            sans: &[],
-            usage: Usage::Client,
-        };
-        self.client_ca
-            .issue(&self.folder, &format!("node-{node_name}"), &leaf, now)
+        let leaf = Leaf { name: &user, group: Some("system:nodes"), sans: &[], usage: Usage::Client };
+        self.client_ca.issue(&self.folder, &format!("node-{node_name}"), &leaf, now)
     }
 
     /// The files of the certificate called `name`, whether or not they exist.
@@ -176,64 +165,33 @@ impl Pki {
         let clients: [(&Authority, &str, &str, Option<&str>); 6] = [
             (request_header_ca, "gateway", GATEWAY_NAME, None),
             (request_header_ca, "aggregator", AGGREGATOR_NAME, None),
-            (
-                &self.kubelet_client_ca,
-                "kubelet-client",
-                KUBELET_CLIENT_NAME,
-                None,
-            ),
-            (
-                &self.client_ca,
-                "controller",
-                CONTROLLER_NAME,
-                Some("system:masters"),
-            ),
+            (&self.kubelet_client_ca, "kubelet-client", KUBELET_CLIENT_NAME, None),
+            (&self.client_ca, "controller", CONTROLLER_NAME, Some("system:masters")),
             (&self.client_ca, "kcm", "system:kube-controller-manager", None),
             (&self.client_ca, "scheduler", "system:kube-scheduler", None),
         ];
         for (authority, file, name, group) in clients {
-            let leaf = Leaf {
-                name,
-                group,
-                sans: &[],
-                usage: Usage::Client,
-            };
+            let leaf = Leaf { name, group, sans: &[], usage: Usage::Client };
             authority.issue(&self.folder, file, &leaf, self.now)?;
         }
         Ok(())
     }
 
     fn issue_servers(&self, names: &PkiNames) -> Result<(), PkiError> {
-        let mut sans = vec![
-            "localhost".to_owned(),
-            "kubernetes".to_owned(),
-            "kubernetes.default".to_owned(),
-        ];
+        let mut sans = vec!["localhost".to_owned(), "kubernetes".to_owned(), "kubernetes.default".to_owned()];
         sans.push("kubernetes.default.svc".to_owned());
         sans.push(format!("kubernetes.default.svc.{}", names.domain));
         sans.push(Ipv4Addr::LOCALHOST.to_string());
         sans.push(names.service_ip.to_string());
-        let components = Leaf {
-            name: "kube-apiserver",
-            group: None,
-            sans: &sans,
-            usage: Usage::Server,
-        };
-        self.server_ca
-            .issue(&self.folder, "loopback-serving", &components, self.now)?;
+        let components = Leaf { name: "kube-apiserver", group: None, sans: &sans, usage: Usage::Server };
+        self.server_ca.issue(&self.folder, "loopback-serving", &components, self.now)?;
         for san in &names.gateway_sans {
             if !sans.contains(san) {
                 sans.push(san.clone());
             }
         }
-        let gateway = Leaf {
-            name: GATEWAY_NAME,
-            group: None,
-            sans: &sans,
-            usage: Usage::Server,
-        };
-        self.server_ca
-            .issue(&self.folder, "gateway-serving", &gateway, self.now)?;
+        let gateway = Leaf { name: GATEWAY_NAME, group: None, sans: &sans, usage: Usage::Server };
+        self.server_ca.issue(&self.folder, "gateway-serving", &gateway, self.now)?;
         Ok(())
     }
 }

@@ -61,16 +61,8 @@ fn check_with(role: Role, root: bool, path: &str) -> Result<(), Missing> {
         .into_iter()
         .filter(|(name, _)| find_in(path, name).is_none())
         .map(|(name, package)| Need::Program { name, package });
-    let needs: Vec<Need> = (!root)
-        .then_some(Need::Root)
-        .into_iter()
-        .chain(programs)
-        .collect();
-    if needs.is_empty() {
-        Ok(())
-    } else {
-        Err(Missing { role, needs })
-    }
+    let needs: Vec<Need> = (!root).then_some(Need::Root).into_iter().chain(programs).collect();
+    if needs.is_empty() { Ok(()) } else { Err(Missing { role, needs }) }
 }
 
 /// The full path of a program of the system.
@@ -79,9 +71,7 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
 }
 
 fn find_in(path: &str, name: &str) -> Option<PathBuf> {
-    path.split(':')
-        .map(|folder| Path::new(folder).join(name))
-        .find(|file| file.is_file())
+    path.split(':').map(|folder| Path::new(folder).join(name)).find(|file| file.is_file())
 }
 
 // === impl Missing ===
@@ -89,19 +79,12 @@ fn find_in(path: &str, name: &str) -> Option<PathBuf> {
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.needs.contains(&Need::Root) {
-            write!(
-                f,
-                "a node runs containers and needs root (the control plane alone does not)"
-            )?;
+            write!(f, "a node runs containers and needs root (the control plane alone does not)")?;
         }
         let mut packages = Vec::new();
         for need in &self.needs {
             if let Need::Program { name, package } = need {
-                let lead = if packages.is_empty() && !self.needs.contains(&Need::Root) {
-                    ""
-                } else {
-                    "; "
-                };
+                let lead = if packages.is_empty() && !self.needs.contains(&Need::Root) { "" } else { "; " };
                 write!(f, "{lead}`{name}` is not installed")?;
                 if !packages.contains(package) {
                     packages.push(*package);
@@ -127,14 +110,8 @@ mod tests {
         let missing = check_with(Role::Node, false, empty.path().to_str().unwrap()).unwrap_err();
         assert_eq!(missing.needs.len(), 1 + NODE_PROGRAMS.len());
         let text = missing.to_string();
-        assert!(
-            text.contains("needs root") && text.contains("`nft` is not installed"),
-            "{text}"
-        );
-        assert!(
-            text.ends_with("apt-get install runc nftables conntrack iproute2 mount busybox-static"),
-            "{text}"
-        );
+        assert!(text.contains("needs root") && text.contains("`nft` is not installed"), "{text}");
+        assert!(text.ends_with("apt-get install runc nftables conntrack iproute2 mount busybox-static"), "{text}");
     }
 
     #[test]

@@ -54,11 +54,7 @@ pub struct RestartPolicy {
 
 impl Default for RestartPolicy {
     fn default() -> Self {
-        Self {
-            first: Duration::from_millis(200),
-            longest: Duration::from_secs(10),
-            settled: Duration::from_secs(30),
-        }
+        Self { first: Duration::from_millis(200), longest: Duration::from_secs(10), settled: Duration::from_secs(30) }
     }
 }
 
@@ -146,13 +142,7 @@ impl Process {
             state: state_sender,
             stop: stop_receiver,
         }));
-        Ok(Self {
-            name,
-            log,
-            state,
-            stop,
-            task,
-        })
+        Ok(Self { name, log, state, stop, task })
     }
 
     /// The name it was given.

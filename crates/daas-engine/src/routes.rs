@@ -24,15 +24,9 @@ pub struct RoutePlan {
 
 /// The steps from the routes there are to the routes that are wanted.
 pub fn diff(current: &BTreeMap<Cidr, Ipv4Addr>, wanted: &BTreeMap<Cidr, Ipv4Addr>) -> RoutePlan {
-    let set = wanted
-        .iter()
-        .filter(|(to, via)| current.get(to) != Some(via))
-        .map(|(to, via)| (*to, *via));
+    let set = wanted.iter().filter(|(to, via)| current.get(to) != Some(via)).map(|(to, via)| (*to, *via));
     let remove = current.keys().filter(|to| !wanted.contains_key(to)).copied();
-    RoutePlan {
-        set: set.collect(),
-        remove: remove.collect(),
-    }
+    RoutePlan { set: set.collect(), remove: remove.collect() }
 }
 
 /// Makes our routes exactly these.
@@ -44,11 +38,7 @@ pub async fn apply(wanted: &BTreeMap<Cidr, Ipv4Addr>) -> Result<(), CommandError
     }
     for (to, via) in plan.set {
         let (to, via) = (to.to_string(), via.to_string());
-        command::run(
-            "ip",
-            &["-4", "route", "replace", &to, "via", &via, "proto", PROTOCOL],
-        )
-        .await?;
+        command::run("ip", &["-4", "route", "replace", &to, "via", &via, "proto", PROTOCOL]).await?;
         tracing::info!(route.to = %to, route.via = %via, "route set");
     }
     Ok(())
@@ -67,10 +57,7 @@ async fn current() -> Result<BTreeMap<Cidr, Ipv4Addr>, CommandError> {
     })?;
     // A host route is shown without its prefix.
     let parse = |dst: &str| dst.parse().or_else(|_| format!("{dst}/32").parse()).ok();
-    Ok(routes
-        .into_iter()
-        .filter_map(|r| Some((parse(&r.dst)?, r.gateway?)))
-        .collect())
+    Ok(routes.into_iter().filter_map(|r| Some((parse(&r.dst)?, r.gateway?))).collect())
 }
 
 #[cfg(test)]
@@ -80,17 +67,9 @@ mod tests {
     use super::*;
 
     fn routes(max: usize) -> impl Strategy<Value = BTreeMap<Cidr, Ipv4Addr>> {
-        let route = (0u8..8, 1u8..4).prop_map(|(net, via)| {
-            (
-                format!("10.42.{net}.0/24").parse().unwrap(),
-                Ipv4Addr::new(192, 0, 2, via),
-            )
-        });
-        proptest::collection::btree_map(
-            route.clone().prop_map(|(c, _)| c),
-            route.prop_map(|(_, v)| v),
-            0..max,
-        )
+        let route = (0u8..8, 1u8..4)
+            .prop_map(|(net, via)| (format!("10.42.{net}.0/24").parse().unwrap(), Ipv4Addr::new(192, 0, 2, via)));
+        proptest::collection::btree_map(route.clone().prop_map(|(c, _)| c), route.prop_map(|(_, v)| v), 0..max)
     }
 
     proptest! {

@@ -174,11 +174,7 @@ impl ServerConfig {
 
 impl Default for ServerPorts {
     fn default() -> Self {
-        Self {
-            api: 16444,
-            controller_manager: 16457,
-            scheduler: 16459,
-        }
+        Self { api: 16444, controller_manager: 16457, scheduler: 16459 }
     }
 }
 
@@ -186,11 +182,7 @@ impl Default for ServerPorts {
 
 impl ComponentHealth {
     /// Joins what a component answers with what its process does.
-    pub(crate) fn of(
-        component: &'static str,
-        answer: Result<(), String>,
-        process: Option<&ProcessState>,
-    ) -> Self {
+    pub(crate) fn of(component: &'static str, answer: Result<(), String>, process: Option<&ProcessState>) -> Self {
         let wrong = match (answer, process) {
             (Ok(()), Some(ProcessState::Running { .. })) => None,
             (_, None) => Some("not started yet".to_owned()),
@@ -202,10 +194,6 @@ impl ComponentHealth {
             (_, Some(ProcessState::Stopped)) => Some("stopped".to_owned()),
             (Err(detail), Some(ProcessState::Running { .. })) => Some(detail),
         };
-        Self {
-            component,
-            healthy: wrong.is_none(),
-            detail: wrong.unwrap_or_default(),
-        }
+        Self { component, healthy: wrong.is_none(), detail: wrong.unwrap_or_default() }
     }
 }

@@ -1,11 +1,7 @@
 //! The engine with real Kubernetes processes: as root, with the programs in the cache. Elsewhere these tests
 //! say loudly that they were skipped.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "helpers of tests are tests"
-)]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
 
 #[path = "real/cluster.rs"]
 mod cluster;
@@ -41,9 +37,7 @@ async fn a_control_plane_recovers_from_the_death_of_each_process_and_keeps_its_s
     let folder = cluster::folder().await;
     let paths = Paths::of(&folder);
     let mut server = cluster::start_server(&paths, &programs).await;
-    paths
-        .kubectl(&programs, &["create", "configmap", "kept", "--from-literal=a=b"])
-        .await;
+    paths.kubectl(&programs, &["create", "configmap", "kept", "--from-literal=a=b"]).await;
     for (name, _) in server.pids() {
         let started = Instant::now();
         // The death of one can end another, so its process is looked up only now.
@@ -54,20 +48,12 @@ async fn a_control_plane_recovers_from_the_death_of_each_process_and_keeps_its_s
         server.wait_ready(READY).await.unwrap();
         println!("{name}: recovered from kill -9 in {:?}", started.elapsed());
     }
-    let kept = paths
-        .kubectl(
-            &programs,
-            &["get", "configmap", "kept", "-o", "jsonpath={.data.a}"],
-        )
-        .await;
+    let kept = paths.kubectl(&programs, &["get", "configmap", "kept", "-o", "jsonpath={.data.a}"]).await;
     assert_eq!(kept, "b");
     let started = Instant::now();
     server.stop().await;
     println!("control plane stopped in {:?}", started.elapsed());
-    assert_eq!(
-        process::kill_marked(&paths.server().join("run")).await.unwrap(),
-        Vec::<u32>::new()
-    );
+    assert_eq!(process::kill_marked(&paths.server().join("run")).await.unwrap(), Vec::<u32>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,23 +69,13 @@ async fn a_node_runs_pods_survives_its_processes_and_leaves_nothing() {
     cluster.check_service().await;
     for (name, pid) in cluster.node.pids() {
         kill_hard(pid);
-        let new = || {
-            cluster
-                .node
-                .pids()
-                .into_iter()
-                .any(|(n, p)| n == name && p != pid)
-        };
+        let new = || cluster.node.pids().into_iter().any(|(n, p)| n == name && p != pid);
         cluster::until(&format!("{name} runs again"), || async { new() }).await;
         cluster.node.wait_ready(READY).await.unwrap();
         println!("{name}: recovered from kill -9");
     }
     cluster.check_service().await;
-    assert_eq!(
-        cluster.pod_restarts().await,
-        "0 0",
-        "the pods did not live through it"
-    );
+    assert_eq!(cluster.pod_restarts().await, "0 0", "the pods did not live through it");
     cluster.stop().await;
     before.assert_same(&Machine::now());
 }

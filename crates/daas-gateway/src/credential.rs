@@ -9,7 +9,7 @@ use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
-/// The seeds' header on `register-worker` and `heartbeat`.
+/// The original API's header on `register-worker` and `heartbeat`.
 pub(crate) const X_SEAL_TOKEN: HeaderName = HeaderName::from_static("x-seal-token");
 
 /// How a browser, which cannot set `Authorization` on a WebSocket, carries a bearer.
@@ -49,7 +49,7 @@ impl Bearer {
         Ok(found.pop())
     }
 
-    /// The same with the seeds' two other places, which may repeat the token but not differ.
+    /// The same with the original API's two other places, which may repeat the token but not differ.
     pub(crate) fn of_node(headers: &HeaderMap, field: Option<&str>) -> Result<Option<Self>, Refusal> {
         let mut found: Vec<Self> = Self::from_headers(headers)?.into_iter().collect();
         for value in headers.get_all(X_SEAL_TOKEN) {

@@ -37,7 +37,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-/// The seeds' limit for a control plane to become ready.
+/// The promised limit for a control plane to become ready.
 const CONTROL_PLANE: Duration = Duration::from_mins(2);
 /// The first checkpoint must come within this.
 const FIRST_CHECKPOINT: Duration = Duration::from_mins(1);

@@ -1,4 +1,4 @@
-//! JSON of the endpoints the gateway answers itself, with the seeds' field names.
+//! JSON of the endpoints the gateway answers itself, with the original API's field names.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,13 +36,13 @@ pub struct AttestationResponse {
     pub informative: bool,
 }
 
-/// `POST /api/v1/register-worker` request: the seeds' body and three fields of ours.
+/// `POST /api/v1/register-worker` request: the original body and three fields more.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterWorkerRequest {
     /// The node id the Seal was minted for.
     pub node_id: String,
-    /// The seeds' second place for the token; must not differ from the header.
+    /// The original API's second place for the token; must not differ from the header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seal_token: Option<String>,
     /// The node's address, checked against what the gateway saw.
@@ -58,7 +58,7 @@ pub struct RegisterWorkerRequest {
     pub instance_id: String,
 }
 
-/// What a machine has, as the seeds spell it.
+/// What a machine has, as the original API spells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Capacity {
@@ -115,7 +115,7 @@ pub struct ClusterSettings {
 pub struct HeartbeatRequest {
     /// The node.
     pub node_id: String,
-    /// The seeds' second place for the token.
+    /// The original API's second place for the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seal_token: Option<String>,
     /// Unix seconds.

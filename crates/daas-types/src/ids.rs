@@ -40,7 +40,7 @@ macro_rules! id {
 }
 
 id!(
-    /// The shared `Cluster` object: the audience of every token, `STAKING_CONTRACT` in the seeds.
+    /// The shared `Cluster` object: the audience of every token, `STAKING_CONTRACT` in configurations.
     ClusterId
 );
 id!(

@@ -206,7 +206,7 @@ pub struct Measurement {
     pub pcr2: Vec<u8>,
 }
 
-/// A registered master, `k3s_daas::nautilus::MasterRecord` (the seeds' `NautilusInfo`).
+/// A registered master, `k3s_daas::nautilus::MasterRecord` (`NautilusInfo` in the original design).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MasterRecord {
     /// `https://host:port`.

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use keys::KEYS;
 
-/// What the seeds' examples write where a person is to put an id of their own.
+/// What the original examples write where a person is to put an id of their own.
 const PLACEHOLDER: &str = "0x...";
 
 /// Where the file is looked for when no flag names it.

@@ -31,7 +31,7 @@ fn up_and_down_leave_nothing() {
 #[test]
 fn an_interrupted_up_leaves_nothing() {
     // One moment in each part of a start: checks, network and contract, control plane, node.
-    const PARTS: [(u64, u64); 4] = [(50, 500), (500, 3000), (3000, 7000), (7000, 11000)];
+    const PARTS: [(u64, u64); 4] = [(50, 500), (500, 2500), (2500, 4500), (4500, 6500)];
     scenario("Ctrl-C of up", Duration::from_secs(150), async {
         let cluster = Cluster::place()?;
         for (from, to) in PARTS {

@@ -8,5 +8,7 @@ mod clients;
 mod footprint;
 mod intruders;
 mod killed;
+mod readme;
+mod rights;
 mod support;
 mod two_workers;

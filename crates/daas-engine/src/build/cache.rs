@@ -26,11 +26,7 @@ pub(super) fn key(go_mod: &str, go_sum: &str, flags: &[&str]) -> String {
     let mut hash = Sha256::new();
     let flags = flags.join("\0");
     for part in [go_mod, go_sum, flags.as_str(), std::env::consts::ARCH] {
-        hash.update(
-            u64::try_from(part.len())
-                .expect("a length must fit")
-                .to_be_bytes(),
-        );
+        hash.update(u64::try_from(part.len()).expect("a length must fit").to_be_bytes());
         hash.update(part);
     }
     hex::encode(hash.finalize())
@@ -40,10 +36,7 @@ pub(super) async fn find(target: &Path) -> Result<Option<Binaries>, BuildError> 
     if !target.join(MANIFEST).is_file() {
         return Ok(None);
     }
-    let binaries = Binaries {
-        folder: target.join("bin"),
-        manifest: files::read_text(&target.join(MANIFEST))?,
-    };
+    let binaries = Binaries { folder: target.join("bin"), manifest: files::read_text(&target.join(MANIFEST))? };
     let stamp = target.join(STAMP);
     let current = current_stamp(&binaries.folder)?;
     if fs::read_to_string(&stamp).is_ok_and(|known| known == current) {
@@ -60,10 +53,7 @@ pub(super) async fn verify(folder: PathBuf, manifest: String) -> Result<(), Buil
         let expected = parse(&folder, &manifest)?;
         for program in Program::ALL {
             let path = folder.join(program.file_name());
-            let expected = expected
-                .get(program.file_name())
-                .cloned()
-                .unwrap_or_else(|| "an entry".to_owned());
+            let expected = expected.get(program.file_name()).cloned().unwrap_or_else(|| "an entry".to_owned());
             let got = hash_file(&path)?;
             if got != expected {
                 return Err(BuildError::Altered { path, expected, got });
@@ -75,17 +65,10 @@ pub(super) async fn verify(folder: PathBuf, manifest: String) -> Result<(), Buil
 }
 
 /// Waits until no other process builds in this cache.
-pub(super) async fn lock(
-    cache_dir: &Path,
-    progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<File, BuildError> {
+pub(super) async fn lock(cache_dir: &Path, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<File, BuildError> {
     let path = cache_dir.join("lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(FileError::of("open", &path))?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(&path).map_err(FileError::of("open", &path))?;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
@@ -98,10 +81,7 @@ pub(super) async fn lock(
 
 /// Removes what a build left that was killed. Only under the lock.
 pub(super) fn remove_leftovers(cache_dir: &Path) -> Result<(), BuildError> {
-    for entry in fs::read_dir(cache_dir)
-        .map_err(FileError::of("list", cache_dir))?
-        .flatten()
-    {
+    for entry in fs::read_dir(cache_dir).map_err(FileError::of("list", cache_dir))?.flatten() {
         if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
             fs::remove_dir_all(entry.path()).map_err(FileError::of("remove", &entry.path()))?;
         }
@@ -117,10 +97,7 @@ impl Building {
             .prefix(UNFINISHED)
             .tempdir_in(cache_dir)
             .map_err(FileError::of("make a folder in", cache_dir))?;
-        let building = Self {
-            temporary,
-            target: target.to_owned(),
-        };
+        let building = Self { temporary, target: target.to_owned() };
         files::make_folder(&building.source())?;
         files::make_folder(&building.programs())?;
         files::write_private(&building.source().join("go.mod"), GO_MOD)?;
@@ -157,10 +134,7 @@ impl Building {
         }
         let finished = self.temporary.keep();
         fs::rename(&finished, &self.target).map_err(FileError::of("move into place", &self.target))?;
-        Ok(Binaries {
-            folder: self.target.join("bin"),
-            manifest,
-        })
+        Ok(Binaries { folder: self.target.join("bin"), manifest })
     }
 }
 
@@ -184,14 +158,8 @@ fn current_stamp(folder: &Path) -> Result<String, BuildError> {
         let path = folder.join(program.file_name());
         let m = fs::metadata(&path).map_err(FileError::of("find", &path))?;
         let changed = (m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec());
-        writeln!(
-            stamp,
-            "{} {} {} {changed:?}",
-            program.file_name(),
-            m.len(),
-            m.ino()
-        )
-        .expect("a string must take text");
+        writeln!(stamp, "{} {} {} {changed:?}", program.file_name(), m.len(), m.ino())
+            .expect("a string must take text");
     }
     Ok(stamp)
 }
@@ -208,22 +176,16 @@ fn hash_file(path: &Path) -> Result<String, BuildError> {
             }
         }
     };
-    read()
-        .map_err(FileError::of("read", path))
-        .map_err(BuildError::from)
+    read().map_err(FileError::of("read", path)).map_err(BuildError::from)
 }
 
 fn sync(path: &Path) -> Result<(), BuildError> {
-    File::open(path)
-        .and_then(|f| f.sync_all())
-        .map_err(FileError::of("flush", path))?;
+    File::open(path).and_then(|f| f.sync_all()).map_err(FileError::of("flush", path))?;
     Ok(())
 }
 
 async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BuildError> + Send + 'static,
 ) -> Result<T, BuildError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .expect("hashing must not panic")
+    tokio::task::spawn_blocking(work).await.expect("hashing must not panic")
 }

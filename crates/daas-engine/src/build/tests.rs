@@ -26,9 +26,7 @@ impl FakeGo {
     }
 
     fn toolchain(&self) -> go::Toolchain {
-        go::Toolchain {
-            path: self.0.path().as_os_str().to_owned(),
-        }
+        go::Toolchain { path: self.0.path().as_os_str().to_owned() }
     }
 
     async fn ensure(&self, cache: &Path) -> Result<Binaries, BuildError> {
@@ -51,25 +49,14 @@ async fn builds_once_and_tells_its_progress() {
     let cache = tempfile::tempdir().unwrap();
     let mut seen = Vec::new();
     let go = FakeGo::new("go1.26.8", WRITES_ALL);
-    let built = ensure_with(cache.path(), &go.toolchain(), &mut |p| seen.push(p))
-        .await
-        .unwrap();
+    let built = ensure_with(cache.path(), &go.toolchain(), &mut |p| seen.push(p)).await.unwrap();
     assert_eq!(seen.first(), Some(&Progress::Fetching));
-    assert!(
-        seen.contains(&Progress::Compiling { done: 14, total: 2 }),
-        "{seen:?}"
-    );
+    assert!(seen.contains(&Progress::Compiling { done: 14, total: 2 }), "{seen:?}");
     assert_eq!(built.manifest().lines().count(), Program::ALL.len());
     assert!(built.manifest().lines().next().unwrap().ends_with("  bridge"));
-    assert_eq!(
-        fs::read_to_string(built.path(Program::Kine)).unwrap(),
-        "program kine\n"
-    );
+    assert_eq!(fs::read_to_string(built.path(Program::Kine)).unwrap(), "program kine\n");
     let broken = FakeGo::new("go1.26.8", "exit 1");
-    let again = broken
-        .ensure(cache.path())
-        .await
-        .expect("the cache must do without `go`");
+    let again = broken.ensure(cache.path()).await.expect("the cache must do without `go`");
     assert_eq!(again.manifest(), built.manifest());
     assert_eq!(entries(cache.path()), [cache_key()]);
 }
@@ -78,14 +65,8 @@ async fn builds_once_and_tells_its_progress() {
 async fn a_full_disk_leaves_nothing_that_is_trusted_later() {
     let cache = tempfile::tempdir().unwrap();
     let full = "echo part > \"$out/kubelet\"; echo 'write $WORK: no space left on device' >&2; exit 1";
-    let error = FakeGo::new("go1.26.8", full)
-        .ensure(cache.path())
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(&error, BuildError::DiskFull { folder } if folder == cache.path()),
-        "{error}"
-    );
+    let error = FakeGo::new("go1.26.8", full).ensure(cache.path()).await.unwrap_err();
+    assert!(matches!(&error, BuildError::DiskFull { folder } if folder == cache.path()), "{error}");
     assert!(find(cache.path()).await.unwrap().is_none());
     assert!(entries(cache.path()).is_empty());
 }
@@ -99,14 +80,8 @@ async fn a_killed_build_is_neither_used_nor_left() {
         fs::write(cache.path().join(folder).join("kubelet"), "part").unwrap();
     }
     assert!(find(cache.path()).await.unwrap().is_none());
-    let built = FakeGo::new("go1.26.8", WRITES_ALL)
-        .ensure(cache.path())
-        .await
-        .unwrap();
-    assert_eq!(
-        fs::read_to_string(built.path(Program::Kubelet)).unwrap(),
-        "program kubelet\n"
-    );
+    let built = FakeGo::new("go1.26.8", WRITES_ALL).ensure(cache.path()).await.unwrap();
+    assert_eq!(fs::read_to_string(built.path(Program::Kubelet)).unwrap(), "program kubelet\n");
     assert_eq!(entries(cache.path()), [cache_key()]);
 }
 
@@ -124,16 +99,10 @@ async fn an_altered_program_is_refused() {
     let cache = tempfile::tempdir().unwrap();
     let go = FakeGo::new("go1.26.8", WRITES_ALL);
     let built = go.ensure(cache.path()).await.unwrap();
-    find(cache.path())
-        .await
-        .unwrap()
-        .expect("the build must be found");
+    find(cache.path()).await.unwrap().expect("the build must be found");
     fs::write(built.path(Program::Kubelet), "something else").unwrap();
     let error = find(cache.path()).await.unwrap_err();
-    assert!(
-        matches!(&error, BuildError::Altered { path, .. } if path.ends_with("kubelet")),
-        "{error}"
-    );
+    assert!(matches!(&error, BuildError::Altered { path, .. } if path.ends_with("kubelet")), "{error}");
     assert!(built.verify().await.is_err());
 }
 
@@ -143,23 +112,15 @@ async fn each_failure_has_its_own_name() {
     let cache = tempfile::tempdir().unwrap();
     let error = async |go: FakeGo| go.ensure(cache.path()).await.unwrap_err();
     let old = error(FakeGo::new("go1.22.1", WRITES_ALL)).await;
-    assert!(
-        matches!(&old, BuildError::GoTooOld { found, .. } if found == "1.22.1"),
-        "{old}"
-    );
+    assert!(matches!(&old, BuildError::GoTooOld { found, .. } if found == "1.22.1"), "{old}");
     let network = error(failing("dial tcp: lookup proxy: no such host")).await;
     assert!(matches!(network, BuildError::NoNetwork { .. }), "{network}");
     let compiler = error(failing("cgo: C compiler \"gcc\" not found")).await;
     assert!(matches!(compiler, BuildError::NoCompiler), "{compiler}");
     let compile = error(failing("x.go:1:1: undefined: y")).await;
-    assert!(
-        matches!(&compile, BuildError::Compile { output } if output.contains("undefined")),
-        "{compile}"
-    );
+    assert!(matches!(&compile, BuildError::Compile { output } if output.contains("undefined")), "{compile}");
     let empty = tempfile::tempdir().unwrap();
-    let none = go::Toolchain {
-        path: empty.path().as_os_str().to_owned(),
-    };
+    let none = go::Toolchain { path: empty.path().as_os_str().to_owned() };
     let missing = ensure_with(cache.path(), &none, &mut |_| {}).await.unwrap_err();
     assert!(matches!(missing, BuildError::NoGo { .. }), "{missing}");
     assert!(entries(cache.path()).is_empty());

@@ -70,10 +70,7 @@ fn api_identity(layout: &Layout, pki: &Pki) -> Vec<String> {
         format!("--kubelet-client-certificate={}", kubelet.cert.display()),
         format!("--kubelet-client-key={}", kubelet.key.display()),
         format!("--service-account-key-file={}", file("service-account.pub")),
-        format!(
-            "--service-account-signing-key-file={}",
-            file("service-account.key")
-        ),
+        format!("--service-account-signing-key-file={}", file("service-account.key")),
     ]
     .into_iter()
     .chain(serving(layout))
@@ -93,10 +90,7 @@ pub(super) fn controller_manager(layout: &Layout, config: &ServerConfig) -> Vec<
         format!("--cluster-cidr={}", config.cluster_cidr),
         format!("--service-cluster-ip-range={}", config.service_cidr),
         "--use-service-account-credentials=true".to_owned(),
-        format!(
-            "--service-account-private-key-file={}",
-            file("service-account.key")
-        ),
+        format!("--service-account-private-key-file={}", file("service-account.key")),
         format!("--root-ca-file={}", file("server-ca.crt")),
     ];
     flags.extend(component(layout, "kcm", config.ports.controller_manager));
@@ -112,32 +106,25 @@ pub(super) fn scheduler(layout: &Layout, config: &ServerConfig) -> Vec<String> {
 
 fn component(layout: &Layout, name: &str, port: u16) -> Vec<String> {
     let kubeconfig = kubeconfig_path(layout, name);
-    [
-        "kubeconfig",
-        "authentication-kubeconfig",
-        "authorization-kubeconfig",
-    ]
-    .into_iter()
-    .map(|flag| format!("--{flag}={}", kubeconfig.display()))
-    .chain([
-        "--bind-address=127.0.0.1".to_owned(),
-        format!("--secure-port={port}"),
-        "--profiling=false".to_owned(),
-        // One supervisor, one process: a lease would only delay the restart after a crash.
-        "--leader-elect=false".to_owned(),
-    ])
-    .chain(serving(layout))
-    .collect()
+    ["kubeconfig", "authentication-kubeconfig", "authorization-kubeconfig"]
+        .into_iter()
+        .map(|flag| format!("--{flag}={}", kubeconfig.display()))
+        .chain([
+            "--bind-address=127.0.0.1".to_owned(),
+            format!("--secure-port={port}"),
+            "--profiling=false".to_owned(),
+            // One supervisor, one process: a lease would only delay the restart after a crash.
+            "--leader-elect=false".to_owned(),
+        ])
+        .chain(serving(layout))
+        .collect()
 }
 
 fn serving(layout: &Layout) -> [String; 2] {
     let pki = layout.state.join("pki");
     [
         format!("--tls-cert-file={}", pki.join("loopback-serving.crt").display()),
-        format!(
-            "--tls-private-key-file={}",
-            pki.join("loopback-serving.key").display()
-        ),
+        format!("--tls-private-key-file={}", pki.join("loopback-serving.key").display()),
     ]
 }
 
@@ -146,10 +133,7 @@ fn common(config: &ServerConfig) -> Vec<String> {
         TlsVersion::Tls12 => "VersionTLS12",
         TlsVersion::Tls13 => "VersionTLS13",
     };
-    let mut flags = vec![
-        format!("--tls-min-version={version}"),
-        format!("--v={}", config.log_level),
-    ];
+    let mut flags = vec![format!("--tls-min-version={version}"), format!("--v={}", config.log_level)];
     if !config.cipher_suites.is_empty() {
         flags.push(format!("--tls-cipher-suites={}", config.cipher_suites.join(",")));
     }
@@ -160,11 +144,7 @@ fn kubeconfig_path(layout: &Layout, name: &str) -> PathBuf {
     layout.state.join("kubeconfig").join(format!("{name}.json"))
 }
 
-pub(super) fn write_kubeconfigs(
-    layout: &Layout,
-    config: &ServerConfig,
-    pki: &Pki,
-) -> Result<(), ControlPlaneError> {
+pub(super) fn write_kubeconfigs(layout: &Layout, config: &ServerConfig, pki: &Pki) -> Result<(), ControlPlaneError> {
     for name in ["controller", "kcm", "scheduler"] {
         let client = pki.files(name);
         let user = json!({ "client-certificate": client.cert, "client-key": client.key });

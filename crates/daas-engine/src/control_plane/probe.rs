@@ -47,9 +47,7 @@ impl Probe {
             .with_root_certificates(roots)
             .with_client_auth_cert(vec![cert], key)
             .map_err(|e| text(&e))?;
-        Ok(Self {
-            tls: TlsConnector::from(Arc::new(tls)),
-        })
+        Ok(Self { tls: TlsConnector::from(Arc::new(tls)) })
     }
 
     /// `Ok` if the path on a loopback port answers 200, else what is wrong.
@@ -63,10 +61,7 @@ impl Probe {
 
     /// `Ok` if something accepts connections on the socket.
     pub(super) async fn socket(&self, path: &Path) -> Result<(), String> {
-        UnixStream::connect(path)
-            .await
-            .map(drop)
-            .map_err(|e| e.to_string())
+        UnixStream::connect(path).await.map(drop).map_err(|e| e.to_string())
     }
 
     async fn get(&self, port: u16, path: &str) -> std::io::Result<String> {
@@ -91,9 +86,5 @@ fn judge(answer: &str) -> Result<(), String> {
     }
     // Kubernetes lists its checks; only the failed ones say something.
     let failed: Vec<&str> = answer.lines().filter(|line| line.starts_with("[-]")).collect();
-    Err(if failed.is_empty() {
-        status.to_owned()
-    } else {
-        failed.join("; ")
-    })
+    Err(if failed.is_empty() { status.to_owned() } else { failed.join("; ") })
 }

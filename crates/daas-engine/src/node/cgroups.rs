@@ -40,10 +40,7 @@ pub(super) fn create(layout: &Layout) -> Result<(), FileError> {
 pub(super) async fn stop_all(layout: &Layout, grace: Duration) -> Result<(), NodeError> {
     for (pid, _) in processes(layout) {
         // Gone in the meantime is what we want.
-        let _ = kill(
-            Pid::from_raw(i32::try_from(pid).expect("a process id must fit")),
-            Signal::SIGTERM,
-        );
+        let _ = kill(Pid::from_raw(i32::try_from(pid).expect("a process id must fit")), Signal::SIGTERM);
     }
     let deadline = Instant::now() + grace;
     while !processes(layout).is_empty() && Instant::now() < deadline {
@@ -65,10 +62,8 @@ pub(super) async fn stop_all(layout: &Layout, grace: Duration) -> Result<(), Nod
 pub(super) async fn remove(layout: &Layout) -> Vec<String> {
     let deadline = Instant::now() + REMOVE_LIMIT;
     loop {
-        let left: Vec<PathBuf> = roots(layout)
-            .into_iter()
-            .filter(|root| remove_tree(root).is_err() && root.exists())
-            .collect();
+        let left: Vec<PathBuf> =
+            roots(layout).into_iter().filter(|root| remove_tree(root).is_err() && root.exists()).collect();
         if left.is_empty() || Instant::now() >= deadline {
             return left.iter().map(|p| format!("cgroup {}", p.display())).collect();
         }
@@ -84,21 +79,13 @@ fn processes(layout: &Layout) -> Vec<(u32, u64)> {
     }
     found.sort_unstable();
     found.dedup();
-    found
-        .into_iter()
-        .filter_map(|pid| Some((pid, start_time(pid)?)))
-        .collect()
+    found.into_iter().filter_map(|pid| Some((pid, start_time(pid)?))).collect()
 }
 
 fn collect(folder: &Path, found: &mut Vec<u32>) {
     let listed = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
     // 0 stands for a process of a foreign pid namespace, which is none of ours.
-    found.extend(
-        listed
-            .lines()
-            .filter_map(|line| line.parse::<u32>().ok())
-            .filter(|pid| *pid != 0),
-    );
+    found.extend(listed.lines().filter_map(|line| line.parse::<u32>().ok()).filter(|pid| *pid != 0));
     for child in children(folder) {
         collect(&child, found);
     }
@@ -115,19 +102,11 @@ fn children(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
-    entries
-        .flatten()
-        .filter(|e| e.file_type().is_ok_and(|t| t.is_dir()))
-        .map(|e| e.path())
-        .collect()
+    entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()).collect()
 }
 
 fn roots(layout: &Layout) -> Vec<PathBuf> {
-    mounts()
-        .into_iter()
-        .map(|m| m.join(layout.cgroup_root()))
-        .filter(|root| root.is_dir())
-        .collect()
+    mounts().into_iter().map(|m| m.join(layout.cgroup_root())).filter(|root| root.is_dir()).collect()
 }
 
 fn mounts() -> Vec<PathBuf> {

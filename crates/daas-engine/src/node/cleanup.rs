@@ -17,12 +17,7 @@ use crate::routes;
 
 const PROCESS_GRACE: Duration = Duration::from_secs(5);
 /// Tables that kube-proxy and the CNI plugins make, under names of their own choosing.
-const FOREIGN_TABLES: [&str; 4] = [
-    "ip kube-proxy",
-    "ip6 kube-proxy",
-    "ip cni_hostport",
-    "ip6 cni_hostport",
-];
+const FOREIGN_TABLES: [&str; 4] = ["ip kube-proxy", "ip6 kube-proxy", "ip cni_hostport", "ip6 cni_hostport"];
 /// Folders that components make at fixed places; removed when nobody else has anything in them.
 const FIXED_FOLDERS: [&str; 9] = [
     "/var/lib/kubelet/device-plugins",
@@ -80,10 +75,7 @@ pub(crate) async fn cleanup(state_dir: &Path) -> Result<(), NodeError> {
 
 impl Record {
     pub(super) async fn write(layout: &Layout) -> Result<(), NodeError> {
-        let record = Self {
-            network: network_namespace(),
-            tables: tables().await?,
-        };
+        let record = Self { network: network_namespace(), tables: tables().await? };
         let text = serde_json::to_vec(&record).expect("a record of plain fields must encode");
         files::write_private(&Self::path(layout), text)?;
         Ok(())
@@ -109,11 +101,7 @@ fn network_namespace() -> u64 {
 
 async fn tables() -> Result<Vec<String>, NodeError> {
     let listed = command::run("nft", &["list", "tables"]).await?;
-    Ok(listed
-        .lines()
-        .filter_map(|l| l.strip_prefix("table "))
-        .map(|t| t.trim().to_owned())
-        .collect())
+    Ok(listed.lines().filter_map(|l| l.strip_prefix("table ")).map(|t| t.trim().to_owned()).collect())
 }
 
 async fn remove_network(layout: &Layout, record: &Record) -> Result<(), NodeError> {
@@ -130,13 +118,8 @@ async fn remove_network(layout: &Layout, record: &Record) -> Result<(), NodeErro
     }
     let own = format!("ip {}", layout.nft_table());
     let there = tables().await?;
-    let foreign = FOREIGN_TABLES
-        .into_iter()
-        .filter(|t| !record.tables.iter().any(|known| known == t));
-    for table in foreign
-        .chain([own.as_str()])
-        .filter(|t| there.iter().any(|known| known == t))
-    {
+    let foreign = FOREIGN_TABLES.into_iter().filter(|t| !record.tables.iter().any(|known| known == t));
+    for table in foreign.chain([own.as_str()]).filter(|t| there.iter().any(|known| known == t)) {
         let words: Vec<&str> = ["delete", "table"].into_iter().chain(table.split(' ')).collect();
         command::run("nft", &words).await?;
     }
@@ -147,30 +130,20 @@ async fn remove_network(layout: &Layout, record: &Record) -> Result<(), NodeErro
 fn unmount_below(folders: &[&Path]) -> Vec<String> {
     let below = || -> Vec<PathBuf> {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-        let places = mounts
-            .lines()
-            .filter_map(|line| Some(PathBuf::from(unescape(line.split(' ').nth(1)?))));
-        places
-            .filter(|place| folders.iter().any(|folder| place.starts_with(folder)))
-            .collect()
+        let places = mounts.lines().filter_map(|line| Some(PathBuf::from(unescape(line.split(' ').nth(1)?))));
+        places.filter(|place| folders.iter().any(|folder| place.starts_with(folder))).collect()
     };
     for place in below().iter().rev() {
         if let Err(error) = umount2(place, MntFlags::MNT_DETACH) {
             tracing::warn!(path = %place.display(), %error, "mount not detached");
         }
     }
-    below()
-        .iter()
-        .map(|place| format!("mount {}", place.display()))
-        .collect()
+    below().iter().map(|place| format!("mount {}", place.display())).collect()
 }
 
 /// The kernel writes a blank in a path as `\040`.
 fn unescape(text: &str) -> String {
-    text.replace("\\040", " ")
-        .replace("\\011", "\t")
-        .replace("\\012", "\n")
-        .replace("\\134", "\\")
+    text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 }
 
 fn remove_files(layout: &Layout) -> Result<(), FileError> {
@@ -198,24 +171,10 @@ fn remove_files(layout: &Layout) -> Result<(), FileError> {
 fn remove_cni_results(layout: &Layout) {
     let folder = Path::new("/var/lib/cni/results");
     let start = format!("{}-", layout.bridge());
-    let names = fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|e| e.file_name());
-    let sandboxes: Vec<String> = names
-        .filter_map(|name| {
-            Some(
-                name.to_str()?
-                    .strip_prefix(&start)?
-                    .strip_suffix("-eth0")?
-                    .to_owned(),
-            )
-        })
-        .collect();
-    remove_if(folder, |path| {
-        named(path, &start) || sandboxes.iter().any(|id| named(path, &loopback(id)))
-    });
+    let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.file_name());
+    let sandboxes: Vec<String> =
+        names.filter_map(|name| Some(name.to_str()?.strip_prefix(&start)?.strip_suffix("-eth0")?.to_owned())).collect();
+    remove_if(folder, |path| named(path, &start) || sandboxes.iter().any(|id| named(path, &loopback(id))));
 }
 
 fn loopback(sandbox: &str) -> String {
@@ -223,8 +182,7 @@ fn loopback(sandbox: &str) -> String {
 }
 
 fn named(path: &Path, start: &str) -> bool {
-    path.file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with(start))
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start))
 }
 
 fn remove_if(folder: &Path, condition: impl Fn(&Path) -> bool) {
@@ -245,19 +203,11 @@ fn another_kubelet_runs() -> bool {
         pid.and_then(process::start_time).is_some()
             && fs::read_to_string(entry.path().join("comm")).is_ok_and(|comm| comm.trim() == "kubelet")
     };
-    fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .any(|entry| runs(&entry))
+    fs::read_dir("/proc").into_iter().flatten().flatten().any(|entry| runs(&entry))
 }
 
 fn remove_tree(path: &Path) -> Result<(), FileError> {
-    let removed = if path.is_dir() {
-        fs::remove_dir_all(path)
-    } else {
-        fs::remove_file(path)
-    };
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match removed {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(FileError::of("remove", path)(e)),
         _ => Ok(()),

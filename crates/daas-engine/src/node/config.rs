@@ -25,23 +25,14 @@ pub(super) fn write_all(layout: &Layout, config: &NodeConfig, binaries: &Binarie
     let kubelet_client_ca = etc.join("kubelet-client-ca.crt");
     files::write_private(&ca, &config.join.server_ca_pem)?;
     files::write_private(&kubelet_client_ca, &config.join.kubelet_client_ca_pem)?;
-    for (name, plugin) in [
-        ("kubelet", &config.kubelet_credential),
-        ("kube-proxy", &config.proxy_credential),
-    ] {
+    for (name, plugin) in [("kubelet", &config.kubelet_credential), ("kube-proxy", &config.proxy_credential)] {
         let text = kubeconfig(&config.api_server, &ca, plugin);
         files::write_private(&etc.join(format!("{name}.kubeconfig")), text)?;
     }
-    files::write_private(
-        &etc.join("kubelet.yaml"),
-        kubelet(layout, config, &kubelet_client_ca),
-    )?;
+    files::write_private(&etc.join("kubelet.yaml"), kubelet(layout, config, &kubelet_client_ca))?;
     files::write_private(&etc.join("kube-proxy.yaml"), proxy(layout, config))?;
     let runc = system_program("runc")?;
-    files::write_private(
-        &containerd_path(layout),
-        containerd(layout, binaries.folder(), &runc)?,
-    )?;
+    files::write_private(&containerd_path(layout), containerd(layout, binaries.folder(), &runc)?)?;
     Ok(())
 }
 
@@ -73,19 +64,12 @@ pub(super) fn kubelet_args(layout: &Layout, config: &NodeConfig) -> Vec<String> 
 
 pub(super) fn proxy_args(layout: &Layout, config: &NodeConfig) -> Vec<String> {
     let file = layout.state.join("etc/kube-proxy.yaml");
-    vec![
-        format!("--config={}", file.display()),
-        format!("--v={}", config.log_level),
-    ]
+    vec![format!("--config={}", file.display()), format!("--v={}", config.log_level)]
 }
 
 /// A kubeconfig whose user is a credential plugin: no secret lies in a file.
 fn kubeconfig(server: &str, ca: &Path, plugin: &CredentialPlugin) -> String {
-    let env: Vec<Value> = plugin
-        .env
-        .iter()
-        .map(|(k, v)| json!({ "name": k, "value": v }))
-        .collect();
+    let env: Vec<Value> = plugin.env.iter().map(|(k, v)| json!({ "name": k, "value": v })).collect();
     let user = json!({ "exec": {
         "apiVersion": "client.authentication.k8s.io/v1",
         "command": plugin.command,
@@ -99,11 +83,8 @@ fn kubeconfig(server: &str, ca: &Path, plugin: &CredentialPlugin) -> String {
 }
 
 fn kubelet(layout: &Layout, config: &NodeConfig, client_ca: &Path) -> String {
-    let taints: Vec<Value> = config
-        .taints
-        .iter()
-        .map(|t| json!({ "key": t.key, "value": t.value, "effect": t.effect }))
-        .collect();
+    let taints: Vec<Value> =
+        config.taints.iter().map(|t| json!({ "key": t.key, "value": t.value, "effect": t.effect })).collect();
     let settings = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -214,14 +195,8 @@ state = {state}
 
 /// An overlay cannot lie on an overlay, as in most containers.
 fn snapshotter(folder: &Path) -> Result<&'static str, FileError> {
-    let kind = statfs(folder)
-        .map_err(|e| FileError::of("look at", folder)(e.into()))?
-        .filesystem_type();
-    Ok(if kind == OVERLAYFS_SUPER_MAGIC {
-        "native"
-    } else {
-        "overlayfs"
-    })
+    let kind = statfs(folder).map_err(|e| FileError::of("look at", folder)(e.into()))?.filesystem_type();
+    Ok(if kind == OVERLAYFS_SUPER_MAGIC { "native" } else { "overlayfs" })
 }
 
 /// Without the capability runc dies on a container that asks for a lower score than the caller's.

@@ -10,10 +10,7 @@ use crate::files;
 /// Writes the CNI configuration and the nft table for the node's pods.
 pub(super) async fn set(layout: &Layout, pods: Cidr, cluster: Cidr) -> Result<(), NodeError> {
     command::run_with_input("nft", &["-f", "-"], &rules(layout, pods, cluster)).await?;
-    files::write_private(
-        &layout.state.join("cni/conf/10-daas.conflist"),
-        conflist(layout, pods),
-    )?;
+    files::write_private(&layout.state.join("cni/conf/10-daas.conflist"), conflist(layout, pods))?;
     Ok(())
 }
 

@@ -6,14 +6,8 @@ fn names_on_the_machine_fit_and_differ_between_nodes() {
     let long = folder.path().join("a".repeat(200));
     let (one, two) = (Layout::new(folder.path()).unwrap(), Layout::new(&long).unwrap());
     for layout in [&one, &two] {
-        assert!(
-            layout.bridge().len() <= 15,
-            "an interface name has at most 15 bytes"
-        );
-        assert!(
-            layout.sockets().join("s").as_os_str().len() <= 42,
-            "containerd allows no more"
-        );
+        assert!(layout.bridge().len() <= 15, "an interface name has at most 15 bytes");
+        assert!(layout.sockets().join("s").as_os_str().len() <= 42, "containerd allows no more");
     }
     assert_ne!(one.bridge(), two.bridge());
     assert_ne!(one.cgroup_root(), two.cgroup_root());

@@ -57,21 +57,14 @@ impl Authority {
         let pem = params.self_signed(&pair)?.pem();
         files::write_private(&key, pair.serialize_pem())?;
         files::write_private(&cert, &pem)?;
-        Ok(Self {
-            issuer: Issuer::new(params, pair),
-            pem,
-        })
+        Ok(Self { issuer: Issuer::new(params, pair), pem })
     }
 
     fn load(cert: &Path, key: &Path) -> Result<Self, PkiError> {
-        let damaged = |reason: String| PkiError::Damaged {
-            path: cert.to_owned(),
-            reason,
-        };
+        let damaged = |reason: String| PkiError::Damaged { path: cert.to_owned(), reason };
         let pem = files::read_text(cert)?;
         let pair = KeyPair::from_pem(&files::read_text(key)?).map_err(|e| damaged(format!("key: {e}")))?;
-        let (_, der) =
-            x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|e| damaged(e.to_string()))?;
+        let (_, der) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|e| damaged(e.to_string()))?;
         let parsed = der.parse_x509().map_err(|e| damaged(e.to_string()))?;
         if parsed.public_key().raw != pair.subject_public_key_info() {
             return Err(damaged("the certificate is for another key".to_owned()));
@@ -105,26 +98,15 @@ impl Authority {
     }
 
     /// Certifies the public key of a request, and nothing else of it.
-    pub(super) fn sign_request(
-        &self,
-        der: &[u8],
-        leaf: &Leaf<'_>,
-        now: SystemTime,
-    ) -> Result<String, PkiError> {
-        let request =
-            CertificateSigningRequestParams::from_der(&der.to_vec().into()).map_err(PkiError::Request)?;
-        Ok(leaf
-            .params(now)?
-            .signed_by(&request.public_key, &self.issuer)?
-            .pem())
+    pub(super) fn sign_request(&self, der: &[u8], leaf: &Leaf<'_>, now: SystemTime) -> Result<String, PkiError> {
+        let request = CertificateSigningRequestParams::from_der(&der.to_vec().into()).map_err(PkiError::Request)?;
+        Ok(leaf.params(now)?.signed_by(&request.public_key, &self.issuer)?.pem())
     }
 }
 
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authority")
-            .field("spki_sha256", &hex::encode(self.spki_sha256()))
-            .finish_non_exhaustive()
+        f.debug_struct("Authority").field("spki_sha256", &hex::encode(self.spki_sha256())).finish_non_exhaustive()
     }
 }
 
@@ -133,8 +115,8 @@ impl fmt::Debug for Authority {
 impl Leaf<'_> {
     fn params(&self, now: SystemTime) -> Result<CertificateParams, PkiError> {
         let name = || self.sans.join(", ");
-        let mut params = CertificateParams::new(self.sans.to_vec())
-            .map_err(|source| PkiError::Name { name: name(), source })?;
+        let mut params =
+            CertificateParams::new(self.sans.to_vec()).map_err(|source| PkiError::Name { name: name(), source })?;
         params.distinguished_name = distinguished_name(self.name, self.group);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![match self.usage {
@@ -148,20 +130,15 @@ impl Leaf<'_> {
 }
 
 pub(super) fn cert_files(folder: &Path, name: &str) -> CertFiles {
-    CertFiles {
-        cert: folder.join(format!("{name}.crt")),
-        key: folder.join(format!("{name}.key")),
-    }
+    CertFiles { cert: folder.join(format!("{name}.crt")), key: folder.join(format!("{name}.key")) }
 }
 
 /// Reads or makes the key that signs service-account tokens; answers its public half and keeps it in a file.
 pub(super) fn service_account_key(folder: &Path) -> Result<String, PkiError> {
     let path: PathBuf = folder.join("service-account.key");
     let pair = if path.exists() {
-        KeyPair::from_pem(&files::read_text(&path)?).map_err(|e| PkiError::Damaged {
-            path: path.clone(),
-            reason: e.to_string(),
-        })?
+        KeyPair::from_pem(&files::read_text(&path)?)
+            .map_err(|e| PkiError::Damaged { path: path.clone(), reason: e.to_string() })?
     } else {
         let pair = KeyPair::generate()?;
         files::write_private(&path, pair.serialize_pem())?;

@@ -29,9 +29,7 @@ fn with_cert<R>(pem: &str, read: impl FnOnce(&X509Certificate<'_>) -> R) -> R {
 }
 
 fn signed_by(leaf: &str, ca: &str) -> bool {
-    with_cert(ca, |ca| {
-        with_cert(leaf, |leaf| leaf.verify_signature(Some(ca.public_key())).is_ok())
-    })
+    with_cert(ca, |ca| with_cert(leaf, |leaf| leaf.verify_signature(Some(ca.public_key())).is_ok()))
 }
 
 fn read(pki: &Pki, name: &str) -> String {
@@ -45,16 +43,8 @@ fn each_certificate_comes_from_its_own_authority() {
     let expected = [
         ("gateway", request_header_ca.as_str(), "CN=daas:gateway"),
         ("aggregator", &request_header_ca, "CN=daas:aggregator"),
-        (
-            "kubelet-client",
-            pki.kubelet_client_ca_pem(),
-            "CN=daas:kubelet-client",
-        ),
-        (
-            "controller",
-            pki.client_ca.pem(),
-            "O=system:masters, CN=daas:controller",
-        ),
+        ("kubelet-client", pki.kubelet_client_ca_pem(), "CN=daas:kubelet-client"),
+        ("controller", pki.client_ca.pem(), "O=system:masters, CN=daas:controller"),
         ("kcm", pki.client_ca.pem(), "CN=system:kube-controller-manager"),
         ("scheduler", pki.client_ca.pem(), "CN=system:kube-scheduler"),
         ("loopback-serving", pki.server_ca_pem(), "CN=kube-apiserver"),
@@ -75,25 +65,14 @@ fn the_gateway_certificate_names_every_way_to_reach_it() {
     let (_state, pki) = made();
     let names = with_cert(&read(&pki, "gateway-serving"), |c| {
         let sans = c.subject_alternative_name().unwrap().unwrap();
-        sans.value
-            .general_names
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
+        sans.value.general_names.iter().map(ToString::to_string).collect::<Vec<_>>()
     });
     let all = names.join(" ");
-    for expected in [
-        "localhost",
-        "kubernetes.default.svc.cluster.local",
-        "daas.example",
-    ] {
+    for expected in ["localhost", "kubernetes.default.svc.cluster.local", "daas.example"] {
         assert!(all.contains(expected), "{expected} is not in {all}");
     }
     let count = names.iter().filter(|n| n.starts_with("IPAddress")).count();
-    assert_eq!(
-        count, 3,
-        "127.0.0.1, the service address and the given one: {all}"
-    );
+    assert_eq!(count, 3, "127.0.0.1, the service address and the given one: {all}");
 }
 
 #[test]
@@ -103,15 +82,9 @@ fn authorities_survive_and_leaves_do_not() {
     let second = Pki::load_or_create(state.path(), &names(), now()).unwrap();
     assert_eq!(first.server_ca_spki_sha256(), second.server_ca_spki_sha256());
     assert_eq!(first.server_ca_pem(), second.server_ca_pem());
-    assert_eq!(
-        first.service_account_public_key_pem(),
-        second.service_account_public_key_pem()
-    );
+    assert_eq!(first.service_account_public_key_pem(), second.service_account_public_key_pem());
     assert_ne!(old_leaf, read(&second, "gateway"));
-    assert!(signed_by(
-        &read(&second, "gateway-serving"),
-        first.server_ca_pem()
-    ));
+    assert!(signed_by(&read(&second, "gateway-serving"), first.server_ca_pem()));
 }
 
 #[test]
@@ -119,12 +92,7 @@ fn every_file_is_private() {
     let (state, _pki) = made();
     for entry in std::fs::read_dir(state.path().join("pki")).unwrap() {
         let entry = entry.unwrap();
-        assert_eq!(
-            entry.metadata().unwrap().permissions().mode() & 0o777,
-            0o600,
-            "{:?}",
-            entry.path()
-        );
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
     }
 }
 
@@ -134,10 +102,7 @@ fn a_swapped_authority_key_is_refused() {
     let folder = state.path().join("pki");
     std::fs::copy(folder.join("client-ca.key"), folder.join("server-ca.key")).unwrap();
     let error = Pki::load_or_create(state.path(), &names(), now()).unwrap_err();
-    assert!(
-        matches!(&error, PkiError::Damaged { reason, .. } if reason.contains("another key")),
-        "{error}"
-    );
+    assert!(matches!(&error, PkiError::Damaged { reason, .. } if reason.contains("another key")), "{error}");
 }
 
 fn request(name: &str) -> (rcgen::KeyPair, Vec<u8>) {
@@ -157,24 +122,9 @@ fn of_a_kubelet_request_only_the_key_counts() {
     assert!(signed_by(&pem, pki.kubelet_serving_ca.pem()));
     assert!(!signed_by(&pem, pki.server_ca_pem()), "the CA that clients pin signs no node's certificate");
     with_cert(&pem, |cert| {
-        assert_eq!(
-            cert.subject().to_string(),
-            "O=system:nodes, CN=system:node:worker-001"
-        );
-        let sans = cert
-            .subject_alternative_name()
-            .unwrap()
-            .unwrap()
-            .value
-            .general_names
-            .clone();
-        assert_eq!(
-            sans,
-            [
-                GeneralName::IPAddress(&[192, 0, 2, 9]),
-                GeneralName::DNSName("worker-001")
-            ]
-        );
+        assert_eq!(cert.subject().to_string(), "O=system:nodes, CN=system:node:worker-001");
+        let sans = cert.subject_alternative_name().unwrap().unwrap().value.general_names.clone();
+        assert_eq!(sans, [GeneralName::IPAddress(&[192, 0, 2, 9]), GeneralName::DNSName("worker-001")]);
         let usage = cert.extended_key_usage().unwrap().unwrap().value;
         assert!(usage.server_auth && !usage.client_auth);
         assert_eq!(cert.public_key().raw, key.subject_public_key_info());
@@ -188,12 +138,6 @@ fn a_request_that_its_key_did_not_sign_is_refused() {
     let last = der.len() - 1;
     der[last] ^= 1;
     let ip = IpAddr::from([192, 0, 2, 9]);
-    assert!(matches!(
-        pki.issue_kubelet_serving(&der, "worker-001", ip, now()),
-        Err(PkiError::Request(_))
-    ));
-    assert!(matches!(
-        pki.issue_kubelet_serving(b"junk", "worker-001", ip, now()),
-        Err(PkiError::Request(_))
-    ));
+    assert!(matches!(pki.issue_kubelet_serving(&der, "worker-001", ip, now()), Err(PkiError::Request(_))));
+    assert!(matches!(pki.issue_kubelet_serving(b"junk", "worker-001", ip, now()), Err(PkiError::Request(_))));
 }

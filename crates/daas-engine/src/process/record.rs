@@ -45,10 +45,7 @@ pub async fn reap_recorded(run_dir: &Path, grace: Duration) -> Result<Vec<Reaped
         if start_time(record.pid) == Some(record.start_time) {
             tracing::info!(process.name = %record.name, process.pid = record.pid, "stopping a leftover process");
             stop(&record, grace).await?;
-            reaped.push(Reaped {
-                name: record.name,
-                pid: record.pid,
-            });
+            reaped.push(Reaped { name: record.name, pid: record.pid });
         }
         remove(&path)?;
     }
@@ -84,21 +81,13 @@ pub(crate) async fn kill_and_wait(pid: u32, started: u64, name: &str) -> Result<
     match kill(raw(pid), Signal::SIGKILL) {
         Ok(()) | Err(nix::Error::ESRCH) => {}
         Err(source) => {
-            return Err(ProcessError::Signal {
-                pid,
-                name: name.to_owned(),
-                source,
-            });
+            return Err(ProcessError::Signal { pid, name: name.to_owned(), source });
         }
     }
     if gone_within(pid, started, KILL_LIMIT).await {
         return Ok(());
     }
-    Err(ProcessError::Unkillable {
-        pid,
-        name: name.to_owned(),
-        waited: KILL_LIMIT,
-    })
+    Err(ProcessError::Unkillable { pid, name: name.to_owned(), waited: KILL_LIMIT })
 }
 
 /// When the process began, in clock ticks since boot; `None` if there is none or it only waits to be reaped.
@@ -119,13 +108,8 @@ impl Record {
         let Some(start_time) = start_time(pid) else {
             return Ok(());
         };
-        let record = Self {
-            name: spec.name.to_owned(),
-            order: spec.order,
-            pid,
-            start_time,
-            argv0: spec.program.clone(),
-        };
+        let record =
+            Self { name: spec.name.to_owned(), order: spec.order, pid, start_time, argv0: spec.program.clone() };
         let text = serde_json::to_vec(&record).expect("a record of plain fields must encode");
         files::write_private(&Self::path(run_dir, spec.name), text)
     }
@@ -168,22 +152,14 @@ async fn stop(record: &Record, grace: Duration) -> Result<(), ProcessError> {
         match killpg(raw(pid), signal) {
             Ok(()) | Err(nix::Error::ESRCH) => {}
             Err(source) => {
-                return Err(ProcessError::Signal {
-                    pid,
-                    name: record.name.clone(),
-                    source,
-                });
+                return Err(ProcessError::Signal { pid, name: record.name.clone(), source });
             }
         }
         if gone_within(pid, started, wait).await {
             return Ok(());
         }
     }
-    Err(ProcessError::Unkillable {
-        pid,
-        name: record.name.clone(),
-        waited: KILL_LIMIT,
-    })
+    Err(ProcessError::Unkillable { pid, name: record.name.clone(), waited: KILL_LIMIT })
 }
 
 async fn gone_within(pid: u32, started: u64, limit: Duration) -> bool {
@@ -207,10 +183,7 @@ fn marked(mark: &[u8]) -> impl Iterator<Item = (u32, u64)> {
         .filter_map(move |pid| {
             let started = start_time(pid)?;
             let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
-            environment
-                .split(|b| *b == 0)
-                .any(|entry| entry == mark)
-                .then_some((pid, started))
+            environment.split(|b| *b == 0).any(|entry| entry == mark).then_some((pid, started))
         })
 }
 

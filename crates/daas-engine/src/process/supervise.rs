@@ -55,9 +55,7 @@ pub(super) async fn run(mut supervised: Supervised) {
         }
         exits = exits.saturating_add(1);
         tracing::warn!(process.name = name, %reason, process.exits = exits, ?delay, "process ended; restarting");
-        supervised
-            .state
-            .send_replace(ProcessState::Backoff { exits, reason });
+        supervised.state.send_replace(ProcessState::Backoff { exits, reason });
         tokio::select! {
             () = sleep(delay) => {}
             _ = supervised.stop.wait_for(Option::is_some) => break,
@@ -74,12 +72,7 @@ impl Supervised {
         }
         let mut child = match self.spawn() {
             Ok(child) => child,
-            Err(e)
-                if matches!(
-                    e.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
-                ) =>
-            {
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
                 return Ended::CannotStart(format!("{}: {e}", self.spec.program.display()));
             }
             Err(e) => return Ended::Exited(format!("not started: {e}")),
@@ -91,11 +84,7 @@ impl Supervised {
             // The mark in its environment still identifies it after a crash of ours.
             tracing::warn!(process.name = self.spec.name, %error, "process record not written");
         }
-        tracing::info!(
-            process.name = self.spec.name,
-            process.pid = pid,
-            "process started"
-        );
+        tracing::info!(process.name = self.spec.name, process.pid = pid, "process started");
         self.state.send_replace(ProcessState::Running { pid });
         tokio::select! {
             status = child.wait() => Ended::Exited(describe(status)),
@@ -154,11 +143,7 @@ fn open_log(path: &Path) -> io::Result<File> {
         aside.push(".1");
         fs::rename(path, aside)?;
     }
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
 fn describe(status: io::Result<ExitStatus>) -> String {

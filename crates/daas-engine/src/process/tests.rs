@@ -10,11 +10,8 @@ use super::record::Record;
 use super::*;
 
 const LIMIT: Duration = Duration::from_secs(20);
-const QUICK: RestartPolicy = RestartPolicy {
-    first: Duration::from_millis(10),
-    longest: Duration::from_millis(50),
-    settled: LIMIT,
-};
+const QUICK: RestartPolicy =
+    RestartPolicy { first: Duration::from_millis(10), longest: Duration::from_millis(50), settled: LIMIT };
 
 fn shell(folder: &Path, name: &'static str, order: u32, script: &str) -> ProcessSpec {
     ProcessSpec {
@@ -30,11 +27,7 @@ fn shell(folder: &Path, name: &'static str, order: u32, script: &str) -> Process
 
 async fn until(process: &Process, wanted: impl FnMut(&ProcessState) -> bool) -> ProcessState {
     let mut state = process.watch();
-    timeout(LIMIT, state.wait_for(wanted))
-        .await
-        .unwrap()
-        .unwrap()
-        .clone()
+    timeout(LIMIT, state.wait_for(wanted)).await.unwrap().unwrap().clone()
 }
 
 async fn until_exists(path: &Path) {
@@ -70,19 +63,11 @@ async fn a_killed_child_is_started_again() {
     let mut process = Process::start(spec, folder.path(), QUICK).unwrap();
     let first = running_pid(&process).await;
     kill(Pid::from_raw(first.cast_signed()), Signal::SIGKILL).unwrap();
-    let after = until(
-        &process,
-        |s| matches!(s, ProcessState::Running { pid } if *pid != first),
-    )
-    .await;
+    let after = until(&process, |s| matches!(s, ProcessState::Running { pid } if *pid != first)).await;
     assert_ne!(after, ProcessState::Running { pid: first });
     process.stop(LIMIT).await;
     assert_eq!(process.state(), ProcessState::Stopped);
-    assert_eq!(
-        fs::read_dir(folder.path()).unwrap().count(),
-        1,
-        "only the log stays"
-    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "only the log stays");
 }
 
 #[tokio::test]
@@ -91,10 +76,7 @@ async fn one_that_ends_at_once_backs_off_and_says_how_it_ended() {
     let spec = shell(folder.path(), "child", 1, "echo because; exit 3");
     let mut process = Process::start(spec, folder.path(), QUICK).unwrap();
     let state = until(&process, |s| matches!(s, ProcessState::Backoff { exits: 3, .. })).await;
-    assert!(
-        matches!(&state, ProcessState::Backoff { reason, .. } if reason == "exit status: 3"),
-        "{state:?}"
-    );
+    assert!(matches!(&state, ProcessState::Backoff { reason, .. } if reason == "exit status: 3"), "{state:?}");
     assert!(process.last_output(2).ends_with("because"));
     process.stop(LIMIT).await;
     assert_eq!(process.state(), ProcessState::Stopped);
@@ -107,17 +89,13 @@ async fn one_that_does_not_exist_has_failed() {
     spec.program = folder.path().join("missing");
     let process = Process::start(spec, folder.path(), QUICK).unwrap();
     let state = until(&process, |s| matches!(s, ProcessState::Failed { .. })).await;
-    assert!(
-        matches!(&state, ProcessState::Failed { reason } if reason.contains("missing")),
-        "{state:?}"
-    );
+    assert!(matches!(&state, ProcessState::Failed { reason } if reason.contains("missing")), "{state:?}");
 }
 
 #[tokio::test]
 async fn one_that_ignores_sigterm_is_killed_with_its_whole_group() {
     let folder = tempfile::tempdir().unwrap();
-    let script =
-        "trap '' TERM; (trap '' TERM; echo $(exec sh -c 'echo $PPID') > inner; exec sleep 1000) & wait";
+    let script = "trap '' TERM; (trap '' TERM; echo $(exec sh -c 'echo $PPID') > inner; exec sleep 1000) & wait";
     let spec = shell(folder.path(), "child", 1, script);
     let mut process = Process::start(spec, folder.path(), QUICK).unwrap();
     let pid = running_pid(&process).await;
@@ -149,14 +127,8 @@ async fn leftovers_are_stopped_in_reverse_start_order() {
         children.push(child);
     }
     let reaped = reap_recorded(folder.path(), LIMIT).await.unwrap();
-    assert_eq!(
-        reaped.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(),
-        ["third", "second", "first"]
-    );
-    assert_eq!(
-        fs::read_to_string(folder.path().join("order")).unwrap(),
-        "third\nsecond\nfirst\n"
-    );
+    assert_eq!(reaped.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(), ["third", "second", "first"]);
+    assert_eq!(fs::read_to_string(folder.path().join("order")).unwrap(), "third\nsecond\nfirst\n");
     assert_eq!(reap_recorded(folder.path(), LIMIT).await.unwrap(), []);
     for mut child in children {
         child.wait().unwrap();

@@ -16,11 +16,7 @@ use tokio::process::Command;
 use tokio::time::Instant;
 
 const LIMIT: Duration = Duration::from_mins(2);
-pub(crate) const PORTS: ServerPorts = ServerPorts {
-    api: 26444,
-    controller_manager: 26457,
-    scheduler: 26459,
-};
+pub(crate) const PORTS: ServerPorts = ServerPorts { api: 26444, controller_manager: 26457, scheduler: 26459 };
 const PODS: &str = r#"
 {"apiVersion": "v1", "kind": "List", "items": [
  {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {
@@ -40,19 +36,14 @@ pub(crate) async fn programs(what: &str) -> Option<Binaries> {
         return None;
     }
     if found.is_none() {
-        skipped(
-            what,
-            &"no Kubernetes programs in the cache, `make engine` builds them",
-        );
+        skipped(what, &"no Kubernetes programs in the cache, `make engine` builds them");
     }
     found
 }
 
 /// Past the capture of the test runner: a skipped test must not look like one that passed.
 fn skipped(what: &str, why: &dyn std::fmt::Display) {
-    std::io::stderr()
-        .write_all(format!("\nSKIPPED ({what}): {why}\n").as_bytes())
-        .unwrap();
+    std::io::stderr().write_all(format!("\nSKIPPED ({what}): {why}\n").as_bytes()).unwrap();
 }
 
 /// Waits until `condition` holds.
@@ -88,10 +79,7 @@ pub(crate) async fn folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("engine");
     let paths = Paths::of(&folder);
     Engine::Kubernetes.cleanup_node(&paths.node()).await.unwrap();
-    Engine::Kubernetes
-        .cleanup_node(&paths.second_node())
-        .await
-        .unwrap();
+    Engine::Kubernetes.cleanup_node(&paths.second_node()).await.unwrap();
     Engine::Kubernetes.cleanup_server(&paths.server()).await.unwrap();
     if folder.exists() {
         std::fs::remove_dir_all(&folder).unwrap();
@@ -136,9 +124,7 @@ impl Paths {
     }
 
     pub(crate) async fn kubectl(&self, programs: &Binaries, args: &[&str]) -> String {
-        self.try_kubectl(programs, args)
-            .await
-            .unwrap_or_else(|e| panic!("kubectl {args:?}: {e}"))
+        self.try_kubectl(programs, args).await.unwrap_or_else(|e| panic!("kubectl {args:?}: {e}"))
     }
 }
 
@@ -177,10 +163,7 @@ pub(crate) async fn start_server(paths: &Paths, programs: &Binaries) -> Server {
     let config = server_config(paths);
     let pki = Pki::load_or_create(&config.state_dir, &config.pki_names(), now()).unwrap();
     let started = Instant::now();
-    let mut server = Engine::Kubernetes
-        .start_server(config, programs.clone(), &pki)
-        .await
-        .unwrap();
+    let mut server = Engine::Kubernetes.start_server(config, programs.clone(), &pki).await.unwrap();
     server.wait_ready(LIMIT).await.unwrap();
     println!("control plane ready in {:?}", started.elapsed());
     server
@@ -199,30 +182,15 @@ impl Cluster {
         let server = start_server(&paths, programs).await;
         let bind = "create clusterrolebinding";
         for (name, role, subject) in [
-            (
-                "kubelet-api",
-                "system:kubelet-api-admin",
-                "user=daas:kubelet-client",
-            ),
+            ("kubelet-api", "system:kubelet-api-admin", "user=daas:kubelet-client"),
             ("node-proxier", "system:node-proxier", "group=system:nodes"),
         ] {
             let line = format!("{bind} {name} --clusterrole={role} --{subject}");
-            paths
-                .kubectl(programs, &line.split(' ').collect::<Vec<_>>())
-                .await;
+            paths.kubectl(programs, &line.split(' ').collect::<Vec<_>>()).await;
         }
-        let place = Place {
-            name: "worker-001",
-            ip: address(),
-            state_dir: paths.node(),
-        };
+        let place = Place { name: "worker-001", ip: address(), state_dir: paths.node() };
         let node = start_node(&paths, programs, server.join_material(), &place).await;
-        Self {
-            paths,
-            programs: programs.clone(),
-            server,
-            node,
-        }
+        Self { paths, programs: programs.clone(), server, node }
     }
 
     pub(crate) async fn run_pods(&self) {
@@ -230,26 +198,20 @@ impl Cluster {
         let file = self.paths.0.join("pods.json");
         std::fs::write(&file, PODS).unwrap();
         self.kubectl(&["apply", "-f", file.to_str().unwrap()]).await;
-        self.kubectl(&["rollout", "status", "deployment/web", "--timeout=120s"])
-            .await;
+        self.kubectl(&["rollout", "status", "deployment/web", "--timeout=120s"]).await;
         println!("two pods Running in {:?}", started.elapsed());
     }
 
     /// From within a pod, so that logs and exec go through the kubelet's certificate as well.
     pub(crate) async fn check_service(&self) {
         let started = Instant::now();
-        let address = self
-            .kubectl(&["get", "service", "web", "-o", "jsonpath={.spec.clusterIP}"])
-            .await;
+        let address = self.kubectl(&["get", "service", "web", "-o", "jsonpath={.spec.clusterIP}"]).await;
         let get = format!("http://{address}/index.html");
         // Often enough that each of the two pods, the asking one among them, is picked.
         for _ in 0..6 {
             let args = ["exec", "deployment/web", "--", "wget", "-q", "-O", "-", &get];
             until("the Service answers", || async {
-                self.paths
-                    .try_kubectl(&self.programs, &args)
-                    .await
-                    .is_ok_and(|answer| answer == "hello\n")
+                self.paths.try_kubectl(&self.programs, &args).await.is_ok_and(|answer| answer == "hello\n")
             })
             .await;
         }
@@ -281,23 +243,12 @@ pub(crate) struct Place {
 }
 
 /// Starts a node and waits until the cluster has it as Ready.
-pub(crate) async fn start_node(
-    paths: &Paths,
-    programs: &Binaries,
-    join: &JoinMaterial,
-    place: &Place,
-) -> Node {
+pub(crate) async fn start_node(paths: &Paths, programs: &Binaries, join: &JoinMaterial, place: &Place) -> Node {
     let started = Instant::now();
     let server = server_config(paths);
     let pki = Pki::load_or_create(&server.state_dir, &server.pki_names(), now()).unwrap();
-    let images = images::build(&paths.0.join("images"), &programs.path(Program::Kubectl))
-        .await
-        .unwrap();
-    let plugin = credential_plugin(
-        paths,
-        place.name,
-        &pki.issue_node_client(place.name, now()).unwrap(),
-    );
+    let images = images::build(&paths.0.join("images"), &programs.path(Program::Kubectl)).await.unwrap();
+    let plugin = credential_plugin(paths, place.name, &pki.issue_node_client(place.name, now()).unwrap());
     let config = NodeConfig {
         state_dir: place.state_dir.clone(),
         node_name: place.name.to_owned(),
@@ -315,16 +266,9 @@ pub(crate) async fn start_node(
     };
     let mut node = Engine::Kubernetes.start_node(config, programs).await.unwrap();
     node.wait_ready(LIMIT).await.unwrap();
-    node.set_pod_cidr(pod_cidr(paths, programs, place.name).await)
-        .await
-        .unwrap();
+    node.set_pod_cidr(pod_cidr(paths, programs, place.name).await).await.unwrap();
     let resource = format!("node/{}", place.name);
-    paths
-        .kubectl(
-            programs,
-            &["wait", "--for=condition=Ready", &resource, "--timeout=120s"],
-        )
-        .await;
+    paths.kubectl(programs, &["wait", "--for=condition=Ready", &resource, "--timeout=120s"]).await;
     println!("{resource} Ready in {:?}", started.elapsed());
     node
 }
@@ -338,17 +282,12 @@ pub(crate) async fn pod_cidr(paths: &Paths, programs: &Binaries, node: &str) -> 
 
 fn serving(paths: &Paths, pki: &Pki, place: &Place) -> CertFiles {
     let key = rcgen::KeyPair::generate().unwrap();
-    let request = rcgen::CertificateParams::new(Vec::new())
-        .unwrap()
-        .serialize_request(&key)
-        .unwrap();
+    let request = rcgen::CertificateParams::new(Vec::new()).unwrap().serialize_request(&key).unwrap();
     let files = CertFiles {
         cert: paths.0.join(format!("{}.crt", place.name)),
         key: paths.0.join(format!("{}.key", place.name)),
     };
-    let cert = pki
-        .issue_kubelet_serving(request.der(), place.name, place.ip.into(), now())
-        .unwrap();
+    let cert = pki.issue_kubelet_serving(request.der(), place.name, place.ip.into(), now()).unwrap();
     std::fs::write(&files.cert, cert).unwrap();
     std::fs::write(&files.key, key.serialize_pem()).unwrap();
     files
@@ -369,9 +308,5 @@ fn credential_plugin(paths: &Paths, name: &str, client: &CertFiles) -> Credentia
     let command = paths.0.join("credential");
     std::fs::write(&command, "#!/bin/sh\nexec cat \"$1\"\n").unwrap();
     std::fs::set_permissions(&command, std::fs::Permissions::from_mode(0o700)).unwrap();
-    CredentialPlugin {
-        command,
-        args: vec![answer.display().to_string()],
-        env: BTreeMap::new(),
-    }
+    CredentialPlugin { command, args: vec![answer.display().to_string()], env: BTreeMap::new() }
 }

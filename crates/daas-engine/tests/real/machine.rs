@@ -15,14 +15,7 @@ impl Machine {
         };
         add("process", processes());
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-        add(
-            "mount",
-            mounts
-                .lines()
-                .filter_map(|l| l.split(' ').nth(1))
-                .map(str::to_owned)
-                .collect(),
-        );
+        add("mount", mounts.lines().filter_map(|l| l.split(' ').nth(1)).map(str::to_owned).collect());
         add("interface", names("/sys/class/net"));
         add("table", lines("nft", &["list", "tables"]));
         add("route", lines("ip", &["-4", "route", "show"]));
@@ -30,21 +23,10 @@ impl Machine {
         for hierarchy in names("/sys/fs/cgroup") {
             add(
                 "cgroup",
-                names(&format!("/sys/fs/cgroup/{hierarchy}"))
-                    .into_iter()
-                    .filter(|n| !n.contains('.'))
-                    .collect(),
+                names(&format!("/sys/fs/cgroup/{hierarchy}")).into_iter().filter(|n| !n.contains('.')).collect(),
             );
         }
-        for folder in [
-            "/run",
-            "/var/lib",
-            "/var/lib/kubelet",
-            "/var/lib/cni",
-            "/var/log",
-            "/etc",
-            "/opt",
-        ] {
+        for folder in ["/run", "/var/lib", "/var/lib/kubelet", "/var/lib/cni", "/var/log", "/etc", "/opt"] {
             add(folder, names(folder));
         }
         Self(found)
@@ -58,18 +40,12 @@ impl Machine {
 
 fn names(folder: &str) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .map(|e| e.file_name().to_string_lossy().into_owned())
-        .collect()
+    entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
 }
 
 fn lines(program: &str, args: &[&str]) -> Vec<String> {
     let output = Command::new(program).args(args).output().unwrap();
-    String::from_utf8(output.stdout)
-        .unwrap()
-        .lines()
-        .map(|l| l.trim().to_owned())
-        .collect()
+    String::from_utf8(output.stdout).unwrap().lines().map(|l| l.trim().to_owned()).collect()
 }
 
 /// Those whose program is one of the engine's, and whatever runs inside a container (busybox).

@@ -32,50 +32,30 @@ pub(crate) async fn run(folder: &Path, cluster: &Cluster) {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    until("the second node is ready", || async {
-        folder.join("second-ready").exists()
-    })
-    .await;
+    until("the second node is ready", || async { folder.join("second-ready").exists() }).await;
     let cidr = cluster::pod_cidr(&cluster.paths, &cluster.programs, "worker-002").await;
-    cluster
-        .node
-        .set_routes(&BTreeMap::from([(cidr, THERE)]))
-        .await
-        .unwrap();
+    cluster.node.set_routes(&BTreeMap::from([(cidr, THERE)])).await.unwrap();
     let one = pod(cluster, "one", "worker-001").await;
     let two = pod(cluster, "two", "worker-002").await;
     for (from, to) in [("one", &two), ("two", &one), ("one", &one)] {
         let url = format!("http://{to}:8080/index.html");
         let args = ["exec", from, "--", "wget", "-q", "-O", "-", &url];
         let answer = || async { cluster.paths.try_kubectl(&cluster.programs, &args).await };
-        until(&format!("{from} reaches {to}"), || async {
-            answer().await.is_ok_and(|a| a == "hello\n")
-        })
-        .await;
+        until(&format!("{from} reaches {to}"), || async { answer().await.is_ok_and(|a| a == "hello\n") }).await;
     }
     println!("pods reach each other across nodes");
     std::fs::write(folder.join("second-stop"), "").unwrap();
     assert!(second.wait().await.unwrap().success());
     cluster.node.set_routes(&BTreeMap::new()).await.unwrap();
-    assert_eq!(
-        cluster
-            .kubectl(&["exec", "one", "--", "cat", "/tmp/index.html"])
-            .await,
-        "hello\n"
-    );
+    assert_eq!(cluster.kubectl(&["exec", "one", "--", "cat", "/tmp/index.html"]).await, "hello\n");
 }
 
 /// What runs in the other network namespace.
 pub(crate) async fn supervise(folder: &Path, programs: &Binaries) {
     let paths = Paths::of(folder);
     let _forward = forward(Ipv4Addr::LOCALHOST, HERE).await;
-    let join: JoinMaterial =
-        serde_json::from_str(&std::fs::read_to_string(folder.join("join.json")).unwrap()).unwrap();
-    let place = Place {
-        name: "worker-002",
-        ip: THERE,
-        state_dir: paths.second_node(),
-    };
+    let join: JoinMaterial = serde_json::from_str(&std::fs::read_to_string(folder.join("join.json")).unwrap()).unwrap();
+    let place = Place { name: "worker-002", ip: THERE, state_dir: paths.second_node() };
     let node = cluster::start_node(&paths, programs, &join, &place).await;
     let first = cluster::pod_cidr(&paths, programs, "worker-001").await;
     node.set_routes(&BTreeMap::from([(first, HERE)])).await.unwrap();
@@ -89,20 +69,11 @@ async fn pod(cluster: &Cluster, name: &str, node: &str) -> String {
     let spec = serde_json::json!({ "spec": { "nodeName": node, "terminationGracePeriodSeconds": 1 } });
     let overrides = format!("--overrides={spec}");
     let image = ["--image=local/busybox:1", "--image-pull-policy=Never"];
-    let args = [
-        &["run", name, &overrides][..],
-        &image,
-        &["--command", "--", "sh", "-c", script],
-    ]
-    .concat();
+    let args = [&["run", name, &overrides][..], &image, &["--command", "--", "sh", "-c", script]].concat();
     cluster.kubectl(&args).await;
     let resource = format!("pod/{name}");
-    cluster
-        .kubectl(&["wait", "--for=condition=Ready", &resource, "--timeout=120s"])
-        .await;
-    cluster
-        .kubectl(&["get", "pod", name, "-o", "jsonpath={.status.podIP}"])
-        .await
+    cluster.kubectl(&["wait", "--for=condition=Ready", &resource, "--timeout=120s"]).await;
+    cluster.kubectl(&["get", "pod", name, "-o", "jsonpath={.status.podIP}"]).await
 }
 
 /// Carries connections to the API server, which listens on loopback only, across the namespaces.
@@ -150,11 +121,5 @@ pub(crate) async fn remove_network() {
 async fn run_line(line: &str) -> bool {
     let mut words = line.split(' ');
     let program = words.next().unwrap();
-    Command::new(program)
-        .args(words)
-        .stderr(std::process::Stdio::null())
-        .status()
-        .await
-        .unwrap()
-        .success()
+    Command::new(program).args(words).stderr(std::process::Stdio::null()).status().await.unwrap().success()
 }

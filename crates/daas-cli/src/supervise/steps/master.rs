@@ -76,7 +76,8 @@ pub(super) async fn measurement(start: &Start<'_>, operator: &Staker) -> Result<
     if allowed(&nautilus, &pcrs) {
         return Ok(((), format!("sha384:{text}")));
     }
-    if !nautilus.measurements.is_empty() && !start.settings.allow_measurement {
+    // A cluster that has ever had a master is not new, even if every measurement has been revoked since.
+    if !nautilus.masters.is_empty() && !start.settings.allow_measurement {
         let cause = format!(
             "{} measures as sha384:{text}, which is not allowed on chain; if you replaced the programs yourself: \
              `k3s-daas up --allow-measurement`",
