@@ -15,6 +15,7 @@ use crate::output::done;
 use crate::paths::StateDir;
 use crate::supervise::lock;
 use crate::supervise::report::{DATASTORE, Report};
+use clap::ValueEnum as _;
 use daas_types::{ErrorCode, Problem};
 use serde_json::json;
 use std::cell::Cell;
@@ -101,6 +102,9 @@ fn arguments(state: &StateDir, settings: &Settings) -> Vec<OsString> {
     flag("--devnet-listen", settings.devnet_listen.to_string().into());
     flag("--devnet-faucet", settings.devnet_faucet.to_string().into());
     flag("--admin", settings.admin.to_string().into());
+    if let Some(engine) = settings.engine.to_possible_value() {
+        flag("--engine", engine.get_name().into());
+    }
     if let Some(bind) = settings.bind {
         flag("--bind", bind.to_string().into());
     }
@@ -125,8 +129,9 @@ fn ready(context: &Context, report: &Report) {
     } else {
         format!(" --state-dir {}", context.state.path().display())
     };
+    let caveats = daas_engine::Engine::Kubernetes.caveats().join("\n  ");
     let text = format!(
-        "{}\n  datastore: {DATASTORE}\n\n  kubectl --kubeconfig {} get nodes\n  k3s-daas{here} status\n  \
+        "{}\n  {caveats}\n\n  kubectl --kubeconfig {} get nodes\n  k3s-daas{here} status\n  \
          k3s-daas{here} stake 5\n  k3s-daas{here} down",
         done(format!("the cluster is ready at {endpoint}")),
         kubeconfig.display()
@@ -188,7 +193,10 @@ mod tests {
 
     #[test]
     fn the_supervisor_is_told_exactly_what_up_was_told() {
-        let typed = ["k3s-daas", "up", "--port", "7443", "--bind", "10.0.0.1", "--no-node", "--state-dir", "/s"];
+        let typed = "k3s-daas up --port 7443 --bind 10.0.0.1 --no-node --state-dir /s --engine kubernetes \
+                     --devnet-listen 10.0.0.1:9001 --devnet-faucet 10.0.0.1:9124 --admin 127.0.0.1:7 \
+                     --allow-measurement --config /c";
+        let typed = typed.split_whitespace();
         let Typed::Up(up) = Cli::parse_from(typed).command else { panic!("must be up") };
         let state = StateDir::new(Path::new("/s")).unwrap();
         let mut line = vec![OsString::from("k3s-daas")];

@@ -86,6 +86,10 @@ pub(super) async fn measurement(start: &Start<'_>, operator: &Staker) -> Result<
         return Err(Problem::new(ErrorCode::MasterUnverified, cause));
     }
     operator.ops.allow_measurement(&operator.ids, &pcrs).await?;
+    // What was replaced is not to be believed any longer.
+    for old in nautilus.measurements.iter().filter_map(|m| <[u8; 48]>::try_from(m.pcr0.as_slice()).ok()) {
+        operator.ops.revoke_measurement(&operator.ids, &old).await?;
+    }
     Ok(((), format!("sha384:{text}, new")))
 }
 
