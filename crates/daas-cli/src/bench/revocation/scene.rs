@@ -29,7 +29,7 @@ kind: Pod
 metadata: { name: target, namespace: bench }
 spec:
   terminationGracePeriodSeconds: 1
-  nodeName: operator
+  nodeSelector: { kubernetes.io/hostname: operator }
   containers:
     - name: target
       image: local/busybox:1
