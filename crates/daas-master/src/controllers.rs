@@ -8,7 +8,7 @@ use daas_chain::index::{Change, Index};
 use kube::Client;
 use std::net::IpAddr;
 use std::time::Duration;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -57,7 +57,7 @@ impl Controllers {
     }
 
     async fn revoke(&self, nodes: &Nodes, change: Change) {
-        if !change.before.decreased_in(change.after) && change.before == change.after {
+        if change.before == change.after {
             return;
         }
         let snapshot = self.index.snapshot();
@@ -83,8 +83,8 @@ impl Controllers {
                     logged("endpoint", endpoint::publish(&self.client, self.gateway.0, self.gateway.1).await);
                     logged("nodes", nodes.reconcile(&self.index.snapshot()).await);
                 }
-                // Lagging loses nothing: the round looks at the whole snapshot.
-                _ = changes.recv() => {}
+                // Lagging loses nothing: the round looks at the whole snapshot. A burst is one round.
+                _ = changes.recv() => while !matches!(changes.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {},
             }
             logged("tenants", tenants::reconcile(&self.client, &self.index.snapshot(), clock::now()).await);
         }
