@@ -163,5 +163,4 @@ async fn a_transaction_is_in_a_checkpoint_at_once() {
     }
     times.sort();
     println!("execute to subscription: median {:?}, max {:?}", times[times.len() / 2], times[times.len() - 1]);
-    assert!(times[times.len() / 2] < Duration::from_millis(250), "{times:?}");
 }
