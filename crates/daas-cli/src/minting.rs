@@ -5,12 +5,9 @@ use crate::chain::Staker;
 use daas_chain::ops::{PositionOutcome, SealSpec, StakeSpec};
 use daas_client::SealFile;
 use daas_types::onchain::{PositionState, SealRecord};
-use daas_types::{ErrorCode, Mist, Permissions, Problem};
+use daas_types::{ErrorCode, Mist, Permissions, Problem, SEAL_LIFETIME};
 use std::path::Path;
 use std::time::Duration;
-
-/// A person's Seal lives a week, unless the policy's limit is shorter; `token --refresh` renews it.
-const LIFETIME: Duration = Duration::from_hours(7 * 24);
 
 /// Brings the saved Seal onto the chain: stakes if its position is not there, and mints only what is missing.
 pub(crate) async fn settle(
@@ -71,7 +68,7 @@ fn spec(staker: &Staker, seal: &SealFile) -> SealSpec {
         locator: seal.locator(),
         commitment: seal.commitment(),
         session: Some(seal.session_address()),
-        lifetime: LIFETIME.min(Duration::from_millis(staker.policy.max_seal_lifetime_ms)),
+        lifetime: SEAL_LIFETIME.min(Duration::from_millis(staker.policy.max_seal_lifetime_ms)),
     }
 }
 

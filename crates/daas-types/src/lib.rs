@@ -28,7 +28,7 @@ pub use catalogue::ErrorCode;
 pub use ids::{ClusterId, NautilusId, PackageId, PositionId, RegistryId, SealId, WalletAddress};
 pub use node_id::{NodeId, NodeIdError};
 pub use problem::Problem;
-pub use seal::{Commitment, Locator, Permissions, SealSecret, SealSecretError};
+pub use seal::{Commitment, Locator, Permissions, SEAL_LIFETIME, SealSecret, SealSecretError};
 pub use sui_sdk_types::{Address, Digest};
 pub use tier::{Rights, Thresholds, Tier};
 pub use time::UnixMs;

@@ -4,9 +4,14 @@ use crate::{ClusterId, PositionId};
 use blake2::{Blake2b, Digest as _, digest::consts::U32};
 use core::fmt;
 use core::str::FromStr;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
+
+/// How long our programs mint a Seal for, where the cluster's policy allows it. The CLI's is renewed by hand, a worker's by
+/// itself well before its end.
+pub const SEAL_LIFETIME: Duration = Duration::from_hours(7 * 24);
 
 /// 32 random bytes, shown to their owner as 64 hex characters and to nobody else: `Debug` is masked, there is
 /// no `Display`, no `Serialize`, and the bytes are wiped on drop.

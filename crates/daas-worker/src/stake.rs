@@ -12,14 +12,11 @@ use daas_chain::ops::{Ops, PositionOutcome, SealSpec, StakeSpec};
 use daas_client::SealFile;
 use daas_types::join::JoinFile;
 use daas_types::onchain::{PositionState, SealRecord};
-use daas_types::{ErrorCode, Mist, NodeId, Permissions, PositionId, Problem, UnixMs};
+use daas_types::{ErrorCode, Mist, NodeId, Permissions, PositionId, Problem, SEAL_LIFETIME, UnixMs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use standing::{Standing, slash_cause, standing};
-
-/// How long a worker's Seal lives, where the cluster's policy allows it.
-const LIFETIME: Duration = Duration::from_hours(7 * 24);
 
 /// The worker's side of its position.
 pub struct Staker {
@@ -75,7 +72,7 @@ impl Staker {
     pub async fn mint(&self) -> Result<Minted, Problem> {
         let seal = self.load()?;
         let policy = self.client().cluster(&self.ids).await?.policy;
-        let lifetime = LIFETIME.min(Duration::from_millis(policy.max_seal_lifetime_ms));
+        let lifetime = SEAL_LIFETIME.min(Duration::from_millis(policy.max_seal_lifetime_ms));
         let Some(state) = self.client().position(&self.ids, seal.position).await? else {
             return self.stake(seal, lifetime).await;
         };
