@@ -19,7 +19,7 @@ const PROCESS_GRACE: Duration = Duration::from_secs(5);
 /// Tables that kube-proxy and the CNI plugins make, under names of their own choosing.
 const FOREIGN_TABLES: [&str; 4] = ["ip kube-proxy", "ip6 kube-proxy", "ip cni_hostport", "ip6 cni_hostport"];
 /// Folders that components make at fixed places; removed when nobody else has anything in them.
-const FIXED_FOLDERS: [&str; 9] = [
+const FIXED_FOLDERS: [&str; 10] = [
     "/var/lib/kubelet/device-plugins",
     "/var/lib/kubelet",
     "/var/log/containers",
@@ -29,6 +29,8 @@ const FIXED_FOLDERS: [&str; 9] = [
     "/run/containerd/s",
     "/run/containerd",
     "/etc/cni",
+    // libmount's, which kubelet's mount(8) makes; whoever needs it makes it again.
+    "/run/mount",
 ];
 
 /// What must be known of the time before the node ran.
