@@ -1,21 +1,21 @@
-// Builds and tests the Move package with the real compiler and VM (WASM), offline but for npm and cargo:
-//   node contracts/tools/move.mjs build | test | check
+// Builds and tests the Move package with the real compiler and VM:
+//   node contracts/tools/move.mjs build | test | check | vectors | freeze
 // Needs `npm ci` in this folder first.
 
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { compileModules, Failure, packageDir, packageFiles, runTests, TEST_EDITION, withEdition } from './compiler.mjs';
+import { errorCoverage } from './coverage.mjs';
+import { incompatibilities } from './frozen.mjs';
 import { describeInterface } from './interface.mjs';
-import { checkVectors } from './vectors.mjs';
+import { missingTests, undocumented } from './readme.mjs';
+import { signaturesAreCurrent } from './signatures.mjs';
+import { checkVectors, writeVectors } from './vectors.mjs';
 
-const tools = path.dirname(fileURLToPath(import.meta.url));
-const packageDir = path.join(tools, '..', 'k3s_daas');
 const outputs = { compiled: path.join(packageDir, 'compiled.json'), interface: path.join(packageDir, 'interface.json') };
-
-class Failure extends Error {}
-
-const commands = { build, test, check };
+const readme = path.join(packageDir, '..', 'README.md');
+const frozenDir = path.join(packageDir, '..', 'frozen');
+const commands = { build, test, check, vectors, freeze };
 
 /** Writes compiled.json and interface.json. */
 async function build() {
@@ -28,51 +28,72 @@ async function build() {
     }
 }
 
-/** Runs the unit tests; sees that they assert every vector and expect every error. */
+/** Runs the unit tests; sees that they expect every error and assert every vector. */
 async function test() {
-    const { testMovePackage, input } = await builder();
-    const result = await testMovePackage(input);
-    if ('error' in result) throw new Failure(result.error);
-    const output = result.output.replaceAll(/\x1b\[[0-9;]*m/g, '').trimEnd();
+    const files = packageFiles();
+    const { passed: allPassed, output } = await runTests(files);
     console.log(output);
     const count = (verdict) => (output.match(new RegExp(`^\\[ ${verdict} +\\]`, 'gm')) ?? []).length;
     const [passed, failed] = [count('PASS'), count('FAIL') + count('TIMEOUT')];
-    const problems = [...checkVectors(packageDir), ...untestedErrors(input.files)];
-    for (const problem of problems) console.error(problem);
     console.log(`${passed} passed, ${failed} failed`);
-    if (!result.passed || failed > 0 || passed === 0) throw new Failure('Move tests failed');
-    if (problems.length > 0) throw new Failure('the tests do not hold what they should');
+    if (!allPassed || failed > 0 || passed === 0) throw new Failure('Move tests failed');
+    if (/^(warning|error)/m.test(output)) throw new Failure('the compiler warns of the tests');
+
+    const described = JSON.parse((await compile()).interface);
+    const { count: errors, untested } = errorCoverage(described, files);
+    console.log(`abort codes: ${errors - untested.length} of ${errors} covered`);
+    fail([
+        ...untested.map((error) => `no test expects ${error}`),
+        ...checkVectors(described),
+        ...(signaturesAreCurrent() ? [] : ['tests/signatures.move is not current: run `node contracts/tools/signatures.mjs`']),
+    ]);
 }
 
-/** Errors that no test expects, as sentences. */
-function untestedErrors(files) {
-    const tests = Object.entries(files).filter(([name]) => name.startsWith('tests/')).map(([, text]) => text).join('');
-    const described = JSON.parse(fs.readFileSync(outputs.interface, 'utf8'));
-    return Object.entries(described)
-        .flatMap(([module, { errors }]) => Object.keys(errors).map((error) => `${module}::${error}`))
-        .filter((error) => !tests.includes(`expected_failure(abort_code = ${error})`))
-        .map((error) => `no test expects ${error}`);
+/** Writes vectors.json and tests/vectors.move anew. */
+async function vectors() {
+    const layouts = JSON.parse((await compile()).interface);
+    console.log(`${await writeVectors(packageFiles(), layouts)} vectors`);
 }
 
-/** Fails if the checked-in outputs are not what the compiler makes now. */
+/** Fails if what is checked in is not what the compiler makes now, or breaks what is frozen, or is not documented. */
 async function check() {
     const made = await compile();
-    const stale = Object.entries(outputs).filter(
-        ([name, file]) => !fs.existsSync(file) || fs.readFileSync(file, 'utf8') !== made[name],
-    );
-    const names = stale.map(([, file]) => path.basename(file)).join(' and ');
-    if (stale.length > 0) {
-        throw new Failure(`${names} differ from what the compiler makes of sources/: run \`node contracts/tools/move.mjs build\``);
-    }
-    console.log(`compiled.json and interface.json are current, digest ${JSON.parse(made.compiled).digest}`);
+    const described = JSON.parse(made.interface);
+    const stale = Object.entries(outputs)
+        .filter(([name, file]) => !fs.existsSync(file) || fs.readFileSync(file, 'utf8') !== made[name])
+        .map(([, file]) => `${path.basename(file)} is not what the compiler makes of sources/: run \`node contracts/tools/move.mjs build\``);
+    const tested = await compileModules(withEdition(packageFiles(), TEST_EDITION));
+    const { digest } = JSON.parse(made.compiled);
+    const other = Buffer.from(tested.digest).toString('hex') === digest ? [] : ['the edition of the tests makes other bytecode'];
+    const text = fs.readFileSync(readme, 'utf8');
+    fail([...stale, ...other, ...broken(described), ...undocumented(described, text), ...missingTests(packageFiles(), text)]);
+    console.log(`compiled.json and interface.json are current, digest ${digest}`);
+    console.log(fs.existsSync(frozenDir) ? 'the interface keeps what is frozen' : 'nothing is frozen');
 }
 
-/** Compiles with every lint; a warning is an error. Returns the two files' texts. */
+/** Freezes the interface as it is now: upgrades must keep it. What is frozen is replaced only by what keeps it. */
+async function freeze() {
+    await check();
+    fs.mkdirSync(frozenDir, { recursive: true });
+    for (const file of Object.values(outputs)) fs.copyFileSync(file, path.join(frozenDir, path.basename(file)));
+    console.log('frozen');
+}
+
+/** What an upgrade would break. */
+function broken(described) {
+    const file = path.join(frozenDir, path.basename(outputs.interface));
+    if (!fs.existsSync(file)) return [];
+    return incompatibilities(JSON.parse(fs.readFileSync(file, 'utf8')), described);
+}
+
+function fail(problems) {
+    for (const problem of problems) console.error(problem);
+    if (problems.length > 0) throw new Failure(`${problems.length} problems`);
+}
+
+/** The texts of compiled.json and interface.json. */
 async function compile() {
-    const { dumpMovePackage, input } = await builder();
-    const result = await dumpMovePackage(input);
-    if ('error' in result) throw new Failure(result.error);
-    if (result.warnings) throw new Failure(`the compiler warns:\n${result.warnings}`);
+    const result = await compileModules(packageFiles());
     const parts = result.modules.map((code) => describeInterface(code)).sort((a, b) => (a.module < b.module ? -1 : 1));
     const compiled = {
         digest: Buffer.from(result.digest).toString('hex'),
@@ -81,55 +102,6 @@ async function compile() {
     };
     const described = Object.fromEntries(parts.map(({ module, functions, structs, errors }) => [module, { functions, structs, errors }]));
     return { compiled: json(compiled), interface: json(described) };
-}
-
-/** The compiler, and the package as its input. The framework's sources come from a crate, never from the network. */
-async function builder() {
-    const { MovePackageFetcher, ...rest } = await import('@zktx.io/sui-move-builder/full').catch((cause) => {
-        throw new Failure(`the Move compiler is not installed: run \`npm ci\` in ${tools} (${cause.message})`);
-    });
-    await rest.initMovePackageBuilder();
-    const framework = frameworkSources();
-    const fetcher = new (class extends MovePackageFetcher {
-        async fetch(_repository, _revision, subfolder) {
-            const name = path.basename(subfolder ?? '');
-            if (name !== 'move-stdlib' && name !== 'sui-framework') throw new Failure(`no dependency ${subfolder}`);
-            return moveFiles(path.join(framework, name));
-        }
-        async fetchFile() {
-            return null;
-        }
-        // The framework has a fixed address, so its revision does not reach the bytecode.
-        getResolvedSha() {
-            return '0'.repeat(40);
-        }
-    })();
-    const input = { files: moveFiles(packageDir), network: 'testnet', lintFlag: 'all', fetcher };
-    return { ...rest, input };
-}
-
-/** Where cargo keeps the Move sources that the crate `moverox-sui` carries; fetched, with their checksum, if need be. */
-function frameworkSources() {
-    const manifest = path.join(tools, 'framework', 'Cargo.toml');
-    const args = ['metadata', '--quiet', '--format-version', '1', '--locked', '--manifest-path', manifest];
-    const run = (stderr, ...extra) =>
-        execFileSync('cargo', [...args, ...extra], { encoding: 'utf8', maxBuffer: 1 << 26, stdio: ['ignore', 'pipe', stderr] });
-    let text;
-    try {
-        text = run('ignore', '--offline');
-    } catch {
-        console.error("fetching the framework's Move sources with cargo");
-        text = run('inherit');
-    }
-    const found = JSON.parse(text).packages.find(({ name }) => name === 'moverox-sui');
-    if (!found) throw new Failure(`${manifest} does not depend on moverox-sui`);
-    return path.join(path.dirname(found.manifest_path), 'move');
-}
-
-/** Path → text of every .move and .toml file below `folder`, sorted. */
-function moveFiles(folder) {
-    const names = fs.readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => /\.(move|toml)$/.test(name));
-    return Object.fromEntries(names.sort().map((name) => [name, fs.readFileSync(path.join(folder, name), 'utf8')]));
 }
 
 function json(value) {

@@ -1,4 +1,5 @@
-/// The three offices of a cluster. They may be held apart: whoever proposes a slash need not judge it.
+/// The three offices of a cluster. They are held apart: whoever proposes a slash does not judge it, and neither gets the
+/// money. A multisig address can hold any of them.
 module k3s_daas::caps;
 
 // === Errors ===
@@ -14,13 +15,13 @@ public struct AdminCap has key, store {
     cluster: ID,
 }
 
-/// Proposes slashes.
+/// Proposes slashes, while it is the cluster's current one.
 public struct ProposerCap has key, store {
     id: UID,
     cluster: ID,
 }
 
-/// Upholds or cancels proposed slashes.
+/// Upholds, reduces or cancels proposed slashes, while it is the cluster's current one.
 public struct JudgeCap has key, store {
     id: UID,
     cluster: ID,
@@ -28,22 +29,18 @@ public struct JudgeCap has key, store {
 
 // === Package Functions ===
 
-public(package) fun new(cluster: ID, ctx: &mut TxContext): (AdminCap, ProposerCap, JudgeCap) {
-    (
-        AdminCap { id: object::new(ctx), cluster },
-        ProposerCap { id: object::new(ctx), cluster },
-        JudgeCap { id: object::new(ctx), cluster },
-    )
+public(package) fun new_admin(cluster: ID, ctx: &mut TxContext): AdminCap {
+    AdminCap { id: object::new(ctx), cluster }
 }
 
-public(package) fun assert_admin(self: &AdminCap, cluster: ID) {
-    assert!(self.cluster == cluster, EForeignCap);
+public(package) fun new_proposer(cluster: ID, ctx: &mut TxContext): ProposerCap {
+    ProposerCap { id: object::new(ctx), cluster }
 }
 
-public(package) fun assert_proposer(self: &ProposerCap, cluster: ID) {
-    assert!(self.cluster == cluster, EForeignCap);
+public(package) fun new_judge(cluster: ID, ctx: &mut TxContext): JudgeCap {
+    JudgeCap { id: object::new(ctx), cluster }
 }
 
-public(package) fun assert_judge(self: &JudgeCap, cluster: ID) {
+public(package) fun assert_of(self: &AdminCap, cluster: ID) {
     assert!(self.cluster == cluster, EForeignCap);
 }

@@ -1,197 +1,265 @@
-/// A cluster: its policy, its treasury, and the registry of its positions and node ids.
+/// A cluster: its policy, its offices, its treasury.
 ///
 /// `Cluster` changes rarely and is read by every other call; what changes often is one shared object per staker
-/// (`staking::StakePosition`), so stakers never contend.
+/// (`position::StakePosition`), so stakers never contend.
 module k3s_daas::cluster;
 
-use k3s_daas::caps::{Self, AdminCap};
-use k3s_daas::nautilus;
+use k3s_daas::caps::{Self, AdminCap, JudgeCap, ProposerCap};
+use k3s_daas::policy::{Self, Policy};
 use std::string::String;
 use sui::balance::{Self, Balance};
-use sui::derived_object;
+use sui::clock::Clock;
 use sui::event;
 use sui::sui::SUI;
-use sui::table::{Self, Table};
 
 // === Errors ===
 
 #[error(code = 1)]
 const EWrongVersion: vector<u8> = b"The cluster is at another version of this package";
 #[error(code = 2)]
-const EThresholdCount: vector<u8> = b"There must be four thresholds: viewer, developer, admin, super";
+const ENotOlder: vector<u8> = b"The cluster is not at an older version";
 #[error(code = 3)]
-const EThresholdOrder: vector<u8> = b"Each threshold must be above the one before it";
+const EBadGenesis: vector<u8> = b"A genesis digest is 32 bytes";
 #[error(code = 4)]
-const ESlashShare: vector<u8> = b"The slashed share is above 10,000 basis points";
+const EOfficesNotApart: vector<u8> = b"Proposer, judge and beneficiary must be three addresses";
 #[error(code = 5)]
-const ESealLifetime: vector<u8> = b"The longest life of a Seal must be above zero and at most 30 days";
+const ENotProposer: vector<u8> = b"The capability is not the cluster's current proposer's";
 #[error(code = 6)]
-const EEvidenceAge: vector<u8> = b"Evidence may be older than stake stays slashable";
+const ENotJudge: vector<u8> = b"The capability is not the cluster's current judge's";
 #[error(code = 7)]
-const EForeignRegistry: vector<u8> = b"The registry is of another cluster";
+const ENothingAnnounced: vector<u8> = b"No policy is announced";
 #[error(code = 8)]
-const EPositionExists: vector<u8> = b"The sender already used this salt";
+const ETooEarly: vector<u8> = b"The announced policy is not in force yet";
 #[error(code = 9)]
-const EBadNodeId: vector<u8> = b"The node id is not a DNS-1123 label";
+const EPaused: vector<u8> = b"The cluster takes no new stake for now";
 #[error(code = 10)]
-const ENodeIdTaken: vector<u8> = b"Another position has this node id";
+const ETooManyOperators: vector<u8> = b"A cluster has at most 64 operator positions";
+#[error(code = 11)]
+const ETreasuryEmpty: vector<u8> = b"The treasury is empty";
+#[error(code = 12)]
+const ENameTooLong: vector<u8> = b"A cluster's name is at most 128 bytes";
 
 // === Constants ===
 
 const VERSION: u64 = 1;
-const MAX_BASIS_POINTS: u64 = 10_000;
-const MAX_SEAL_LIFETIME_MS: u64 = 30 * 24 * 60 * 60 * 1000;
-const MAX_NODE_ID_LENGTH: u64 = 63;
+const GENESIS_LENGTH: u64 = 32;
+const MAX_OPERATORS: u64 = 64;
+const MAX_NAME_LENGTH: u64 = 128;
 
 // === Structs ===
 
 public struct Cluster has key {
     id: UID,
+    /// The package version that may touch it and what hangs off it.
     version: u64,
     name: String,
-    /// +1 with each change of policy.
+    /// Digest of the network's first checkpoint, part of what a master's attestation is bound to.
+    genesis: vector<u8>,
+    /// +1 with each change of anything but the treasury.
     generation: u64,
     registry: ID,
     nautilus: ID,
+    anchors: ID,
     policy: Policy,
+    announced: Option<Announcement>,
+    /// Whether new stake is refused. Unstaking and withdrawing never are.
+    paused: bool,
+    /// Positions whose nodes are the operator's pool, and which may answer for masters.
+    operator_positions: vector<ID>,
+    proposer_cap: ID,
+    judge_cap: ID,
     /// Slashed money. It never goes to whoever proposed or judged the slash.
     treasury: Balance<SUI>,
 }
 
-public struct Policy has copy, drop, store {
-    thresholds: Thresholds,
-    min_stake: u64,
-    node_minimum: u64,
-    slash_bps: u64,
-    appeal_window_ms: u64,
-    /// How long unstaked money stays slashable.
-    unbonding_ms: u64,
-    max_seal_lifetime_ms: u64,
-    evidence_max_age_ms: u64,
-    super_is_masters: bool,
-    /// Positions whose nodes are the operator's pool.
-    operator_positions: vector<ID>,
+/// A policy to come.
+public struct Announcement has copy, drop, store {
+    policy: Policy,
+    effective_ms: u64,
 }
 
-/// Least active stake of each tier.
-public struct Thresholds has copy, drop, store {
-    viewer: u64,
-    developer: u64,
-    admin: u64,
-    super_user: u64,
-}
-
-/// Every position ever made, so that a reader can enumerate them at a checkpoint, and the node ids in use.
-public struct Registry has key {
-    id: UID,
+/// A `Cluster` as its events carry it: the same bytes up to the treasury.
+public struct ClusterState has copy, drop, store {
     cluster: ID,
-    positions: Table<u64, ID>,
-    nodes: Table<String, ID>,
+    version: u64,
+    name: String,
+    genesis: vector<u8>,
+    generation: u64,
+    registry: ID,
+    nautilus: ID,
+    anchors: ID,
+    policy: Policy,
+    announced: Option<Announcement>,
+    paused: bool,
+    operator_positions: vector<ID>,
+    proposer_cap: ID,
+    judge_cap: ID,
 }
-
-/// What a position's id is derived from: owner and salt. A client so knows the id before it stakes.
-public struct PositionKey(address, u64) has copy, drop, store;
 
 // === Events ===
 
 public struct ClusterCreated has copy, drop {
-    cluster: ID,
-    registry: ID,
-    nautilus: ID,
-    name: String,
-    policy: Policy,
+    state: ClusterState,
 }
 
-public struct PolicyChanged has copy, drop {
+public struct PolicyAnnounced has copy, drop {
+    state: ClusterState,
+}
+
+public struct PolicyRecalled has copy, drop {
+    state: ClusterState,
+}
+
+public struct PolicyApplied has copy, drop {
+    state: ClusterState,
+}
+
+public struct PauseChanged has copy, drop {
+    state: ClusterState,
+}
+
+public struct OperatorsChanged has copy, drop {
+    state: ClusterState,
+}
+
+public struct OfficesChanged has copy, drop {
+    state: ClusterState,
+}
+
+public struct ClusterMigrated has copy, drop {
+    state: ClusterState,
+}
+
+/// The treasury is no part of the state, so nothing else changed.
+public struct TreasuryPaid has copy, drop {
     cluster: ID,
-    generation: u64,
-    policy: Policy,
+    amount: u64,
+    beneficiary: address,
 }
 
 // === Entry Functions ===
 
-/// Makes a cluster and gives the sender its three capabilities.
-entry fun create_cluster(
-    name: String,
-    thresholds: vector<u64>,
-    min_stake: u64,
-    node_minimum: u64,
-    slash_bps: u64,
-    appeal_window_ms: u64,
-    unbonding_ms: u64,
-    max_seal_lifetime_ms: u64,
-    evidence_max_age_ms: u64,
-    ctx: &mut TxContext,
+/// Announces a policy in place of any announced before. See `policy::new` for `numbers`.
+entry fun announce_policy(
+    cap: &AdminCap,
+    cluster: &mut Cluster,
+    numbers: vector<u64>,
+    super_is_masters: bool,
+    beneficiary: address,
+    clock: &Clock,
 ) {
-    assert!(slash_bps <= MAX_BASIS_POINTS, ESlashShare);
-    assert!(
-        max_seal_lifetime_ms > 0 && max_seal_lifetime_ms <= MAX_SEAL_LIFETIME_MS,
-        ESealLifetime,
-    );
-    assert!(evidence_max_age_ms <= unbonding_ms, EEvidenceAge);
-    let policy = Policy {
-        thresholds: new_thresholds(thresholds),
-        min_stake,
-        node_minimum,
-        slash_bps,
-        appeal_window_ms,
-        unbonding_ms,
-        max_seal_lifetime_ms,
-        evidence_max_age_ms,
-        super_is_masters: false,
-        operator_positions: vector[],
-    };
-    let id = object::new(ctx);
-    let cluster = id.to_inner();
-    let registry = Registry {
-        id: object::new(ctx),
-        cluster,
-        positions: table::new(ctx),
-        nodes: table::new(ctx),
-    };
-    let nautilus = nautilus::create(cluster, ctx);
-    let (admin, proposer, judge) = caps::new(cluster, ctx);
-    event::emit(ClusterCreated {
-        cluster,
-        registry: object::id(&registry),
-        nautilus,
-        name,
-        policy,
-    });
-    transfer::share_object(Cluster {
-        id,
-        version: VERSION,
-        name,
-        generation: 1,
-        registry: object::id(&registry),
-        nautilus,
-        policy,
-        treasury: balance::zero(),
-    });
-    transfer::share_object(registry);
-    transfer::public_transfer(admin, ctx.sender());
-    transfer::public_transfer(proposer, ctx.sender());
-    transfer::public_transfer(judge, ctx.sender());
+    cluster.assert_admin(cap);
+    let policy = policy::new(numbers, super_is_masters, beneficiary);
+    let effective_ms = clock.timestamp_ms() + cluster.policy.delay_ms();
+    cluster.announced = option::some(Announcement { policy, effective_ms });
+    event::emit(PolicyAnnounced { state: cluster.changed() });
 }
 
-/// Names the positions whose nodes carry the system's pods.
-entry fun set_operator_positions(cap: &AdminCap, cluster: &mut Cluster, positions: vector<ID>) {
+/// Takes back the announced policy.
+entry fun recall_policy(cap: &AdminCap, cluster: &mut Cluster) {
+    cluster.assert_admin(cap);
+    assert!(cluster.announced.is_some(), ENothingAnnounced);
+    cluster.announced = option::none();
+    event::emit(PolicyRecalled { state: cluster.changed() });
+}
+
+/// Puts the announced policy in force. Anyone may, once its delay is over.
+entry fun apply_policy(cluster: &mut Cluster, clock: &Clock) {
     cluster.assert_version();
-    cap.assert_admin(object::id(cluster));
-    cluster.policy.operator_positions = positions;
-    cluster.generation = cluster.generation + 1;
-    event::emit(PolicyChanged {
-        cluster: object::id(cluster),
-        generation: cluster.generation,
-        policy: cluster.policy,
-    });
+    assert!(cluster.announced.is_some(), ENothingAnnounced);
+    let Announcement { policy, effective_ms } = cluster.announced.extract();
+    assert!(clock.timestamp_ms() >= effective_ms, ETooEarly);
+    cluster.policy = policy;
+    event::emit(PolicyApplied { state: cluster.changed() });
+}
+
+/// Stops or allows new stake.
+entry fun set_paused(cap: &AdminCap, cluster: &mut Cluster, paused: bool) {
+    cluster.assert_admin(cap);
+    cluster.paused = paused;
+    event::emit(PauseChanged { state: cluster.changed() });
+}
+
+/// Names the positions whose nodes carry the system's pods, and which may answer for masters.
+entry fun set_operator_positions(cap: &AdminCap, cluster: &mut Cluster, positions: vector<ID>) {
+    cluster.assert_admin(cap);
+    assert!(positions.length() <= MAX_OPERATORS, ETooManyOperators);
+    cluster.operator_positions = positions;
+    event::emit(OperatorsChanged { state: cluster.changed() });
+}
+
+/// Gives the proposer's office to `holder`; the capability of whoever had it is void.
+entry fun appoint_proposer(
+    cap: &AdminCap,
+    cluster: &mut Cluster,
+    holder: address,
+    ctx: &mut TxContext,
+) {
+    cluster.assert_admin(cap);
+    let office = caps::new_proposer(object::id(cluster), ctx);
+    cluster.proposer_cap = object::id(&office);
+    transfer::public_transfer(office, holder);
+    event::emit(OfficesChanged { state: cluster.changed() });
+}
+
+/// Gives the judge's office to `holder`; the capability of whoever had it is void.
+entry fun appoint_judge(
+    cap: &AdminCap,
+    cluster: &mut Cluster,
+    holder: address,
+    ctx: &mut TxContext,
+) {
+    cluster.assert_admin(cap);
+    let office = caps::new_judge(object::id(cluster), ctx);
+    cluster.judge_cap = object::id(&office);
+    transfer::public_transfer(office, holder);
+    event::emit(OfficesChanged { state: cluster.changed() });
+}
+
+/// Pays the treasury to the policy's beneficiary. Anyone may.
+entry fun pay_treasury(cluster: &mut Cluster, ctx: &mut TxContext) {
+    cluster.assert_version();
+    let amount = cluster.treasury.value();
+    assert!(amount > 0, ETreasuryEmpty);
+    let beneficiary = cluster.policy.beneficiary();
+    transfer::public_transfer(cluster.treasury.withdraw_all().into_coin(ctx), beneficiary);
+    event::emit(TreasuryPaid { cluster: object::id(cluster), amount, beneficiary });
+}
+
+/// Moves the cluster to this version of the package, after which older versions refuse it.
+entry fun migrate(cap: &AdminCap, cluster: &mut Cluster) {
+    cap.assert_of(object::id(cluster));
+    assert!(cluster.version < VERSION, ENotOlder);
+    cluster.version = VERSION;
+    event::emit(ClusterMigrated { state: cluster.changed() });
 }
 
 // === View Functions ===
 
+public fun state(self: &Cluster): ClusterState {
+    ClusterState {
+        cluster: object::id(self),
+        version: self.version,
+        name: self.name,
+        genesis: self.genesis,
+        generation: self.generation,
+        registry: self.registry,
+        nautilus: self.nautilus,
+        anchors: self.anchors,
+        policy: self.policy,
+        announced: self.announced,
+        paused: self.paused,
+        operator_positions: self.operator_positions,
+        proposer_cap: self.proposer_cap,
+        judge_cap: self.judge_cap,
+    }
+}
+
 public fun version(self: &Cluster): u64 { self.version }
 
 public fun name(self: &Cluster): String { self.name }
+
+public fun genesis(self: &Cluster): vector<u8> { self.genesis }
 
 public fun generation(self: &Cluster): u64 { self.generation }
 
@@ -199,73 +267,98 @@ public fun registry(self: &Cluster): ID { self.registry }
 
 public fun nautilus(self: &Cluster): ID { self.nautilus }
 
+public fun anchors(self: &Cluster): ID { self.anchors }
+
 public fun policy(self: &Cluster): &Policy { &self.policy }
+
+public fun is_paused(self: &Cluster): bool { self.paused }
 
 public fun treasury(self: &Cluster): u64 { self.treasury.value() }
 
-public fun min_stake(self: &Policy): u64 { self.min_stake }
-
-public fun slash_bps(self: &Policy): u64 { self.slash_bps }
-
-public fun appeal_window_ms(self: &Policy): u64 { self.appeal_window_ms }
-
-public fun unbonding_ms(self: &Policy): u64 { self.unbonding_ms }
-
-public fun max_seal_lifetime_ms(self: &Policy): u64 { self.max_seal_lifetime_ms }
-
-public fun evidence_max_age_ms(self: &Policy): u64 { self.evidence_max_age_ms }
-
-public fun operator_positions(self: &Policy): vector<ID> { self.operator_positions }
-
-/// How many positions were ever made.
-public fun position_count(self: &Registry): u64 { self.positions.length() }
-
-/// The n-th position made, from 0.
-public fun position_at(self: &Registry, index: u64): ID { self.positions[index] }
-
-/// The position that has a node id, if any.
-public fun position_of_node(self: &Registry, node_id: String): Option<ID> {
-    if (self.nodes.contains(node_id)) option::some(self.nodes[node_id]) else option::none()
+/// Whether the position's nodes are the operator's pool.
+public fun is_operator(self: &Cluster, position: ID): bool {
+    self.operator_positions.contains(&position)
 }
 
 // === Package Functions ===
+
+/// Makes a cluster and its three capabilities. It is not complete before `found`.
+public(package) fun new(
+    name: String,
+    genesis: vector<u8>,
+    policy: Policy,
+    admin: address,
+    proposer: address,
+    judge: address,
+    ctx: &mut TxContext,
+): Cluster {
+    assert!(name.length() <= MAX_NAME_LENGTH, ENameTooLong);
+    assert!(genesis.length() == GENESIS_LENGTH, EBadGenesis);
+    let beneficiary = policy.beneficiary();
+    assert!(
+        proposer != judge && proposer != beneficiary && judge != beneficiary,
+        EOfficesNotApart,
+    );
+    let id = object::new(ctx);
+    let cluster = id.to_inner();
+    let admin_cap = caps::new_admin(cluster, ctx);
+    let proposer_cap = caps::new_proposer(cluster, ctx);
+    let judge_cap = caps::new_judge(cluster, ctx);
+    let cluster = Cluster {
+        id,
+        version: VERSION,
+        name,
+        genesis,
+        generation: 1,
+        registry: cluster,
+        nautilus: cluster,
+        anchors: cluster,
+        policy,
+        announced: option::none(),
+        paused: false,
+        operator_positions: vector[],
+        proposer_cap: object::id(&proposer_cap),
+        judge_cap: object::id(&judge_cap),
+        treasury: balance::zero(),
+    };
+    transfer::public_transfer(admin_cap, admin);
+    transfer::public_transfer(proposer_cap, proposer);
+    transfer::public_transfer(judge_cap, judge);
+    cluster
+}
+
+/// Completes a new cluster with what hangs off it, and shares it.
+#[allow(lint(share_owned))]
+public(package) fun found(mut self: Cluster, registry: ID, nautilus: ID, anchors: ID) {
+    self.registry = registry;
+    self.nautilus = nautilus;
+    self.anchors = anchors;
+    event::emit(ClusterCreated { state: self.state() });
+    transfer::share_object(self);
+}
 
 public(package) fun assert_version(self: &Cluster) {
     assert!(self.version == VERSION, EWrongVersion);
 }
 
-public(package) fun assert_of(self: &Registry, cluster: ID) {
-    assert!(self.cluster == cluster, EForeignRegistry);
+public(package) fun assert_open(self: &Cluster) {
+    self.assert_version();
+    assert!(!self.paused, EPaused);
 }
 
-/// The key of `owner`'s position under `salt`.
-public(package) fun position_key(owner: address, salt: u64): PositionKey {
-    PositionKey(owner, salt)
+public(package) fun assert_admin(self: &Cluster, cap: &AdminCap) {
+    self.assert_version();
+    cap.assert_of(object::id(self));
 }
 
-/// What a position's id is claimed from, once. (The claim itself must stand where the object is made.)
-public(package) fun unclaimed(self: &mut Registry, cluster: ID, key: PositionKey): &mut UID {
-    self.assert_of(cluster);
-    assert!(!derived_object::exists(&self.id, key), EPositionExists);
-    &mut self.id
+public(package) fun assert_proposer(self: &Cluster, cap: &ProposerCap) {
+    self.assert_version();
+    assert!(self.proposer_cap == object::id(cap), ENotProposer);
 }
 
-/// Records a new position, and its node id if it has one.
-public(package) fun record(self: &mut Registry, position: ID, node_id: String) {
-    let index = self.positions.length();
-    self.positions.add(index, position);
-    if (!node_id.is_empty()) {
-        assert!(is_dns_label(&node_id), EBadNodeId);
-        assert!(!self.nodes.contains(node_id), ENodeIdTaken);
-        self.nodes.add(node_id, position);
-    }
-}
-
-/// Frees a node id for other positions.
-public(package) fun release_node(self: &mut Registry, node_id: String) {
-    if (!node_id.is_empty()) {
-        self.nodes.remove(node_id);
-    }
+public(package) fun assert_judge(self: &Cluster, cap: &JudgeCap) {
+    self.assert_version();
+    assert!(self.judge_cap == object::id(cap), ENotJudge);
 }
 
 public(package) fun deposit(self: &mut Cluster, money: Balance<SUI>) {
@@ -274,29 +367,10 @@ public(package) fun deposit(self: &mut Cluster, money: Balance<SUI>) {
 
 // === Private Functions ===
 
-fun new_thresholds(thresholds: vector<u64>): Thresholds {
-    assert!(thresholds.length() == 4, EThresholdCount);
-    let (viewer, developer) = (thresholds[0], thresholds[1]);
-    let (admin, super_user) = (thresholds[2], thresholds[3]);
-    assert!(viewer < developer && developer < admin && admin < super_user, EThresholdOrder);
-    Thresholds { viewer, developer, admin, super_user }
-}
-
-/// 1 to 63 characters of a-z, 0-9 and '-', starting and ending with a letter or digit. It becomes part of
-/// `system:node:<id>`, a Node object's name and a host name.
-fun is_dns_label(text: &String): bool {
-    let bytes = text.as_bytes();
-    let length = bytes.length();
-    length > 0
-        && length <= MAX_NODE_ID_LENGTH
-        && is_lower_alphanumeric(bytes[0])
-        && is_lower_alphanumeric(bytes[length - 1])
-        && bytes.all!(|byte| is_lower_alphanumeric(*byte) || *byte == 0x2D)
-}
-
-/// a-z or 0-9.
-fun is_lower_alphanumeric(byte: u8): bool {
-    (byte >= 0x61 && byte <= 0x7A) || (byte >= 0x30 && byte <= 0x39)
+/// One change: generation +1. Returns the state after it, for the event.
+fun changed(self: &mut Cluster): ClusterState {
+    self.generation = self.generation + 1;
+    self.state()
 }
 
 // === Test-Only Functions ===

@@ -1,386 +1,333 @@
+/// A slash that is executed, appealed, upheld, reduced or cancelled. `proposal_tests` has its beginning, `trial_tests` its
+/// lapse.
 #[test_only]
 module k3s_daas::slash_tests;
 
+use k3s_daas::position;
+use k3s_daas::slashes;
+use k3s_daas::slashing;
+use k3s_daas::stakes;
 use k3s_daas::staking;
-use k3s_daas::world::{Self, admin, bytes, owner, stranger, sui};
+use k3s_daas::world::{Self, World, appeal_ms, bytes, owner, stranger, sui};
 use std::unit_test::assert_eq;
 
-// === The ways through ===
+fun staked(): World {
+    let mut w = world::begin();
+    stakes::stake(&mut w, sui(5), b"worker-1");
+    w
+}
+
+fun proposed(): World {
+    let mut w = staked();
+    slashes::propose(&mut w);
+    w
+}
+
+fun appealed(): World {
+    let mut w = proposed();
+    slashes::appeal(&mut w, owner());
+    w
+}
+
+// === Executed ===
 
 #[test]
 fun ten_percent_of_five_leaves_four_and_a_half() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"worker-1");
-    w.propose(admin());
-    assert!(w.look!(|position| position.is_suspended() && position.seals().length() == 1));
-    w.assert_money(4_500_000_000, 500_000_000, 0);
-    w.pass_ms(world::appeal_ms() + 1);
-    w.execute(stranger());
-    assert!(w.look!(|position| position.is_slashed() && position.seals().is_empty()));
-    w.assert_money(4_500_000_000, 0, 0);
-    assert_eq!(w.treasury(), 500_000_000);
-    w.restake(owner(), sui(1));
-    assert!(w.look!(|position| position.is_recovering() && position.seals().is_empty()));
-    w.restake(owner(), 1);
+    let mut w = proposed();
+    w.pass_ms(appeal_ms() + 1);
+    slashes::execute(&mut w, stranger());
+    w.assert_money(sui(5) - sui(1) / 2, 0, 0);
+    assert_eq!(w.treasury(), sui(1) / 2);
+    assert!(w.look!(|position| {
+        position.is_slashed() && position.seals().is_empty() && position.proposal().is_none()
+    }));
+    // The way back has two steps.
+    stakes::restake(&mut w, owner(), 1);
     assert!(w.look!(|position| position.is_recovering()));
-    w.refresh(owner(), option::none());
+    stakes::restake(&mut w, owner(), 1);
+    assert!(w.look!(|position| position.is_recovering()));
+    stakes::refresh(&mut w, owner());
     assert!(w.look!(|position| position.is_active() && position.seals().length() == 1));
-    w.assert_money(5_500_000_001, 0, 0);
+    w.end();
+}
+
+#[test, expected_failure(abort_code = slashing::EAppealOpen)]
+fun nothing_is_executed_while_the_owner_may_appeal() {
+    let mut w = proposed();
+    w.pass_ms(appeal_ms());
+    slashes::execute(&mut w, stranger());
+    abort
+}
+
+#[test, expected_failure(abort_code = position::ENoSlashPending)]
+fun a_slash_is_executed_once() {
+    let mut w = proposed();
+    w.pass_ms(appeal_ms() + 1);
+    slashes::execute(&mut w, stranger());
+    slashes::execute(&mut w, stranger());
+    abort
+}
+
+#[test, expected_failure(abort_code = position::ESlashed)]
+fun a_slashed_position_gets_no_seal() {
+    let mut w = proposed();
+    w.pass_ms(appeal_ms() + 1);
+    slashes::execute(&mut w, stranger());
+    stakes::refresh(&mut w, owner());
+    abort
+}
+
+#[test]
+fun a_slashed_and_a_recovering_position_may_leave() {
+    let mut w = proposed();
+    w.pass_ms(appeal_ms() + 1);
+    slashes::execute(&mut w, stranger());
+    stakes::unstake(&mut w, owner(), sui(1));
+    assert!(w.look!(|position| position.is_slashed()));
+    stakes::restake(&mut w, owner(), 1);
+    let rest = w.look!(|position| position.active());
+    stakes::unstake(&mut w, owner(), rest);
+    assert!(w.look!(|position| position.is_closed()));
+    w.pass_ms(world::unbonding_ms());
+    stakes::withdraw(&mut w, owner());
+    assert_eq!(w.purse(owner()), sui(5) - sui(1) / 2 + 1);
     w.end();
 }
 
 #[test]
-fun an_upheld_appeal_is_executed() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose(admin());
-    w.pass_ms(world::appeal_ms());
-    w.appeal(owner(), bytes(0x61, 1_024).to_string());
-    w.uphold(admin());
-    w.pass_ms(1);
-    w.execute(owner());
-    assert!(w.look!(|position| position.is_slashed() && position.seals().is_empty()));
-    w.end();
-}
-
-#[test]
-fun a_cancelled_slash_restores_money_status_and_seals() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.unstake(owner(), sui(1));
-    let seals = w.look!(|position| *position.seals());
-    w.propose(admin());
-    w.assert_money(3_500_000_000, 500_000_000, sui(1));
-    w.appeal(owner(), b"it was not me".to_string());
-    w.cancel(admin());
-    w.assert_money(sui(4), 0, sui(1));
-    assert!(w.look!(|position| position.is_active() && position.seals() == &seals));
-    assert_eq!(w.treasury(), 0);
-    w.end();
-}
-
-#[test]
-fun a_cancellation_needs_no_appeal_and_may_be_late() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose(admin());
-    w.pass_ms(world::appeal_ms() + 1);
-    w.cancel(admin());
-    assert!(w.look!(|position| position.is_active()));
+fun a_recovering_position_is_slashed_again_and_a_cancelled_slash_restores_its_recovery() {
+    let mut w = proposed();
+    w.pass_ms(appeal_ms() + 1);
+    slashes::execute(&mut w, stranger());
+    stakes::restake(&mut w, owner(), 1);
+    w.pass_ms(world::cooldown_ms());
+    slashes::propose(&mut w);
+    slashes::cancel(&mut w);
+    assert!(w.look!(|position| position.is_recovering()));
     w.end();
 }
 
 #[test]
 fun unbonding_stake_is_slashed_after_active_stake() {
-    let mut w = world::begin_with_slash(5_000);
-    w.stake(sui(10), b"");
-    w.unstake(owner(), sui(9));
-    w.propose(admin());
+    let mut w = world::begin_with(world::numbers_with_slash(5_000));
+    stakes::stake(&mut w, sui(10), b"worker-1");
+    stakes::unstake(&mut w, owner(), sui(9));
+    slashes::propose(&mut w);
     w.assert_money(0, sui(5), sui(5));
-    w.cancel(admin());
-    w.assert_money(sui(1), 0, sui(9));
-    w.propose(admin());
-    w.pass_ms(world::appeal_ms() + 1);
-    w.execute(owner());
+    assert_eq!(
+        w.look!(|position| position.proposal().destroy_some().from_unbonding()),
+        sui(4),
+    );
+    w.pass_ms(appeal_ms() + 1);
+    slashes::execute(&mut w, stranger());
     w.assert_money(0, 0, sui(5));
-    assert_eq!(w.treasury(), sui(5));
+    assert!(w.look!(|position| position.is_slashed()));
     w.end();
 }
 
 #[test]
 fun a_closed_position_is_slashed_and_stays_closed() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"worker-1");
-    w.unstake(owner(), sui(5));
-    w.propose(admin());
+    let mut w = staked();
+    stakes::unstake(&mut w, owner(), sui(5));
+    slashes::propose(&mut w);
     assert!(w.look!(|position| position.is_suspended()));
-    w.pass_ms(world::unbonding_ms());
-    w.execute(owner());
+    w.pass_ms(appeal_ms() + 1);
+    slashes::execute(&mut w, stranger());
     assert!(w.look!(|position| position.is_closed()));
-    w.withdraw(owner());
-    assert_eq!(w.purse(owner()), 4_500_000_000);
-    assert_eq!(w.node_holder(b"worker-1"), option::none());
-    w.end();
-}
-
-#[test]
-fun a_cancelled_slash_leaves_a_closed_position_closed() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.unstake(owner(), sui(5));
-    w.propose(admin());
-    w.cancel(admin());
-    assert!(w.look!(|position| position.is_closed()));
-    w.assert_money(0, 0, sui(5));
-    w.end();
-}
-
-#[test]
-fun a_slashed_position_is_slashed_again_and_may_leave() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose(admin());
-    w.pass_ms(world::appeal_ms() + 1);
-    w.execute(owner());
-    w.propose(admin());
-    w.assert_money(4_050_000_000, 450_000_000, 0);
-    w.pass_ms(world::appeal_ms() + 1);
-    w.execute(owner());
-    assert!(w.look!(|position| position.is_slashed()));
-    w.unstake(owner(), 4_050_000_000);
-    assert!(w.look!(|position| position.is_closed()));
-    w.end();
-}
-
-#[test]
-fun slashing_all_leaves_nothing() {
-    let mut w = world::begin_with_slash(10_000);
-    w.stake(sui(5), b"");
-    w.unstake(owner(), sui(2));
-    w.propose(admin());
-    w.assert_money(0, sui(5), 0);
-    w.pass_ms(world::appeal_ms() + 1);
-    w.execute(owner());
-    w.assert_money(0, 0, 0);
-    assert_eq!(w.treasury(), sui(5));
-    w.end();
-}
-
-#[test]
-fun evidence_of_the_greatest_age_is_taken() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose_with(admin(), 5, 32, world::start_ms() - world::evidence_age_ms());
+    w.assert_money(0, 0, sui(5) - sui(1) / 2);
     w.end();
 }
 
 #[test]
 fun slashing_one_leaves_the_other_untouched() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"worker-1");
+    let mut w = staked();
     let first = w.position();
-    w.stake_with(stranger(), sui(5), 0, b"worker-2", 3, 16, 32, option::none(), 1);
-    let other = w.look!(|position| position.state());
+    stakes::stake_as(&mut w, stranger(), sui(5), 0, b"worker-2", stakes::seal(1));
+    let other = w.look!(|position| std::bcs::to_bytes(position));
     let second = w.position();
     w.focus(first);
-    w.propose(admin());
+    slashes::propose(&mut w);
+    w.pass_ms(appeal_ms() + 1);
+    slashes::execute(&mut w, stranger());
     w.focus(second);
-    assert!(w.look!(|position| position.is_active()));
-    assert_eq!(w.look!(|position| position.state()), other);
+    assert_eq!(w.look!(|position| std::bcs::to_bytes(position)), other);
     w.end();
 }
 
-// === What is refused ===
+// === Appealed ===
 
-#[test, expected_failure(abort_code = staking::ESlashPending)]
-fun one_slash_at_a_time() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose(admin());
-    w.propose(admin());
-    abort
+#[test]
+fun the_owner_appeals_until_the_last_moment() {
+    let mut w = proposed();
+    w.pass_ms(appeal_ms());
+    slashes::appeal_saying(&mut w, owner(), bytes(0x61, 1_024).to_string());
+    assert!(w.look!(|position| position.proposal().destroy_some().is_appealed()));
+    w.end();
 }
 
-#[test, expected_failure(abort_code = staking::EBadReason)]
-fun reason_zero_is_refused() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose_with(admin(), 0, 32, 0);
-    abort
-}
-
-#[test, expected_failure(abort_code = staking::EBadReason)]
-fun reason_six_is_refused() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose_with(admin(), 6, 32, 0);
-    abort
-}
-
-#[test, expected_failure(abort_code = staking::EBadEvidenceHash)]
-fun a_short_evidence_hash_is_refused() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose_with(admin(), 1, 31, world::start_ms());
-    abort
-}
-
-#[test, expected_failure(abort_code = staking::EEvidenceInFuture)]
-fun evidence_of_tomorrow_is_refused() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose_with(admin(), 1, 32, world::start_ms() + 1);
-    abort
-}
-
-#[test, expected_failure(abort_code = staking::EEvidenceTooOld)]
-fun old_evidence_is_refused() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose_with(admin(), 1, 32, world::start_ms() - world::evidence_age_ms() - 1);
-    abort
-}
-
-#[test, expected_failure(abort_code = staking::ENothingToSlash)]
-fun a_slash_of_nothing_is_refused() {
-    let mut w = world::begin_with_slash(0);
-    w.stake(sui(5), b"");
-    w.propose(admin());
-    abort
-}
-
-#[test, expected_failure(abort_code = staking::EAppealOver)]
+#[test, expected_failure(abort_code = slashing::EAppealOver)]
 fun a_late_appeal_is_refused() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose(admin());
-    w.pass_ms(world::appeal_ms() + 1);
-    w.appeal(owner(), b"late".to_string());
+    let mut w = proposed();
+    w.pass_ms(appeal_ms() + 1);
+    slashes::appeal(&mut w, owner());
     abort
 }
 
-#[test, expected_failure(abort_code = staking::EAlreadyAppealed)]
-fun a_second_appeal_is_refused() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose(admin());
-    w.appeal(owner(), b"once".to_string());
-    w.appeal(owner(), b"twice".to_string());
+#[test, expected_failure(abort_code = slashing::EAlreadyAppealed)]
+fun a_slash_is_appealed_once() {
+    let mut w = appealed();
+    slashes::appeal(&mut w, owner());
     abort
 }
 
 #[test, expected_failure(abort_code = staking::EStatementTooLong)]
 fun a_long_statement_is_refused() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose(admin());
-    w.appeal(owner(), bytes(0x61, 1_025).to_string());
+    let mut w = proposed();
+    slashes::appeal_saying(&mut w, owner(), bytes(0x61, 1_025).to_string());
     abort
 }
 
-#[test, expected_failure(abort_code = staking::ENoSlashPending)]
-fun no_slash_no_appeal() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.appeal(owner(), b"".to_string());
+#[test, expected_failure(abort_code = position::ENoSlashPending)]
+fun nothing_is_appealed_without_a_slash() {
+    let mut w = staked();
+    slashes::appeal(&mut w, owner());
     abort
 }
 
-#[test, expected_failure(abort_code = staking::ENoSlashPending)]
-fun no_slash_no_uphold() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.uphold(admin());
-    abort
-}
-
-#[test, expected_failure(abort_code = staking::ENoSlashPending)]
-fun a_slash_is_cancelled_once() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose(admin());
-    w.cancel(admin());
-    w.cancel(admin());
-    abort
-}
-
-#[test, expected_failure(abort_code = staking::ENoSlashPending)]
-fun a_slash_is_executed_once() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose(admin());
-    w.pass_ms(world::appeal_ms() + 1);
-    w.execute(owner());
-    w.execute(owner());
-    abort
-}
-
-#[test, expected_failure(abort_code = staking::ENotAppealed)]
-fun what_is_not_appealed_is_not_judged() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose(admin());
-    w.uphold(admin());
-    abort
-}
-
-#[test, expected_failure(abort_code = staking::EAlreadyUpheld)]
-fun an_appeal_is_judged_once() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose(admin());
-    w.appeal(owner(), b"".to_string());
-    w.uphold(admin());
-    w.uphold(admin());
-    abort
-}
-
-#[test, expected_failure(abort_code = staking::EAppealOpen)]
-fun a_slash_waits_for_the_appeal() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose(admin());
-    w.pass_ms(world::appeal_ms());
-    w.execute(admin());
-    abort
-}
-
-#[test, expected_failure(abort_code = staking::EAwaitingJudge)]
+#[test, expected_failure(abort_code = slashing::EAwaitingJudge)]
 fun an_appealed_slash_waits_for_the_judge() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose(admin());
-    w.appeal(owner(), b"".to_string());
-    w.pass_ms(world::appeal_ms() + 1);
-    w.execute(admin());
+    let mut w = appealed();
+    w.pass_ms(appeal_ms() + 1);
+    slashes::execute(&mut w, stranger());
     abort
 }
 
-#[test, expected_failure(abort_code = staking::ESuspended)]
-fun a_suspended_position_takes_no_stake() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose(admin());
-    w.restake(owner(), sui(1));
+// === Upheld and reduced ===
+
+#[test]
+fun an_upheld_slash_is_executed() {
+    let mut w = appealed();
+    slashes::uphold(&mut w);
+    assert!(w.look!(|position| position.proposal().destroy_some().is_upheld()));
+    w.pass_ms(appeal_ms() + 1);
+    slashes::execute(&mut w, stranger());
+    assert_eq!(w.treasury(), sui(1) / 2);
+    assert!(w.look!(|position| position.is_slashed() && position.seals().is_empty()));
+    w.end();
+}
+
+#[test, expected_failure(abort_code = slashing::EAppealOpen)]
+fun an_upheld_slash_waits_for_the_window_too() {
+    let mut w = appealed();
+    slashes::uphold(&mut w);
+    slashes::execute(&mut w, stranger());
     abort
 }
 
-#[test, expected_failure(abort_code = staking::ESuspended)]
-fun a_suspended_position_gets_no_seal() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose(admin());
-    w.refresh(owner(), option::none());
+#[test, expected_failure(abort_code = slashing::ENotAppealed)]
+fun nothing_is_upheld_without_an_appeal() {
+    let mut w = proposed();
+    slashes::uphold(&mut w);
     abort
 }
 
-#[test, expected_failure(abort_code = staking::ESuspended)]
-fun a_suspended_position_gives_no_stake_back() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose(admin());
-    w.unstake(owner(), sui(5));
+#[test, expected_failure(abort_code = slashing::EAlreadyUpheld)]
+fun a_slash_is_upheld_once() {
+    let mut w = appealed();
+    slashes::uphold(&mut w);
+    slashes::uphold(&mut w);
     abort
 }
 
-#[test, expected_failure(abort_code = staking::ESlashed)]
-fun a_slashed_position_gets_no_seal_before_a_restake() {
-    let mut w = world::begin();
-    w.stake(sui(5), b"");
-    w.propose(admin());
-    w.pass_ms(world::appeal_ms() + 1);
-    w.execute(admin());
-    w.refresh(owner(), option::none());
+#[test]
+fun a_reduced_slash_gives_back_the_rest() {
+    let mut w = appealed();
+    slashes::reduce(&mut w, sui(1) / 5);
+    w.assert_money(sui(5) - sui(1) / 5, sui(1) / 5, 0);
+    assert!(w.look!(|position| {
+        position.is_suspended() && position.proposal().destroy_some().is_upheld()
+    }));
+    w.pass_ms(appeal_ms() + 1);
+    slashes::execute(&mut w, stranger());
+    assert_eq!(w.treasury(), sui(1) / 5);
+    w.end();
+}
+
+#[test]
+fun what_was_taken_from_unbonding_stake_goes_back_first() {
+    let mut w = world::begin_with(world::numbers_with_slash(5_000));
+    stakes::stake(&mut w, sui(10), b"");
+    stakes::unstake(&mut w, owner(), sui(9));
+    slashes::propose(&mut w);
+    slashes::appeal(&mut w, owner());
+    // Of 5 SUI 1 came from active stake and 4 from unbonding stake; 4.5 go back.
+    slashes::reduce(&mut w, sui(1) / 2);
+    w.assert_money(sui(1) / 2, sui(1) / 2, sui(9));
+    slashes::cancel(&mut w);
+    w.assert_money(sui(1), 0, sui(9));
+    w.end();
+}
+
+#[test, expected_failure(abort_code = slashing::EBadReduction)]
+fun a_slash_is_not_reduced_to_nothing() {
+    let mut w = appealed();
+    slashes::reduce(&mut w, 0);
     abort
 }
 
-#[test, expected_failure(abort_code = staking::EBelowMinimum)]
-fun a_restake_reaches_the_minimum() {
-    let mut w = world::begin_with_slash(10_000);
-    w.stake(sui(5), b"");
-    w.propose(admin());
-    w.pass_ms(world::appeal_ms() + 1);
-    w.execute(admin());
-    w.restake(owner(), sui(1) / 2 - 1);
+#[test, expected_failure(abort_code = slashing::EBadReduction)]
+fun a_slash_is_not_reduced_to_itself() {
+    let mut w = appealed();
+    slashes::reduce(&mut w, sui(1) / 2);
+    abort
+}
+
+#[test, expected_failure(abort_code = slashing::ENotAppealed)]
+fun nothing_is_reduced_without_an_appeal() {
+    let mut w = proposed();
+    slashes::reduce(&mut w, 1);
+    abort
+}
+
+#[test, expected_failure(abort_code = slashing::EAlreadyUpheld)]
+fun an_upheld_slash_is_not_reduced() {
+    let mut w = appealed();
+    slashes::uphold(&mut w);
+    slashes::reduce(&mut w, 1);
+    abort
+}
+
+// === Cancelled ===
+
+#[test]
+fun a_cancelled_slash_restores_money_status_and_seals() {
+    let mut w = staked();
+    let seals = w.look!(|position| *position.seals());
+    slashes::propose(&mut w);
+    slashes::cancel(&mut w);
+    w.assert_money(sui(5), 0, 0);
+    assert!(w.look!(|position| position.is_active() && position.seals() == &seals));
+    w.end();
+}
+
+#[test]
+fun an_appealed_and_an_upheld_slash_may_still_be_cancelled() {
+    let mut w = appealed();
+    slashes::cancel(&mut w);
+    w.pass_ms(world::cooldown_ms());
+    slashes::propose(&mut w);
+    slashes::appeal(&mut w, owner());
+    slashes::uphold(&mut w);
+    slashes::cancel(&mut w);
+    w.assert_money(sui(5), 0, 0);
+    assert_eq!(w.treasury(), 0);
+    w.end();
+}
+
+#[test, expected_failure(abort_code = position::ENoSlashPending)]
+fun a_slash_is_cancelled_once() {
+    let mut w = proposed();
+    slashes::cancel(&mut w);
+    slashes::cancel(&mut w);
     abort
 }

@@ -1,122 +1,239 @@
-/// The bytes of objects and events. `vectors.json` holds the same hex with the fields' values, for readers in other
-/// languages.
+/// The bytes of objects, events and what is signed or hashed, as `vectors.json` holds them for readers in other languages.
+/// `vectors` is made of that file; `node contracts/tools/move.mjs vectors` makes both anew of what is said here.
 #[test_only]
 module k3s_daas::vector_tests;
 
-use k3s_daas::caps::AdminCap;
-use k3s_daas::cluster::{Self, Cluster, ClusterCreated, PolicyChanged, Registry};
-use k3s_daas::nautilus::{MastersChanged, MeasurementsChanged};
+use k3s_daas::cluster::{Self, Cluster};
+use k3s_daas::enclave;
+use k3s_daas::k8s_gateway::{Self, AuditAnchors, K8sRequest, RequestKey};
+use k3s_daas::masters::{Self, pcr};
+use k3s_daas::nautilus::{Self, Nautilus};
+use k3s_daas::node;
+use k3s_daas::offices;
+use k3s_daas::position::StakePosition;
+use k3s_daas::registry::{PositionKey, Registry};
+use k3s_daas::requests;
 use k3s_daas::seal_token::SealToken;
+use k3s_daas::signatures;
+use k3s_daas::slashes;
+use k3s_daas::stakes;
 use k3s_daas::staking;
-use k3s_daas::world::{Self, admin, bytes, owner, sui};
+use k3s_daas::vectors;
+use k3s_daas::world::{Self, World, admin, bytes, operator, owner, stranger, sui};
 use std::bcs;
+use std::type_name::{Self, TypeName};
 use std::unit_test::assert_eq;
 use sui::address;
 use sui::event;
 use sui::hash;
 use sui::test_scenario;
 
+const EVENT: vector<u8> = b"event";
+const OBJECT: vector<u8> = b"object";
+const PREIMAGE: vector<u8> = b"preimage";
+
+// === Events and objects ===
+
 #[test]
 fun the_life_of_a_position() {
-    let mut w = world::begin_with_slash(9_000);
-    w.stake_with(owner(), sui(5), 7, b"worker-1", 3, 16, 32, option::some(@0x5E), 3_600_000);
+    let mut w = world::begin_with(world::numbers_with_slash(9_000));
+    let ask = stakes::with_session(stakes::seal(3), option::some(@0x5E), world::start_ms() + 60_000);
+    stakes::stake_as(&mut w, owner(), sui(5), 7, b"worker-1", ask);
     // `world` holds the event to be the same.
-    w.assert_position(x"61fc4b31b03e8cd26671276e7ef0ab012193a989ce5e8d121adf0ad0452e3f58d726ecf6f7036ee3557cd6c7b93a49b231070e8eecada9cfa157e40e3f02e5d30100000000000000000000000000000000000000000000000000000000000000000000000000000a08776f726b65722d310000f2052a010000000000000000000000000000000000000000000000000000000001489d325645528066bd5fc2fd6e54cedebd2d7e98aa6095740a6b892e1b1c09f703101111111111111111111111111111111120222222222222222222222222222222222222222222222222222222222222222201000000000000000000000000000000000000000000000000000000000000005ec030460000000000");
-    let token = w.scenario().take_from_sender<SealToken>();
-    assert_eq!(bcs::to_bytes(&token), x"489d325645528066bd5fc2fd6e54cedebd2d7e98aa6095740a6b892e1b1c09f7d726ecf6f7036ee3557cd6c7b93a49b231070e8eecada9cfa157e40e3f02e5d361fc4b31b03e8cd26671276e7ef0ab012193a989ce5e8d121adf0ad0452e3f5808776f726b65722d3103101111111111111111111111111111111120222222222222222222222222222222222222222222222222222222222222222201000000000000000000000000000000000000000000000000000000000000005ec030460000000000");
-    w.scenario().return_to_sender(token);
-
-    w.refresh_with(owner(), option::none(), 1, option::none(), 7_200_000);
-    assert_emitted!<staking::SealRefreshed>(x"61fc4b31b03e8cd26671276e7ef0ab012193a989ce5e8d121adf0ad0452e3f58d726ecf6f7036ee3557cd6c7b93a49b231070e8eecada9cfa157e40e3f02e5d30200000000000000000000000000000000000000000000000000000000000000000000000000000a08776f726b65722d310000f2052a010000000000000000000000000000000000000000000000000000000002489d325645528066bd5fc2fd6e54cedebd2d7e98aa6095740a6b892e1b1c09f703101111111111111111111111111111111120222222222222222222222222222222222222222222222222222222222222222201000000000000000000000000000000000000000000000000000000000000005ec0304600000000009a0e57f118b817d7f60599157cad12d788a8562ee5dd1b098b7c25b25bd83f5601103333333333333333333333333333333320444444444444444444444444444444444444444444444444444444444444444400401f7d00000000009a0e57f118b817d7f60599157cad12d788a8562ee5dd1b098b7c25b25bd83f56");
-    w.unstake(owner(), sui(1));
-    assert_emitted!<staking::Unstaked>(x"61fc4b31b03e8cd26671276e7ef0ab012193a989ce5e8d121adf0ad0452e3f58d726ecf6f7036ee3557cd6c7b93a49b231070e8eecada9cfa157e40e3f02e5d30300000000000000000000000000000000000000000000000000000000000000000000000000000a08776f726b65722d310000286bee00000000000000000000000000ca9a3b00000000a02c1000000000000002489d325645528066bd5fc2fd6e54cedebd2d7e98aa6095740a6b892e1b1c09f703101111111111111111111111111111111120222222222222222222222222222222222222222222222222222222222222222201000000000000000000000000000000000000000000000000000000000000005ec0304600000000009a0e57f118b817d7f60599157cad12d788a8562ee5dd1b098b7c25b25bd83f5601103333333333333333333333333333333320444444444444444444444444444444444444444444444444444444444444444400401f7d000000000000ca9a3b00000000");
-    w.propose(admin());
-    assert_emitted!<staking::SlashProposed>(x"61fc4b31b03e8cd26671276e7ef0ab012193a989ce5e8d121adf0ad0452e3f58d726ecf6f7036ee3557cd6c7b93a49b231070e8eecada9cfa157e40e3f02e5d30400000000000000000000000000000000000000000000000000000000000000000000000000000a08776f726b65722d31010000000000000000008d380c010000000065cd1d00000000a02c10000000000001012055555555555555555555555555555555555555555555555555555555555555551a68747470733a2f2f65766964656e63652e6578616d706c652f31008d380c010000000065cd1d0000000040420f0000000000c8550f000000000000000002489d325645528066bd5fc2fd6e54cedebd2d7e98aa6095740a6b892e1b1c09f703101111111111111111111111111111111120222222222222222222222222222222222222222222222222222222222222222201000000000000000000000000000000000000000000000000000000000000005ec0304600000000009a0e57f118b817d7f60599157cad12d788a8562ee5dd1b098b7c25b25bd83f5601103333333333333333333333333333333320444444444444444444444444444444444444444444444444444444444444444400401f7d0000000000");
-    w.appeal(owner(), b"it was not me".to_string());
-    assert_emitted!<staking::SlashAppealed>(x"61fc4b31b03e8cd26671276e7ef0ab012193a989ce5e8d121adf0ad0452e3f58d726ecf6f7036ee3557cd6c7b93a49b231070e8eecada9cfa157e40e3f02e5d30500000000000000000000000000000000000000000000000000000000000000000000000000000a08776f726b65722d31010000000000000000008d380c010000000065cd1d00000000a02c10000000000001012055555555555555555555555555555555555555555555555555555555555555551a68747470733a2f2f65766964656e63652e6578616d706c652f31008d380c010000000065cd1d0000000040420f0000000000c8550f000000000001000002489d325645528066bd5fc2fd6e54cedebd2d7e98aa6095740a6b892e1b1c09f703101111111111111111111111111111111120222222222222222222222222222222222222222222222222222222222222222201000000000000000000000000000000000000000000000000000000000000005ec0304600000000009a0e57f118b817d7f60599157cad12d788a8562ee5dd1b098b7c25b25bd83f5601103333333333333333333333333333333320444444444444444444444444444444444444444444444444444444444444444400401f7d00000000000d697420776173206e6f74206d65");
-    w.uphold(admin());
-    assert_emitted!<staking::SlashUpheld>(x"61fc4b31b03e8cd26671276e7ef0ab012193a989ce5e8d121adf0ad0452e3f58d726ecf6f7036ee3557cd6c7b93a49b231070e8eecada9cfa157e40e3f02e5d30600000000000000000000000000000000000000000000000000000000000000000000000000000a08776f726b65722d31010000000000000000008d380c010000000065cd1d00000000a02c10000000000001012055555555555555555555555555555555555555555555555555555555555555551a68747470733a2f2f65766964656e63652e6578616d706c652f31008d380c010000000065cd1d0000000040420f0000000000c8550f000000000001010002489d325645528066bd5fc2fd6e54cedebd2d7e98aa6095740a6b892e1b1c09f703101111111111111111111111111111111120222222222222222222222222222222222222222222222222222222222222222201000000000000000000000000000000000000000000000000000000000000005ec0304600000000009a0e57f118b817d7f60599157cad12d788a8562ee5dd1b098b7c25b25bd83f5601103333333333333333333333333333333320444444444444444444444444444444444444444444444444444444444444444400401f7d0000000000");
-    w.pass_ms(world::appeal_ms() + 1);
-    w.execute(owner());
-    assert_emitted!<staking::SlashExecuted>(x"61fc4b31b03e8cd26671276e7ef0ab012193a989ce5e8d121adf0ad0452e3f58d726ecf6f7036ee3557cd6c7b93a49b231070e8eecada9cfa157e40e3f02e5d30700000000000000000000000000000000000000000000000000000000000000000000000000000a08776f726b65722d3102000000000000000000000000000000000065cd1d00000000a02c1000000000000000008d380c01000000");
-    w.pass_ms(world::unbonding_ms());
-    w.withdraw(owner());
-    assert_emitted!<staking::Withdrawn>(x"61fc4b31b03e8cd26671276e7ef0ab012193a989ce5e8d121adf0ad0452e3f58d726ecf6f7036ee3557cd6c7b93a49b231070e8eecada9cfa157e40e3f02e5d30800000000000000000000000000000000000000000000000000000000000000000000000000000a08776f726b65722d3102000000000000000000000000000000000000000000000000a02c10000000000000000065cd1d00000000");
-
+    let position = w.position();
+    object<StakePosition>(&mut w, b"a position", position);
     w.scenario().next_tx(owner());
-    let registry = w.scenario().take_shared<Registry>();
-    assert_eq!(bcs::to_bytes(&registry), x"63d9a65220318469fb169034d8a011eae3f014fed2a1f8c006183e2ece3c3975d726ecf6f7036ee3557cd6c7b93a49b231070e8eecada9cfa157e40e3f02e5d390c5264c9da2b340fdc9fbd15ad3f0a181a57afa7ae55b15a3c5dce6b31f45c80100000000000000632c124194bb45a0c9b686ab49ffcd5979aec97a58585580a916b0d6db575a4a0100000000000000");
-    test_scenario::return_shared(registry);
+    let token = w.scenario().take_from_sender<SealToken>();
+    known(
+        OBJECT,
+        b"the token of its Seal",
+        type_name::with_defining_ids<SealToken>(),
+        bcs::to_bytes(&token),
+    );
+    w.scenario().return_to_sender(token);
+    stakes::set_operator(&mut w, owner(), operator());
+    emitted<staking::OperatorChanged>(b"an operator's key");
+    stakes::create_worker_seal(&mut w, operator(), stakes::seal_for(2, 7_200_000));
+    emitted<k8s_gateway::WorkerSealCreated>(b"a node's Seal");
+    let first = w.look!(|position| position.seals()[0].id());
+    stakes::refresh_with(&mut w, owner(), option::some(first), stakes::seal(1));
+    emitted<staking::SealRefreshed>(b"a Seal in place of another");
+    stakes::offer(&mut w, owner(), option::some(stranger()));
+    emitted<staking::OwnershipOffered>(b"an offered position");
+    let from_ms = w.now_ms() + 1_000;
+    slashes::announce_maintenance(&mut w, operator(), from_ms, from_ms + 60_000);
+    emitted<node::MaintenanceAnnounced>(b"announced maintenance");
+    stakes::unstake(&mut w, owner(), sui(1));
+    emitted<staking::Unstaked>(b"unstaking a part");
+    w.end();
+}
+
+#[test]
+fun the_life_of_a_slash() {
+    let mut w = world::begin_with(world::numbers_with_slash(9_000));
+    stakes::stake(&mut w, sui(5), b"worker-1");
+    stakes::unstake(&mut w, owner(), sui(1));
+    slashes::propose_on(&mut w, bytes(0x55, 32));
+    emitted<staking::SlashProposed>(b"a proposed slash");
+    slashes::appeal_saying(&mut w, owner(), b"it was not me".to_string());
+    emitted<staking::SlashAppealed>(b"an appealed slash");
+    slashes::reduce(&mut w, sui(1));
+    emitted<staking::SlashReduced>(b"a reduced slash");
+    w.pass_ms(world::appeal_ms() + 1);
+    slashes::execute(&mut w, stranger());
+    emitted<staking::SlashExecuted>(b"an executed slash");
+    stakes::restake(&mut w, owner(), sui(1));
+    emitted<staking::Restaked>(b"restaking after a slash");
+    w.pass_ms(world::unbonding_ms());
+    stakes::withdraw(&mut w, owner());
+    emitted<staking::Withdrawn>(b"a withdrawal");
+    slashes::propose_on(&mut w, bytes(0x56, 32));
+    w.pass_ms(world::appeal_ms() + world::judge_ms());
+    slashes::release_lapsed(&mut w, stranger());
+    emitted<staking::SlashLapsed>(b"a lapsed slash");
+    let registry = w.registry();
+    object<Registry>(&mut w, b"a registry", registry);
     w.end();
 }
 
 #[test]
 fun a_cluster() {
-    let mut scenario = test_scenario::begin(admin());
-    cluster::create_cluster(
-        b"demo".to_string(),
-        vector[sui(1) / 2, sui(2), sui(5), sui(10)],
-        500_000_000,
-        600_000_000,
-        1_000,
-        5_000,
-        60_000,
-        86_400_000,
-        50_000,
-        scenario.ctx(),
-    );
-    assert_emitted!<ClusterCreated>(x"034401905bebdf8c04f3cd5f04f442a39372c8dc321c29edfb4f9cb30b23ab96a4137e2ed945e7f4e8c307001c32e97472fb3eebb8f7b4ab7534b447d22da89b06d553b842f768751ef60436013fd9a563de7986dc8991a2b3a8edb7037fc8ed0464656d6f0065cd1d00000000009435770000000000f2052a0100000000e40b54020000000065cd1d000000000046c32300000000e803000000000000881300000000000060ea000000000000005c26050000000050c30000000000000000");
-
-    scenario.next_tx(admin());
-    let cap = scenario.take_from_sender<AdminCap>();
-    let mut cluster = scenario.take_shared<Cluster>();
-    let positions = vector[@0x1, @0x2].map!(|position| position.to_id());
-    cluster::set_operator_positions(&cap, &mut cluster, positions);
-    assert_emitted!<PolicyChanged>(x"034401905bebdf8c04f3cd5f04f442a39372c8dc321c29edfb4f9cb30b23ab9602000000000000000065cd1d00000000009435770000000000f2052a0100000000e40b54020000000065cd1d000000000046c32300000000e803000000000000881300000000000060ea000000000000005c26050000000050c3000000000000000200000000000000000000000000000000000000000000000000000000000000010000000000000000000000000000000000000000000000000000000000000002");
-    assert_eq!(bcs::to_bytes(&cluster), x"034401905bebdf8c04f3cd5f04f442a39372c8dc321c29edfb4f9cb30b23ab9601000000000000000464656d6f0200000000000000a4137e2ed945e7f4e8c307001c32e97472fb3eebb8f7b4ab7534b447d22da89b06d553b842f768751ef60436013fd9a563de7986dc8991a2b3a8edb7037fc8ed0065cd1d00000000009435770000000000f2052a0100000000e40b54020000000065cd1d000000000046c32300000000e803000000000000881300000000000060ea000000000000005c26050000000050c30000000000000002000000000000000000000000000000000000000000000000000000000000000100000000000000000000000000000000000000000000000000000000000000020000000000000000");
-    test_scenario::return_shared(cluster);
-    scenario.return_to_sender(cap);
-    scenario.end();
+    let mut w = world::begin();
+    // `world` holds the event to be the same.
+    let created = type_name::with_defining_ids<cluster::ClusterCreated>();
+    let state = w.look_at_cluster!(|cluster| bcs::to_bytes(&cluster.state()));
+    known(EVENT, b"a new cluster", created, state);
+    offices::set_operators(&mut w, vector[@0x1, @0x2].map!(|position| position.to_id()));
+    emitted<cluster::OperatorsChanged>(b"operators' positions");
+    offices::announce_policy_as(&mut w, admin(), world::numbers_with_slash(500), true, @0xDF);
+    emitted<cluster::PolicyAnnounced>(b"an announced policy");
+    let cluster = w.cluster();
+    object<Cluster>(&mut w, b"a cluster", cluster);
+    w.end();
 }
 
 #[test]
-fun measurements_and_masters() {
+fun a_paid_treasury() {
     let mut w = world::begin();
-    w.allow(admin(), bytes(1, 48), bytes(2, 48));
-    assert_emitted!<MeasurementsChanged>(x"11c79dd609079eb0cbe25320f53ed5867f9e34e3e5d1b8874f8802c95f6f3fbbd726ecf6f7036ee3557cd6c7b93a49b231070e8eecada9cfa157e40e3f02e5d302000000000000000130010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101300202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202023003030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030300");
-    w.register_master(admin(), b"https://master.example:6443", bytes(0x77, 32));
-    assert_emitted!<MastersChanged>(x"11c79dd609079eb0cbe25320f53ed5867f9e34e3e5d1b8874f8802c95f6f3fbbd726ecf6f7036ee3557cd6c7b93a49b231070e8eecada9cfa157e40e3f02e5d3030000000000000001300101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101013002020202020202020202020202020202020202020202020202020202020202020202020202020202020202020202020230030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303011b68747470733a2f2f6d61737465722e6578616d706c653a3634343320666666666666666666666666666666666666666666666666666666666666666620777777777777777777777777777777777777777777777777777777777777777720888888888888888888888888888888888888888888888888888888888888888840420f0000000000");
+    stakes::stake(&mut w, sui(5), b"");
+    slashes::propose(&mut w);
+    w.pass_ms(world::appeal_ms() + 1);
+    slashes::execute(&mut w, stranger());
+    offices::pay_treasury(&mut w, stranger());
+    emitted<cluster::TreasuryPaid>(b"a paid treasury");
     w.end();
 }
+
+#[test]
+fun masters_and_what_they_do() {
+    let mut w = world::begin();
+    masters::announce(&mut w, pcr(0));
+    emitted<nautilus::MeasurementsChanged>(b"an announced measurement");
+    w.pass_ms(world::delay_ms());
+    masters::activate(&mut w, stranger(), pcr(0));
+    stakes::stake_for_node(&mut w, sui(10), b"operator-1");
+    let position = w.position();
+    offices::set_operators(&mut w, vector[position]);
+    masters::endorse(&mut w, owner(), signatures::key());
+    emitted<nautilus::MasterEndorsed>(b"an endorsed key");
+    masters::register(&mut w, signatures::key());
+    emitted<nautilus::MastersChanged>(b"a registered master");
+    let enclave = masters::enclave(signatures::key());
+    slashes::jail(&mut w, enclave, world::start_ms() - world::silence_ms());
+    emitted<node::Jailed>(b"a jailed node");
+    let request = requests::submit(&mut w);
+    requests::record_result(&mut w, enclave, request);
+    emitted<k8s_gateway::RequestAnswered>(b"an answered request");
+    let call = requests::call().carrying(vector[], bytes(0x44, 32)).keyed(bytes(0x45, 64));
+    let request = requests::submit_as(&mut w, owner(), call);
+    object<K8sRequest>(&mut w, b"a pending request", request);
+    requests::anchor(&mut w, enclave, 7, signatures::root());
+    emitted<k8s_gateway::RootAnchored>(b"an anchored root");
+    let (nautilus, anchors) = (w.nautilus(), w.anchors());
+    object<Nautilus>(&mut w, b"a Nautilus", nautilus);
+    object<AuditAnchors>(&mut w, b"audit anchors", anchors);
+    w.end();
+}
+
+// === Signed and hashed ===
+
+#[test]
+fun what_is_hashed() {
+    let mut w = world::begin();
+    let paper = masters::paper(&mut w, signatures::key());
+    preimage(b"the nonce of a registration", &paper.nonce());
+    preimage(b"the binding of a document", &paper.binding());
+    let offence = enclave::root_for_testing(w.cluster(), 7, signatures::key());
+    preimage(b"the offence of signing twice", &offence);
+    assert_eq!(
+        enclave::offence(w.cluster(), signatures::key(), 7),
+        hash::blake2b256(&bcs::to_bytes(&offence)),
+    );
+    w.end();
+}
+
+#[test]
+fun what_is_signed() {
+    let cluster = signatures::cluster().to_id();
+    let root = enclave::root_for_testing(cluster, 7, signatures::root());
+    signed(b"a signed audit root", &root, signatures::of_root(7));
+    let message = enclave::message_for_testing(3, 1_000_000, b"hello");
+    signed(b"a signed message", &message, signatures::of_message());
+}
+
+// === Derived ids ===
 
 /// The framework hashes parent, key length, key and key type. It writes the length as its host writes a machine word: 8
 /// bytes on a validator, 4 in this WASM runner. So the runner's id shows that parent, key and type are right, and the same
 /// hash with 8 bytes is the id on chain.
 #[test]
-fun a_position_id_is_derived_from_registry_owner_and_salt() {
+fun derived_ids() {
     let mut w = world::begin();
-    w.stake_with(owner(), sui(5), 7, b"", 1, 16, 32, option::none(), 1);
+    stakes::stake_as(&mut w, owner(), sui(5), 7, b"", stakes::seal(1));
+    let mut key = bcs::to_bytes(&owner());
+    key.append(bcs::to_bytes(&7u64));
     let registry = w.registry();
-    assert_eq!(registry.to_address(), @0x63d9a65220318469fb169034d8a011eae3f014fed2a1f8c006183e2ece3c3975);
-    assert_eq!(w.position().to_address(), derived(registry, owner(), 7, 4));
+    assert_eq!(w.position().to_address(), derived(registry, key, b"registry", b"PositionKey", 4));
+    let id = derived(registry, key, b"registry", b"PositionKey", 8);
+    let of_position = b"a position's id";
+    derives<PositionKey, _>(of_position, b"package", &@k3s_daas);
+    derives<PositionKey, _>(of_position, b"registry", &registry);
+    derives<PositionKey, _>(of_position, b"owner", &owner());
+    derives<PositionKey, _>(of_position, b"salt", &7u64);
+    derives<PositionKey, _>(of_position, b"position", &id);
+
+    let request = requests::submit(&mut w);
+    let (position, name) = (w.position(), b"idempotency-key1");
+    let key = bcs::to_bytes(&name);
     assert_eq!(
-        derived(registry, owner(), 7, 8),
-        @0xb08f8a7441bd96a722d759a02a5cb1c0a17e23bdc2a454611abae8b95546803c,
+        request.to_address(),
+        derived(position, key, b"k8s_gateway", b"RequestKey", 4),
     );
+    let id = derived(position, key, b"k8s_gateway", b"RequestKey", 8);
+    let of_request = b"a request's id";
+    derives<RequestKey, _>(of_request, b"package", &@k3s_daas);
+    derives<RequestKey, _>(of_request, b"position", &position);
+    derives<RequestKey, _>(of_request, b"key", &name);
+    derives<RequestKey, _>(of_request, b"request", &id);
     w.end();
 }
 
-fun derived(parent: ID, owner: address, salt: u64, word: u64): address {
-    let mut key = bcs::to_bytes(&owner);
-    key.append(bcs::to_bytes(&salt));
+/// `word` bytes of key length.
+fun derived(
+    parent: ID,
+    key: vector<u8>,
+    module_name: vector<u8>,
+    key_type: vector<u8>,
+    word: u64,
+): address {
     let mut input = x"f0";
     input.append(parent.to_bytes());
     input.append(bcs::to_bytes(&key.length()).take(word));
     input.append(key);
-    // TypeTag of 0x2::derived_object::DerivedObjectKey<0x0::cluster::PositionKey>.
+    // TypeTag of 0x2::derived_object::DerivedObjectKey<the key's type>.
     input.append(struct_tag(@0x2, b"derived_object", b"DerivedObjectKey"));
     input.push_back(1);
-    input.append(struct_tag(@0x0, b"cluster", b"PositionKey"));
+    input.append(struct_tag(@k3s_daas, module_name, key_type));
     input.push_back(0);
     address::from_bytes(hash::blake2b256(&input))
 }
@@ -130,9 +247,47 @@ fun struct_tag(package: address, module_name: vector<u8>, name: vector<u8>): vec
     tag
 }
 
-/// The one event of this transaction is a `$Event` with these bytes.
-macro fun assert_emitted<$Event: copy + drop>($expected: vector<u8>) {
-    let events = event::events_by_type<$Event>();
+// === Saying ===
+
+fun known(kind: vector<u8>, name: vector<u8>, type_name: TypeName, bytes: vector<u8>) {
+    vectors::assert_known(kind, name, type_name.into_string().into_bytes(), bytes)
+}
+
+/// The one `Event` of this transaction.
+fun emitted<Event: copy + drop>(name: vector<u8>) {
+    let events = event::events_by_type<Event>();
     assert_eq!(events.length(), 1);
-    assert_eq!(bcs::to_bytes(&events[0]), $expected);
+    known(EVENT, name, type_name::with_defining_ids<Event>(), bcs::to_bytes(&events[0]))
+}
+
+/// A shared object as it is now.
+fun object<T: key>(w: &mut World, name: vector<u8>, id: ID) {
+    w.scenario().next_tx(admin());
+    let shared = w.scenario().take_shared_by_id<T>(id);
+    known(OBJECT, name, type_name::with_defining_ids<T>(), bcs::to_bytes(&shared));
+    test_scenario::return_shared(shared);
+}
+
+/// One of the values from which an id is derived by a `Key`, or the id.
+fun derives<Key, T>(name: vector<u8>, field: vector<u8>, value: &T) {
+    let mut kind = b"derived ";
+    kind.append(field);
+    known(kind, name, type_name::with_defining_ids<Key>(), bcs::to_bytes(value))
+}
+
+fun preimage<T>(name: vector<u8>, value: &T) {
+    let (type_name, bytes) = (type_name::with_defining_ids<T>(), bcs::to_bytes(value));
+    known(PREIMAGE, name, type_name, bytes);
+    known(b"sha256", name, type_name, std::hash::sha2_256(bytes));
+    known(b"blake2b256", name, type_name, hash::blake2b256(&bytes))
+}
+
+/// By the first of the test keys.
+fun signed<T>(name: vector<u8>, value: &T, signature: vector<u8>) {
+    let (type_name, bytes) = (type_name::with_defining_ids<T>(), bcs::to_bytes(value));
+    let key = signatures::key();
+    assert!(sui::ed25519::ed25519_verify(&signature, &key, &bytes));
+    known(PREIMAGE, name, type_name, bytes);
+    known(b"signing_key", name, type_name, key);
+    known(b"signature", name, type_name, signature)
 }

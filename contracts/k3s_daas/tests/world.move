@@ -1,17 +1,20 @@
-/// One cluster in a test scenario, and each entry point as one transaction. Every successful change is checked here for
-/// what must always hold: generation +1, exactly one event, and in it the object's own bytes.
+/// One cluster in a test scenario, and what must hold of every change: generation +1, one event, and in it the object's own
+/// bytes. The entry points, one transaction each, are in `stakes`, `slashes`, `offices`, `masters` and `requests`.
 #[test_only]
 module k3s_daas::world;
 
 use k3s_daas::caps::{AdminCap, JudgeCap, ProposerCap};
-use k3s_daas::cluster::{Self, Cluster, Registry};
-use k3s_daas::nautilus::{Self, Nautilus};
-use k3s_daas::staking::{Self, StakePosition};
+use k3s_daas::cluster::{Cluster, ClusterCreated};
+use k3s_daas::founding;
+use k3s_daas::k8s_gateway::AuditAnchors;
+use k3s_daas::nautilus::Nautilus;
+use k3s_daas::position::StakePosition;
+use k3s_daas::registry::Registry;
+use k3s_daas::staking::SlashLapsed;
 use std::bcs;
-use std::string::String;
 use std::unit_test::assert_eq;
 use sui::clock::{Self, Clock};
-use sui::coin::{Self, Coin};
+use sui::coin::Coin;
 use sui::event;
 use sui::sui::SUI;
 use sui::test_scenario::{Self, Scenario};
@@ -22,6 +25,7 @@ public struct World {
     cluster: ID,
     registry: ID,
     nautilus: ID,
+    anchors: ID,
     /// The one that calls act on: the newest, or what `focus` chose.
     position: ID,
 }
@@ -30,21 +34,19 @@ public struct World {
 
 public fun admin(): address { @0xAD }
 
+public fun proposer(): address { @0xBC }
+
+public fun judge(): address { @0xCD }
+
+public fun beneficiary(): address { @0xDE }
+
 public fun owner(): address { @0xA }
 
 public fun stranger(): address { @0xB }
 
+public fun operator(): address { @0xC }
+
 public fun sui(whole: u64): u64 { whole * 1_000_000_000 }
-
-public fun start_ms(): u64 { 1_000_000 }
-
-public fun appeal_ms(): u64 { 5_000 }
-
-public fun unbonding_ms(): u64 { 60_000 }
-
-public fun max_lifetime_ms(): u64 { 86_400_000 }
-
-public fun evidence_age_ms(): u64 { 50_000 }
 
 public fun user(): u8 { 1 }
 
@@ -52,77 +54,170 @@ public fun node(): u8 { 2 }
 
 public fun bytes(byte: u8, length: u64): vector<u8> { vector::tabulate!(length, |_| byte) }
 
+public fun genesis(): vector<u8> { bytes(0x6E, 32) }
+
+/// An ID of nothing.
+public fun nothing(): ID { @0xDEAD.to_id() }
+
+// === The policy ===
+
+public fun start_ms(): u64 { 1_000_000 }
+
+public fun appeal_ms(): u64 { 5_000 }
+
+public fun judge_ms(): u64 { 40_000 }
+
+public fun unbonding_ms(): u64 { 60_000 }
+
+public fun evidence_age_ms(): u64 { 50_000 }
+
+public fun cooldown_ms(): u64 { 1_500 }
+
+public fun jail_ms(): u64 { 10_000 }
+
+public fun silence_ms(): u64 { 90_000 }
+
+public fun max_lifetime_ms(): u64 { 86_400_000 }
+
+public fun heartbeat_ms(): u64 { 300_000 }
+
+public fun attestation_ms(): u64 { 3_600_000 }
+
+public fun delay_ms(): u64 { 30_000 }
+
+/// A slash takes 10 %. See `policy::new` for the order.
+public fun numbers(): vector<u64> {
+    vector[
+        sui(1) / 2,
+        sui(2),
+        sui(5),
+        sui(10),
+        sui(1) / 2,
+        sui(1_000),
+        sui(1) / 2,
+        1_000,
+        appeal_ms(),
+        judge_ms(),
+        unbonding_ms(),
+        evidence_age_ms(),
+        cooldown_ms(),
+        jail_ms(),
+        silence_ms(),
+        max_lifetime_ms(),
+        heartbeat_ms(),
+        attestation_ms(),
+        delay_ms(),
+    ]
+}
+
+/// The numbers with another one at `index`.
+public fun numbers_with(index: u64, number: u64): vector<u64> {
+    let mut numbers = numbers();
+    *&mut numbers[index] = number;
+    numbers
+}
+
+public fun numbers_with_slash(slash_bps: u64): vector<u64> { numbers_with(7, slash_bps) }
+
 // === Beginning and end ===
 
-/// A cluster with the default tiers and a slash of 10 %.
-public fun begin(): World { begin_with_slash(1_000) }
+public fun begin(): World { begin_with(numbers()) }
 
-public fun begin_with_slash(slash_bps: u64): World {
+public fun begin_with(numbers: vector<u64>): World {
     let mut scenario = test_scenario::begin(admin());
     let mut clock = clock::create_for_testing(scenario.ctx());
     clock.set_for_testing(start_ms());
-    let none = object::id_from_address(@0x0);
     let mut world = World {
         scenario,
         clock,
-        cluster: none,
-        registry: none,
-        nautilus: none,
-        position: none,
+        cluster: nothing(),
+        registry: nothing(),
+        nautilus: nothing(),
+        anchors: nothing(),
+        position: nothing(),
     };
-    world.create_cluster_as(admin(), slash_bps);
+    world.create_cluster(admin(), proposer(), judge(), beneficiary(), genesis(), numbers);
     world
 }
 
 /// Makes a cluster and turns to it.
-public fun create_cluster_as(self: &mut World, sender: address, slash_bps: u64) {
-    self.create_cluster(
-        sender,
-        vector[sui(1) / 2, sui(2), sui(5), sui(10)],
-        slash_bps,
-        max_lifetime_ms(),
-        evidence_age_ms(),
-    );
-}
-
 public fun create_cluster(
     self: &mut World,
-    sender: address,
-    thresholds: vector<u64>,
-    slash_bps: u64,
-    max_lifetime_ms: u64,
-    evidence_age_ms: u64,
+    admin: address,
+    proposer: address,
+    judge: address,
+    beneficiary: address,
+    genesis: vector<u8>,
+    numbers: vector<u64>,
 ) {
-    self.scenario.next_tx(sender);
-    cluster::create_cluster(
-        b"demo".to_string(),
-        thresholds,
-        sui(1) / 2,
-        sui(1) / 2,
-        slash_bps,
-        appeal_ms(),
-        unbonding_ms(),
-        max_lifetime_ms,
-        evidence_age_ms,
+    self.create_named_cluster(b"demo", admin, proposer, judge, beneficiary, genesis, numbers);
+}
+
+public fun create_named_cluster(
+    self: &mut World,
+    name: vector<u8>,
+    admin: address,
+    proposer: address,
+    judge: address,
+    beneficiary: address,
+    genesis: vector<u8>,
+    numbers: vector<u64>,
+) {
+    self.scenario.next_tx(admin);
+    founding::create_cluster(
+        name.to_string(),
+        genesis,
+        numbers,
+        false,
+        beneficiary,
+        proposer,
+        judge,
         self.scenario.ctx(),
     );
-    assert_eq!(event::events_by_type<cluster::ClusterCreated>().length(), 1);
-    self.scenario.next_tx(sender);
+    assert_eq!(event::num_events(), 1);
+    let created = event::events_by_type<ClusterCreated>();
+    self.scenario.next_tx(admin);
     let cluster = self.scenario.take_shared<Cluster>();
+    assert_eq!(cluster.generation(), 1);
+    assert_eq!(bcs::to_bytes(&created[0]), bcs::to_bytes(&cluster.state()));
     self.cluster = object::id(&cluster);
     self.registry = cluster.registry();
     self.nautilus = cluster.nautilus();
+    self.anchors = cluster.anchors();
     test_scenario::return_shared(cluster);
 }
 
-/// Makes another cluster whose capabilities `sender` holds, and turns back to this one.
-public fun foreign_admin(self: &mut World, sender: address) {
-    let (cluster, registry, nautilus) = (self.cluster, self.registry, self.nautilus);
-    self.create_cluster_as(sender, 1_000);
-    self.cluster = cluster;
-    self.registry = registry;
-    self.nautilus = nautilus;
+/// Makes another cluster, all of whose offices are the stranger's but for the beneficiary's, and turns to it. Returns the
+/// one turned to before.
+public fun found_foreign(self: &mut World): ID {
+    let before = self.cluster;
+    let deputy = @0xB2;
+    self.create_cluster(stranger(), stranger(), deputy, @0xB3, genesis(), numbers());
+    self.scenario.next_tx(deputy);
+    let cap = self.scenario.take_from_sender<JudgeCap>();
+    transfer::public_transfer(cap, stranger());
+    before
 }
+
+/// Turns to a cluster and what hangs off it.
+public fun turn_to(self: &mut World, cluster: ID) {
+    self.scenario.next_tx(admin());
+    self.cluster = cluster;
+    let cluster = self.take_cluster();
+    self.registry = cluster.registry();
+    self.nautilus = cluster.nautilus();
+    self.anchors = cluster.anchors();
+    test_scenario::return_shared(cluster);
+}
+
+/// Later calls name this cluster, and the objects of the one turned to before.
+public fun name_cluster(self: &mut World, cluster: ID) { self.cluster = cluster }
+
+/// Later calls name this `Nautilus`.
+public fun name_nautilus(self: &mut World, nautilus: ID) { self.nautilus = nautilus }
+
+/// Later calls act on this position.
+public fun focus(self: &mut World, position: ID) { self.position = position }
 
 public fun end(self: World) {
     let World { scenario, clock, .. } = self;
@@ -132,24 +227,71 @@ public fun end(self: World) {
 
 public fun pass_ms(self: &mut World, ms: u64) { self.clock.increment_for_testing(ms) }
 
+public fun now_ms(self: &World): u64 { self.clock.timestamp_ms() }
+
+/// As if the cluster were of another version of the package.
+public fun set_version(self: &mut World, version: u64) {
+    self.scenario.next_tx(admin());
+    let mut cluster = self.take_cluster();
+    cluster.set_version_for_testing(version);
+    test_scenario::return_shared(cluster);
+}
+
+// === Taking ===
+
 public fun cluster(self: &World): ID { self.cluster }
 
 public fun registry(self: &World): ID { self.registry }
 
+public fun nautilus(self: &World): ID { self.nautilus }
+
+public fun anchors(self: &World): ID { self.anchors }
+
 public fun position(self: &World): ID { self.position }
-
-/// Later calls act on this position.
-public fun focus(self: &mut World, position: ID) { self.position = position }
-
-/// Later calls go through this cluster.
-public fun turn_to(self: &mut World, cluster: ID) { self.cluster = cluster }
 
 public fun scenario(self: &mut World): &mut Scenario { &mut self.scenario }
 
+public fun parts(self: &mut World): (&mut Scenario, &Clock) { (&mut self.scenario, &self.clock) }
+
+public fun take_position(self: &World): StakePosition {
+    self.scenario.take_shared_by_id<StakePosition>(self.position)
+}
+
+public fun take_cluster(self: &World): Cluster {
+    self.scenario.take_shared_by_id<Cluster>(self.cluster)
+}
+
+public fun take_registry(self: &World): Registry {
+    self.scenario.take_shared_by_id<Registry>(self.registry)
+}
+
+public fun take_nautilus(self: &World): Nautilus {
+    self.scenario.take_shared_by_id<Nautilus>(self.nautilus)
+}
+
+public fun take_anchors(self: &World): AuditAnchors {
+    self.scenario.take_shared_by_id<AuditAnchors>(self.anchors)
+}
+
+public fun hand_over_proposer(self: &mut World, from: address, to: address) {
+    self.scenario.next_tx(from);
+    transfer::public_transfer(self.scenario.take_from_sender<ProposerCap>(), to);
+}
+
+public fun hand_over_judge(self: &mut World, from: address, to: address) {
+    self.scenario.next_tx(from);
+    transfer::public_transfer(self.scenario.take_from_sender<JudgeCap>(), to);
+}
+
+public fun hand_over_admin(self: &mut World, from: address, to: address) {
+    self.scenario.next_tx(from);
+    transfer::public_transfer(self.scenario.take_from_sender<AdminCap>(), to);
+}
+
 // === Looking ===
 
-/// Calls `$look` with the position.
-public macro fun look($world: &mut World, $look: |&StakePosition| -> _): _ {
+/// What `$look` sees in the position.
+public macro fun look<$T>($world: &mut World, $look: |&StakePosition| -> $T): $T {
     let world = $world;
     world.scenario().next_tx(admin());
     let position = world.take_position();
@@ -158,45 +300,24 @@ public macro fun look($world: &mut World, $look: |&StakePosition| -> _): _ {
     seen
 }
 
-public fun take_position(self: &mut World): StakePosition {
-    self.scenario.take_shared_by_id<StakePosition>(self.position)
-}
-
-public fun take_cluster(self: &mut World): Cluster {
-    self.scenario.take_shared_by_id<Cluster>(self.cluster)
-}
-
-public fun take_registry(self: &mut World): Registry {
-    self.scenario.take_shared_by_id<Registry>(self.registry)
-}
-
-public fun take_nautilus(self: &mut World): Nautilus {
-    self.scenario.take_shared_by_id<Nautilus>(self.nautilus)
+/// What `$look` sees in the cluster.
+public macro fun look_at_cluster<$T>($world: &mut World, $look: |&Cluster| -> $T): $T {
+    let world = $world;
+    world.scenario().next_tx(admin());
+    let cluster = world.take_cluster();
+    let seen = $look(&cluster);
+    test_scenario::return_shared(cluster);
+    seen
 }
 
 /// (active, frozen, unbonding) of the position.
 public fun assert_money(self: &mut World, active: u64, frozen: u64, unbonding: u64) {
-    self.scenario.next_tx(admin());
-    let position = self.take_position();
-    assert_eq!(position.active(), active);
-    assert_eq!(position.frozen(), frozen);
-    assert_eq!(position.unbonding(), unbonding);
-    test_scenario::return_shared(position);
-}
-
-public fun assert_position(self: &mut World, expected: vector<u8>) {
-    self.scenario.next_tx(owner());
-    let position = self.take_position();
-    assert_eq!(bcs::to_bytes(&position), expected);
-    test_scenario::return_shared(position);
+    let held = self.look!(|it| vector[it.active(), it.frozen(), it.unbonding()]);
+    assert_eq!(held, vector[active, frozen, unbonding]);
 }
 
 public fun treasury(self: &mut World): u64 {
-    self.scenario.next_tx(admin());
-    let cluster = self.take_cluster();
-    let treasury = cluster.treasury();
-    test_scenario::return_shared(cluster);
-    treasury
+    self.look_at_cluster!(|cluster| cluster.treasury())
 }
 
 /// All that an address was paid.
@@ -218,282 +339,56 @@ public fun node_holder(self: &mut World, node_id: vector<u8>): Option<ID> {
     holder
 }
 
-// === Entry points ===
-
-/// As if the cluster had been migrated by a later package.
-public fun set_version(self: &mut World, version: u64) {
-    self.scenario.next_tx(admin());
-    let mut cluster = self.take_cluster();
-    cluster.set_version_for_testing(version);
-    test_scenario::return_shared(cluster);
-}
-
-public fun set_operator_positions(self: &mut World, sender: address, positions: vector<ID>) {
-    self.scenario.next_tx(sender);
-    let cap = self.scenario.take_from_sender<AdminCap>();
-    let mut cluster = self.take_cluster();
-    let before = cluster.generation();
-    cluster::set_operator_positions(&cap, &mut cluster, positions);
-    assert_eq!(cluster.generation(), before + 1);
-    assert_eq!(event::num_events(), 1);
-    let events = event::events_by_type<cluster::PolicyChanged>();
-    let mut expected = bcs::to_bytes(&object::id(&cluster));
-    expected.append(bcs::to_bytes(&cluster.generation()));
-    expected.append(bcs::to_bytes(cluster.policy()));
-    assert_eq!(bcs::to_bytes(&events[0]), expected);
-    test_scenario::return_shared(cluster);
-    self.scenario.return_to_sender(cap);
-}
-
-/// Stakes with salt 0 and a user Seal (and a node's, if there is a node id).
-public fun stake(self: &mut World, amount: u64, node_id: vector<u8>) {
-    let permissions = if (node_id.is_empty()) user() else user() | node();
-    self.stake_with(owner(), amount, 0, node_id, permissions, 16, 32, option::none(), 3_600_000)
-}
-
-public fun stake_with(
-    self: &mut World,
-    sender: address,
-    amount: u64,
-    salt: u64,
-    node_id: vector<u8>,
-    permissions: u8,
-    locator_length: u64,
-    commitment_length: u64,
-    session: Option<address>,
-    lifetime_ms: u64,
-) {
-    self.scenario.next_tx(sender);
-    let cluster = self.take_cluster();
-    let mut registry = self.take_registry();
-    let payment = coin::mint_for_testing<SUI>(amount, self.scenario.ctx());
-    staking::stake_and_mint_seal(
-        &cluster,
-        &mut registry,
-        payment,
-        salt,
-        node_id.to_string(),
-        permissions,
-        bytes(0x11, locator_length),
-        bytes(0x22, commitment_length),
-        session,
-        lifetime_ms,
-        &self.clock,
-        self.scenario.ctx(),
-    );
-    self.position = registry.position_at(registry.position_count() - 1);
-    test_scenario::return_shared(cluster);
-    test_scenario::return_shared(registry);
-    assert_eq!(event::num_events(), 1);
-    let events = event::events_by_type<staking::Staked>();
-    self.scenario.next_tx(sender);
-    let position = self.take_position();
-    assert_eq!(position.generation(), 1);
-    assert_eq!(bcs::to_bytes(&events[0]), bcs::to_bytes(&position));
-    test_scenario::return_shared(position);
-}
-
-public fun restake(self: &mut World, sender: address, amount: u64) {
-    let payment = coin::mint_for_testing<SUI>(amount, self.scenario.ctx());
-    self.act!<staking::Restaked>(sender, |cluster, position, _clock, ctx| {
-        staking::restake(cluster, position, payment, ctx);
-        vector[]
-    });
-}
-
-/// Adds a user Seal.
-public fun refresh(self: &mut World, sender: address, replaces: Option<ID>) {
-    self.refresh_with(sender, replaces, user(), option::none(), 3_600_000)
-}
-
-public fun refresh_with(
-    self: &mut World,
-    sender: address,
-    replaces: Option<ID>,
-    permissions: u8,
-    session: Option<address>,
-    lifetime_ms: u64,
-) {
-    self.act!<staking::SealRefreshed>(sender, |cluster, position, clock, ctx| {
-        staking::refresh_seal_token(
-            cluster,
-            position,
-            replaces,
-            permissions,
-            bytes(0x33, 16),
-            bytes(0x44, 32),
-            session,
-            lifetime_ms,
-            clock,
-            ctx,
-        );
-        let newest = position.seals()[position.seals().length() - 1].id();
-        bcs::to_bytes(&newest)
-    });
-}
-
-public fun unstake(self: &mut World, sender: address, amount: u64) {
-    self.act!<staking::Unstaked>(sender, |cluster, position, clock, ctx| {
-        staking::unstake(cluster, position, amount, clock, ctx);
-        bcs::to_bytes(&amount)
-    });
-}
-
-public fun withdraw(self: &mut World, sender: address) {
-    self.scenario.next_tx(sender);
-    let mut registry = self.take_registry();
-    self.act!<staking::Withdrawn>(sender, |cluster, position, clock, ctx| {
-        let amount = position.unbonding();
-        staking::withdraw(cluster, &mut registry, position, clock, ctx);
-        bcs::to_bytes(&amount)
-    });
-    test_scenario::return_shared(registry);
-}
-
-/// Proposes a slash for reason 1, with evidence of now.
-public fun propose(self: &mut World, sender: address) {
-    let now_ms = self.clock.timestamp_ms();
-    self.propose_with(sender, 1, 32, now_ms)
-}
-
-public fun propose_with(
-    self: &mut World,
-    sender: address,
-    reason: u8,
-    hash_length: u64,
-    evidence_ms: u64,
-) {
-    self.scenario.next_tx(sender);
-    let cap = self.scenario.take_from_sender<ProposerCap>();
-    self.act!<staking::SlashProposed>(sender, |cluster, position, clock, _ctx| {
-        staking::propose_slash(
-            &cap,
-            cluster,
-            position,
-            reason,
-            bytes(0x55, hash_length),
-            evidence_ms,
-            b"https://evidence.example/1".to_string(),
-            clock,
-        );
-        vector[]
-    });
-    self.scenario.return_to_sender(cap);
-}
-
-public fun appeal(self: &mut World, sender: address, statement: String) {
-    self.act!<staking::SlashAppealed>(sender, |cluster, position, clock, ctx| {
-        staking::appeal_slash(cluster, position, statement, clock, ctx);
-        bcs::to_bytes(&statement)
-    });
-}
-
-public fun uphold(self: &mut World, sender: address) {
-    self.scenario.next_tx(sender);
-    let cap = self.scenario.take_from_sender<JudgeCap>();
-    self.act!<staking::SlashUpheld>(sender, |cluster, position, _clock, _ctx| {
-        staking::uphold_slash(&cap, cluster, position);
-        vector[]
-    });
-    self.scenario.return_to_sender(cap);
-}
-
-public fun cancel(self: &mut World, sender: address) {
-    self.scenario.next_tx(sender);
-    let cap = self.scenario.take_from_sender<JudgeCap>();
-    self.act!<staking::SlashCancelled>(sender, |cluster, position, _clock, _ctx| {
-        staking::cancel_slash(&cap, cluster, position);
-        vector[]
-    });
-    self.scenario.return_to_sender(cap);
-}
-
-public fun execute(self: &mut World, sender: address) {
-    self.act!<staking::SlashExecuted>(sender, |cluster, position, clock, _ctx| {
-        let amount = position.frozen();
-        staking::execute_slash(cluster, position, clock);
-        bcs::to_bytes(&amount)
-    });
-}
-
-public fun allow(self: &mut World, sender: address, pcr0: vector<u8>, pcr1: vector<u8>) {
-    self.administer!<nautilus::MeasurementsChanged>(sender, |cap, nautilus, _clock| {
-        nautilus::allow_measurement(cap, nautilus, pcr0, pcr1, bytes(3, 48))
-    });
-}
-
-public fun revoke(self: &mut World, sender: address, pcr0: vector<u8>) {
-    self.administer!<nautilus::MeasurementsChanged>(sender, |cap, nautilus, _clock| {
-        nautilus::revoke_measurement(cap, nautilus, pcr0)
-    });
-}
-
-public fun register_master(
-    self: &mut World,
-    sender: address,
-    endpoint: vector<u8>,
-    signing_key: vector<u8>,
-) {
-    self.administer!<nautilus::MastersChanged>(sender, |cap, nautilus, clock| {
-        nautilus::register_master(
-            cap,
-            nautilus,
-            endpoint.to_string(),
-            bytes(0x66, 32),
-            signing_key,
-            bytes(0x88, 32),
-            clock,
-        )
-    });
-}
-
-public fun remove_master(self: &mut World, sender: address, signing_key: vector<u8>) {
-    self.administer!<nautilus::MastersChanged>(sender, |cap, nautilus, _clock| {
-        nautilus::remove_master(cap, nautilus, signing_key)
-    });
-}
-
 // === Every change ===
 
 /// One transaction of `$sender` on the position. `$change` returns what the event carries after the state.
-macro fun act<$Event: copy + drop>(
+public macro fun act<$Event: copy + drop>(
     $world: &mut World,
     $sender: address,
     $change: |&mut Cluster, &mut StakePosition, &Clock, &mut TxContext| -> vector<u8>,
 ) {
     let world = $world;
-    world.scenario.next_tx($sender);
+    world.scenario().next_tx($sender);
     let mut cluster = world.take_cluster();
     let mut position = world.take_position();
     let before = position.generation();
-    let extra = $change(&mut cluster, &mut position, &world.clock, world.scenario.ctx());
-    assert_eq!(position.generation(), before + 1);
-    assert_eq!(event::num_events(), 1);
-    let mut expected = bcs::to_bytes(&position);
-    assert_eq!(bcs::to_bytes(&position.state()), expected);
-    expected.append(extra);
-    assert_eq!(bcs::to_bytes(&event::events_by_type<$Event>()[0]), expected);
+    let lapses = world.lapses(&position);
+    let (scenario, clock) = world.parts();
+    let extra = $change(&mut cluster, &mut position, clock, scenario.ctx());
+    assert_changed<$Event>(&position, before + lapses, extra);
+    assert_eq!(event::num_events(), 1 + (lapses as u32));
+    assert_lapses(before, lapses);
     test_scenario::return_shared(cluster);
     test_scenario::return_shared(position);
 }
 
-/// One transaction of `$sender` on the cluster's `Nautilus`.
-macro fun administer<$Event: copy + drop>(
-    $world: &mut World,
-    $sender: address,
-    $change: |&AdminCap, &mut Nautilus, &Clock|,
+/// So many slashes lapsed in this transaction, each a change of its own after `before`.
+public fun assert_lapses(before: u64, lapses: u64) {
+    let events = event::events_by_type<SlashLapsed>();
+    assert_eq!(events.length(), lapses);
+    if (lapses == 1) {
+        // After the ids of position and cluster.
+        let bytes = bcs::to_bytes(&events[0]).skip(64).take(8);
+        assert_eq!(bytes, bcs::to_bytes(&(before + 1)));
+    }
+}
+
+/// One more change than `before`, and its event.
+public fun assert_changed<Event: copy + drop>(
+    position: &StakePosition,
+    before: u64,
+    extra: vector<u8>,
 ) {
-    let world = $world;
-    world.scenario.next_tx($sender);
-    let cap = world.scenario.take_from_sender<AdminCap>();
-    let mut nautilus = world.take_nautilus();
-    let before = nautilus.generation();
-    $change(&cap, &mut nautilus, &world.clock);
-    assert_eq!(nautilus.generation(), before + 1);
-    assert_eq!(event::num_events(), 1);
-    let expected = bcs::to_bytes(&nautilus);
-    assert_eq!(bcs::to_bytes(&nautilus.state()), expected);
-    assert_eq!(bcs::to_bytes(&event::events_by_type<$Event>()[0]), expected);
-    test_scenario::return_shared(nautilus);
-    world.scenario.return_to_sender(cap);
+    assert_eq!(position.generation(), before + 1);
+    let mut expected = bcs::to_bytes(position);
+    assert_eq!(bcs::to_bytes(&position.state()), expected);
+    expected.append(extra);
+    let events = event::events_by_type<Event>();
+    assert_eq!(events.length(), 1);
+    assert_eq!(bcs::to_bytes(&events[0]), expected);
+}
+
+/// How many lapsed slashes the next change clears away before it: 0 or 1.
+public fun lapses(self: &World, position: &StakePosition): u64 {
+    if (position.proposal().is_some_and!(|slash| slash.has_lapsed(self.now_ms()))) 1 else 0
 }

@@ -1,7 +1,7 @@
 //! Why evidence was refused. Nothing in evidence is secret, so every message carries what was expected and what came.
 
 use daas_types::UnixMs;
-use daas_types::onchain::Measurement;
+use daas_types::onchain::Pcrs;
 use std::time::Duration;
 
 /// Why evidence was refused.
@@ -103,9 +103,9 @@ pub enum VerifyError {
     #[error("the enclave measures as {}, allowed: {}", measurement(got), measurements(allowed))]
     Measurement {
         /// What is allowed.
-        allowed: Vec<Measurement>,
+        allowed: Vec<Pcrs>,
         /// What the document says.
-        got: Measurement,
+        got: Pcrs,
     },
     /// Not an answer to this challenge on this session.
     #[error("expected nonce {expected}, got {got}")]
@@ -203,11 +203,11 @@ pub enum CertificateFault {
     CriticalExtension(String),
 }
 
-fn measurement(m: &Measurement) -> String {
+fn measurement(m: &Pcrs) -> String {
     format!("pcr0={} pcr1={} pcr2={}", hex::encode(&m.pcr0), hex::encode(&m.pcr1), hex::encode(&m.pcr2))
 }
 
-fn measurements(all: &[Measurement]) -> String {
+fn measurements(all: &[Pcrs]) -> String {
     if all.is_empty() {
         return "none".to_owned();
     }

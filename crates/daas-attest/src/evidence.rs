@@ -3,7 +3,7 @@
 use crate::VerifyError;
 use crate::nitro::{self, Document, Pcr};
 use daas_types::genesis::Genesis;
-use daas_types::onchain::Measurement;
+use daas_types::onchain::Pcrs;
 use daas_types::{ClusterId, Digest, PackageId, UnixMs};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ pub struct Roots {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     /// Allowed images, from the chain. An empty list allows none.
-    pub measurements: Vec<Measurement>,
+    pub measurements: Vec<Pcrs>,
     /// [`bind_nonce`] of the client's nonce and this session's exporter.
     pub nonce: [u8; 32],
     /// What the enclave must have bound itself to.

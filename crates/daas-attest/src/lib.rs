@@ -17,4 +17,4 @@ pub use error::{CertificateFault, VerifyError};
 pub use evidence::{
     Binding, Evidence, Expected, FUTURE_TOLERANCE, MAX_AGE, Roots, SecurityLevel, VerifiedEvidence, bind_nonce, verify,
 };
-pub use nitro::{Pcr, UnverifiedDocument};
+pub use nitro::{Pcr, SignedDocument, SignedDocumentError, UnverifiedDocument};

@@ -43,6 +43,35 @@ pub struct UnverifiedDocument {
     pub level: Option<SecurityLevel>,
 }
 
+/// A document that a trusted root signed, of which nothing else has been judged: not its age, not its PCRs (they may be
+/// those of a debug enclave), not what it is bound to. This is what a chain's own check leaves to the contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedDocument {
+    /// The TEE's name for the enclave.
+    pub module_id: String,
+    /// When it was made.
+    pub timestamp: UnixMs,
+    /// PCRs by index; 0, 1 and 2 are among them.
+    pub pcrs: BTreeMap<u8, Pcr>,
+    /// The enclave's key.
+    pub public_key: Option<Vec<u8>>,
+    /// What the enclave bound itself to.
+    pub user_data: Option<Vec<u8>>,
+    /// What it answers.
+    pub nonce: Option<Vec<u8>>,
+}
+
+/// Why a document is not a [`SignedDocument`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignedDocumentError {
+    /// It does not read as a document.
+    #[error(transparent)]
+    Malformed(VerifyError),
+    /// It reads, and no trusted root stands behind it.
+    #[error(transparent)]
+    Unproven(VerifyError),
+}
+
 /// Everything about a document that does not depend on who asks: envelope, payload, debug mode, chain at `now`,
 /// signature.
 pub(crate) fn verify_document(
@@ -52,12 +81,18 @@ pub(crate) fn verify_document(
 ) -> Result<(Document, SecurityLevel), VerifyError> {
     let (envelope, document) = open(bytes)?;
     document.refuse_debug()?;
+    let level = proven(&envelope, &document, roots, now)?;
+    Ok((document, level))
+}
+
+/// The certificate chain at `now`, and the signature.
+fn proven(envelope: &CoseSign1, document: &Document, roots: &Roots, now: UnixMs) -> Result<SecurityLevel, VerifyError> {
     let (key, level) = chain::verify(&document.cabundle, &document.certificate, roots, now)?;
     envelope.verify_signature(b"", |signature, signed| {
         let signature = Signature::from_slice(signature).map_err(|_| VerifyError::Signature)?;
         key.verify(signed, &signature).map_err(|_| VerifyError::Signature)
     })?;
-    Ok((document, level))
+    Ok(level)
 }
 
 fn open(bytes: &[u8]) -> Result<(CoseSign1, Document), VerifyError> {
@@ -105,6 +140,18 @@ impl UnverifiedDocument {
             signature: envelope.signature,
             level,
         })
+    }
+}
+
+// === impl SignedDocument ===
+
+impl SignedDocument {
+    /// Reads a document and sees, at `now`, that a root of `roots` stands behind it.
+    pub fn verify(bytes: &[u8], roots: &Roots, now: UnixMs) -> Result<Self, SignedDocumentError> {
+        let (envelope, document) = open(bytes).map_err(SignedDocumentError::Malformed)?;
+        proven(&envelope, &document, roots, now).map_err(SignedDocumentError::Unproven)?;
+        let Document { module_id, timestamp, pcrs, public_key, user_data, nonce, .. } = document;
+        Ok(Self { module_id, timestamp, pcrs, public_key, user_data, nonce })
     }
 }
 

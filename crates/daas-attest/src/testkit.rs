@@ -3,7 +3,7 @@
 use crate::{Binding, Expected, Roots, bind_nonce};
 use ciborium::Value;
 use daas_types::genesis::{DevnetAnchor, Genesis};
-use daas_types::onchain::Measurement;
+use daas_types::onchain::Pcrs;
 use daas_types::{Digest, UnixMs};
 use p384::ecdsa::signature::Signer as _;
 use p384::ecdsa::{Signature, SigningKey};
@@ -117,8 +117,8 @@ pub(crate) fn expected() -> Expected {
 }
 
 /// PCR0 is all `first`, PCR1 and PCR2 are 2 and 3.
-pub(crate) fn measurement(first: u8) -> Measurement {
-    Measurement { pcr0: vec![first; 48], pcr1: vec![2; 48], pcr2: vec![3; 48] }
+pub(crate) fn measurement(first: u8) -> Pcrs {
+    Pcrs { pcr0: vec![first; 48], pcr1: vec![2; 48], pcr2: vec![3; 48] }
 }
 
 // === impl Spec ===

@@ -1,35 +1,52 @@
-//! Reading the chain over `sui.rpc.v2`. Every call has a deadline. What comes back is the RPC endpoint's word.
+//! Reading the chain over `sui.rpc.v2`. Every call has a deadline.
+//!
+//! Checkpoints and objects are verified before anyone sees them. Lists, balances and what a transaction is said to have
+//! done are the RPC endpoint's word.
 
+mod base;
 mod checkpoints;
+mod committees;
+mod endpoints;
 mod error;
+mod events;
 mod objects;
+mod proofs;
 mod reads;
 
 pub use error::ChainError;
 pub use reads::{Caps, Coin};
 
-pub(crate) use checkpoints::{TRANSACTION_EVENTS, decode_events};
+pub(crate) use events::{TRANSACTION_EVENTS, decode_events};
 pub(crate) use objects::Reference;
 
+use crate::verified::Committees;
 use core::time::Duration;
 use daas_types::Digest;
 use daas_types::genesis::Genesis;
+use endpoints::Endpoints;
+use std::sync::Arc;
 use sui_rpc::Client;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
+use sui_sdk_types::CheckpointSummary;
+use tonic::Code;
 
 /// Longest wait for the answer to one call, and for a connection.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Largest answer that is read. A checkpoint with many transactions is well above gRPC's default of 4 MiB.
-const MAX_ANSWER: usize = 64 << 20;
-
-/// A connection to one RPC endpoint of the pinned network. Cheap to clone; clones share the connection.
+/// A connection to the pinned network through one of its RPC endpoints. Cheap to clone; clones share the connection, the
+/// choice of the endpoint, and the committees that were reached.
 #[derive(Clone)]
 pub struct ChainClient {
-    url: String,
+    shared: Arc<Shared>,
+    /// The endpoint that this clone keeps to. Otherwise the one that all share.
+    fixed: Option<usize>,
+}
+
+struct Shared {
     genesis: Genesis,
-    rpc: Client,
+    committees: Committees,
+    endpoints: Endpoints,
 }
 
 // === impl ChainClient ===
@@ -37,49 +54,117 @@ pub struct ChainClient {
 impl ChainClient {
     /// Connects to `rpc_url` and checks that it serves the network that `genesis` pins, by the full digest.
     pub async fn connect(rpc_url: &str, genesis: &Genesis) -> Result<Self, ChainError> {
-        let rpc = Client::new(rpc_url)
-            .map_err(|status| ChainError::Unreachable { call: "connect", cause: status.message().to_owned() })?
-            .with_response_headers_timeout(DEADLINE)
-            .with_body_idle_timeout(DEADLINE)
-            .with_max_decoding_message_size(MAX_ANSWER);
-        let client = Self { url: rpc_url.to_owned(), genesis: genesis.clone(), rpc };
-        client.check_genesis().await?;
-        Ok(client)
+        Self::connect_any([rpc_url], genesis).await
     }
 
-    /// A new connection to the same endpoint, checked again.
-    pub async fn reconnect(&self) -> Result<Self, ChainError> {
-        Self::connect(&self.url, &self.genesis).await
+    /// Connects to the first of `rpc_urls` that answers and serves the network that `genesis` pins. The others stand by.
+    pub async fn connect_any<U: Into<String>>(
+        rpc_urls: impl IntoIterator<Item = U>,
+        genesis: &Genesis,
+    ) -> Result<Self, ChainError> {
+        let committees = Committees::pinned(genesis).ok_or(ChainError::NoCommittee(genesis.digest()))?;
+        let committees = committees.map_err(ChainError::BadCommittee)?;
+        let endpoints = Endpoints::new(rpc_urls)?;
+        let count = endpoints.count();
+        let client = Self { shared: Arc::new(Shared { genesis: genesis.clone(), committees, endpoints }), fixed: None };
+        let mut checked = client.check_genesis().await;
+        for _ in 1..count {
+            let Err(error) = &checked else { break };
+            tracing::warn!(%error, rpc.url = client.url(), "RPC endpoint passed over");
+            client.shared.endpoints.blame(client.at(), error);
+            client.shared.endpoints.move_on()?;
+            checked = client.check_genesis().await;
+        }
+        checked.map(|()| client)
     }
 
     /// The pinned network.
     pub fn genesis(&self) -> &Genesis {
-        &self.genesis
+        &self.shared.genesis
     }
 
     /// Where it is connected to.
     pub fn url(&self) -> &str {
-        &self.url
+        self.shared.endpoints.url(self.at())
     }
 
     /// A handle for calls this type has no method for.
     pub(crate) fn rpc(&self) -> Client {
-        self.rpc.clone()
+        self.shared.endpoints.rpc(self.at())
     }
 
+    /// One client for each endpoint, which keeps to it. The current one is first.
+    pub(crate) fn each(&self) -> Vec<Self> {
+        if self.fixed.is_some() {
+            return vec![self.clone()];
+        }
+        let (first, count) = (self.at(), self.shared.endpoints.count());
+        let fixed = |step| Self { shared: self.shared.clone(), fixed: Some((first + step) % count) };
+        (0..count).map(fixed).collect()
+    }
+
+    /// The endpoints that this client is not asking.
+    fn others(&self) -> Vec<Self> {
+        let all = Self { fixed: None, ..self.clone() }.each();
+        all.into_iter().filter(|other| other.at() != self.at()).collect()
+    }
+
+    /// Whether there are endpoints beside the one that is asked.
+    pub(crate) fn has_others(&self) -> bool {
+        self.shared.endpoints.count() > 1
+    }
+
+    /// What it says verified.
+    pub(crate) fn praise(&self) {
+        self.shared.endpoints.praise(self.at());
+    }
+
+    /// Holds `error` against the endpoint.
+    pub(crate) fn blame(&self, error: &ChainError) {
+        self.shared.endpoints.blame(self.at(), error);
+    }
+
+    /// Connects anew: to the endpoint with the least against it, checked again. Another network may stand at that address
+    /// by now.
+    pub(crate) async fn move_on(&self) -> Result<(), ChainError> {
+        self.shared.endpoints.move_on()?;
+        self.check_genesis().await
+    }
+
+    fn at(&self) -> usize {
+        self.fixed.unwrap_or_else(|| self.shared.endpoints.current())
+    }
+
+    /// Tells an endpoint of another network at once. What it says later has to verify all the same.
     async fn check_genesis(&self) -> Result<(), ChainError> {
-        let request = proto::GetCheckpointRequest::by_sequence_number(0).with_read_mask(FieldMask::from_str("digest"));
-        let answer = deadline("get checkpoint 0", self.rpc().ledger_client().get_checkpoint(request)).await?;
-        let got = answer.checkpoint().digest();
-        let got: Digest = got.parse().map_err(|_| ChainError::malformed("get checkpoint 0", "no digest"))?;
-        let expected = self.genesis.digest();
+        const CALL: &str = "get checkpoint 0";
+        let mask = FieldMask::from_str("summary.bcs");
+        let request = proto::GetCheckpointRequest::by_sequence_number(0).with_read_mask(mask);
+        let got = match deadline(CALL, self.rpc().ledger_client().get_checkpoint(request)).await {
+            Ok(answer) => {
+                let summary: CheckpointSummary = bcs::from_bytes(answer.checkpoint().summary().bcs().value())
+                    .map_err(|_| ChainError::malformed(CALL, "its summary does not decode"))?;
+                summary.digest()
+            }
+            Err(ChainError::Refused { code: Code::NotFound, .. }) => self.named_genesis().await?,
+            Err(error) => return Err(error),
+        };
+        let expected = self.genesis().digest();
         if got == expected { Ok(()) } else { Err(ChainError::Foreign { expected, got }) }
+    }
+
+    /// The genesis as an endpoint names it that has forgotten checkpoint 0.
+    async fn named_genesis(&self) -> Result<Digest, ChainError> {
+        const CALL: &str = "get service info";
+        let request = proto::GetServiceInfoRequest::default();
+        let info = deadline(CALL, self.rpc().ledger_client().get_service_info(request)).await?;
+        info.chain_id().parse().map_err(|_| ChainError::malformed(CALL, "no full digest of the genesis"))
     }
 }
 
 impl core::fmt::Debug for ChainClient {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("ChainClient").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("ChainClient").field("url", &self.url()).finish_non_exhaustive()
     }
 }
 

@@ -1,18 +1,19 @@
 //! Every position of one cluster, in memory, as of the last verified checkpoint.
 //!
-//! Readers take a [`Snapshot`]: immutable, consistent, free of locks. A decision and the token that will revoke it come
-//! out of the same snapshot, so between deciding and registering nothing can slip through: [`Index::apply`] publishes
-//! the new snapshot first and cancels the old tokens after, hence whoever still holds the old state is cut, and
-//! whoever looks again sees the new one.
+//! Readers take a [`Snapshot`]: immutable, consistent, free of locks. A decision and the [`Hold`] that tells when it is no
+//! longer true come out of the same snapshot, so between deciding and registering nothing can slip through:
+//! [`Index::apply`] publishes the new snapshot first and wakes the holders of old states after, hence whoever still holds
+//! an old state looks again, and sees the new one.
 
 mod apply;
+mod finder;
 mod live;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
 pub use apply::Applied;
-pub use live::{LivePosition, LiveSeal, namespace_of};
+pub use live::{Hold, LivePosition, Right, namespace_of};
 pub use snapshot::Snapshot;
 
 use crate::verified::VerifiedCheckpoint;
@@ -20,9 +21,10 @@ use apply::Plan;
 use arc_swap::ArcSwap;
 use core::time::Duration;
 use daas_types::join::JoinFile;
-use daas_types::onchain::{Cluster, NautilusState, PositionState};
+use daas_types::onchain::{ClusterState, NautilusState, PositionState, SealRecord};
 use daas_types::{ClusterId, NautilusId, PackageId, PositionId, RegistryId, Rights, UnixMs};
 use serde::{Deserialize, Serialize};
+use snapshot::ChainClock;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{broadcast, watch};
 
@@ -89,7 +91,7 @@ pub struct Change {
 #[derive(Clone, Debug)]
 pub struct Base {
     /// The cluster.
-    pub cluster: Cluster,
+    pub cluster: ClusterState,
     /// Its measurements and masters.
     pub nautilus: NautilusState,
     /// Every position.
@@ -145,16 +147,22 @@ impl Index {
         self.commit(plan)
     }
 
-    /// Whether the last verified checkpoint is young enough to decide by. Time is the later of `now` and that
-    /// checkpoint's, and a clock set back does not make it younger than the time since it came.
+    /// Whether the last verified checkpoint is young enough to decide by. Time is the latest of `now` and of every verified
+    /// checkpoint's with what has passed since it came: neither a clock set back nor checkpoints that come ever later make
+    /// the last one younger.
     pub fn freshness(&self, now: UnixMs) -> Freshness {
         let snapshot = self.inner.current.load();
         let Some(timestamp) = snapshot.timestamp() else {
             return Freshness::Unknown;
         };
-        let waited = snapshot.seen.map_or(Duration::ZERO, |at| at.elapsed());
-        let age = now.since(timestamp).max(waited);
+        let chain = snapshot.clock.map_or(timestamp, ChainClock::now);
+        let age = now.max(chain).since(timestamp);
         if age <= self.inner.fresh_for { Freshness::Fresh } else { Freshness::Stale(age) }
+    }
+
+    /// What tells when `position`, as a snapshot of this index had it, has lost `right`, or `seal` is no longer on it.
+    pub fn hold(&self, position: Arc<LivePosition>, right: Right, seal: Option<SealRecord>) -> Hold {
+        Hold::new(self.clone(), position, right, seal)
     }
 
     /// Every later change of a position. A receiver that lags is told so and must look at the snapshot again.

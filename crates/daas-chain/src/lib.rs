@@ -1,9 +1,9 @@
 //! The chain as the rest of the program sees it: an index of live positions, fed by verified checkpoints; typed reads;
 //! wallets; transactions.
 //!
-//! Decisions read [`index::Index`] and never the network. What the index believes comes only out of
-//! [`verified::VerifiedCheckpoint`]s, whose fields are private. Reads by [`client::ChainClient`] are the RPC
-//! endpoint's word: good for showing and for building transactions.
+//! Decisions read [`index::Index`] and never the network. What the index believes comes out of
+//! [`verified::VerifiedCheckpoint`]s, whose fields are private, and of objects that verified checkpoints have. Lists and
+//! balances by [`client::ChainClient`] are the RPC endpoint's word: good for showing and for building transactions.
 #![warn(missing_docs)]
 
 pub mod client;
@@ -15,5 +15,5 @@ pub mod store;
 pub mod verified;
 pub mod wallet;
 
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -1,32 +1,53 @@
 //! Transactions: built offline from explicit objects and coins, signed by a [`Wallet`], executed, and followed until
 //! they are in a checkpoint.
 //!
+//! Every entry function of the contract is one method of [`Ops`] by the same name. It answers a [`Call`]: awaiting that does
+//! it; it can also be estimated, or handed out unsigned to whoever holds the key.
+//!
 //! A transaction whose fate is unknown is looked up by its digest and at most sent again with the same bytes, so
 //! nothing is ever done twice. All coins of the wallet pay for each transaction, so two that differ can never both
 //! execute from the same coins.
 
 mod abort;
+mod admin;
+mod anyone;
 mod args;
 mod build;
+mod call;
+mod discover;
 mod error;
+mod estimate;
 mod faucet;
-mod operator;
+mod keeper;
+mod master;
+mod offices;
 mod outcome;
+mod package;
+mod slash;
 mod staker;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod unsigned;
 
 pub use abort::MoveAbort;
-pub use args::{ClusterSpec, CompiledPackage, CompiledPackageError, Pcrs, SealSpec, SlashSpec, StakeSpec};
+pub use args::{
+    ClusterSpec, DoubleSigned, NodeStakeSpec, Pcrs, RegisterSpec, RequestSpec, SealSpec, SlashSpec, StakeSpec,
+    WorkerSealSpec,
+};
+pub use call::Call;
+pub use discover::{DiscoverError, Discovered, discover};
 pub use error::TxError;
+pub use estimate::Estimate;
 pub use faucet::faucet;
-pub use outcome::{Created, Outcome, PositionOutcome};
+pub use offices::Offices;
+pub use outcome::{Created, Gas, Outcome, PositionOutcome};
+pub use package::{CompiledPackage, CompiledPackageError, PackageDifference, UpgradeSpec, compare_package, published_package};
+pub use unsigned::{Unsigned, UnsignedError, parse_signature};
 
 use crate::client::ChainClient;
 use crate::wallet::Wallet;
-use build::{Arg, Draft};
-use daas_types::{Address, PackageId};
+use daas_types::{PackageId, WalletAddress};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -35,6 +56,8 @@ use tokio::sync::Mutex;
 pub struct Ops {
     client: ChainClient,
     wallet: Arc<Wallet>,
+    /// The version of the package whose code is called, if it is not the original.
+    code: Option<PackageId>,
     turn: Arc<Mutex<()>>,
 }
 
@@ -43,7 +66,13 @@ pub struct Ops {
 impl Ops {
     /// Transactions of `wallet`.
     pub fn new(client: ChainClient, wallet: Wallet) -> Self {
-        Self { client, wallet: Arc::new(wallet), turn: Arc::default() }
+        Self { client, wallet: Arc::new(wallet), code: None, turn: Arc::default() }
+    }
+
+    /// The same, calling the code of an upgraded package. Types and ids keep the original's.
+    #[must_use]
+    pub fn calling(self, code: Option<PackageId>) -> Self {
+        Self { code, ..self }
     }
 
     /// Whose transactions.
@@ -51,22 +80,13 @@ impl Ops {
         &self.wallet
     }
 
+    /// The wallet's address: who sends them.
+    pub fn sender(&self) -> WalletAddress {
+        self.wallet.address()
+    }
+
     /// Where they go.
     pub fn client(&self) -> &ChainClient {
         &self.client
-    }
-
-    async fn call(
-        &self,
-        package: PackageId,
-        module: &'static str,
-        function: &'static str,
-        args: Vec<Arg>,
-    ) -> Result<Outcome, TxError> {
-        self.run(Some(package), &Draft::Call { package, module, function, args }).await
-    }
-
-    fn held(&self, id: Option<Address>, cap: &'static str) -> Result<Arg, TxError> {
-        id.map(Arg::owned).ok_or(TxError::CapMissing { address: self.wallet.address(), cap })
     }
 }

@@ -1,21 +1,26 @@
-//! An index on disk, so that a restart resumes where it stopped: the policy, the positions, and the last checkpoint
-//! that is in them.
+//! An index on disk, so that a restart resumes where it stopped: the cluster, the positions, the last checkpoint that is in
+//! them, and how the committee was reached that signed it.
 //!
-//! What is read back was written by this program on this machine's disk, which nobody vouches for. So it is taken only
-//! where the network itself is taken on trust: for a devnet.
+//! What is read back was written by this program on this machine's disk, which nobody vouches for. The committees do not
+//! need it: the signed ends of epochs are kept, and each is verified again from the pinned committee on. The rest cannot be
+//! verified, so it is kept for a devnet only; elsewhere a restart reads it from the chain again, with proofs.
 
 use crate::index::{Applied, IndexIds, Snapshot};
+use crate::verified::{Committees, Sequence};
 use daas_types::genesis::Genesis;
-use daas_types::onchain::{NautilusState, Policy, PositionState};
+use daas_types::onchain::{ClusterState, NautilusState, PositionState};
 use daas_types::{Digest, ErrorCode, Problem, UnixMs};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use sui_sdk_types::SignedCheckpointSummary;
 
 const HEAD: TableDefinition<'_, u8, &[u8]> = TableDefinition::new("head");
 const POSITIONS: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("positions");
+/// The last checkpoint of each epoch, signed.
+const ENDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("ends");
 /// +1 when the layout changes; what an older program wrote is then read from the chain again.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 3;
 
 /// A place for one cluster's index.
 #[derive(Debug)]
@@ -23,6 +28,10 @@ pub struct Store {
     database: Database,
     genesis: Digest,
     ids: IndexIds,
+    /// Whether what is on disk may be believed.
+    devnet: bool,
+    /// The first epoch whose end is not saved yet.
+    next_end: u64,
 }
 
 /// Why an index could not be saved or read back.
@@ -31,9 +40,6 @@ pub enum StoreError {
     /// The file cannot be used.
     #[error("index file: {0}")]
     File(#[from] redb::Error),
-    /// Disk contents are not taken on trust for a real network.
-    #[error("a saved index is used on a devnet only")]
-    NotADevnet,
     /// A value of ours cannot be encoded.
     #[error("index file: {0}")]
     Encode(#[from] bcs::Error),
@@ -47,8 +53,8 @@ struct Head {
     ids: IndexIds,
     checkpoint: u64,
     timestamp: UnixMs,
-    policy_generation: u64,
-    policy: Policy,
+    sequence: Sequence,
+    cluster: Option<ClusterState>,
     nautilus: Option<NautilusState>,
 }
 
@@ -57,15 +63,58 @@ struct Head {
 impl Store {
     /// Opens or makes the file at `path` for the index of `ids` on `genesis`.
     pub fn open(path: &Path, genesis: &Genesis, ids: IndexIds) -> Result<Self, StoreError> {
-        if genesis.devnet().is_none() {
-            return Err(StoreError::NotADevnet);
-        }
         let database = Database::create(path).map_err(redb::Error::from)?;
-        Ok(Self { database, genesis: genesis.digest(), ids })
+        Ok(Self { database, genesis: genesis.digest(), ids, devnet: genesis.devnet().is_some(), next_end: 0 })
+    }
+
+    /// The saved ends of epochs, in order. They are to be verified.
+    pub(crate) fn ends(&self) -> Result<Vec<SignedCheckpointSummary>, StoreError> {
+        let read = || {
+            let transaction = self.database.begin_read().map_err(boxed)?;
+            let ends = match transaction.open_table(ENDS) {
+                Ok(ends) => ends,
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                Err(error) => return Err(boxed(error)),
+            };
+            let mut all = Vec::new();
+            for entry in ends.iter().map_err(boxed)? {
+                let (_, bytes) = entry.map_err(boxed)?;
+                all.extend(bcs::from_bytes(bytes.value()).ok());
+            }
+            Ok(all)
+        };
+        read().map_err(|error: Box<redb::Error>| StoreError::File(*error))
+    }
+
+    /// Saves how committees were reached since the last time.
+    pub(crate) fn save_ends(&mut self, committees: &Committees) -> Result<(), StoreError> {
+        let last = committees.last_epoch();
+        if last <= self.next_end {
+            return Ok(());
+        }
+        let ends = committees.ends_from(self.next_end);
+        let ends = ends.iter().map(|end| Ok((end.checkpoint.epoch, bcs::to_bytes(end)?)));
+        let ends = ends.collect::<Result<Vec<_>, bcs::Error>>()?;
+        let write = || {
+            let transaction = self.database.begin_write().map_err(boxed)?;
+            {
+                let mut table = transaction.open_table(ENDS).map_err(boxed)?;
+                for (epoch, end) in &ends {
+                    table.insert(epoch, end.as_slice()).map_err(boxed)?;
+                }
+            }
+            transaction.commit().map_err(boxed)
+        };
+        write().map_err(|error: Box<redb::Error>| StoreError::File(*error))?;
+        self.next_end = last;
+        Ok(())
     }
 
     /// What was saved for this cluster, if anything was and all of it is readable. Anything else is removed.
-    pub(crate) fn load(&self) -> Result<Option<Snapshot>, StoreError> {
+    pub(crate) fn load(&self) -> Result<Option<(Snapshot, Sequence)>, StoreError> {
+        if !self.devnet {
+            return Ok(None);
+        }
         let saved = self.read().map_err(|error| StoreError::File(*error))?;
         if saved.is_none() {
             self.clear().map_err(|error| StoreError::File(*error))?;
@@ -74,8 +123,13 @@ impl Store {
     }
 
     /// Saves what `applied` says has changed. The head goes with it in one transaction.
-    pub(crate) fn save(&self, snapshot: &Snapshot, applied: &Applied) -> Result<(), StoreError> {
-        let Some(timestamp) = snapshot.timestamp() else {
+    pub(crate) fn save(
+        &self,
+        snapshot: &Snapshot,
+        sequence: Sequence,
+        applied: &Applied,
+    ) -> Result<(), StoreError> {
+        let Some(timestamp) = snapshot.timestamp().filter(|_| self.devnet) else {
             return Ok(());
         };
         let head = Head {
@@ -84,8 +138,8 @@ impl Store {
             ids: self.ids,
             checkpoint: snapshot.checkpoint(),
             timestamp,
-            policy_generation: snapshot.policy_generation(),
-            policy: snapshot.policy().clone(),
+            sequence,
+            cluster: snapshot.cluster().cloned(),
             nautilus: snapshot.nautilus().cloned(),
         };
         let head = bcs::to_bytes(&head)?;
@@ -120,7 +174,7 @@ impl Store {
         transaction.commit().map_err(boxed)
     }
 
-    fn read(&self) -> Result<Option<Snapshot>, Box<redb::Error>> {
+    fn read(&self) -> Result<Option<(Snapshot, Sequence)>, Box<redb::Error>> {
         let transaction = self.database.begin_read().map_err(boxed)?;
         let heads = match transaction.open_table(HEAD) {
             Ok(heads) => heads,
@@ -145,9 +199,8 @@ impl Store {
             };
             states.push(state);
         }
-        let Head { checkpoint, timestamp, policy_generation, policy, nautilus, .. } = head;
-        let rules = (policy_generation, policy);
-        Ok(Some(Snapshot::of_saved((checkpoint, timestamp), rules, nautilus, states)))
+        let Head { checkpoint, timestamp, sequence, cluster, nautilus, .. } = head;
+        Ok(Some((Snapshot::of_saved((checkpoint, timestamp), cluster, nautilus, states), sequence)))
     }
 }
 
@@ -155,7 +208,6 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::File(_) => ErrorCode::StateUnreadable,
-            StoreError::NotADevnet => ErrorCode::DatastoreNotEncrypted,
             StoreError::Encode(_) => ErrorCode::Internal,
         };
         Self::new(code, error)

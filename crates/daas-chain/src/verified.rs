@@ -1,25 +1,41 @@
-//! Checkpoints and events that may be believed. The types' fields are private, so whoever holds one knows that it
-//! came through a constructor here.
+//! Checkpoints, events and objects that may be believed, whoever handed them over.
+//!
+//! A server's words come in as a [`Claim`]: bytes. [`prove`] takes one checkpoint's through every check: the signature of
+//! its epoch's [`Committee`] over the summary, the summary's digest of the contents, the contents' digest of each
+//! transaction's effects, the effects' digest of the events. [`Committees`] are reached from the pinned one through the
+//! last checkpoint of each epoch. A [`Sequence`] sees that checkpoints follow each other, so that none is left out.
+//!
+//! The types' fields are private and their only constructors are here: who holds one knows that all of it was checked.
 
-use daas_types::UnixMs;
-use daas_types::genesis::{Genesis, Network};
+mod checkpoint;
+mod committee;
+mod error;
+mod object;
+mod packages;
+mod sequence;
+#[cfg(test)]
+mod tests;
+
+pub use checkpoint::{Claim, ClaimedSignature, ClaimedTransaction, Proven, Unreadable, prove};
+pub use committee::{Committee, Committees};
+pub use error::{Check, ProofError};
+pub use packages::Packages;
+pub use sequence::Sequence;
+
+pub(crate) use checkpoint::Header;
+pub(crate) use object::{ClaimedObject, ProvenObject};
+
 use daas_types::onchain::Event;
+use daas_types::{Digest, UnixMs};
 
-/// What a checkpoint says, before anyone vouches for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CheckpointData {
-    /// Its sequence number.
-    pub sequence: u64,
-    /// Its time.
-    pub timestamp: UnixMs,
-    /// The package's events in it, in order.
-    pub events: Vec<Event>,
-}
-
-/// A checkpoint that may be believed.
+/// A checkpoint that may be believed, with a cluster's events in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedCheckpoint {
     sequence: u64,
+    epoch: u64,
+    ends_epoch: bool,
+    digest: Digest,
+    previous: Option<Digest>,
     timestamp: UnixMs,
     events: Vec<VerifiedEvent>,
 }
@@ -31,37 +47,17 @@ pub struct VerifiedEvent {
     event: Event,
 }
 
-/// The network's checkpoints cannot be taken on trust.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("checkpoint {sequence} is of {network}; without signature checks only a devnet's are believed")]
-pub struct NotADevnet {
-    /// The checkpoint.
-    pub sequence: u64,
-    /// Which network the pinned genesis is of.
-    pub network: &'static str,
-}
-
 // === impl VerifiedCheckpoint ===
 
 impl VerifiedCheckpoint {
-    /// Believes the RPC endpoint, which is acceptable for a devnet alone: its pinned genesis says that it is one.
-    pub fn trusting_devnet(genesis: &Genesis, data: CheckpointData) -> Result<Self, NotADevnet> {
-        let CheckpointData { sequence, timestamp, events } = data;
-        let network = match genesis.network() {
-            Network::Devnet(_) => {
-                let verified = |event| VerifiedEvent { checkpoint: sequence, event };
-                return Ok(Self { sequence, timestamp, events: events.into_iter().map(verified).collect() });
-            }
-            Network::Mainnet => "mainnet",
-            Network::Testnet => "testnet",
-            Network::Other => "an unknown network",
-        };
-        Err(NotADevnet { sequence, network })
-    }
-
     /// Its sequence number.
     pub fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// The digest of its summary.
+    pub fn digest(&self) -> Digest {
+        self.digest
     }
 
     /// Its time.
@@ -86,33 +82,5 @@ impl VerifiedEvent {
     /// In which checkpoint.
     pub fn checkpoint(&self) -> u64 {
         self.checkpoint
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::devnet_genesis;
-    use daas_types::Digest;
-    use daas_types::genesis::{MAINNET, TESTNET};
-
-    fn data() -> CheckpointData {
-        CheckpointData { sequence: 7, timestamp: UnixMs(1), events: vec![] }
-    }
-
-    #[test]
-    fn only_a_devnet_is_trusted_without_signatures() {
-        let checkpoint = VerifiedCheckpoint::trusting_devnet(&devnet_genesis(), data()).unwrap();
-        assert_eq!((checkpoint.sequence(), checkpoint.timestamp()), (7, UnixMs(1)));
-        for (genesis, network) in [
-            (Genesis::of_digest(MAINNET.parse().unwrap()), "mainnet"),
-            (Genesis::of_digest(TESTNET.parse().unwrap()), "testnet"),
-            (Genesis::of_digest(Digest::ZERO), "an unknown network"),
-            // The devnet's own digest, but without the summary that shows it to be one.
-            (Genesis::of_digest(devnet_genesis().digest()), "an unknown network"),
-        ] {
-            let refused = VerifiedCheckpoint::trusting_devnet(&genesis, data()).unwrap_err();
-            assert_eq!(refused, NotADevnet { sequence: 7, network });
-        }
     }
 }

@@ -1,9 +1,13 @@
 //! A key in a file that only its owner can read.
 //!
-//! The file holds one line, the `suiprivkey1…` text that the Sui CLI also reads and writes, of any simple scheme.
+//! The file holds one line, the `suiprivkey1…` text that the Sui CLI also reads and writes, of any simple scheme. The Sui
+//! CLI's own files are read by [`Keystore`].
 
+mod keystore;
 #[cfg(test)]
 mod tests;
+
+pub use keystore::{Keystore, Named};
 
 use core::fmt;
 use daas_types::{ErrorCode, Problem, WalletAddress};
@@ -20,10 +24,10 @@ use zeroize::Zeroizing;
 /// The longest file that can be a wallet; a genuine one has under 100 bytes.
 const MAX_FILE: u64 = 1024;
 
-/// A signing key and its address. Its `Debug` shows the address alone.
+/// A signing key and its address, or the address alone. Its `Debug` shows the address alone.
 #[derive(Clone)]
 pub struct Wallet {
-    key: SimpleKeypair,
+    key: Option<SimpleKeypair>,
     address: WalletAddress,
 }
 
@@ -47,6 +51,22 @@ pub enum WalletError {
     /// It does not hold a key.
     #[error("{} does not hold one `suiprivkey1…` line", .0.display())]
     Malformed(PathBuf),
+    /// It is not a keystore of the Sui CLI, or not its aliases.
+    #[error("{}: not as the Sui CLI writes it: {cause}", path.display())]
+    Keystore {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, without its content.
+        cause: String,
+    },
+    /// The keystore has no such key.
+    #[error("{} has no key of {name}", path.display())]
+    NoSuchKey {
+        /// The keystore.
+        path: PathBuf,
+        /// The address or alias.
+        name: String,
+    },
     /// The file cannot be read or written.
     #[error("{}: {cause}", path.display())]
     File {
@@ -79,14 +99,9 @@ impl Wallet {
             _ => WalletError::File { path: path.to_owned(), cause },
         };
         let file = File::open(path).map_err(failed)?;
-        let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(WalletError::Unsafe { path: path.to_owned(), mode });
-        }
+        private(&file, path)?;
         let malformed = || WalletError::Malformed(path.to_owned());
-        // Sized at once, so that growing leaves no copy of the key behind.
-        let mut text = Zeroizing::new(String::with_capacity(usize::try_from(MAX_FILE).unwrap_or(0)));
-        file.take(MAX_FILE).read_to_string(&mut text).map_err(|_| malformed())?;
+        let text = read(file, MAX_FILE).map_err(|_| malformed())?;
         SimpleKeypair::from_suiprivkey(text.trim_end()).map(Self::of).map_err(|_| malformed())
     }
 
@@ -101,7 +116,17 @@ impl Wallet {
     /// A wallet of a key that is not in a file.
     pub fn of(key: SimpleKeypair) -> Self {
         let address = WalletAddress(key.verifying_key().derive_address());
-        Self { key, address }
+        Self { key: Some(key), address }
+    }
+
+    /// An address whose key is elsewhere: in a device, on another machine, or shared by several.
+    pub fn keyless(address: WalletAddress) -> Self {
+        Self { key: None, address }
+    }
+
+    /// Whether it can sign.
+    pub fn has_key(&self) -> bool {
+        self.key.is_some()
     }
 
     /// The address of its key.
@@ -109,10 +134,11 @@ impl Wallet {
         self.address
     }
 
-    /// The key appears under its name all at once, and only if the name is free.
-    fn write(&self, path: &Path) -> Result<(), WalletError> {
+    /// The key appears at `path` all at once, and only if the name is free.
+    pub fn write(&self, path: &Path) -> Result<(), WalletError> {
         let failed = |cause: io::Error| WalletError::File { path: path.to_owned(), cause };
-        let text = self.key.to_suiprivkey().map(Zeroizing::new).map_err(|e| failed(io::Error::other(e)))?;
+        let key = self.key().map_err(|e| failed(io::Error::other(e)))?;
+        let text = key.to_suiprivkey().map(Zeroizing::new).map_err(|e| failed(io::Error::other(e)))?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let private = std::fs::Permissions::from_mode(0o600);
         let mut file = tempfile::Builder::new().permissions(private).tempfile_in(folder).map_err(failed)?;
@@ -124,17 +150,21 @@ impl Wallet {
         })?;
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
     }
+
+    fn key(&self) -> Result<&SimpleKeypair, SignatureError> {
+        self.key.as_ref().ok_or_else(|| SignatureError::from_source("the key is elsewhere"))
+    }
 }
 
 impl Signer<UserSignature> for Wallet {
     fn try_sign(&self, message: &[u8]) -> Result<UserSignature, SignatureError> {
-        self.key.try_sign(message)
+        self.key()?.try_sign(message)
     }
 }
 
 impl Signer<SimpleSignature> for Wallet {
     fn try_sign(&self, message: &[u8]) -> Result<SimpleSignature, SignatureError> {
-        self.key.try_sign(message)
+        self.key()?.try_sign(message)
     }
 }
 
@@ -149,11 +179,28 @@ impl fmt::Debug for Wallet {
 impl From<WalletError> for Problem {
     fn from(error: WalletError) -> Self {
         let code = match &error {
-            WalletError::Missing(_) => ErrorCode::WalletMissing,
+            WalletError::Missing(_) | WalletError::NoSuchKey { .. } => ErrorCode::WalletMissing,
             WalletError::Unsafe { .. } => ErrorCode::WalletUnsafe,
-            WalletError::Exists(_) | WalletError::Malformed(_) | WalletError::File { .. } => ErrorCode::StateUnreadable,
+            WalletError::Exists(_)
+            | WalletError::Malformed(_)
+            | WalletError::Keystore { .. }
+            | WalletError::File { .. } => ErrorCode::StateUnreadable,
             WalletError::Random(_) => ErrorCode::Internal,
         };
         Self::new(code, error)
     }
+}
+
+/// Refuses a file that anyone but its owner has access to.
+fn private(file: &File, path: &Path) -> Result<(), WalletError> {
+    let failed = |cause| WalletError::File { path: path.to_owned(), cause };
+    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 { Ok(()) } else { Err(WalletError::Unsafe { path: path.to_owned(), mode }) }
+}
+
+/// At most `limit` bytes. Sized at once, so that growing leaves no copy of a key behind.
+fn read(file: File, limit: u64) -> io::Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::with_capacity(usize::try_from(limit).unwrap_or(0)));
+    file.take(limit).read_to_string(&mut text)?;
+    Ok(text)
 }

@@ -1,18 +1,20 @@
 //! What every command about stake does with the chain.
 
+use crate::cli::send::SendFlags;
 use crate::context::Context;
+use crate::place;
 use daas_chain::client::ChainClient;
 use daas_chain::index::IndexIds;
 use daas_chain::ops::Ops;
 use daas_chain::wallet::Wallet;
-use daas_client::{ClusterInfo, SealFile};
+use daas_client::ClusterInfo;
 use daas_types::onchain::{Policy, PositionState};
-use daas_types::{ErrorCode, Problem};
+use daas_types::{ErrorCode, PositionId, Problem};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
-/// The caller's wallet on the cluster's chain.
+/// A wallet on the cluster's chain.
 pub(crate) struct Staker {
     pub(crate) ids: IndexIds,
     pub(crate) ops: Ops,
@@ -22,10 +24,9 @@ pub(crate) struct Staker {
 // === impl Staker ===
 
 impl Staker {
-    /// With the wallet that is there.
-    pub(crate) async fn existing(context: &Context, cluster: &ClusterInfo) -> Result<Self, Problem> {
-        let wallet = Wallet::load(&context.wallet_path()?)?;
-        Self::new(cluster, wallet).await
+    /// With the caller's wallet, which must be there.
+    pub(crate) async fn existing(context: &Context, cluster: &ClusterInfo, send: &SendFlags) -> Result<Self, Problem> {
+        Self::new(cluster, place::sender(context, send)?).await
     }
 
     pub(crate) async fn new(cluster: &ClusterInfo, wallet: Wallet) -> Result<Self, Problem> {
@@ -37,15 +38,18 @@ impl Staker {
         Ok(Self { ids, ops: Ops::new(client, wallet), policy })
     }
 
-    /// The Seal's position as it is now.
-    pub(crate) async fn position(&self, seal: &SealFile) -> Result<PositionState, Problem> {
-        let found = self.ops.client().position(&self.ids, seal.position).await?;
-        found.ok_or_else(|| Problem::new(ErrorCode::NotStaked, format!("there is no position {}", seal.position)))
+    /// A position as it is now.
+    pub(crate) async fn position(&self, position: PositionId) -> Result<PositionState, Problem> {
+        let found = self.ops.client().position(&self.ids, position).await?;
+        found.ok_or_else(|| Problem::new(ErrorCode::NotStaked, format!("there is no position {position}")))
     }
 }
 
-/// The wallet of the caller, made if there is none; then it says where.
-pub(crate) fn wallet_or_new(context: &Context) -> Result<Wallet, Problem> {
+/// Who stakes: the key that was named, else the caller's wallet, made if there is none; then it says where.
+pub(crate) fn wallet_or_new(context: &Context, send: &SendFlags) -> Result<Wallet, Problem> {
+    if context.from().is_some() {
+        return place::sender(context, send);
+    }
     let path = context.wallet_path()?;
     let known = path.exists();
     let wallet = wallet_at(&path)?;

@@ -1,18 +1,23 @@
 //! What can be typed. Only declarations: what a command does is in `commands/`.
 
+pub(crate) mod chain;
 mod cluster;
+pub(crate) mod send;
 mod staking;
 #[cfg(test)]
 mod tests;
+pub(crate) mod value;
 
 use crate::bench::Bench;
 use crate::demo::DemoArgs;
+use chain::ChainArgs;
 use clap::{Args, Parser, Subcommand};
 pub(crate) use cluster::{
     CredentialArgs, DownArgs, Engine, JoinArgs, KubeconfigArgs, Settings, StatusArgs, SuperviseArgs, UpArgs,
 };
 pub(crate) use staking::{
-    AppealArgs, FaucetArgs, RestakeArgs, SealFlags, StakeArgs, TokenArgs, UnstakeArgs, WalletCommand, WithdrawArgs,
+    AppealArgs, FaucetArgs, KeepArgs, MaintenanceArgs, OperatorCommand, OwnerCommand, PositionFlags, RestakeArgs,
+    RevokeSealArgs, StakeArgs, TokenArgs, UnstakeArgs, WalletCommand, WithdrawArgs,
 };
 use std::path::PathBuf;
 
@@ -49,6 +54,9 @@ pub(crate) struct Global {
     /// The wallet's key file; by default ~/.config/k3s-daas/wallet.key
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) wallet: Option<PathBuf>,
+    /// Use this key of the Sui CLI's keystore instead
+    #[arg(long, global = true, value_name = "ADDRESS|ALIAS", conflicts_with = "wallet")]
+    pub(crate) from: Option<String>,
     /// Print one JSON object instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -81,6 +89,18 @@ pub(crate) enum Command {
     Withdraw(WithdrawArgs),
     /// Answer a proposed slash
     Appeal(AppealArgs),
+    /// Void Seals of a position
+    RevokeSeal(RevokeSealArgs),
+    /// Take a node out of jail
+    Unjail(KeepArgs),
+    /// Announce a time in which a node may be silent
+    Maintenance(MaintenanceArgs),
+    /// Who keeps a position's node
+    #[command(subcommand)]
+    Operator(OperatorCommand),
+    /// Who owns a position
+    #[command(subcommand)]
+    Owner(OwnerCommand),
     /// Get SUI on a development network
     Faucet(FaucetArgs),
     /// Show the wallet's address, or bring a key of your own
@@ -88,6 +108,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: WalletCommand,
     },
+    /// Found and govern a cluster, on any Sui network
+    Chain(Box<ChainArgs>),
     /// Show the whole way once: stake, join, deploy, slash, restake, and a clean machine
     Demo(DemoArgs),
     /// Measure on a cluster of its own

@@ -1,12 +1,13 @@
 //! What each command does, one file each.
 
+mod chain;
 mod completions;
 mod credential;
 mod down;
 mod faucet;
 mod join;
 pub(crate) mod kubeconfig;
-mod position;
+pub(crate) mod position;
 mod stake;
 mod status;
 mod token;
@@ -48,8 +49,14 @@ async fn run_async(context: &Context, command: Command) -> Result<(), Problem> {
         Command::Unstake(args) => position::unstake(context, &args).await,
         Command::Withdraw(args) => position::withdraw(context, &args).await,
         Command::Appeal(args) => position::appeal(context, &args).await,
+        Command::RevokeSeal(args) => position::revoke_seal(context, &args).await,
+        Command::Unjail(args) => position::unjail(context, &args).await,
+        Command::Maintenance(args) => position::maintenance(context, &args).await,
+        Command::Operator(command) => position::operator(context, &command).await,
+        Command::Owner(command) => position::owner(context, &command).await,
+        Command::Chain(args) => Box::pin(chain::run(context, &args)).await,
         Command::Faucet(args) => faucet::run(context, &args).await,
-        Command::Wallet { command } => wallet::run(context, &command),
+        Command::Wallet { command } => wallet::run(context, &command).await,
         Command::Bench { bench } => Box::pin(bench::run(context, &bench)).await,
         Command::Demo(args) => Box::pin(demo::run(context, &args)).await,
         Command::Engine => up::build(context).await,

@@ -13,6 +13,7 @@ pub(crate) struct Context {
     pub(crate) state: StateDir,
     cluster: Option<PathBuf>,
     wallet: Option<PathBuf>,
+    from: Option<String>,
 }
 
 // === impl Context ===
@@ -25,6 +26,7 @@ impl Context {
             state: StateDir::new(&global.state_dir)?,
             cluster: global.cluster.as_ref().map(absolute).transpose()?,
             wallet: global.wallet.as_ref().map(absolute).transpose()?,
+            from: global.from.clone(),
         })
     }
 
@@ -35,6 +37,21 @@ impl Context {
 
     pub(crate) fn cluster(&self) -> Result<ClusterInfo, Problem> {
         ClusterInfo::load(&self.cluster_path())
+    }
+
+    /// Whether the trust anchor was named.
+    pub(crate) fn names_cluster(&self) -> bool {
+        self.cluster.is_some()
+    }
+
+    /// Whether the wallet's file was named.
+    pub(crate) fn names_wallet(&self) -> bool {
+        self.wallet.is_some()
+    }
+
+    /// The key of the Sui CLI's that was named.
+    pub(crate) fn from(&self) -> Option<&str> {
+        self.from.as_deref()
     }
 
     pub(crate) fn wallet_path(&self) -> Result<PathBuf, Problem> {

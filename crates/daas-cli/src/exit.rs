@@ -35,6 +35,7 @@ impl Exit {
             | E::MasterUnknown
             | E::InsecureKubeconfig
             | E::ChainForeign
+            | E::ChainUnproven
             | E::TransactionFailed
             | E::StakeBelowMinimum
             | E::NodeIdTaken

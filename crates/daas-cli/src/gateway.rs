@@ -5,7 +5,7 @@ use bytes::Bytes;
 use daas_chain::clock;
 use daas_client::{ClusterInfo, SealFile, client_config};
 use daas_types::pop::Usage;
-use daas_types::{NodeId, Problem, UnixMs};
+use daas_types::{NodeId, Problem, UnixMs, WalletAddress};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1::handshake;
 use hyper::{Request, StatusCode, header};
@@ -23,6 +23,18 @@ use tokio_rustls::client::TlsStream;
 
 const DEADLINE: Duration = Duration::from_secs(5);
 const MAX_ANSWER: usize = 1 << 20;
+
+/// What a master's admin listener says of its enclave.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Enclave {
+    /// Ed25519, hex.
+    pub(crate) signing_key: String,
+    /// That key's Sui address, which pays for what the master does on chain.
+    pub(crate) address: WalletAddress,
+    /// What it waits for.
+    #[serde(default)]
+    pub(crate) state: String,
+}
 
 /// The part of a Node that says whether it is ready.
 #[derive(Deserialize)]
@@ -63,12 +75,17 @@ struct Condition {
 
 /// Whether the listener at `admin` says the process is ready; otherwise what it waits for.
 pub(crate) async fn ready(admin: SocketAddr) -> Result<(), String> {
-    let (status, body) = within(async {
-        let stream = TcpStream::connect(admin).await.map_err(|e| e.to_string())?;
-        get(stream, &admin.to_string(), "/ready", None).await
-    })
-    .await?;
+    let (status, body) = ask(admin, "/ready").await?;
     if status.is_success() { Ok(()) } else { Err(String::from_utf8_lossy(&body).trim().to_owned()) }
+}
+
+/// The enclave of the master whose admin listener is at `admin`.
+pub(crate) async fn enclave(admin: SocketAddr) -> Result<Enclave, String> {
+    let (status, body) = ask(admin, "/enclave").await?;
+    if !status.is_success() {
+        return Err(format!("HTTP {}: {}", status.as_u16(), String::from_utf8_lossy(&body).trim()));
+    }
+    serde_json::from_slice(&body).map_err(|e| format!("/enclave: {e}"))
 }
 
 /// Whether the node is Ready and has said so itself after `since`, asked of the API server with the Seal; gives the
@@ -126,26 +143,25 @@ fn judge(node: &[u8], since: UnixMs) -> Result<String, String> {
     }
 }
 
-/// Seconds since the epoch of Kubernetes' only form of time, `2026-01-02T03:04:05Z` (after Howard Hinnant's
-/// `days_from_civil`).
+/// Seconds since the epoch of Kubernetes' form of time, `2026-01-02T03:04:05Z`.
 fn seconds(text: &str) -> Option<u64> {
-    let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) || !text.ends_with('Z') {
-        return None;
-    }
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, of_era) = (year / 400, year % 400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year;
-    Some((days - 719_468) * 86_400 + hour * 3600 + minute * 60 + second)
+    let time: jiff::Timestamp = text.parse().ok()?;
+    u64::try_from(time.as_second()).ok()
 }
 
 /// The message of a `metav1.Status`.
 fn message(body: &[u8]) -> String {
     let status: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     status.and_then(|s| Some(s.get("message")?.as_str()?.to_owned())).unwrap_or_default()
+}
+
+/// Asks an admin listener.
+async fn ask(admin: SocketAddr, path: &str) -> Result<(StatusCode, Bytes), String> {
+    within(async {
+        let stream = TcpStream::connect(admin).await.map_err(|e| e.to_string())?;
+        get(stream, &admin.to_string(), path, None).await
+    })
+    .await
 }
 
 async fn within<T>(answer: impl Future<Output = Result<T, String>>) -> Result<T, String> {
@@ -214,9 +230,8 @@ mod tests {
     #[test]
     fn times_of_kubernetes() {
         assert_eq!(seconds("1970-01-01T00:00:00Z"), Some(0));
-        assert_eq!(seconds("2000-02-29T12:34:56Z"), Some(951_827_696));
         assert_eq!(seconds("2026-11-17T20:00:00Z"), Some(1_794_945_600));
-        for bad in ["", "2026-11-17", "2026-13-17T20:00:00Z", "2026-11-17T20:00:00+01:00", "１970-01-01T00:00:00Z"] {
+        for bad in ["", "2026-11-17", "2026-13-17T20:00:00Z", "1969-12-31T23:59:59Z", "１970-01-01T00:00:00Z"] {
             assert_eq!(seconds(bad), None, "{bad}");
         }
     }
@@ -242,5 +257,23 @@ mod tests {
             answering("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 10\r\n\r\nwaiting: x").await;
         assert_eq!(ready(address).await.unwrap_err(), "waiting: x");
         assert!(ready("127.0.0.1:1".parse().unwrap()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_enclave_says_its_key_and_what_it_waits_for() {
+        let (address, _server) = answering(
+            "HTTP/1.1 200 OK\r\ncontent-length: 62\r\n\r\n\
+             {\"signing_key\":\"0a\",\"address\":\"0x7\",\"state\":\"waiting for gas\"}",
+        )
+        .await;
+        let said = enclave(address).await.unwrap();
+        assert_eq!((said.signing_key.as_str(), said.state.as_str()), ("0a", "waiting for gas"));
+        assert_eq!(said.address, WalletAddress(daas_types::Address::from_static("0x7")));
+        for wrong in
+            ["HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"]
+        {
+            let (address, _server) = answering(wrong).await;
+            assert!(enclave(address).await.is_err(), "{wrong}");
+        }
     }
 }

@@ -2,64 +2,108 @@
 //! leaves, and whoever comes back looks at the chain before paying again.
 
 use crate::chain::Staker;
-use daas_chain::ops::{PositionOutcome, SealSpec, StakeSpec};
+use daas_chain::ops::{Call, PositionOutcome, SealSpec, StakeSpec};
 use daas_client::SealFile;
 use daas_types::onchain::{PositionState, SealRecord};
-use daas_types::{ErrorCode, Mist, Permissions, Problem, SEAL_LIFETIME};
-use std::path::Path;
+use daas_types::{ErrorCode, Mist, Permissions, Problem, SEAL_LIFETIME, SealId};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Brings the saved Seal onto the chain: stakes if its position is not there, and mints only what is missing.
+/// What is missing on chain for a Seal that is saved.
+pub(crate) enum Missing<'a> {
+    /// Nothing: the position has it.
+    Nothing(Box<PositionState>),
+    /// This transaction.
+    Call(Call<'a, PositionOutcome>),
+}
+
+/// What brings the saved Seal onto the chain: the stake if its position is not there, else the Seal alone.
+pub(crate) async fn missing<'a>(staker: &'a Staker, seal: &SealFile, amount: Mist) -> Result<Missing<'a>, Problem> {
+    let found = staker.ops.client().position(&staker.ids, seal.position).await?;
+    Ok(match found {
+        None => {
+            let spec = StakeSpec { amount, salt: seal.salt, node_id: seal.node_id.clone(), seal: spec(staker, seal) };
+            Missing::Call(staker.ops.stake_and_mint_seal(&staker.ids, &spec))
+        }
+        Some(state) if record(&state, seal).is_some() => Missing::Nothing(Box::new(state)),
+        Some(_) => Missing::Call(mint(staker, seal, None)),
+    })
+}
+
+/// Brings the saved Seal onto the chain, without asking.
 pub(crate) async fn settle(
     staker: &Staker,
     seal: &mut SealFile,
     path: &Path,
     amount: Mist,
 ) -> Result<PositionState, Problem> {
-    let found = staker.ops.client().position(&staker.ids, seal.position).await?;
-    let state = match found {
-        None => {
-            let spec = StakeSpec { amount, salt: seal.salt, node_id: seal.node_id.clone(), seal: spec(staker, seal) };
-            staker.ops.stake_and_mint_seal(&staker.ids, &spec).await?.position
-        }
-        Some(state) if record(&state, seal).is_some() => state,
-        Some(_) => mint(staker, seal, None).await?.position,
+    let state = match missing(staker, seal, amount).await? {
+        Missing::Nothing(state) => *state,
+        Missing::Call(call) => call.await?.position,
     };
-    adopt(&state, seal)?;
-    seal.save(path)?;
+    keep(&state, seal, path)?;
     Ok(state)
 }
 
-/// Mints a Seal in place of `seal`, and replaces the file once it is there.
-pub(crate) async fn refresh(
-    staker: &Staker,
-    seal: &SealFile,
-    path: &Path,
-    permissions: Permissions,
-) -> Result<(SealFile, PositionState), Problem> {
-    let mut next = seal.renewed()?;
-    next.permissions = permissions;
-    // If this process dies before the end, the secret of the paid-for Seal is not lost with it.
-    let draft = path.with_extension("next.json");
-    next.save(&draft)?;
-    let before = staker.position(seal).await?;
-    let replaces = seal.seal.filter(|id| before.seals.iter().any(|record| record.id == *id));
-    let state = mint(staker, &next, replaces).await?.position;
-    adopt(&state, &mut next)?;
-    next.save(path)?;
-    if let Err(error) = std::fs::remove_file(&draft) {
-        tracing::warn!(%error, "draft of the Seal file not removed");
-    }
-    Ok((next, state))
+/// Writes into the Seal's file what the chain made of it.
+pub(crate) fn keep(state: &PositionState, seal: &mut SealFile, path: &Path) -> Result<(), Problem> {
+    let found = record(state, seal).map(|record| (record.id, record.expires_ms));
+    let (id, expires) = found.ok_or_else(|| {
+        Problem::new(
+            ErrorCode::TransactionFailed,
+            format!("position {} does not show the Seal it minted", state.position),
+        )
+    })?;
+    (seal.seal, seal.expires) = (Some(id), expires);
+    seal.save(path)
 }
 
-async fn mint(
-    staker: &Staker,
+/// The Seal that is to replace `seal`: one that was prepared before and is on chain already or can still be minted, else a
+/// fresh one. If this process dies before the end, the secret of the paid-for Seal is not lost with it.
+pub(crate) fn next(seal: &SealFile, path: &Path, permissions: Permissions) -> Result<SealFile, Problem> {
+    let left = SealFile::load(&draft(path)).ok();
+    if let Some(left) = left.filter(|left| left.position == seal.position && left.permissions == permissions) {
+        return Ok(left);
+    }
+    let mut next = seal.renewed()?;
+    next.permissions = permissions;
+    Ok(next)
+}
+
+/// Saves the Seal to come.
+pub(crate) fn prepare(next: &SealFile, path: &Path) -> Result<(), Problem> {
+    next.save(&draft(path))
+}
+
+/// What brings `next` onto the chain in place of `seal`.
+pub(crate) fn replacement<'a>(
+    staker: &'a Staker,
+    state: &PositionState,
     seal: &SealFile,
-    replaces: Option<daas_types::SealId>,
-) -> Result<PositionOutcome, Problem> {
+    next: &SealFile,
+) -> Missing<'a> {
+    if record(state, next).is_some() {
+        return Missing::Nothing(Box::new(state.clone()));
+    }
+    let replaces = seal.seal.filter(|id| state.seals.iter().any(|record| record.id == *id));
+    Missing::Call(mint(staker, next, replaces))
+}
+
+/// From here on `next` is the Seal.
+pub(crate) fn adopt(state: &PositionState, next: &mut SealFile, path: &Path) -> Result<(), Problem> {
+    keep(state, next, path)?;
+    match std::fs::remove_file(draft(path)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(%error, "draft of the Seal file not removed");
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn mint<'a>(staker: &'a Staker, seal: &SealFile, replaces: Option<SealId>) -> Call<'a, PositionOutcome> {
     let spec = spec(staker, seal);
-    Ok(staker.ops.refresh_seal_token(&staker.ids, seal.position, replaces, &spec).await?)
+    staker.ops.refresh_seal_token(&staker.ids, seal.position, replaces, &spec)
 }
 
 fn spec(staker: &Staker, seal: &SealFile) -> SealSpec {
@@ -77,14 +121,6 @@ fn record<'a>(state: &'a PositionState, seal: &SealFile) -> Option<&'a SealRecor
     state.seals.iter().find(|record| seal.commitment().matches(&record.commitment))
 }
 
-fn adopt(state: &PositionState, seal: &mut SealFile) -> Result<(), Problem> {
-    let found = record(state, seal).map(|record| (record.id, record.expires_ms));
-    let (id, expires) = found.ok_or_else(|| {
-        Problem::new(
-            ErrorCode::TransactionFailed,
-            format!("position {} does not show the Seal it minted", state.position),
-        )
-    })?;
-    (seal.seal, seal.expires) = (Some(id), expires);
-    Ok(())
+fn draft(path: &Path) -> PathBuf {
+    path.with_extension("next.json")
 }

@@ -7,6 +7,34 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub(crate) struct StateDir(PathBuf);
 
+/// Who acts for a cluster that `up` founded: each with a wallet of its own, as the contract wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Office {
+    /// Administers it, and stakes for its own node.
+    Operator,
+    /// Proposes slashes.
+    Proposer,
+    /// Judges them.
+    Judge,
+    /// Gets slashed money.
+    Treasury,
+}
+
+// === impl Office ===
+
+impl Office {
+    pub(crate) const ALL: [Self; 4] = [Self::Operator, Self::Proposer, Self::Judge, Self::Treasury];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Proposer => "proposer",
+            Self::Judge => "judge",
+            Self::Treasury => "treasury",
+        }
+    }
+}
+
 // === impl StateDir ===
 
 impl StateDir {
@@ -62,8 +90,13 @@ impl StateDir {
         self.0.join("nautilus-config.yaml")
     }
 
-    pub(crate) fn operator_wallet(&self) -> PathBuf {
-        self.0.join("wallets/operator.key")
+    pub(crate) fn wallets(&self) -> PathBuf {
+        self.0.join("wallets")
+    }
+
+    /// The key of one of the cluster's offices.
+    pub(crate) fn wallet(&self, office: Office) -> PathBuf {
+        self.wallets().join(office.as_str()).with_extension("key")
     }
 
     pub(crate) fn operator_seal(&self) -> PathBuf {

@@ -6,12 +6,15 @@ pub(crate) mod person;
 
 use crate::chain::Staker;
 use crate::output::Output;
-use crate::paths::StateDir;
+use crate::paths::{Office, StateDir};
 use crate::supervise::report::Report;
 use anyhow::{Context as _, ensure};
+use daas_chain::clock;
+use daas_chain::ops::SlashSpec;
 use daas_chain::wallet::Wallet;
 use daas_client::ClusterInfo;
 use daas_engine::build::{self, Program};
+use daas_types::UnixMs;
 use footprint::Footprint;
 use network::StageNetwork;
 use nix::sys::signal::{Signal, kill};
@@ -103,10 +106,10 @@ impl Stage {
         Ok(())
     }
 
-    /// The operator's wallet: on a devnet it holds the proposer's and the judge's capability.
-    pub(crate) async fn judge(&self) -> anyhow::Result<Staker> {
+    /// One of the cluster's offices, with its wallet.
+    pub(crate) async fn office(&self, office: Office) -> anyhow::Result<Staker> {
         let info = ClusterInfo::load(&self.state.join())?;
-        Ok(Staker::new(&info, Wallet::load(&self.state.operator_wallet())?).await?)
+        Ok(Staker::new(&info, Wallet::load(&self.state.wallet(office))?).await?)
     }
 
     /// Ends everything, and looks whether the machine is as it was.
@@ -143,6 +146,18 @@ impl Stage {
             let last = lines[lines.len().saturating_sub(15)..].join("\n  ");
             self.output.note(format!("--- {}\n  {last}", log.display()));
         }
+    }
+}
+
+/// The grounds of a slash: each is judged once.
+pub(crate) fn grounds(number: u32) -> SlashSpec {
+    let mut evidence_hash = [7; 32];
+    evidence_hash[..4].copy_from_slice(&number.to_le_bytes());
+    SlashSpec {
+        reason: 4,
+        evidence_hash,
+        evidence: UnixMs(clock::now().0.saturating_sub(1000)),
+        uri: "https://example.org/evidence".to_owned(),
     }
 }
 

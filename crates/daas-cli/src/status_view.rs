@@ -20,7 +20,8 @@ pub(crate) struct View {
     pub(crate) cluster: Part<ClusterLine>,
     pub(crate) chain: Part<ChainLine>,
     pub(crate) master: Part<MasterLine>,
-    pub(crate) datastore: &'static str,
+    /// Of the cluster that this machine runs; what another's is, this machine does not know.
+    pub(crate) datastore: Option<&'static str>,
     pub(crate) positions: Vec<PositionLine>,
 }
 
@@ -72,6 +73,11 @@ pub(crate) struct PositionLine {
     pub(crate) frozen: String,
     pub(crate) unbonding: String,
     pub(crate) unbonding_until_ms: u64,
+    /// Zero, or its node is jailed at least until then.
+    pub(crate) jailed_until_ms: u64,
+    pub(crate) operator: String,
+    pub(crate) next_owner: Option<String>,
+    pub(crate) seals: usize,
     pub(crate) namespace: String,
     pub(crate) slash: Option<SlashLine>,
 }
@@ -82,8 +88,9 @@ pub(crate) struct SlashLine {
     pub(crate) amount: String,
     pub(crate) evidence: String,
     pub(crate) appeal_until_ms: u64,
-    pub(crate) appealed: bool,
-    pub(crate) upheld: bool,
+    /// When it lapses.
+    pub(crate) expires_ms: u64,
+    pub(crate) stage: String,
 }
 
 // === impl Part ===
@@ -109,25 +116,32 @@ impl<T> From<Result<T, Problem>> for Part<T> {
 // === impl PositionLine ===
 
 impl PositionLine {
-    pub(crate) fn new(state: &PositionState, policy: &Policy) -> Self {
+    /// The position at `now`: a slash that has lapsed is over, whether or not it was cleared away.
+    pub(crate) fn new(state: &PositionState, policy: &Policy, now: UnixMs) -> Self {
+        let tier = state.rights(policy, now).tier.map(daas_types::Tier::as_str);
+        let state = state.at(now);
         Self {
             position: state.position.to_string(),
             owner: state.owner.to_string(),
             node_id: state.node().map(String::from),
             status: state.status.to_string(),
-            tier: state.rights(policy).tier.map(daas_types::Tier::as_str),
+            tier,
             active: state.active.to_string(),
             frozen: state.frozen.to_string(),
             unbonding: state.unbonding.to_string(),
             unbonding_until_ms: state.unbonding_until_ms.0,
+            jailed_until_ms: state.jailed_until_ms.0,
+            operator: state.operator.to_string(),
+            next_owner: state.next_owner.map(|owner| owner.to_string()),
+            seals: state.seals.len(),
             namespace: daas_chain::index::namespace_of(state.position),
             slash: state.proposal.as_ref().map(|p| SlashLine {
                 reason: reason(p.reason),
                 amount: p.amount.to_string(),
                 evidence: p.uri.clone(),
                 appeal_until_ms: p.appeal_until_ms.0,
-                appealed: p.appealed,
-                upheld: p.upheld,
+                expires_ms: p.expires_ms.0,
+                stage: p.stage.to_string(),
             }),
         }
     }
@@ -148,6 +162,10 @@ impl View {
         for line in self.positions.iter().filter_map(|p| Some((p, p.slash.as_ref()?))) {
             text.push('\n');
             text.push_str(&slash(line.0, line.1, self.now));
+        }
+        for line in self.positions.iter().filter(|p| p.jailed_until_ms > 0) {
+            text.push('\n');
+            text.push_str(&jail(line, self.now));
         }
         text
     }
@@ -180,7 +198,9 @@ impl View {
             ]),
             Err(why) => table.add_row(["master", "✗ not verified", &why]),
         };
-        table.add_row(["datastore", self.datastore, ""]);
+        if let Some(datastore) = self.datastore {
+            table.add_row(["datastore", datastore, ""]);
+        }
         table
     }
 
@@ -213,9 +233,9 @@ impl View {
     }
 }
 
-/// Said by every cluster of this release.
-pub(crate) const fn datastore() -> &'static str {
-    DATASTORE
+/// Said of the cluster that this machine runs.
+pub(crate) fn datastore(runs_here: bool) -> Option<&'static str> {
+    runs_here.then_some(DATASTORE)
 }
 
 /// A duration as people say it.
@@ -252,7 +272,7 @@ fn word(phase: Phase) -> &'static str {
     }
 }
 
-fn table(header: &[&str]) -> Table {
+pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
     table
@@ -280,24 +300,35 @@ fn positions(positions: &[PositionLine], now: UnixMs) -> Table {
     table
 }
 
-fn slash(position: &PositionLine, slash: &SlashLine, now: UnixMs) -> String {
+/// A pending slash, and what can be done about it.
+pub(crate) fn slash(position: &PositionLine, slash: &SlashLine, now: UnixMs) -> String {
     let until = UnixMs(slash.appeal_until_ms);
     let (id, amount, reason) = (short(&position.position), &slash.amount, &slash.reason);
-    let next = match (slash.appealed, slash.upheld) {
-        (true, true) => "appealed, and upheld by the judge".to_owned(),
-        (true, false) => "appealed; the judge decides".to_owned(),
-        (false, _) if until > now => {
-            format!("appeal within {}: `k3s-daas appeal --reason TEXT`", ago(until.since(now)))
-        }
-        (false, _) => "the appeal window is over".to_owned(),
+    let lapses = ago(UnixMs(slash.expires_ms).since(now));
+    let next = match slash.stage.as_str() {
+        "upheld" => format!("upheld by the judge; anyone may execute it, or it lapses in {lapses}"),
+        "appealed" => format!("appealed; the judge decides, or it lapses in {lapses}"),
+        _ if until >= now => format!("appeal within {}: `k3s-daas appeal --reason TEXT`", ago(until.since(now))),
+        _ => format!("the time to appeal is over; anyone may execute it, or it lapses in {lapses}"),
     };
     format!("✗ {id}: a slash of {amount} SUI is proposed: {reason} (evidence: {}); {next}", slash.evidence)
 }
 
-/// `staking.move` proves one reason itself; the others are the operator's published list.
+fn jail(position: &PositionLine, now: UnixMs) -> String {
+    let until = UnixMs(position.jailed_until_ms);
+    let node = position.node_id.as_deref().unwrap_or("its node");
+    let next = if until > now { format!("in {}: ", ago(until.since(now))) } else { String::new() };
+    format!("✗ {}: {node} is jailed for its silence; {next}`k3s-daas unjail`", short(&position.position))
+}
+
+/// As `slashing.move` lists them.
 fn reason(code: u8) -> String {
     match code {
         1 => "an audit root signed twice".to_owned(),
-        other => format!("reason {other} of the operator's published list"),
+        2 => "a false attestation".to_owned(),
+        3 => "a workload tampered with".to_owned(),
+        4 => "an absent node".to_owned(),
+        5 => "a breach of the operator's published rules".to_owned(),
+        other => format!("reason {other}"),
     }
 }

@@ -10,7 +10,7 @@ pub(crate) mod report;
 mod steps;
 
 use crate::cli::SuperviseArgs;
-use crate::commands::up::engine_name;
+use crate::commands::up;
 use crate::context::Context;
 use crate::paths::StateDir;
 use children::Children;
@@ -44,7 +44,7 @@ pub(crate) async fn run(context: &Context, args: &SuperviseArgs) -> Result<(), P
 
 async fn supervise(state: &StateDir, args: &SuperviseArgs, shutdown: &CancellationToken) -> Result<(), Problem> {
     let settings = &args.settings;
-    let engine = engine_name(settings.engine)?.to_owned();
+    let engine = up::chosen_engine(settings.engine)?.name().to_owned();
     let mut report = Report::new(settings.no_node, engine, clock::now());
     report.admin = settings.admin.to_string();
     let reporter = Reporter::create(state.status(), report)?;

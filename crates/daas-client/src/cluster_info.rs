@@ -1,8 +1,8 @@
+use crate::Masters;
 use daas_chain::client::ChainClient;
 use daas_chain::index::IndexIds;
 use daas_types::genesis::Genesis;
 use daas_types::join::JoinFile;
-use daas_types::onchain::NautilusState;
 use daas_types::{ErrorCode, Problem};
 use std::path::Path;
 
@@ -48,12 +48,14 @@ impl ClusterInfo {
         Ok(ChainClient::connect(&self.join.rpc, &self.genesis).await?)
     }
 
-    /// The measurements and masters now on chain, as the endpoint tells them: until reads are proven, a devnet's only.
-    pub async fn nautilus(&self) -> Result<NautilusState, Problem> {
+    /// The cluster's masters on chain, proven to be in a checkpoint. That they are the newest, the one endpoint of a join file
+    /// cannot prove; it might keep a revocation to itself for as long as the last heartbeat counts. So a devnet's only.
+    pub async fn masters(&self) -> Result<Masters, Problem> {
         if self.genesis.devnet().is_none() {
-            let cause = format!("what an endpoint says of the network {} is not proven yet", self.genesis.digest());
+            let cause = format!("one endpoint cannot prove what is newest on network {}", self.genesis.digest());
             return Err(Problem::new(ErrorCode::MasterUnverified, cause));
         }
-        Ok(self.chain().await?.nautilus(&self.ids()).await?)
+        let (chain, ids) = (self.chain().await?, self.ids());
+        Ok(Masters { nautilus: chain.nautilus(&ids).await?, policy: chain.cluster(&ids).await?.policy })
     }
 }

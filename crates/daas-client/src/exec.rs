@@ -54,7 +54,7 @@ pub async fn credential(
     let now = daas_chain::clock::now();
     let verdict = verdict_file(cluster, cache_dir);
     if !remembered(&verdict, now) {
-        VerifiedMaster::connect(cluster, &cluster.nautilus().await?, now).await?;
+        VerifiedMaster::connect(cluster, &cluster.masters().await?, now).await?;
         // A verdict that cannot be written costs the next call a verification, nothing else.
         if let Err(error) = write_private(&verdict, now.0.to_string().as_bytes()) {
             tracing::warn!(%error, "verdict not remembered");

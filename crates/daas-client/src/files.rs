@@ -1,30 +1,47 @@
+use std::fs::Permissions;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
-/// Writes a file that only its owner can read, whole or not at all: a temporary sibling made with 0600, then a rename.
+/// Writes a file that only its owner can read, whole or not at all: a new sibling with a name that nobody knows
+/// beforehand, made with 0600, then a rename.
 pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.new", std::process::id()));
-    let temporary = Path::new(&temporary);
-    let result = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(temporary)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(temporary, path));
-    if result.is_err() {
-        // The error that matters is the first one; a leftover sibling is overwritten by the next attempt.
-        drop(std::fs::remove_file(temporary));
-    }
-    result
+    let mut sibling =
+        tempfile::Builder::new().prefix(".new-").permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
+    sibling.write_all(bytes)?;
+    sibling.as_file().sync_all()?;
+    sibling.persist(path)?;
+    Ok(())
 }
 
 /// Whether only the owner can read the file.
 pub(crate) fn is_private(path: &Path) -> std::io::Result<bool> {
     Ok(std::fs::metadata(path)?.mode().trailing_zeros() >= 6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_its_owners_alone_and_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/secret");
+        write_private(&path, b"first").unwrap();
+        // A file that others can read is replaced, not written into.
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let old = std::fs::File::open(&path).unwrap();
+        write_private(&path, b"second").unwrap();
+        assert!(is_private(&path).unwrap());
+        assert_eq!(std::fs::read(&path).unwrap(), b"second");
+        assert_eq!(std::io::read_to_string(old).unwrap(), "first");
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        // What lies under a name that can be guessed is not followed.
+        let elsewhere = dir.path().join("elsewhere");
+        std::os::unix::fs::symlink(&elsewhere, dir.path().join(format!("a/secret.{}.new", std::process::id()))).unwrap();
+        write_private(&path, b"third").unwrap();
+        assert!(!elsewhere.exists());
+    }
 }

@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection for our own few JSON endpoints.
+//! HTTP/1.1 to a master, and what its refusals say.
 
 use bytes::Bytes;
 use daas_types::{ErrorCode, Problem};
@@ -8,6 +8,7 @@ use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::client::TlsStream;
@@ -24,11 +25,25 @@ pub(crate) struct Connection {
     _driver: JoinSet<()>,
 }
 
-/// The part of a `metav1.Status` that names a refusal.
-#[derive(Deserialize)]
+/// The parts of a `metav1.Status` that tell why.
+#[derive(Default, Deserialize)]
 struct Status {
     #[serde(default)]
     reason: String,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    details: Details,
+}
+
+#[derive(Default, Deserialize)]
+struct Details {
+    #[serde(default)]
+    causes: Vec<Cause>,
+}
+
+#[derive(Deserialize)]
+struct Cause {
     #[serde(default)]
     message: String,
 }
@@ -85,14 +100,99 @@ impl Connection {
     }
 }
 
-fn answer<A: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<A, Problem> {
-    if status.is_success() {
-        return serde_json::from_slice(body).map_err(|e| {
-            Problem::new(ErrorCode::MasterUnreachable, format!("the answer is not what it should be: {e}"))
-        });
+/// Sends one request on a connection of its own, which ends with it, and reads the answer up to `largest` bytes. The
+/// deadline is the caller's.
+pub async fn exchange<S>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+    largest: usize,
+) -> Result<(StatusCode, Bytes), String>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut send, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
+    let request = async {
+        let response = send.send_request(request).await.map_err(|e| e.to_string())?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), largest).collect().await;
+        Ok((status, body.map_err(|e| e.to_string())?.to_bytes()))
+    };
+    tokio::pin!(request);
+    tokio::select! {
+        answer = &mut request => answer,
+        // A connection may end, in good order, before its last answer is read.
+        ended = connection => match ended {
+            Ok(()) => request.await,
+            Err(error) => Err(error.to_string()),
+        },
     }
-    let refusal: Option<Status> = serde_json::from_slice(body).ok();
-    let (reason, message) = refusal.map_or((String::new(), String::new()), |s| (s.reason, s.message));
-    let code = ErrorCode::from_name(&reason).unwrap_or(ErrorCode::MasterUnreachable);
-    Err(Problem::new(code, format!("HTTP {}: {message}", status.as_u16())))
+}
+
+/// What a `metav1.Status` refuses. A master's own name their entry of the catalogue, which says the rest; those of others
+/// become `otherwise`.
+pub fn refusal(status: StatusCode, body: &[u8], otherwise: ErrorCode) -> Problem {
+    let Status { reason, message, details } = serde_json::from_slice(body).unwrap_or_default();
+    match ErrorCode::from_name(&reason) {
+        Some(code) => Problem::new(code, details.causes.into_iter().next().map_or(message, |cause| cause.message)),
+        None => Problem::new(otherwise, format!("HTTP {}: {message}", status.as_u16())),
+    }
+}
+
+fn answer<A: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<A, Problem> {
+    if !status.is_success() {
+        return Err(refusal(status, body, ErrorCode::MasterUnreachable));
+    }
+    serde_json::from_slice(body).map_err(|e| {
+        Problem::new(ErrorCode::MasterUnreachable, format!("the answer is not what it should be: {e}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_once() {
+        // As the gateway writes it.
+        let ours = br#"{"kind":"Status","reason":"ChainStale","code":503,
+            "message":"The master has seen no verified checkpoint for too long. (31 s old) Fix: Wait",
+            "details":{"causes":[{"reason":"D201","message":"31 s old"},{"reason":"ko","message":"..."}]}}"#;
+        let problem = refusal(StatusCode::SERVICE_UNAVAILABLE, ours, ErrorCode::Internal);
+        assert_eq!((problem.code, problem.cause.as_str()), (ErrorCode::ChainStale, "31 s old"));
+        assert_eq!(problem.render().matches(ErrorCode::ChainStale.english()).count(), 1);
+
+        let theirs = br#"{"reason":"Forbidden","message":"pods is forbidden","details":{"causes":[]}}"#;
+        let problem = refusal(StatusCode::FORBIDDEN, theirs, ErrorCode::ApiServerUnavailable);
+        assert_eq!(problem.code, ErrorCode::ApiServerUnavailable);
+        assert_eq!(problem.cause, "HTTP 403: pods is forbidden");
+        let problem = refusal(StatusCode::BAD_GATEWAY, b"<html>", ErrorCode::MasterUnreachable);
+        assert_eq!((problem.code, problem.cause.as_str()), (ErrorCode::MasterUnreachable, "HTTP 502: "));
+    }
+
+    #[tokio::test]
+    async fn one_exchange_on_one_stream() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let (near, mut far) = tokio::io::duplex(4096);
+        let request = Request::get("/x").header(header::HOST, "h").body(Full::default()).unwrap();
+        let server = async {
+            let mut head = [0; 5];
+            far.read_exact(&mut head).await.unwrap();
+            far.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\nnone").await.unwrap();
+            head
+        };
+        let (answer, head) = tokio::join!(exchange(near, request, 4), server);
+        assert_eq!((answer, &head), (Ok((StatusCode::NOT_FOUND, Bytes::from_static(b"none"))), b"GET /"));
+
+        let (near, mut far) = tokio::io::duplex(4096);
+        let request = Request::get("/x").header(header::HOST, "h").body(Full::default()).unwrap();
+        let server = async {
+            far.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nlarge").await.unwrap();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            answer = exchange(near, request, 4) => assert!(answer.is_err()),
+            () = server => unreachable!(),
+        }
+    }
 }

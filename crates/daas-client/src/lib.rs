@@ -11,6 +11,7 @@ mod tls;
 
 pub use cluster_info::ClusterInfo;
 pub use files::write_private;
-pub use master::VerifiedMaster;
+pub use http::{exchange, refusal};
+pub use master::{Masters, VerifiedMaster};
 pub use seal_file::SealFile;
-pub use tls::{ca_spki, client_config};
+pub use tls::{ca_spki, client_config, connect, split};

@@ -11,9 +11,19 @@ use daas_types::api::{
     AttestationRequest, AttestationResponse, EXPORTER_LABEL, HeartbeatRequest, HeartbeatResponse,
     RegisterWorkerRequest, RegisterWorkerResponse, StakingStatusResponse,
 };
-use daas_types::onchain::{MasterRecord, NautilusState};
+use daas_types::onchain::{MasterRecord, NautilusState, Pcrs, Policy};
 use daas_types::{ErrorCode, Problem, UnixMs};
 use hyper::Method;
+use std::sync::Arc;
+
+/// What the chain says of a cluster's masters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Masters {
+    /// The masters, and what they may measure as.
+    pub nautilus: NautilusState,
+    /// How long they count.
+    pub policy: Policy,
+}
 
 /// A master whose evidence held, on the connection it was verified on.
 pub struct VerifiedMaster {
@@ -26,10 +36,11 @@ pub struct VerifiedMaster {
 
 impl VerifiedMaster {
     /// Connects to the cluster's master, asks for its evidence and judges it against the chain.
-    pub async fn connect(cluster: &ClusterInfo, nautilus: &NautilusState, now: UnixMs) -> Result<Self, Problem> {
+    pub async fn connect(cluster: &ClusterInfo, masters: &Masters, now: UnixMs) -> Result<Self, Problem> {
         let ca = ca_spki(&cluster.join.ca)?;
-        let record = registered(nautilus, &cluster.join.endpoint, &ca)?.clone();
-        let stream = tls::connect(&record.endpoint, client_config(&cluster.join.ca, &[b"http/1.1"])?).await?;
+        let (record, measurement) = masters.registered(&cluster.join.endpoint, &ca, now)?;
+        let config = Arc::new(client_config(&cluster.join.ca, &[b"http/1.1"])?);
+        let stream = tls::connect(&record.endpoint, &config).await?;
         let exporter = stream
             .get_ref()
             .1
@@ -47,15 +58,15 @@ impl VerifiedMaster {
         }
         let document = STANDARD.decode(&answer.document).map_err(|e| unverified(&e))?;
         let expected = Expected {
-            measurements: nautilus.measurements.clone(),
+            measurements: vec![measurement],
             nonce: bind_nonce(&nonce, &exporter),
-            binding: binding(cluster, &record, ca)?,
+            binding: binding(cluster, record, ca)?,
             max_age: MAX_AGE,
         };
         let roots = Roots::for_genesis(&cluster.genesis);
         let evidence = daas_attest::verify(&Evidence::Nitro(document), &roots, &expected, now)
             .map_err(Problem::of(ErrorCode::MasterUnverified))?;
-        Ok(Self { connection, evidence, record })
+        Ok(Self { connection, evidence, record: record.clone() })
     }
 
     /// What was verified.
@@ -88,13 +99,32 @@ impl VerifiedMaster {
     }
 }
 
-/// The master to talk to: the join file's endpoint if it is registered with the pinned CA, else another with that CA.
-fn registered<'a>(nautilus: &'a NautilusState, endpoint: &str, ca: &[u8; 32]) -> Result<&'a MasterRecord, Problem> {
-    let same_ca = || nautilus.masters.iter().filter(|m| m.ca_spki == ca);
-    same_ca().find(|m| m.endpoint == endpoint).or_else(|| same_ca().next()).ok_or_else(|| {
-        let cause = format!("{} masters on chain, none with the pinned CA {}", nautilus.masters.len(), hex::encode(ca));
-        Problem::new(ErrorCode::MasterUnknown, cause)
-    })
+// === impl Masters ===
+
+impl Masters {
+    /// The master to talk to, and what it registered as: the join file's endpoint if it counts and has the pinned CA, else
+    /// another with that CA.
+    fn registered(&self, endpoint: &str, ca: &[u8; 32], now: UnixMs) -> Result<(&MasterRecord, Pcrs), Problem> {
+        let current = || self.nautilus.current_masters(&self.policy, now).filter(|master| master.ca_spki == ca);
+        let found = current().find(|master| master.endpoint == endpoint).or_else(|| current().next());
+        let record = found.ok_or_else(|| Problem::new(ErrorCode::MasterUnknown, self.none_counts(ca, now)))?;
+        let measurement = self.nautilus.measurements.iter().find(|m| m.pcr0 == record.pcr0 && m.counts());
+        let measurement = measurement.ok_or_else(|| unverified("the master's measurement is not on chain"))?;
+        Ok((record, measurement.pcrs()))
+    }
+
+    fn none_counts(&self, ca: &[u8; 32], now: UnixMs) -> String {
+        let masters = &self.nautilus.masters;
+        let Some(silent) = masters.iter().find(|master| master.ca_spki == ca) else {
+            return format!("{} masters on chain, none with the pinned CA {}", masters.len(), hex::encode(ca));
+        };
+        format!(
+            "the master at {} does not count now: last heartbeat {} s ago, attested until {} (it is {now})",
+            silent.endpoint,
+            now.since(silent.heartbeat_ms).as_secs(),
+            silent.expires_ms,
+        )
+    }
 }
 
 fn binding(cluster: &ClusterInfo, record: &MasterRecord, ca_spki: [u8; 32]) -> Result<Binding, Problem> {
@@ -113,4 +143,85 @@ fn binding(cluster: &ClusterInfo, record: &MasterRecord, ca_spki: [u8; 32]) -> R
 
 fn unverified(cause: &(impl std::fmt::Display + ?Sized)) -> Problem {
     Problem::new(ErrorCode::MasterUnverified, cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daas_types::onchain::{Measurement, MeasurementStatus};
+    use daas_types::{Address, WalletAddress};
+    use std::time::Duration;
+
+    const NOW: UnixMs = UnixMs(1_000_000_000);
+    const CA: [u8; 32] = [5; 32];
+
+    fn master(endpoint: &str, pcr0: u8) -> MasterRecord {
+        MasterRecord {
+            endpoint: endpoint.to_owned(),
+            ca_spki: CA.to_vec(),
+            signing_key: vec![6; 32],
+            address: WalletAddress(Address::ZERO),
+            config_digest: vec![7; 32],
+            pcr0: vec![pcr0; 48],
+            position: Address::ZERO.into(),
+            registered_ms: NOW,
+            expires_ms: NOW.plus(Duration::from_hours(1)),
+            heartbeat_ms: NOW,
+        }
+    }
+
+    fn masters(list: Vec<MasterRecord>, measured: &[(u8, MeasurementStatus)]) -> Masters {
+        let measurement = |(first, status): &(u8, MeasurementStatus)| Measurement {
+            pcr0: vec![*first; 48],
+            pcr1: vec![*first + 100; 48],
+            pcr2: vec![2; 48],
+            status: *status,
+            active_from_ms: UnixMs(0),
+        };
+        let nautilus = NautilusState {
+            id: Address::ZERO.into(),
+            cluster: Address::ZERO.into(),
+            generation: 1,
+            registrations: 1,
+            measurements: measured.iter().map(measurement).collect(),
+            masters: list,
+            endorsements: vec![],
+        };
+        Masters { nautilus, policy: Policy::devnet(WalletAddress(Address::ZERO)) }
+    }
+
+    #[test]
+    fn only_masters_that_count_are_talked_to() {
+        use MeasurementStatus::{Announced, InForce, Retired};
+        let with = |change: &dyn Fn(&mut MasterRecord)| {
+            let mut record = master("https://a:1", 1);
+            change(&mut record);
+            record
+        };
+        let silence = Duration::from_mins(5) + Duration::from_millis(1);
+        let code = |record, measured: &[_]| {
+            masters(vec![record], measured).registered("https://a:1", &CA, NOW).err().map(|problem| problem.code)
+        };
+        assert_eq!(code(with(&|_| ()), &[(1, InForce)]), None);
+        assert_eq!(code(with(&|_| ()), &[(1, Retired)]), None);
+        for refused in [
+            code(with(&|_| ()), &[(1, Announced), (2, InForce)]),
+            code(with(&|_| ()), &[]),
+            code(with(&|m| m.expires_ms = NOW), &[(1, InForce)]),
+            code(with(&|m| m.heartbeat_ms = UnixMs(NOW.0 - u64::try_from(silence.as_millis()).unwrap())), &[(1, InForce)]),
+            code(with(&|m| m.ca_spki = vec![9; 32]), &[(1, InForce)]),
+        ] {
+            assert_eq!(refused, Some(ErrorCode::MasterUnknown));
+        }
+    }
+
+    #[test]
+    fn it_must_measure_as_it_registered() {
+        use MeasurementStatus::InForce;
+        let two = masters(vec![master("https://a:1", 1), master("https://b:1", 2)], &[(1, InForce), (2, InForce)]);
+        let (record, pcrs) = two.registered("https://b:1", &CA, NOW).unwrap();
+        assert_eq!((record.endpoint.as_str(), pcrs.pcr0[0], pcrs.pcr1[0]), ("https://b:1", 2, 102));
+        // Another with the pinned CA, if the join file's is not there.
+        assert_eq!(two.registered("https://c:1", &CA, NOW).unwrap().0.endpoint, "https://a:1");
+    }
 }

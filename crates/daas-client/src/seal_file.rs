@@ -201,6 +201,7 @@ mod tests {
             version: 1,
             genesis: daas_types::Digest::ZERO,
             genesis_summary: None,
+            committee: None,
             rpc: "http://127.0.0.1:1".to_owned(),
             package: PackageId(Address::from_static("0x1")),
             cluster: ClusterId(Address::from_static("0x2")),

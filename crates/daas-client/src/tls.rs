@@ -39,14 +39,14 @@ pub fn ca_spki(ca_pem: &str) -> Result<[u8; 32], Problem> {
 }
 
 /// Connects to `https://host:port`.
-pub(crate) async fn connect(endpoint: &str, config: ClientConfig) -> Result<TlsStream<TcpStream>, Problem> {
+pub async fn connect(endpoint: &str, config: &Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, Problem> {
     let unreachable = |cause: String| Problem::new(ErrorCode::MasterUnreachable, format!("{endpoint}: {cause}"));
     let (host, port) = split(endpoint).ok_or_else(|| unreachable("not https://host:port".to_owned()))?;
     let name = ServerName::try_from(host.to_owned()).map_err(|e| unreachable(e.to_string()))?;
     let attempt = async {
         let tcp = TcpStream::connect((host, port)).await?;
         tcp.set_nodelay(true)?;
-        TlsConnector::from(Arc::new(config)).connect(name, tcp).await
+        TlsConnector::from(config.clone()).connect(name, tcp).await
     };
     match tokio::time::timeout(CONNECT, attempt).await {
         Ok(Ok(stream)) => Ok(stream),
@@ -56,7 +56,7 @@ pub(crate) async fn connect(endpoint: &str, config: ClientConfig) -> Result<TlsS
 }
 
 /// Host (without brackets) and port of an `https://` endpoint.
-pub(crate) fn split(endpoint: &str) -> Option<(&str, u16)> {
+pub fn split(endpoint: &str) -> Option<(&str, u16)> {
     let rest = endpoint.strip_prefix("https://")?.trim_end_matches('/');
     let (host, port) = rest.rsplit_once(':').unwrap_or((rest, "443"));
     Some((host.trim_start_matches('[').trim_end_matches(']'), port.parse().ok()?))
@@ -66,4 +66,16 @@ pub(crate) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, Pr
     CertificateDer::pem_slice_iter(pem.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .map_err(|e| Problem::new(ErrorCode::ClusterFileBad, format!("cluster CA: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints() {
+        assert_eq!(split("https://10.0.0.1:6443/"), Some(("10.0.0.1", 6443)));
+        assert_eq!(split("https://[fd00::1]:6443"), Some(("fd00::1", 6443)));
+        assert_eq!(split("http://10.0.0.1:6443"), None);
+    }
 }

@@ -1,10 +1,12 @@
-//! The admin listener: `/health`, `/ready`, `/metrics`. On loopback, apart from the port that serves others.
+//! The admin listener: `/health`, `/ready`, `/metrics`, and what a process adds. On loopback, apart from the port that serves others.
 
 use crate::Readiness;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
+use axum::{Json, Router};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use tokio::net::TcpListener;
@@ -15,6 +17,7 @@ pub struct Admin {
     listener: TcpListener,
     readiness: Readiness,
     metrics: PrometheusHandle,
+    more: Router,
 }
 
 // === impl Admin ===
@@ -22,7 +25,15 @@ pub struct Admin {
 impl Admin {
     /// Binds the listener and installs the process's metrics recorder.
     pub async fn bind(addr: SocketAddr, readiness: Readiness) -> std::io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(addr).await?, readiness, metrics: metrics_handle() })
+        let listener = TcpListener::bind(addr).await?;
+        Ok(Self { listener, readiness, metrics: metrics_handle(), more: Router::new() })
+    }
+
+    /// Also answers `GET path` with what `answer` gives at the time.
+    #[must_use]
+    pub fn with_json(mut self, path: &str, answer: impl Fn() -> Value + Clone + Send + Sync + 'static) -> Self {
+        self.more = self.more.route(path, get(move || core::future::ready(Json(answer()))));
+        self
     }
 
     /// Where it listens.
@@ -32,11 +43,12 @@ impl Admin {
 
     /// Serves until shutdown.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let app = axum::Router::new()
+        let app = Router::new()
             .route("/health", get(|| async { "ok\n" }))
             .route("/ready", get(ready))
             .route("/metrics", get(|State((_, metrics)): State<Shared>| async move { metrics.render() }))
-            .with_state((self.readiness, self.metrics));
+            .with_state((self.readiness, self.metrics))
+            .merge(self.more);
         axum::serve(self.listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await?;
         Ok(())
     }

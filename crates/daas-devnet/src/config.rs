@@ -18,14 +18,18 @@ pub struct Config {
     /// SHA-256 of the simulated TEE root's SubjectPublicKeyInfo. Only the first start writes it into the genesis; a
     /// later start with another one is refused.
     pub tee_root: [u8; 32],
-    /// The network's time.
+    /// The machine's time, which the network's follows unless it is told otherwise.
     pub clock: Clock,
+    /// Makes the keys, and with them everything else, follow from this number; a new network's clock then stands still.
+    pub seed: Option<u64>,
+    /// A new network's clock stands still until it is told to move.
+    pub manual_clock: bool,
 }
 
 impl Config {
     /// Any free ports on the loopback interface.
     pub fn on_free_ports(state_dir: PathBuf, tee_root: [u8; 32], clock: Clock) -> Self {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self { state_dir, listen: any, faucet: any, tee_root, clock }
+        Self { state_dir, listen: any, faucet: any, tee_root, clock, seed: None, manual_clock: false }
     }
 }

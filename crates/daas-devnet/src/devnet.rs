@@ -1,10 +1,15 @@
 use crate::checkpoint::Sealer;
+use crate::control::{Control, Socket};
 use crate::execute::Executor;
 use crate::faucet::{self, Faucet};
+use crate::faults::Faults;
 use crate::ledger::Ledger;
+use crate::node::Node;
+use crate::time::Time;
 use crate::{Config, DevnetError, genesis, keys, rpc};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use core::time::Duration;
+use daas_types::UnixMs;
 use daas_types::genesis::Genesis;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -20,6 +25,8 @@ const IDLE: Duration = Duration::from_millis(900);
 const LOOK: Duration = Duration::from_millis(100);
 /// How long open requests may take to end.
 const GRACE: Duration = Duration::from_secs(2);
+/// When a network with a seed begins: 2026-01-01T00:00:00Z.
+const SEEDED_GENESIS_MS: u64 = 1_767_225_600_000;
 
 /// The embedded network.
 #[derive(Debug)]
@@ -35,8 +42,10 @@ pub struct RunningDevnet {
     pub genesis: Genesis,
     /// BCS of checkpoint 0's summary: what the anchor's digest covers.
     pub genesis_summary: Vec<u8>,
-    /// Who signs the checkpoints.
+    /// Who signs the checkpoints of epoch 0.
     pub committee: ValidatorCommittee,
+    /// Moves its clock, ends its epochs, makes it fail.
+    pub control: Control,
     shutdown: CancellationToken,
     tasks: JoinSet<Result<(), DevnetError>>,
 }
@@ -49,35 +58,43 @@ impl Devnet {
         let dir = config.state_dir.as_path();
         let file = |source| DevnetError::File { path: dir.to_owned(), source };
         std::fs::create_dir_all(dir).map_err(file)?;
-        let sealer = Sealer::new(keys::validator(dir)?);
-        let faucet_key = keys::faucet(dir)?;
+        let sealer = Sealer::new(keys::validator(dir, config.seed)?);
+        let faucet_key = keys::faucet(dir, config.seed)?;
         let faucet_address = faucet_key.public_key().derive_address();
         let ledger = Ledger::open(&dir.join("ledger.redb"))?;
-        let now = (config.clock)();
+        let time = Arc::new(Time::load(config.clock.clone(), ledger.clone(), still_at(&config))?);
+        let now = UnixMs(time.now_ms());
         let (genesis, checkpoint) = genesis::establish(&ledger, &sealer, faucet_address, config.tee_root, now)?;
         let genesis_summary = bcs::to_bytes(&checkpoint.summary).expect("summaries must serialize");
-        let committee = sealer.committee().clone();
-        let executor = Arc::new(Executor::new(ledger, sealer, genesis.digest(), config.clock.clone()));
+        let committee = sealer.committee(0);
+        let clock = time.clone();
+        let clock = Arc::new(move || UnixMs(clock.now_ms()));
+        let executor = Arc::new(Executor::new(ledger, sealer, &genesis, clock));
+        let shutdown = CancellationToken::new();
+        let node = Node { executor, time, faults: Arc::new(Faults::new()), shutdown: shutdown.clone() };
         // Before anyone can ask: a restarted network is fresh at once.
-        executor.tick(0)?;
+        node.keep_fresh(0).await?;
 
         let rpc_listener = bind(config.listen).await?;
         let faucet_listener = bind(config.faucet).await?;
+        let socket = Socket::bind(dir)?;
+        let control = Control::new(node.clone());
         let mut running = RunningDevnet {
             rpc_addr: local(&rpc_listener, config.listen)?,
             faucet_addr: local(&faucet_listener, config.faucet)?,
             genesis,
             genesis_summary,
             committee,
-            shutdown: CancellationToken::new(),
+            control: control.clone(),
+            shutdown: shutdown.clone(),
             tasks: JoinSet::new(),
         };
         running.write_down(dir)?;
-        let shutdown = &running.shutdown;
-        running.tasks.spawn(rpc::serve(executor.clone(), rpc_listener, shutdown.clone()));
-        let faucet = Faucet::new(executor.clone(), faucet_key);
+        running.tasks.spawn(rpc::serve(node.clone(), rpc_listener));
+        let faucet = Faucet::new(node.clone(), faucet_key);
         running.tasks.spawn(faucet::serve(faucet, faucet_listener, shutdown.clone()));
-        running.tasks.spawn(keep_fresh(executor, shutdown.clone()));
+        running.tasks.spawn(socket.serve(control, shutdown));
+        running.tasks.spawn(keep_fresh(node));
         tracing::info!(
             rpc = %running.rpc_addr,
             faucet = %running.faucet_addr,
@@ -85,6 +102,14 @@ impl Devnet {
             "devnet started"
         );
         Ok(running)
+    }
+}
+
+/// Where the clock of a new ledger stands still, if it does.
+fn still_at(config: &Config) -> Option<u64> {
+    match config.seed {
+        Some(_) => Some(SEEDED_GENESIS_MS),
+        None => config.manual_clock.then(|| (config.clock)().0),
     }
 }
 
@@ -141,17 +166,15 @@ impl RunningDevnet {
     }
 }
 
-async fn keep_fresh(executor: Arc<Executor>, shutdown: CancellationToken) -> Result<(), DevnetError> {
+async fn keep_fresh(node: Node) -> Result<(), DevnetError> {
     let mut look = tokio::time::interval(LOOK);
     let idle_ms = u64::try_from(IDLE.as_millis()).expect("the idle time must fit");
     loop {
         tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
+            () = node.shutdown.cancelled() => return Ok(()),
             _ = look.tick() => {}
         }
-        let executor = executor.clone();
-        let ticked = tokio::task::spawn_blocking(move || executor.tick(idle_ms)).await;
-        ticked.map_err(|e| DevnetError::Server { server: "the ticker", cause: e.to_string() })??;
+        node.keep_fresh(idle_ms).await?;
     }
 }
 

@@ -20,6 +20,12 @@ pub enum DevnetError {
         /// Its right length.
         expected: usize,
     },
+    /// A key file holds another key than the seed's.
+    #[error("{path} was not made from this seed: use another state folder")]
+    ForeignSeed {
+        /// Which.
+        path: PathBuf,
+    },
     /// An address is taken or not ours.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -58,6 +64,12 @@ pub enum StoreError {
     /// The database.
     #[error("the ledger: {0}")]
     Database(#[from] Box<redb::Error>),
+    /// The ledger was made by another version of this program.
+    #[error("the ledger was written by another version of this program: use another state folder")]
+    Format,
+    /// Work on it did not end.
+    #[error("the ledger: {0}")]
+    Task(String),
     /// A record does not decode.
     #[error("the ledger's {table} has a record that does not decode: {cause}")]
     Corrupt {

@@ -2,6 +2,7 @@
 
 mod checks;
 mod commands;
+mod epoch;
 mod failure;
 mod move_call;
 mod publish;
@@ -20,16 +21,18 @@ pub(crate) use settle::storage_cost;
 pub(crate) use work::{Now, Place, Work};
 
 use crate::StoreError;
-use crate::checkpoint::Sealer;
+use crate::checkpoint::{Sealer, epoch_after};
 use crate::config::Clock;
 use crate::ledger::{Changes, Ledger, StoredTransaction, Tip, View};
 use checks::{Inputs, Terms};
 use commands::Machine;
+use daas_attest::Roots;
+use daas_types::genesis::Genesis;
 use failure::Failure;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use sui_sdk_types::{
     Address, BalanceChange, Digest, ExecutionError, ExecutionStatus, GasCostSummary, Object, SignedTransaction,
-    Transaction, TransactionEffects, TransactionEffectsV2, TransactionEvents,
+    Transaction, TransactionEffects, TransactionEffectsV2, TransactionEvents, TypeTag,
 };
 
 /// Gas price of every epoch.
@@ -47,6 +50,8 @@ pub(crate) struct Executed {
     pub(crate) events: Option<TransactionEvents>,
     pub(crate) changes: Changes,
     pub(crate) balance_changes: Vec<BalanceChange>,
+    /// What each command answered, with its type.
+    pub(crate) answers: Vec<Vec<(TypeTag, Vec<u8>)>>,
 }
 
 /// The only writer of the ledger.
@@ -54,6 +59,7 @@ pub(crate) struct Executor {
     ledger: Ledger,
     sealer: Sealer,
     chain: Digest,
+    roots: Roots,
     clock: Clock,
     turn: Mutex<()>,
 }
@@ -61,8 +67,9 @@ pub(crate) struct Executor {
 // === impl Executor ===
 
 impl Executor {
-    pub(crate) fn new(ledger: Ledger, sealer: Sealer, chain: Digest, clock: Clock) -> Self {
-        Self { ledger, sealer, chain, clock, turn: Mutex::new(()) }
+    pub(crate) fn new(ledger: Ledger, sealer: Sealer, genesis: &Genesis, clock: Clock) -> Self {
+        let (chain, roots) = (genesis.digest(), Roots::for_genesis(genesis));
+        Self { ledger, sealer, chain, roots, clock, turn: Mutex::new(()) }
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -89,9 +96,10 @@ impl Executor {
         checks::shape(&signed.transaction)?;
         checks::signatures(&signed)?;
         let now_ms = self.now_ms();
-        let terms = Terms { view: &view, chain: self.chain, now_ms, mock_gas: None };
-        let executed = execute(&terms, &signed.transaction)?;
         let last = view.last_checkpoint()?.map(|c| c.summary);
+        let epoch = epoch_after(last.as_ref());
+        let terms = self.terms(&view, epoch, now_ms, None);
+        let executed = execute(&terms, &signed.transaction)?;
         let stored = StoredTransaction {
             signed,
             effects: TransactionEffects::V2(Box::new(executed.effects)),
@@ -107,10 +115,17 @@ impl Executor {
         Ok(stored)
     }
 
-    /// What a transaction would do, without signatures. `mock_gas` pays instead of the coins it names.
-    pub(crate) fn simulate(&self, transaction: &Transaction, mock_gas: Option<&Object>) -> Result<Executed, Refusal> {
+    /// What a transaction would do, without signatures. `mock_gas` pays instead of the coins it names; `unchecked`, its
+    /// objects may be anybody's.
+    pub(crate) fn simulate(
+        &self,
+        transaction: &Transaction,
+        mock_gas: Option<&Object>,
+        unchecked: bool,
+    ) -> Result<Executed, Refusal> {
         let view = self.ledger.view()?;
-        execute(&Terms { view: &view, chain: self.chain, now_ms: self.now_ms(), mock_gas }, transaction)
+        let epoch = view.epoch()?;
+        execute(&Terms { unchecked, ..self.terms(&view, epoch, self.now_ms(), mock_gas) }, transaction)
     }
 
     /// An empty checkpoint, unless there has been one within `idle_ms`.
@@ -126,9 +141,13 @@ impl Executor {
     }
 
     /// Never before the newest checkpoint.
-    fn now_ms(&self) -> u64 {
+    pub(crate) fn now_ms(&self) -> u64 {
         let tip = self.ledger.tip().map_or(0, |Tip { timestamp_ms, .. }| timestamp_ms);
         (self.clock)().0.max(tip)
+    }
+
+    fn terms<'a>(&'a self, view: &'a View, epoch: u64, now_ms: u64, mock_gas: Option<&'a Object>) -> Terms<'a> {
+        Terms { view, chain: self.chain, roots: &self.roots, epoch, now_ms, mock_gas, unchecked: false }
     }
 
     /// A panic while holding it leaves the ledger as it was: nothing is written before the commit.
@@ -143,17 +162,20 @@ fn execute(terms: &Terms<'_>, transaction: &Transaction) -> Result<Executed, Ref
     let payment = &transaction.gas_payment;
     let digest = transaction.digest();
     let computation = settle::computation(ptb.commands.len(), payment.price);
-    let (mut work, gas) = start(terms.view, digest, &inputs);
+    let (mut work, gas) = start(terms, digest, &inputs);
     settle::adjust(&mut work, gas, 0, payment.budget);
-    let result = Machine::new(&mut work, &ptb.inputs, transaction.sender, gas, terms.now_ms).run(ptb)?;
+    let mut machine = Machine::new(&mut work, &ptb.inputs, transaction.sender, gas, terms.now_ms);
+    let result = machine.run(ptb)?;
+    let answers = machine.answers();
     settle::adjust(&mut work, gas, payment.budget, 0);
+    let computation = computation.saturating_add(work.spent_units().saturating_mul(payment.price));
     let result = result.and_then(|()| within_budget(&work, computation, payment.budget));
     let (mut work, status, mut cost) = match result {
         Ok(cost) => (work, ExecutionStatus::Success, cost),
         Err(failure) => {
             let Failure { error, command } = *failure;
             // All it did is undone; what it may write still gets a new version, and the gas is paid.
-            let (work, _) = start(terms.view, digest, &inputs);
+            let (work, _) = start(terms, digest, &inputs);
             let cost = settle::cost(&work, computation);
             (work, ExecutionStatus::Failure { error, command }, cost)
         }
@@ -162,7 +184,8 @@ fn execute(terms: &Terms<'_>, transaction: &Transaction) -> Result<Executed, Ref
         cost.computation_cost = payment.budget.saturating_add(cost.storage_rebate).saturating_sub(cost.storage_cost);
     }
     settle::adjust(&mut work, gas, cost.storage_rebate, cost.computation_cost.saturating_add(cost.storage_cost));
-    Ok(settle::finish(work, status, cost, payment, gas))
+    let finished = settle::finish(work, status, cost, payment, gas, terms.epoch);
+    Ok(Executed { answers, ..finished })
 }
 
 /// The cost, if the budget covers it.
@@ -174,8 +197,8 @@ fn within_budget(work: &Work<'_>, computation: u64, budget: u64) -> Result<GasCo
     Err(Failure::boxed(ExecutionError::InsufficientGas, None))
 }
 
-fn start<'v>(view: &'v View, digest: Digest, inputs: &Inputs) -> (Work<'v>, Address) {
-    let mut work = Work::new(view, digest);
+fn start<'v>(terms: &Terms<'v>, digest: Digest, inputs: &Inputs) -> (Work<'v>, Address) {
+    let mut work = Work::new(terms.view, digest, terms.roots);
     for (object, access) in &inputs.objects {
         work.admit(object.clone(), *access);
     }

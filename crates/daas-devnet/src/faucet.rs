@@ -1,8 +1,9 @@
 //! `POST /v2/gas`: money for anyone who asks, sent by ordinary transactions of the faucet's own key.
 
 use crate::DevnetError;
-use crate::execute::{Executor, REFERENCE_GAS_PRICE, Refusal};
+use crate::execute::{REFERENCE_GAS_PRICE, Refusal};
 use crate::ledger::{Holder, StoredTransaction};
+use crate::node::{Node, blocking};
 use crate::objects::{reference, sui_balance};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -20,6 +21,7 @@ use sui_sdk_types::{
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
+use tower_http::cors::{Any, CorsLayer};
 
 /// One request's coins.
 const COINS: u16 = 5;
@@ -29,7 +31,7 @@ const BUDGET: u64 = 100_000_000;
 
 /// The faucet.
 pub(crate) struct Faucet {
-    executor: Arc<Executor>,
+    node: Node,
     key: Ed25519PrivateKey,
     /// Two requests at once would spend the same version of the faucet's coin.
     turn: Mutex<()>,
@@ -52,8 +54,13 @@ pub(crate) async fn serve(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), DevnetError> {
-    let routes =
-        Router::new().route("/", get(|| async { "OK" })).route("/v2/gas", post(gas)).with_state(Arc::new(faucet));
+    // Wallets in a browser ask too.
+    let cors = CorsLayer::new().allow_origin(Any).allow_headers(Any).allow_methods(Any);
+    let routes = Router::new()
+        .route("/", get(|| async { "OK" }))
+        .route("/v2/gas", post(gas))
+        .layer(cors)
+        .with_state(Arc::new(faucet));
     axum::serve(listener, routes)
         .with_graceful_shutdown(shutdown.cancelled_owned())
         .await
@@ -87,25 +94,16 @@ struct Sent {
 // === impl Faucet ===
 
 impl Faucet {
-    pub(crate) fn new(executor: Arc<Executor>, key: Ed25519PrivateKey) -> Self {
-        Self { executor, key, turn: Mutex::new(()) }
+    pub(crate) fn new(node: Node, key: Ed25519PrivateKey) -> Self {
+        Self { node, key, turn: Mutex::new(()) }
     }
 
     async fn give(self: &Arc<Self>, recipient: Address) -> Result<Sent, Refusal> {
         let _turn = self.turn.lock().await;
         let faucet = self.clone();
-        tokio::task::spawn_blocking(move || faucet.give_now(recipient))
-            .await
-            .map_err(|e| Refusal::Invalid(format!("the faucet's transaction: {e}")))?
-    }
-
-    fn give_now(&self, recipient: Address) -> Result<Sent, Refusal> {
-        let sender = self.key.public_key().derive_address();
-        let transaction = transfer(sender, recipient, self.richest_coin(sender)?);
-        let signature =
-            self.key.sign_transaction(&transaction).map_err(|e| Refusal::Invalid(format!("the faucet's key: {e}")))?;
-        let done = self.executor.submit(SignedTransaction { transaction, signatures: vec![signature] })?;
-        let view = self.executor.ledger().view()?;
+        let signed = blocking(move || faucet.transfer_to(recipient)).await??;
+        let done = self.node.submit(signed).await?;
+        let view = self.node.executor.ledger().view()?;
         let mut coins = vec![];
         for id in created(&done) {
             let object = view.object(id)?;
@@ -114,8 +112,16 @@ impl Faucet {
         Ok(Sent { digest: done.digest().to_string(), coins })
     }
 
+    fn transfer_to(&self, recipient: Address) -> Result<SignedTransaction, Refusal> {
+        let sender = self.key.public_key().derive_address();
+        let transaction = transfer(sender, recipient, self.richest_coin(sender)?);
+        let signature =
+            self.key.sign_transaction(&transaction).map_err(|e| Refusal::Invalid(format!("the faucet's key: {e}")))?;
+        Ok(SignedTransaction { transaction, signatures: vec![signature] })
+    }
+
     fn richest_coin(&self, owner: Address) -> Result<ObjectReference, Refusal> {
-        let coins = self.executor.ledger().view()?.held_objects(Holder::Address(owner))?;
+        let coins = self.node.executor.ledger().view()?.held_objects(Holder::Address(owner))?;
         let richest = coins.iter().filter_map(|c| Some((sui_balance(c)?, c))).max_by_key(|(balance, _)| *balance);
         richest.map(|(_, coin)| reference(coin)).ok_or_else(|| Refusal::Stale("the faucet is empty".to_owned()))
     }

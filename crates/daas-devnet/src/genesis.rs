@@ -1,20 +1,14 @@
 //! Checkpoint 0: the clock, the faucet's money, and in the summary what the network is pinned by.
 
-use crate::checkpoint::{EPOCH, Sealer};
-use crate::ledger::{Changes, Ledger, StoredCheckpoint, StoredTransaction};
+use crate::checkpoint::Sealer;
+use crate::ledger::{Changes, Ledger, StoredCheckpoint};
 use crate::objects::{CLOCK, clock_type, coin_contents, object};
+use crate::system::{self, VERSION};
 use crate::{DevnetError, StoreError};
 use daas_types::genesis::{DevnetAnchor, Genesis};
 use daas_types::{Digest, UnixMs};
-use sui_sdk_types::{
-    Address, ChangedObject, Ed25519PublicKey, Ed25519Signature, ExecutionStatus, GasCostSummary, GasPayment,
-    GenesisObject, GenesisTransaction, IdOperation, Object, ObjectIn, ObjectOut, Owner, SignedTransaction,
-    SimpleSignature, StructTag, Transaction, TransactionEffects, TransactionEffectsV2, TransactionExpiration,
-    TransactionKind, UserSignature,
-};
+use sui_sdk_types::{Address, GenesisObject, GenesisTransaction, Object, Owner, StructTag, TransactionKind};
 
-/// Version of the objects a genesis makes.
-const VERSION: u64 = 1;
 /// The faucet's coins: 20 of 100 million SUI.
 const FAUCET_COINS: u64 = 20;
 const FAUCET_COIN_MIST: u64 = 100_000_000 * 1_000_000_000;
@@ -53,22 +47,15 @@ fn write(
 ) -> Result<StoredCheckpoint, DevnetError> {
     let coins = (0..FAUCET_COINS).map(|n| coin(Address::derive_id(Digest::ZERO, n), faucet));
     let bare: Vec<Object> = std::iter::once(clock()).chain(coins).collect();
-    let transaction = transaction(&bare);
+    let objects = bare.iter().map(|o| GenesisObject::new(o.data().clone(), *o.owner())).collect();
+    let transaction = system::transaction(TransactionKind::Genesis(GenesisTransaction { objects }));
     let digest = transaction.digest();
     let mut changes = Changes::default();
     for o in bare {
         let owned = Object::new(o.data().clone(), *o.owner(), digest, o.storage_rebate());
         changes.written.insert(owned.object_id(), owned);
     }
-    let stored = StoredTransaction {
-        effects: effects(digest, &changes),
-        signed: SignedTransaction { transaction, signatures: vec![nobody()] },
-        events: None,
-        balance_changes: vec![],
-        checkpoint: 0,
-        index: 0,
-        timestamp_ms: now.0,
-    };
+    let stored = system::executed(transaction, None, now.0, &changes);
     let transactions = [stored];
     let checkpoint = sealer.seal(None, &transactions, now.0, anchor.to_version_specific_data());
     ledger.append(&checkpoint, &transactions, &changes)?;
@@ -86,48 +73,8 @@ fn coin(id: Address, owner: Address) -> Object {
     object(StructTag::gas_coin(), true, VERSION, contents, Owner::Address(owner), Digest::ZERO)
 }
 
-fn transaction(objects: &[Object]) -> Transaction {
-    let objects = objects.iter().map(|o| GenesisObject::new(o.data().clone(), *o.owner())).collect();
-    Transaction {
-        kind: TransactionKind::Genesis(GenesisTransaction { objects }),
-        sender: Address::ZERO,
-        gas_payment: GasPayment { objects: vec![], owner: Address::ZERO, price: 1, budget: 0 },
-        expiration: TransactionExpiration::None,
-    }
-}
-
-fn effects(digest: Digest, changes: &Changes) -> TransactionEffects {
-    let created = |o: &Object| ChangedObject {
-        object_id: o.object_id(),
-        input_state: ObjectIn::NotExist,
-        output_state: ObjectOut::ObjectWrite { digest: o.digest(), owner: *o.owner() },
-        id_operation: IdOperation::Created,
-    };
-    TransactionEffects::V2(Box::new(TransactionEffectsV2 {
-        status: ExecutionStatus::Success,
-        epoch: EPOCH,
-        gas_used: GasCostSummary::default(),
-        transaction_digest: digest,
-        gas_object_index: None,
-        events_digest: None,
-        dependencies: vec![],
-        lamport_version: VERSION,
-        changed_objects: changes.written.values().map(created).collect(),
-        unchanged_consensus_objects: vec![],
-        auxiliary_data_digest: None,
-    }))
-}
-
-/// System transactions carry a signature of zeros, as on Sui.
-fn nobody() -> UserSignature {
-    UserSignature::Simple(SimpleSignature::Ed25519 {
-        signature: Ed25519Signature::new([0; 64]),
-        public_key: Ed25519PublicKey::new([0; 32]),
-    })
-}
-
 fn validator_key(sealer: &Sealer) -> Vec<u8> {
-    sealer.committee().members.iter().flat_map(|m| m.public_key.as_bytes().to_vec()).collect()
+    sealer.committee(0).members.iter().flat_map(|m| m.public_key.as_bytes().to_vec()).collect()
 }
 
 fn same(what: &'static str, expected: &[u8], got: &[u8]) -> Result<(), DevnetError> {

@@ -1,16 +1,25 @@
 //! The chain on disk. A checkpoint, its transactions and the objects they wrote become visible and durable together:
 //! one commit of the database, or, if the process dies before it, nothing at all.
 
+mod idle;
 mod records;
+#[cfg(test)]
+mod tests;
+mod view;
 
 pub(crate) use records::{Changes, StoredCheckpoint, StoredTransaction};
+pub(crate) use view::View;
 
 use crate::StoreError;
-use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable, TableDefinition, WriteTransaction};
+use crate::checkpoint::epoch_after;
+use redb::{
+    Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition, WriteTransaction,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::Path;
 use std::sync::Arc;
+use sui_sdk_types::framework::Coin;
 use sui_sdk_types::{Address, Digest, Object, Owner, Version};
 use tokio::sync::watch;
 
@@ -20,20 +29,32 @@ type Bytes = &'static [u8];
 const OBJECTS: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new("objects");
 /// id → current version, for objects that exist.
 const LIVE: TableDefinition<'_, Bytes, u64> = TableDefinition::new("live");
-/// (kind of owner, owner, id) for objects owned by an address or, as dynamic fields, by another object.
+/// See [`place`].
 const OWNED: TableDefinition<'_, Bytes, ()> = TableDefinition::new("owned");
 /// digest → transaction.
 const TRANSACTIONS: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new("transactions");
-/// sequence number → checkpoint.
+/// Place among all transactions since genesis → digest.
+const ORDER: TableDefinition<'_, u64, Bytes> = TableDefinition::new("order");
+/// sequence number → checkpoint, see [`idle`].
 const CHECKPOINTS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("checkpoints");
-/// digest → sequence number.
-const CHECKPOINT_DIGESTS: TableDefinition<'_, Bytes, u64> = TableDefinition::new("checkpoint_digests");
+/// First eight bytes of the digest → sequence number.
+const CHECKPOINT_DIGESTS: TableDefinition<'_, u64, u64> = TableDefinition::new("checkpoint_digests");
+/// epoch that has ended → sequence number of its last checkpoint.
+const EPOCHS: TableDefinition<'_, u64, u64> = TableDefinition::new("epochs");
+/// What is no part of the chain.
+const META: TableDefinition<'_, &str, Bytes> = TableDefinition::new("meta");
+
+/// Of the tables above; other versions of this program may have others.
+const FORMAT: &[u8] = b"2";
+const FORMAT_KEY: &str = "format";
 
 /// The newest checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tip {
     pub(crate) height: u64,
     pub(crate) timestamp_ms: u64,
+    /// Of what comes next.
+    pub(crate) epoch: u64,
 }
 
 /// Whose objects are asked for.
@@ -52,11 +73,6 @@ pub(crate) struct Ledger {
     tip: watch::Sender<Option<Tip>>,
 }
 
-/// The chain as of one moment.
-pub(crate) struct View {
-    txn: ReadTransaction,
-}
-
 // === impl Ledger ===
 
 impl Ledger {
@@ -66,9 +82,22 @@ impl Ledger {
         txn.open_table(OBJECTS)?;
         txn.open_table(LIVE)?;
         txn.open_table(OWNED)?;
-        txn.open_table(TRANSACTIONS)?;
-        txn.open_table(CHECKPOINTS)?;
-        txn.open_table(CHECKPOINT_DIGESTS)?;
+        txn.open_table(ORDER)?;
+        txn.open_table(EPOCHS)?;
+        let fresh = txn.open_table(TRANSACTIONS)?.is_empty()?;
+        if fresh {
+            txn.open_table(CHECKPOINTS)?;
+            txn.open_table(CHECKPOINT_DIGESTS)?;
+        }
+        {
+            let mut meta = txn.open_table(META)?;
+            let format = meta.get(FORMAT_KEY)?.map(|f| f.value().to_vec());
+            if format.is_none() && fresh {
+                meta.insert(FORMAT_KEY, FORMAT)?;
+            } else if format.as_deref() != Some(FORMAT) {
+                return Err(StoreError::Format);
+            }
+        }
         txn.commit()?;
         let ledger = Self { db: Arc::new(db), tip: watch::Sender::new(None) };
         let tip = ledger.view()?.last_checkpoint()?.map(|c| Tip::of(&c));
@@ -78,7 +107,7 @@ impl Ledger {
 
     /// The chain as it is now.
     pub(crate) fn view(&self) -> Result<View, StoreError> {
-        Ok(View { txn: self.db.begin_read()? })
+        Ok(View::new(self.db.begin_read()?))
     }
 
     /// The newest checkpoint; `None` before genesis.
@@ -101,100 +130,44 @@ impl Ledger {
         let txn = self.db.begin_write()?;
         apply_changes(&txn, changes)?;
         {
+            let summary = &checkpoint.summary;
             let mut table = txn.open_table(TRANSACTIONS)?;
-            for transaction in transactions {
-                table.insert(transaction.digest().as_bytes(), encode(transaction).as_slice())?;
+            let mut order = txn.open_table(ORDER)?;
+            let count = u64::try_from(transactions.len()).unwrap_or(u64::MAX);
+            let first = summary.network_total_transactions.saturating_sub(count);
+            for (place, transaction) in (first..).zip(transactions) {
+                let digest = transaction.digest();
+                table.insert(digest.as_bytes(), encode(transaction).as_slice())?;
+                order.insert(place, digest.as_bytes())?;
             }
-            let sequence = checkpoint.summary.sequence_number;
-            txn.open_table(CHECKPOINTS)?.insert(sequence, encode(checkpoint).as_slice())?;
-            let digest = checkpoint.summary.digest();
-            txn.open_table(CHECKPOINT_DIGESTS)?.insert(digest.as_bytes(), sequence)?;
+            let sequence = summary.sequence_number;
+            let mut checkpoints = txn.open_table(CHECKPOINTS)?;
+            let record = idle::encode(&checkpoints, checkpoint)?;
+            checkpoints.insert(sequence, record.as_slice())?;
+            txn.open_table(CHECKPOINT_DIGESTS)?.insert(prefix(summary.digest()), sequence)?;
+            if summary.end_of_epoch_data.is_some() {
+                txn.open_table(EPOCHS)?.insert(summary.epoch, sequence)?;
+            }
         }
         txn.commit()?;
         self.tip.send_replace(Some(Tip::of(checkpoint)));
         Ok(())
     }
-}
 
-// === impl View ===
-
-impl View {
-    /// An object that exists.
-    pub(crate) fn object(&self, id: Address) -> Result<Option<Object>, StoreError> {
-        let version = self.txn.open_table(LIVE)?.get(id.as_bytes())?.map(|v| v.value());
-        version.map_or(Ok(None), |version| self.object_at(id, version))
-    }
-
-    /// One version of an object, also of one that no longer exists.
-    pub(crate) fn object_at(&self, id: Address, version: Version) -> Result<Option<Object>, StoreError> {
-        let table = self.txn.open_table(OBJECTS)?;
-        let found = table.get(object_key(id, version).as_slice())?;
-        found.map(|bytes| decode("objects", bytes.value())).transpose()
-    }
-
-    /// Ids of what `holder` holds, in order, from after `after` on.
-    pub(crate) fn held(
-        &self,
-        holder: Holder,
-        after: Option<Address>,
-        mut visit: impl FnMut(Address) -> Result<bool, StoreError>,
-    ) -> Result<(), StoreError> {
-        let prefix = holder.prefix();
-        let from = [prefix.as_slice(), after.as_ref().map_or(&[][..], Address::as_bytes)].concat();
-        for entry in self.txn.open_table(OWNED)?.range(from.as_slice()..)? {
-            let (key, _) = entry?;
-            let Some(id) = key.value().strip_prefix(prefix.as_slice()) else {
-                break;
-            };
-            let id =
-                Address::from_bytes(id).map_err(|e| StoreError::Corrupt { table: "owned", cause: e.to_string() })?;
-            if Some(id) != after && !visit(id)? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Everything `holder` holds.
-    pub(crate) fn held_objects(&self, holder: Holder) -> Result<Vec<Object>, StoreError> {
-        let mut found = Vec::new();
-        self.held(holder, None, |id| {
-            found.extend(self.object(id)?);
-            Ok(true)
-        })?;
-        Ok(found)
-    }
-
-    pub(crate) fn transaction(&self, digest: Digest) -> Result<Option<StoredTransaction>, StoreError> {
-        let table = self.txn.open_table(TRANSACTIONS)?;
-        let found = table.get(digest.as_bytes())?;
-        found.map(|bytes| decode("transactions", bytes.value())).transpose()
-    }
-
-    pub(crate) fn checkpoint(&self, sequence: u64) -> Result<Option<StoredCheckpoint>, StoreError> {
-        let table = self.txn.open_table(CHECKPOINTS)?;
-        let found = table.get(sequence)?;
-        found.map(|bytes| decode("checkpoints", bytes.value())).transpose()
-    }
-
-    pub(crate) fn checkpoint_by_digest(&self, digest: Digest) -> Result<Option<StoredCheckpoint>, StoreError> {
-        let sequence = self.txn.open_table(CHECKPOINT_DIGESTS)?.get(digest.as_bytes())?.map(|s| s.value());
-        sequence.map_or(Ok(None), |sequence| self.checkpoint(sequence))
-    }
-
-    pub(crate) fn last_checkpoint(&self) -> Result<Option<StoredCheckpoint>, StoreError> {
-        let table = self.txn.open_table(CHECKPOINTS)?;
-        let last = table.last()?;
-        last.map(|(_, bytes)| decode("checkpoints", bytes.value())).transpose()
+    /// Keeps something that is no part of the chain.
+    pub(crate) fn keep(&self, key: &str, value: &impl Serialize) -> Result<(), StoreError> {
+        let txn = self.db.begin_write()?;
+        txn.open_table(META)?.insert(key, encode(value).as_slice())?;
+        Ok(txn.commit()?)
     }
 }
 
 // === impl Tip, Holder ===
 
 impl Tip {
-    fn of(checkpoint: &StoredCheckpoint) -> Self {
+    pub(crate) fn of(checkpoint: &StoredCheckpoint) -> Self {
         let summary = &checkpoint.summary;
-        Self { height: summary.sequence_number, timestamp_ms: summary.timestamp_ms }
+        Self { height: summary.sequence_number, timestamp_ms: summary.timestamp_ms, epoch: epoch_after(Some(summary)) }
     }
 }
 
@@ -228,18 +201,37 @@ fn apply_changes(txn: &WriteTransaction, changes: &Changes) -> Result<(), StoreE
             continue;
         };
         let before: Object = decode("objects", &bytes)?;
-        if let Some(holder) = Holder::of(before.owner()) {
-            owned.remove([holder.prefix().as_slice(), id.as_bytes()].concat().as_slice())?;
+        if let Some(place) = place(&before) {
+            owned.remove(place.as_slice())?;
         }
     }
     for (id, object) in &changes.written {
         objects.insert(object_key(*id, object.version()).as_slice(), encode(object).as_slice())?;
         live.insert(id.as_bytes(), object.version())?;
-        if let Some(holder) = Holder::of(object.owner()) {
-            owned.insert([holder.prefix().as_slice(), id.as_bytes()].concat().as_slice(), ())?;
+        if let Some(place) = place(object) {
+            owned.insert(place.as_slice(), ())?;
         }
     }
     Ok(())
+}
+
+/// Where an object stands among those of its holder: dynamic fields by id; what an address owns by type, coins with the
+/// largest first, and then by id. Clients take the first coins for the largest.
+fn place(object: &Object) -> Option<Vec<u8>> {
+    let holder = Holder::of(object.owner())?;
+    let order = match (holder, object.as_struct()) {
+        (Holder::Address(_), Some(data)) => {
+            let balance = Coin::try_from_object(object).map_or(0, |coin| coin.balance());
+            [data.object_type().to_string().as_bytes(), &[0], &(!balance).to_be_bytes()].concat()
+        }
+        _ => vec![],
+    };
+    Some([holder.prefix().as_slice(), &order, object.object_id().as_bytes()].concat())
+}
+
+/// What finds a checkpoint by its digest; whoever looks compares the whole.
+fn prefix(digest: Digest) -> u64 {
+    digest.inner().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 fn object_key(id: Address, version: Version) -> Vec<u8> {

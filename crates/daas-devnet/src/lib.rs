@@ -9,18 +9,27 @@
 
 mod checkpoint;
 mod config;
+pub mod control;
+mod describe;
 mod devnet;
 mod error;
 mod execute;
 mod faucet;
+mod faults;
 mod genesis;
 mod keys;
+mod layout;
 mod ledger;
+mod node;
 pub mod nsm;
 mod objects;
 mod rpc;
+mod system;
+mod time;
 mod twin;
+mod web;
 
 pub use config::{Clock, Config};
 pub use devnet::{Devnet, RunningDevnet};
 pub use error::{DevnetError, StoreError};
+pub use faults::{Active, Fault, FaultError, Fit, Lie, LieKind};

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use daas_devnet::{Clock, Config, Devnet, nsm};
+use daas_devnet::{Clock, Config, Devnet, control, nsm};
 use daas_types::UnixMs;
 use sha2::{Digest as _, Sha256};
 use std::net::SocketAddr;
@@ -29,6 +29,8 @@ enum Command {
     Serve(Serve),
     /// Serve the simulated Nitro Security Module on a Unix socket
     Nsm(nsm::Args),
+    /// Move the clock of a running network, end its epoch, make it fail
+    Control(control::Args),
 }
 
 #[derive(clap::Args)]
@@ -45,6 +47,12 @@ struct Serve {
     /// The simulated TEE root's SubjectPublicKeyInfo (DER), or its SHA-256 in hex; without it, the root of the state folder
     #[arg(long, value_name = "FILE")]
     tee_root: Option<PathBuf>,
+    /// Make all keys, and so every id and digest, follow from this number; the clock stands still until told to move
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// Let a new network's clock stand still until told to move
+    #[arg(long)]
+    manual_clock: bool,
 }
 
 #[tokio::main]
@@ -57,16 +65,27 @@ async fn main() -> anyhow::Result<()> {
     match args.command {
         Command::Serve(args) => serve(args, clock, shutdown).await,
         Command::Nsm(args) => Ok(nsm::run(args, clock, shutdown).await?),
+        Command::Control(args) => control(args).await,
     }
 }
 
+#[expect(clippy::print_stdout, reason = "the answer is what was asked for")]
+async fn control(args: control::Args) -> anyhow::Result<()> {
+    println!("{}", control::run(args).await?);
+    Ok(())
+}
+
 async fn serve(args: Serve, clock: Clock, shutdown: CancellationToken) -> anyhow::Result<()> {
+    std::fs::create_dir_all(&args.state_dir).with_context(|| format!("cannot make {}", args.state_dir.display()))?;
     let tee_root = match &args.tee_root {
         Some(file) => root_hash(file)?,
-        None => nsm::root::load_or_create(&args.state_dir)?.key_hash(),
+        None => match args.seed {
+            Some(seed) => nsm::root::load_or_seed(&args.state_dir, seed)?.key_hash(),
+            None => nsm::root::load_or_create(&args.state_dir)?.key_hash(),
+        },
     };
-    let Serve { state_dir, listen, faucet, .. } = args;
-    let devnet = Devnet::start(Config { state_dir, listen, faucet, tee_root, clock }).await?;
+    let Serve { state_dir, listen, faucet, seed, manual_clock, .. } = args;
+    let devnet = Devnet::start(Config { state_dir, listen, faucet, tee_root, clock, seed, manual_clock }).await?;
     Ok(devnet.run(shutdown).await?)
 }
 
@@ -85,3 +104,6 @@ fn root_hash(file: &Path) -> anyhow::Result<[u8; 32]> {
     }
     Ok(Sha256::digest(&content).into())
 }
+
+#[cfg(test)]
+mod tests;

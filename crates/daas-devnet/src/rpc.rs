@@ -1,7 +1,9 @@
 //! The `sui.rpc.v2` services.
 
+mod epoch;
 mod execution;
 mod filter;
+mod json;
 mod ledger;
 mod package;
 mod query;
@@ -11,10 +13,11 @@ mod subscription;
 
 use crate::DevnetError;
 use crate::StoreError;
-use crate::checkpoint::EPOCH;
-use crate::execute::{Executor, Refusal};
-use http::{HeaderValue, Response};
-use std::sync::Arc;
+use crate::execute::Refusal;
+use crate::faults::layer::FaultLayer;
+use crate::node::Node;
+use crate::web;
+use http::{HeaderName, HeaderValue, Response};
 use std::time::Duration;
 use sui_rpc::field::{FieldMask, FieldMaskTree, FieldMaskUtil as _, MessageFields};
 use sui_rpc::headers;
@@ -25,45 +28,60 @@ use sui_rpc::proto::sui::rpc::v2::subscription_service_server::SubscriptionServi
 use sui_rpc::proto::sui::rpc::v2::transaction_execution_service_server::TransactionExecutionServiceServer;
 use sui_sdk_types::{Address, Digest};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use tonic::Status;
+use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
+use tower::ServiceBuilder;
 use tower_http::cors::{Any, CorsLayer};
 
 /// What `GetServiceInfo` calls this chain.
 const CHAIN: &str = "k3s-daas-devnet";
 const SERVER: &str = concat!("k3s-daas-devnet/", env!("CARGO_PKG_VERSION"));
+/// What a page's script may read of an answer.
+const EXPOSED: [HeaderName; 10] = [
+    HeaderName::from_static("grpc-status"),
+    HeaderName::from_static("grpc-message"),
+    HeaderName::from_static("grpc-status-details-bin"),
+    HeaderName::from_static(headers::X_SUI_CHAIN_ID),
+    HeaderName::from_static(headers::X_SUI_CHAIN),
+    HeaderName::from_static(headers::X_SUI_EPOCH),
+    HeaderName::from_static(headers::X_SUI_CHECKPOINT_HEIGHT),
+    HeaderName::from_static(headers::X_SUI_TIMESTAMP_MS),
+    HeaderName::from_static(headers::X_SUI_LOWEST_AVAILABLE_CHECKPOINT),
+    HeaderName::from_static(headers::X_SUI_LOWEST_AVAILABLE_CHECKPOINT_OBJECTS),
+];
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// All services in one: they differ only in what they are asked.
 #[derive(Clone)]
 pub(crate) struct Services {
-    executor: Arc<Executor>,
+    node: Node,
     chain: Digest,
-    shutdown: CancellationToken,
 }
 
-/// Serves until `shutdown`.
-pub(crate) async fn serve(
-    executor: Arc<Executor>,
-    listener: TcpListener,
-    shutdown: CancellationToken,
-) -> Result<(), DevnetError> {
-    let services = Services { chain: executor.chain(), executor, shutdown: shutdown.clone() };
-    let cors = CorsLayer::new().allow_origin(Any).allow_headers(Any).allow_methods(Any).expose_headers(Any);
+/// Serves until the shutdown.
+pub(crate) async fn serve(node: Node, listener: TcpListener) -> Result<(), DevnetError> {
+    let services = Services { chain: node.executor.chain(), node: node.clone() };
+    let cors = CorsLayer::new().allow_origin(Any).allow_headers(Any).allow_methods(Any).expose_headers(EXPOSED);
     let about = services.clone();
     let describe = tower::util::MapResponseLayer::new(move |response| about.describe(response));
+    let shutdown = node.shutdown.clone();
+    let grpc = Routes::new(LedgerServiceServer::new(services.clone()))
+        .add_service(StateServiceServer::new(services.clone()))
+        .add_service(TransactionExecutionServiceServer::new(services.clone()))
+        .add_service(SubscriptionServiceServer::new(services.clone()))
+        .add_service(MovePackageServiceServer::new(services));
+    // What is called first stands last.
+    let layers = ServiceBuilder::new()
+        .layer(tonic_web::GrpcWebLayer::new())
+        .layer(describe)
+        .layer(FaultLayer::new(node.faults.clone()));
+    let pages = web::routes(node).fallback_service(layers.service(grpc));
     tonic::transport::Server::builder()
         .accept_http1(true)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .layer(cors)
-        .layer(tonic_web::GrpcWebLayer::new())
-        .layer(describe)
-        .add_service(LedgerServiceServer::new(services.clone()))
-        .add_service(StateServiceServer::new(services.clone()))
-        .add_service(TransactionExecutionServiceServer::new(services.clone()))
-        .add_service(SubscriptionServiceServer::new(services.clone()))
-        .add_service(MovePackageServiceServer::new(services))
+        .add_routes(Routes::from(pages))
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown.cancelled_owned())
         .await
         .map_err(|e| DevnetError::Server { server: "the gRPC server", cause: e.to_string() })
@@ -74,13 +92,13 @@ pub(crate) async fn serve(
 impl Services {
     /// Adds the `x-sui-*` headers.
     fn describe<B>(&self, mut response: Response<B>) -> Response<B> {
-        let Some(tip) = self.executor.ledger().tip() else {
+        let Ok(tip) = self.tip() else {
             return response;
         };
         let values = [
             (headers::X_SUI_CHAIN_ID, self.chain.to_string()),
             (headers::X_SUI_CHAIN, CHAIN.to_owned()),
-            (headers::X_SUI_EPOCH, EPOCH.to_string()),
+            (headers::X_SUI_EPOCH, tip.epoch.to_string()),
             (headers::X_SUI_CHECKPOINT_HEIGHT, tip.height.to_string()),
             (headers::X_SUI_TIMESTAMP_MS, tip.timestamp_ms.to_string()),
             (headers::X_SUI_LOWEST_AVAILABLE_CHECKPOINT, "0".to_owned()),
@@ -103,6 +121,7 @@ impl From<Refusal> for Status {
             Refusal::Invalid(_) | Refusal::ForeignPackage { .. } => Self::invalid_argument(refusal.to_string()),
             Refusal::NotFound(_) => Self::not_found(refusal.to_string()),
             Refusal::Stale(_) => Self::failed_precondition(refusal.to_string()),
+            Refusal::Stopping => Self::unavailable(refusal.to_string()),
             Refusal::Store(error) => {
                 tracing::error!(%error, "the ledger failed");
                 Self::internal(refusal.to_string())

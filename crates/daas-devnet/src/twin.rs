@@ -1,26 +1,49 @@
-//! The Move package, executed natively: one Rust module per Move module, each entry function with the contract's own
-//! checks, in its order, with its abort codes and its events. `contracts/k3s_daas/interface.json` is what the compiled
-//! bytecode declares; a test holds the two together, and `publish` accepts no other bytecode.
+//! The Move package, executed natively: one Rust module per Move module, each function with the contract's own checks, in
+//! their order, with their abort codes and places, and the same events. `contracts/k3s_daas/interface.json` is what the
+//! compiled bytecode declares; a test holds the two together, and `publish` accepts no other bytecode.
 
+mod attestation;
 mod call;
+mod caps;
 mod cluster;
+mod enclave;
+mod founding;
+mod k8s_gateway;
 mod nautilus;
+mod nitro;
+mod node;
+mod params;
+mod policy;
+mod position;
+mod registry;
 mod seal_token;
+mod slashing;
 mod staking;
 #[cfg(test)]
 mod tests;
+mod views;
 
 pub(crate) use call::{Arg, Call};
 
 use crate::execute::Fault;
+use crate::objects::FRAMEWORK;
+use sui_sdk_types::Address;
 
-/// An entry function.
+/// A function that a transaction may call.
 pub(crate) struct Function {
     pub(crate) module: &'static str,
     pub(crate) name: &'static str,
     /// As the interface file spells them, without the transaction context.
     pub(crate) params: &'static [&'static str],
-    pub(crate) run: fn(&mut Call<'_, '_>) -> Result<(), Fault>,
+    pub(crate) run: Run,
+}
+
+/// What running it does.
+pub(crate) enum Run {
+    /// Changes things and answers nothing.
+    Change(fn(&mut Call<'_, '_>) -> Result<(), Fault>),
+    /// Changes nothing and answers BCS of a type.
+    Answer(fn(&mut Call<'_, '_>) -> Result<Vec<u8>, Fault>, &'static str),
 }
 
 /// A constant with `#[error(code = N)]`.
@@ -32,18 +55,45 @@ pub(crate) struct MoveError {
     pub(crate) message: &'static str,
 }
 
-/// All functions.
+/// All functions of the package.
 pub(crate) fn functions() -> impl Iterator<Item = &'static Function> {
-    [cluster::FUNCTIONS, nautilus::FUNCTIONS, staking::FUNCTIONS].into_iter().flatten()
+    [
+        founding::FUNCTIONS,
+        cluster::FUNCTIONS,
+        staking::FUNCTIONS,
+        node::FUNCTIONS,
+        nautilus::FUNCTIONS,
+        k8s_gateway::FUNCTIONS,
+    ]
+    .into_iter()
+    .chain(views::FUNCTIONS)
+    .flatten()
 }
 
-/// All errors.
+/// All errors of the package.
 pub(crate) fn errors() -> impl Iterator<Item = &'static MoveError> {
-    [cluster::ERRORS, cluster::CAPS_ERRORS, nautilus::ERRORS, seal_token::ERRORS, staking::ERRORS].into_iter().flatten()
+    [
+        attestation::ERRORS,
+        caps::ERRORS,
+        cluster::ERRORS,
+        k8s_gateway::ERRORS,
+        nautilus::ERRORS,
+        node::ERRORS,
+        policy::ERRORS,
+        position::ERRORS,
+        registry::ERRORS,
+        seal_token::ERRORS,
+        slashing::ERRORS,
+        staking::ERRORS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
-pub(crate) fn find(module: &str, name: &str) -> Option<&'static Function> {
-    functions().find(|f| f.module == module && f.name == name)
+/// The function of the framework or, at any other address, of the package.
+pub(crate) fn find(package: Address, module: &str, name: &str) -> Option<&'static Function> {
+    let is = |f: &&Function| f.module == module && f.name == name;
+    if package == FRAMEWORK { nitro::FUNCTIONS.iter().find(is) } else { functions().find(is) }
 }
 
 /// The error behind an abort code of the package's module.
@@ -57,6 +107,21 @@ const CLEVER: u64 = 1 << 63;
 /// Where the `N` of `#[error(code = N)]` stands in the abort code.
 const ERROR_CODE_SHIFT: u32 = 48;
 
+// === impl Function ===
+
+#[cfg(test)]
+impl Function {
+    /// The type of what it answers, if it answers.
+    pub(crate) fn answers(&self) -> Option<&'static str> {
+        match self.run {
+            Run::Change(_) => None,
+            Run::Answer(_, kind) => Some(kind),
+        }
+    }
+}
+
+// === impl MoveError ===
+
 impl MoveError {
     /// The abort code as Move encodes it: tag bit, the code, and line and table indices, which are zero here.
     pub(crate) fn abort_code(&self) -> u64 {
@@ -64,12 +129,25 @@ impl MoveError {
     }
 }
 
-/// `declare_errors! { "module" CONST = code "EName" "message"; … }`
+/// `declare_errors! { "module": CONST = code "EName" "message"; … }`
 macro_rules! declare_errors {
-    ($all:ident, $module:literal: $($konst:ident = $code:literal $name:literal $message:literal;)*) => {
-        $(const $konst: $crate::twin::MoveError =
+    ($module:literal: $($konst:ident = $code:literal $name:literal $message:literal;)*) => {
+        $(pub(super) const $konst: $crate::twin::MoveError =
             $crate::twin::MoveError { module: $module, name: $name, code: $code, message: $message };)*
-        pub(super) const $all: &[$crate::twin::MoveError] = &[$($konst),*];
+        pub(super) const ERRORS: &[$crate::twin::MoveError] = &[$($konst),*];
     };
 }
 use declare_errors;
+
+/// `declare_functions! { "module": name(PARAM, …) => path; … }`
+macro_rules! declare_functions {
+    ($module:literal: $($name:ident($($param:expr),* $(,)?) => $run:expr;)*) => {
+        pub(super) const FUNCTIONS: &[$crate::twin::Function] = &[$($crate::twin::Function {
+            module: $module,
+            name: stringify!($name),
+            params: &[$($param),*],
+            run: $crate::twin::Run::Change($run),
+        }),*];
+    };
+}
+use declare_functions;

@@ -1,5 +1,5 @@
 //! Whether a caller may go on: a pure function over one snapshot. What it gives is a [`Permit`], which carries the
-//! identity, and the tokens by which losing the right ends whatever was begun with it.
+//! identity, and what tells when losing the right ends whatever was begun with it.
 
 mod permit;
 #[cfg(test)]
@@ -13,9 +13,9 @@ use crate::credential::Bearer;
 use crate::local::NodeCaller;
 use crate::refusal::Refusal;
 use core::time::Duration;
-use daas_chain::index::{Freshness, LivePosition, Snapshot};
+use daas_chain::index::{Freshness, Hold, Index, LivePosition, Right, Snapshot};
 use daas_types::ErrorCode::{
-    ChainStale, PositionClosed, PositionSlashed, PositionSuspended, SealExpired, ServiceAccountRefused, StakeTooLow,
+    ChainStale, NodeJailed, PositionClosed, PositionSlashed, PositionSuspended, SealExpired, ServiceAccountRefused, StakeTooLow,
     TokenMalformed, UsageNotPermitted,
 };
 use daas_types::onchain::Status;
@@ -26,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 /// What a decision rests on, taken together.
 pub(crate) struct View {
+    /// Tells when what the snapshot said is no longer true.
+    pub(crate) index: Index,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) freshness: Freshness,
     /// The later of the machine's clock and the last verified checkpoint.
@@ -65,7 +67,7 @@ pub(crate) fn admit_worker(caller: Caller, joins: bool, view: &View) -> Result<N
     if joins {
         fresh(view)?;
     }
-    Ok(NodeCaller { position: holder.position.state.position, node_id, seal: holder.seal.record.id })
+    Ok(NodeCaller { position: holder.position.state.position, node_id, seal: holder.seal.id })
 }
 
 fn person(holder: &SealHolder, view: &View) -> Result<Permit, Refusal> {
@@ -78,8 +80,8 @@ fn person(holder: &SealHolder, view: &View) -> Result<Permit, Refusal> {
     if tier == Tier::Super && view.snapshot.policy().super_is_masters {
         groups.push("system:masters".to_owned());
     }
-    let identity = Identity::new(state.owner.to_string(), Some(state.position), groups, holder.seal.record.id);
-    let leash = Leash::new([holder.seal.cut.clone()], view.people_stale.clone(), holder.seal.record.expires_ms);
+    let identity = Identity::new(state.owner.to_string(), Some(state.position), groups, holder.seal.id);
+    let leash = Leash::new([holder.hold(Right::People, view)], view.people_stale.clone(), holder.until);
     Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Person { tier }, leash))
 }
 
@@ -90,8 +92,8 @@ fn node(holder: &SealHolder, role: NodeRole, view: &View) -> Result<Permit, Refu
         NodeRole::KubeProxy => ("system:kube-proxy".to_owned(), Vec::new()),
     };
     // No UID: the API server compares a kubelet's with nothing, and two roles of one position are not one user.
-    let identity = Identity::new(user, None, groups, holder.seal.record.id);
-    let leash = Leash::new([holder.seal.cut.clone()], view.nodes_stale.clone(), holder.seal.record.expires_ms);
+    let identity = Identity::new(user, None, groups, holder.seal.id);
+    let leash = Leash::new([holder.hold(Right::Node, view)], view.nodes_stale.clone(), holder.until);
     Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Node { id, role }, leash))
 }
 
@@ -101,6 +103,10 @@ fn node_right(holder: &SealHolder, view: &View) -> Result<NodeId, Refusal> {
     counts(&holder.position)?;
     let no_node = || Refusal::forbidden(UsageNotPermitted, "the position has no node id");
     let id = holder.position.node().ok_or_else(no_node)?;
+    if holder.position.state.is_jailed() {
+        let until = holder.position.state.jailed_until_ms;
+        return Err(Refusal::forbidden(NodeJailed, format!("node {id} was silent; it is jailed at least until {until}")));
+    }
     if !holder.position.rights.node {
         let minimum = view.snapshot.policy().node_minimum;
         let active = holder.position.state.active;
@@ -112,7 +118,7 @@ fn node_right(holder: &SealHolder, view: &View) -> Result<NodeId, Refusal> {
 
 fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<Permit, Refusal> {
     let refused = |cause: String| Refusal::unauthorized(ServiceAccountRefused, cause);
-    let mut cuts = Vec::with_capacity(2);
+    let mut holds = Vec::with_capacity(2);
     // A tenant's pod acts for the tenant, so people's staleness rule holds; everything else is part of the cluster.
     let stale = if token.namespace.starts_with("t-") {
         fresh(view)?;
@@ -121,7 +127,7 @@ fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<P
         let why = |inner: Refusal| refused(format!("owner of {}: {}", token.namespace, inner.cause()));
         counts(owner).map_err(why)?;
         tier_of(owner).map_err(why)?;
-        cuts.push(owner.cut.clone());
+        holds.push(view.index.hold(owner.clone(), Right::People, None));
         view.people_stale.clone()
     } else {
         within_grace(view)?;
@@ -132,10 +138,18 @@ fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<P
     if !host.rights.node {
         return Err(refused(format!("node {} has no right to be in the cluster", token.node)));
     }
-    cuts.push(host.cut.clone());
+    holds.push(view.index.hold(host.clone(), Right::Node, None));
     let authorization = bearer.authorization().ok_or_else(|| refused("the token is no header value".to_owned()))?;
     let kind = Kind::ServiceAccount { namespace: token.namespace.clone(), name: token.name.clone() };
-    Ok(Permit::new(Upstream::PassThrough(authorization), kind, Leash::new(cuts, stale, token.expires)))
+    Ok(Permit::new(Upstream::PassThrough(authorization), kind, Leash::new(holds, stale, token.expires)))
+}
+
+// === impl SealHolder ===
+
+impl SealHolder {
+    fn hold(&self, right: Right, view: &View) -> Hold {
+        view.index.hold(self.position.clone(), right, Some(self.seal.clone()))
+    }
 }
 
 fn fresh(view: &View) -> Result<(), Refusal> {
@@ -155,8 +169,8 @@ fn within_grace(view: &View) -> Result<(), Refusal> {
 }
 
 fn seal_covers(holder: &SealHolder, needed: Permissions, now: UnixMs) -> Result<(), Refusal> {
-    let record = &holder.seal.record;
-    if now >= record.expires_ms {
+    let record = &holder.seal;
+    if record.is_expired(now) {
         let cause = format!("Seal {} ended at {}; it is {now}", record.id, record.expires_ms);
         return Err(Refusal::unauthorized(SealExpired, cause));
     }

@@ -4,14 +4,17 @@ mod service_account;
 
 pub(crate) use service_account::BoundToken;
 
-use crate::config::{ConfigError, GatewayConfig};
+use crate::config::{ConfigError, ServiceAccountConfig};
 use crate::credential::{Bearer, Token};
 use crate::refusal::Refusal;
 use aws_lc_rs::hmac;
-use daas_chain::index::{LivePosition, LiveSeal, Snapshot};
-use daas_types::ErrorCode::{ServiceAccountRefused, TokenExpired, TokenForeign, TokenMalformed, TokenUnknown};
+use daas_chain::index::{LivePosition, Snapshot};
+use daas_types::ErrorCode::{
+    SealExpired, ServiceAccountRefused, TokenExpired, TokenForeign, TokenMalformed, TokenUnknown,
+};
+use daas_types::onchain::SealRecord;
 use daas_types::pop::{PopError, PopToken, Usage};
-use daas_types::{ClusterId, SealSecret, UnixMs};
+use daas_types::{ClusterId, SealSecret, UnixMs, WalletAddress};
 use quick_cache::sync::Cache;
 use service_account::Issuer;
 use std::sync::Arc;
@@ -34,8 +37,10 @@ pub(crate) enum Caller {
 #[derive(Clone, Debug)]
 pub(crate) struct SealHolder {
     pub(crate) position: Arc<LivePosition>,
-    pub(crate) seal: LiveSeal,
+    pub(crate) seal: SealRecord,
     pub(crate) usage: Usage,
+    /// When what was shown ends: the Seal, or the session key that signed before it does.
+    pub(crate) until: UnixMs,
 }
 
 /// Verifies credentials and remembers which verified.
@@ -57,12 +62,17 @@ enum Verified {
 // === impl Authenticator ===
 
 impl Authenticator {
-    pub(crate) fn new(config: &GatewayConfig) -> Result<Self, ConfigError> {
+    /// Verifies what is meant for `cluster`, and pods' tokens of `issuer`; remembers `remembered` of them.
+    pub(crate) fn new(
+        cluster: ClusterId,
+        issuer: Option<&ServiceAccountConfig>,
+        remembered: usize,
+    ) -> Result<Self, ConfigError> {
         let rng = aws_lc_rs::rand::SystemRandom::new();
         Ok(Self {
-            cluster: config.cluster,
-            issuer: config.service_account.as_ref().map(Issuer::new).transpose()?,
-            verified: Cache::new(config.limits.token_cache),
+            cluster,
+            issuer: issuer.map(Issuer::new).transpose()?,
+            verified: Cache::new(remembered),
             key: hmac::Key::generate(hmac::HMAC_SHA256, &rng).expect("the system's random source must answer"),
         })
     }
@@ -100,12 +110,8 @@ impl Authenticator {
         let claims = token.claims();
         let unknown = || Refusal::unauthorized(TokenUnknown, format!("Seal {} is not live", claims.seal));
         let (position, seal) = snapshot.seal(claims.seal).ok_or_else(unknown)?;
-        let signer = token.signer();
-        if signer != position.state.owner && seal.record.session != Some(signer) {
-            let cause = format!("{signer} is neither the owner nor the session key of Seal {}", claims.seal);
-            return Err(Refusal::unauthorized(TokenUnknown, cause));
-        }
-        let holder = SealHolder { position: position.clone(), seal: seal.clone(), usage: claims.usage };
+        let until = speaks_until(token.signer(), position, seal, now)?;
+        let holder = SealHolder { position: position.clone(), seal: seal.clone(), usage: claims.usage, until };
         if known.is_none() {
             // Only here: anyone can sign a token for any Seal with a key of their own.
             self.verified.insert(key, Verified::Pop(token));
@@ -118,9 +124,14 @@ impl Authenticator {
         snapshot
             .by_locator(secret.locator())
             .find(|(position, seal)| {
-                secret.commitment(self.cluster, position.state.position).matches(&seal.record.commitment)
+                secret.commitment(self.cluster, position.state.position).matches(&seal.commitment)
             })
-            .map(|(position, seal)| SealHolder { position: position.clone(), seal: seal.clone(), usage })
+            .map(|(position, seal)| SealHolder {
+                position: position.clone(),
+                seal: seal.clone(),
+                usage,
+                until: seal.expires_ms,
+            })
             .ok_or_else(|| Refusal::unauthorized(TokenUnknown, "no Seal commits to this secret"))
     }
 
@@ -145,6 +156,28 @@ impl Authenticator {
         let tag = hmac::sign(&self.key, text.as_bytes());
         tag.as_ref().try_into().expect("an HMAC-SHA256 tag must have 32 bytes")
     }
+}
+
+/// Until when `signer` may speak for the Seal: the owner as long as it lives, its session key as long as that lives. The
+/// position's operator does not.
+fn speaks_until(
+    signer: WalletAddress,
+    position: &LivePosition,
+    seal: &SealRecord,
+    now: UnixMs,
+) -> Result<UnixMs, Refusal> {
+    if signer == position.state.owner {
+        return Ok(seal.expires_ms);
+    }
+    let Some(session) = seal.session.filter(|session| session.key == signer) else {
+        let cause = format!("{signer} is neither the owner nor the session key of Seal {}", seal.id);
+        return Err(Refusal::unauthorized(TokenUnknown, cause));
+    };
+    if now >= session.expires_ms {
+        let cause = format!("the session key of Seal {} ended at {}; it is {now}", seal.id, session.expires_ms);
+        return Err(Refusal::unauthorized(SealExpired, cause));
+    }
+    Ok(seal.expires_ms.min(session.expires_ms))
 }
 
 fn refused(error: PopError) -> Refusal {

@@ -38,6 +38,7 @@ impl Watch {
             people_stale: self.people.token(people_open(freshness)),
             nodes_stale: self.nodes.token(self.nodes_open(freshness)),
             node_stale_grace: self.node_stale_grace,
+            index: self.index.clone(),
             snapshot,
             freshness,
             now,

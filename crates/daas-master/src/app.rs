@@ -7,13 +7,17 @@ use crate::identity::{self, Identity, SigningKey};
 use crate::kubernetes;
 use crate::local::MasterEndpoints;
 use crate::nodes::Nodes;
+use crate::presence::Presence;
 use crate::problems;
+use crate::registration::{Registrar, Registration};
+use crate::warden::Warden;
 use anyhow::Context as _;
 use daas_attest::{Binding, Roots};
 use daas_chain::client::ChainClient;
 use daas_chain::clock;
 use daas_chain::follow::Follower;
 use daas_chain::index::{Freshness, Index, IndexIds};
+use daas_chain::ops::Ops;
 use daas_chain::store::Store;
 use daas_daemon::admin::Admin;
 use daas_daemon::config::Loaded;
@@ -49,14 +53,16 @@ pub async fn run(loaded: Loaded<Config>, shutdown: CancellationToken) -> anyhow:
     let measured = config::digest(&loaded.shown);
     let config = loaded.config;
     let (pins, genesis) = pins(&config)?;
+    let key = SigningKey::load_or_create(&config.k3s.data_dir)?;
+    let registration = Registration::new(key.public(), key.wallet().address());
+    let presence = Arc::new(Presence::default());
     let readiness = Readiness::default();
     let ready = readiness.awaits("control plane, chain and gateway");
-    let admin = Admin::bind(config.admin.listen, readiness).await.map_err(|e| port_busy(config.admin.listen, &e))?;
+    let registered = readiness.awaits("registration on chain");
     let mut tasks = Tasks::new(shutdown.clone());
-    tasks.spawn("admin", admin.run(shutdown.clone()));
+    serve_admin(&config, readiness, &registration, &presence, &mut tasks, &shutdown).await?;
 
     let (server_settings, pki) = server(&config)?;
-    let key = SigningKey::load_or_create(&config.k3s.data_dir)?;
     let binding = Binding {
         genesis: genesis.digest(),
         cluster: pins.cluster,
@@ -67,12 +73,28 @@ pub async fn run(loaded: Loaded<Config>, shutdown: CancellationToken) -> anyhow:
     };
     let attestor = Attestor::new(config.tee.device.clone(), Roots::for_genesis(&genesis), binding);
     // A device that gives nothing now would give clients nothing later: better to say so before anything runs.
-    attestor.expect(&config.tee.kind).await.map_err(|refusal| Problem::new(refusal.code(), refusal.cause()))?;
+    let pcrs = attestor.expect(&config.tee.kind).await;
+    let pcrs = pcrs.map_err(|refusal| Problem::new(refusal.code(), refusal.cause()))?;
+    registration.measured(pcrs.clone());
     publish(&config, &pins, &binding, &pki)?;
 
-    let index = follow(&config, &pins, &genesis, &mut tasks, &shutdown).await?;
+    let (index, client) = follow(&config, &pins, &genesis, &mut tasks, &shutdown).await?;
+    let onchain = OnChain { ops: Ops::new(client, key.wallet()), ids: index.ids(), registration, presence };
+    // Beside the control plane's start: whoever answers for this master waits for neither.
+    let registrar = Registrar {
+        ops: onchain.ops.clone(),
+        ids: onchain.ids,
+        index: index.clone(),
+        attestor: attestor.clone(),
+        binding,
+        pcrs,
+        endpoint: config.endpoint(),
+        registration: onchain.registration.clone(),
+        ready: Some(registered),
+    };
+    tasks.spawn("registration", registrar.run(shutdown.clone()));
     let mut engine = start_engine(&config, server_settings, &pki).await?;
-    let served = serve(&config, &pins, &index, attestor, pki, &mut engine, &mut tasks, &shutdown).await;
+    let served = serve(&config, &pins, &index, attestor, pki, &mut engine, onchain, &mut tasks, &shutdown).await;
     let end = match served {
         Ok(()) => {
             drop(ready);
@@ -91,6 +113,36 @@ pub async fn run(loaded: Loaded<Config>, shutdown: CancellationToken) -> anyhow:
             anyhow::bail!("{name} ended without a reason")
         }
     }
+}
+
+/// What a master does on chain with, and tells about it.
+struct OnChain {
+    ops: Ops,
+    ids: IndexIds,
+    registration: Registration,
+    presence: Arc<Presence>,
+}
+
+/// Opens the admin listener: whoever answers for this master learns there who it is.
+async fn serve_admin(
+    config: &Config,
+    readiness: Readiness,
+    registration: &Registration,
+    presence: &Arc<Presence>,
+    tasks: &mut Tasks,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    let admin = Admin::bind(config.admin.listen, readiness).await.map_err(|e| port_busy(config.admin.listen, &e))?;
+    let (registration, presence) = (registration.clone(), presence.clone());
+    let admin = admin
+        .with_json("/enclave", move || json(&registration.status()))
+        .with_json("/nodes", move || json(&presence.all()));
+    tasks.spawn("admin", admin.run(shutdown.clone()));
+    Ok(())
+}
+
+fn json(value: &impl serde::Serialize) -> serde_json::Value {
+    serde_json::to_value(value).unwrap_or_default()
 }
 
 /// The chain this master is pinned to. Only a devnet's, until the datastore is encrypted.
@@ -162,13 +214,13 @@ async fn follow(
     genesis: &Genesis,
     tasks: &mut Tasks,
     shutdown: &CancellationToken,
-) -> anyhow::Result<Index> {
+) -> anyhow::Result<(Index, ChainClient)> {
     let ids =
         IndexIds { package: pins.package, cluster: pins.cluster, registry: pins.registry, nautilus: pins.nautilus };
     let client = ChainClient::connect(&pins.rpc, genesis).await.map_err(Problem::from)?;
     let index = Index::new(ids);
     let store = Store::open(&config.k3s.data_dir.join("index.redb"), genesis, ids)?;
-    let follower = Follower::new(client, index.clone()).with_store(store)?;
+    let follower = Follower::new(client.clone(), index.clone()).with_store(store)?;
     let stop = shutdown.clone();
     tasks.spawn("chain", async move { Ok(follower.run(stop).await?) });
 
@@ -183,7 +235,7 @@ async fn follow(
     tokio::time::timeout(FIRST_CHECKPOINT, fresh)
         .await
         .map_err(|_| Problem::new(ErrorCode::ChainUnreachable, format!("{}: no checkpoint within 60 s", pins.rpc)))?;
-    Ok(index)
+    Ok((index, client))
 }
 
 async fn start_engine(config: &Config, settings: ServerConfig, pki: &Pki) -> anyhow::Result<Server> {
@@ -211,6 +263,7 @@ async fn serve(
     attestor: Attestor,
     pki: Pki,
     engine: &mut Server,
+    onchain: OnChain,
     tasks: &mut Tasks,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
@@ -225,7 +278,8 @@ async fn serve(
     let local = MasterEndpoints {
         attestor,
         index: index.clone(),
-        nodes: Mutex::new(Nodes::new(client)),
+        nodes: Mutex::new(Nodes::new(client.clone())),
+        presence: onchain.presence.clone(),
         pki,
         endpoint: config.endpoint(),
         own_addresses: own_addresses(config),
@@ -240,6 +294,9 @@ async fn serve(
         bound.run(stop, DRAIN).await;
         Ok(())
     });
+    let OnChain { ops, ids, registration, presence } = onchain;
+    let warden = Warden { client, index: index.clone(), ops, ids, presence, registration };
+    tasks.spawn("warden", warden.run(shutdown.clone()));
     tasks.spawn("revocation", controllers.clone().run_revocation(shutdown.clone()));
     tasks.spawn("controllers", controllers.run_rounds(shutdown.clone()));
     Ok(())

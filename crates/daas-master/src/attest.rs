@@ -6,6 +6,7 @@ use daas_attest::{Binding, Evidence, Roots, SecurityLevel, UnverifiedDocument, b
 use daas_gateway::{ConnectionInfo, Refusal};
 use daas_types::ErrorCode;
 use daas_types::api::{AttestationRequest, AttestationResponse};
+use daas_types::onchain::Pcrs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -46,9 +47,7 @@ impl Attestor {
             (true, _) | (false, None) => None,
             (false, Some(text)) => Some(bind_nonce(&parse_nonce(&text)?, &connection.exporter)),
         };
-        let Evidence::Nitro(document) = self.evidence(nonce.unwrap_or_default()).await? else {
-            return Err(unavailable(&"the device gives evidence of a kind this endpoint does not carry"));
-        };
+        let document = self.document(nonce.unwrap_or_default()).await?;
         let read = UnverifiedDocument::read(&document, &self.inner.roots).map_err(|e| unavailable(&e))?;
         // The level is what the document's own root makes it, so that a wrong setting cannot overstate it.
         let level = read.level.ok_or_else(|| unavailable(&"the device's root is not one this network knows"))?;
@@ -65,20 +64,29 @@ impl Attestor {
         })
     }
 
-    /// Makes sure that the device answers and is of this type.
-    pub(crate) async fn expect(&self, tee_type: &str) -> Result<(), Refusal> {
-        let Evidence::Nitro(document) = self.evidence([0; 32]).await? else {
-            return Err(unavailable(&"the device gives evidence of an unknown kind"));
-        };
+    /// Makes sure that the device answers and is of this type; gives what it measures.
+    pub(crate) async fn expect(&self, tee_type: &str) -> Result<Pcrs, Refusal> {
+        let document = self.document([0; 32]).await?;
         let read = UnverifiedDocument::read(&document, &self.inner.roots).map_err(|e| unavailable(&e))?;
         match read.level.map(SecurityLevel::tee_type) {
-            Some(found) if found == tee_type => Ok(()),
+            Some(found) if found == tee_type => {
+                let pcr = |index| read.pcrs.get(&index).map(|value| value.to_vec()).unwrap_or_default();
+                Ok(Pcrs { pcr0: pcr(0), pcr1: pcr(1), pcr2: pcr(2) })
+            }
             found => Err(unavailable(&format!("tee.type is {tee_type}, the device is {}", found.unwrap_or("unknown")))),
         }
     }
 
-    /// A document from the device, answering `nonce`. The device is synchronous and may stall, so it gets a thread.
-    pub(crate) async fn evidence(&self, nonce: [u8; 32]) -> Result<Evidence, Refusal> {
+    /// A Nitro document that answers `nonce`.
+    pub(crate) async fn document(&self, nonce: [u8; 32]) -> Result<Vec<u8>, Refusal> {
+        match self.evidence(nonce).await? {
+            Evidence::Nitro(document) => Ok(document),
+            _ => Err(unavailable(&"the device gives evidence of an unknown kind")),
+        }
+    }
+
+    /// Evidence from the device, answering `nonce`. The device is synchronous and may stall, so it gets a thread.
+    async fn evidence(&self, nonce: [u8; 32]) -> Result<Evidence, Refusal> {
         let _place = self.inner.places.try_acquire().map_err(|_| {
             Refusal::new(ErrorCode::TooManyRequests, http::StatusCode::TOO_MANY_REQUESTS, "the TEE device is busy")
         })?;

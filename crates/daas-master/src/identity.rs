@@ -1,6 +1,7 @@
 //! What a master is to the world: its signing key, and the two files that say so.
 
 use anyhow::Context as _;
+use daas_chain::wallet::Wallet;
 use daas_types::join::ChainPins;
 use serde::{Deserialize, Serialize};
 use std::io::Write as _;
@@ -53,6 +54,11 @@ impl SigningKey {
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         Ok(Self(key))
+    }
+
+    /// The wallet that it is on chain: its address sends what a master does there.
+    pub fn wallet(&self) -> Wallet {
+        Wallet::of(self.0.clone().into())
     }
 
     /// The public key.

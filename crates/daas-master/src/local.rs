@@ -3,6 +3,7 @@
 use crate::attest::Attestor;
 use crate::join::{self, Facts};
 use crate::nodes::{NodeRecord, Nodes};
+use crate::presence::Presence;
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use daas_chain::clock;
@@ -15,6 +16,7 @@ use daas_types::api::{
     RegisterWorkerRequest, RegisterWorkerResponse,
 };
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::Mutex;
 
@@ -26,6 +28,8 @@ pub(crate) struct MasterEndpoints {
     pub(crate) index: Index,
     /// Node records. One join at a time, so that two machines cannot both be the first of one node id.
     pub(crate) nodes: Mutex<Nodes>,
+    /// When nodes were heard of.
+    pub(crate) presence: Arc<Presence>,
     /// Issues kubelets' certificates.
     pub(crate) pki: Pki,
     /// Where clients reach the gateway.
@@ -61,6 +65,7 @@ impl LocalEndpoints for MasterEndpoints {
             .pki
             .issue_kubelet_serving(&csr, caller.node_id.as_str(), record.address, now)
             .map_err(|e| Refusal::forbidden(ErrorCode::CsrRefused, e))?;
+        self.presence.seen(&caller.node_id, caller.position, clock::now());
         tracing::info!(node = %caller.node_id, address = %record.address, "node joined");
         let ca = self.pki.server_ca_pem();
         Ok(RegisterWorkerResponse {
@@ -84,6 +89,7 @@ impl LocalEndpoints for MasterEndpoints {
         let position = snapshot.position(caller.position);
         let status = position.map_or_else(|| "unknown".to_owned(), |p| p.state.status.to_string());
         join::check_time(clock::now(), request.timestamp)?;
+        self.presence.beat(&caller.node_id, caller.position, clock::now(), &request);
         tracing::debug!(node = %caller.node_id, pods = request.running_pods, "heartbeat");
         metrics::counter!("daas_heartbeats_total").increment(1);
         Ok(HeartbeatResponse { success: true, stake_status: status, server_time_ms: clock::now().0 })
@@ -112,7 +118,7 @@ impl MasterEndpoints {
             let holder = node.parse().ok().and_then(|id| snapshot.by_node(&id));
             holder.is_some_and(|holder| holder.state.position == record.position)
         });
-        let operator = snapshot.policy().operator_positions.contains(&caller.position);
+        let operator = snapshot.is_operator(caller.position);
         let facts = Facts {
             now: clock::now(),
             position: caller.position,

@@ -2,26 +2,31 @@
 
 use daas_chain::clock;
 use daas_chain::index::{Index, IndexIds};
-use daas_chain::verified::{CheckpointData, VerifiedCheckpoint};
-use daas_types::genesis::{DevnetAnchor, Genesis};
-use daas_types::onchain::{Event, Policy, PolicyChanged, PositionEvent, PositionState, SealRecord, Status};
+use daas_chain::testing::TestChain;
+use daas_types::onchain::{
+    ClusterEvent, ClusterState, Event, NautilusEvent, NautilusState, Policy, PositionEvent, PositionState, SealRecord,
+    Session, Status,
+};
 use daas_types::pop::{Claims, MAX_LIFETIME, Usage};
 use daas_types::{
-    Address, ClusterId, Digest, Mist, NautilusId, PackageId, Permissions, PositionId, RegistryId, SealId, SealSecret,
-    Thresholds, UnixMs, WalletAddress,
+    Address, ClusterId, Mist, NautilusId, PackageId, Permissions, PositionId, RegistryId, SealId, SealSecret, UnixMs,
+    WalletAddress,
 };
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use sui_crypto::ed25519::Ed25519PrivateKey;
-use sui_sdk_types::{CheckpointSummary, GasCostSummary};
 
 /// An index and the checkpoints that feed it.
 pub struct Chain {
     /// The index under test.
     pub index: Index,
-    genesis: Genesis,
-    sequence: AtomicU64,
-    generation: AtomicU64,
+    writer: Mutex<Writer>,
+}
+
+struct Writer {
+    chain: TestChain,
+    cluster: ClusterState,
+    nautilus: NautilusState,
 }
 
 /// A staker with a wallet, a position, one Seal and its secret.
@@ -61,29 +66,41 @@ impl Chain {
     }
 
     fn with_index(at: UnixMs, index: impl FnOnce(IndexIds) -> Index) -> Self {
-        let id = |n: u8| Address::new([n; 32]);
-        let ids = IndexIds {
-            package: PackageId(id(0xa1)),
-            cluster: cluster(),
-            registry: RegistryId(id(0xa2)),
-            nautilus: NautilusId(id(0xa3)),
-        };
-        let (sequence, generation) = (AtomicU64::new(0), AtomicU64::new(0));
-        let chain = Self { index: index(ids), genesis: genesis(), sequence, generation };
-        chain.policy_at(at, |_| ());
+        let writer = Writer { chain: TestChain::new(1), cluster: cluster_state(), nautilus: nautilus_state() };
+        let chain = Self { index: index(ids()), writer: Mutex::new(writer) };
+        chain.change_cluster(at, |_| ());
         chain
     }
 
-    /// Changes the policy, from the default.
+    /// Changes the policy.
     pub fn policy(&self, change: impl FnOnce(&mut Policy)) {
-        self.policy_at(clock::now(), change);
+        self.cluster(|cluster| change(&mut cluster.policy));
     }
 
-    fn policy_at(&self, at: UnixMs, change: impl FnOnce(&mut Policy)) {
-        let mut policy = policy();
-        change(&mut policy);
-        let generation = self.generation.fetch_add(1, Ordering::SeqCst) + 1;
-        self.checkpoint_at(at, vec![Event::PolicyChanged(PolicyChanged { cluster: cluster(), generation, policy })]);
+    /// Changes the cluster.
+    pub fn cluster(&self, change: impl FnOnce(&mut ClusterState)) {
+        self.change_cluster(clock::now(), change);
+    }
+
+    /// Changes measurements, masters and endorsements.
+    pub fn nautilus(&self, change: impl FnOnce(&mut NautilusState)) {
+        let state = {
+            let nautilus = &mut self.lock().nautilus;
+            change(nautilus);
+            nautilus.generation += 1;
+            nautilus.clone()
+        };
+        self.checkpoint(vec![Event::Nautilus { name: NautilusEvent::MastersChanged, state }]);
+    }
+
+    fn change_cluster(&self, at: UnixMs, change: impl FnOnce(&mut ClusterState)) {
+        let state = {
+            let cluster = &mut self.lock().cluster;
+            change(cluster);
+            cluster.generation += 1;
+            cluster.clone()
+        };
+        self.checkpoint_at(at, vec![Event::Cluster { name: ClusterEvent::PolicyApplied, state }]);
     }
 
     /// A checkpoint made now.
@@ -93,9 +110,13 @@ impl Chain {
 
     /// A checkpoint of another time.
     pub fn checkpoint_at(&self, timestamp: UnixMs, events: Vec<Event>) {
-        let sequence = self.sequence.fetch_add(1, Ordering::SeqCst) + 1;
-        let data = CheckpointData { sequence, timestamp, events };
-        self.index.apply(&VerifiedCheckpoint::trusting_devnet(&self.genesis, data).unwrap());
+        let mut writer = self.lock();
+        let checkpoint = writer.chain.checkpoint(self.index.ids().package, timestamp, &events);
+        self.index.apply(&checkpoint);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a staker's position on chain, changed.
@@ -133,23 +154,30 @@ impl Staker {
         let seal = SealRecord {
             id: SealId(Address::new([n ^ 0x80; 32])),
             permissions,
-            locator: secret.locator().0.to_vec(),
-            commitment: secret.commitment(cluster(), position).0.to_vec(),
+            locator: secret.locator(),
+            commitment: secret.commitment(cluster(), position),
             session: None,
             expires_ms: clock::now().plus(SEAL_LIFE),
         };
+        let owner = WalletAddress(key.public_key().derive_address());
         let state = PositionState {
             position,
             cluster: cluster(),
             generation: 0,
-            owner: WalletAddress(key.public_key().derive_address()),
+            owner,
+            next_owner: None,
+            operator: owner,
             node_id: format!("worker-{n}"),
             status: Status::Active,
             active: sui.parse().unwrap(),
             frozen: Mist(0),
             unbonding: Mist(0),
             unbonding_until_ms: UnixMs(0),
+            jailed_until_ms: UnixMs(0),
+            maintenance: None,
+            cooldown_until_ms: UnixMs(0),
             proposal: None,
+            trials: vec![],
             seals: vec![seal],
         };
         Self { key, secret, state }
@@ -167,6 +195,13 @@ impl Staker {
         Claims::new(cluster(), self.state.seals[0].id, usage, clock::now(), MAX_LIFETIME).unwrap()
     }
 
+    /// A key that may sign for the Seal until then, once it is on chain.
+    pub fn session(&mut self, expires_ms: UnixMs) -> Ed25519PrivateKey {
+        let key = Ed25519PrivateKey::new([0x5e; 32]);
+        self.state.seals[0].session = Some(Session { key: WalletAddress(key.public_key().derive_address()), expires_ms });
+        key
+    }
+
     /// A PoP token.
     pub fn token(&self, usage: Usage) -> String {
         self.claims(usage).sign(&self.key).unwrap().to_string()
@@ -178,36 +213,46 @@ impl Staker {
     }
 }
 
-/// A devnet's genesis.
-pub fn genesis() -> Genesis {
-    let anchor = DevnetAnchor { validator: vec![1; 96], tee_root: [2; 32] };
-    let summary = CheckpointSummary {
-        epoch: 0,
-        sequence_number: 0,
-        network_total_transactions: 0,
-        content_digest: Digest::ZERO,
-        previous_digest: None,
-        epoch_rolling_gas_cost_summary: GasCostSummary::default(),
-        timestamp_ms: 0,
-        checkpoint_commitments: vec![],
-        end_of_epoch_data: None,
-        version_specific_data: anchor.to_version_specific_data(),
-    };
-    Genesis::pinned(summary.digest(), &bcs::to_bytes(&summary).unwrap()).unwrap()
+/// What the index of every test is of.
+pub fn ids() -> IndexIds {
+    let id = |n: u8| Address::new([n; 32]);
+    IndexIds {
+        package: PackageId(id(0xa1)),
+        cluster: cluster(),
+        registry: RegistryId(id(0xa2)),
+        nautilus: NautilusId(id(0xa3)),
+    }
 }
 
-fn policy() -> Policy {
-    let half = Mist(500_000_000);
-    Policy {
-        thresholds: Thresholds::default(),
-        min_stake: half,
-        node_minimum: half,
-        slash_bps: 1000,
-        appeal_window_ms: 5000,
-        unbonding_ms: 60_000,
-        max_seal_lifetime_ms: 86_400_000,
-        evidence_max_age_ms: 60_000,
-        super_is_masters: false,
+fn cluster_state() -> ClusterState {
+    let id = |n: u8| Address::new([n; 32]);
+    let IndexIds { cluster, registry, nautilus, .. } = ids();
+    ClusterState {
+        cluster,
+        version: 1,
+        name: "test".to_owned(),
+        genesis: vec![0; 32],
+        generation: 0,
+        registry,
+        nautilus,
+        anchors: id(0xa4).into(),
+        policy: Policy::devnet(WalletAddress(id(0xb1))),
+        announced: None,
+        paused: false,
         operator_positions: Vec::new(),
+        proposer_cap: id(0xa5).into(),
+        judge_cap: id(0xa6).into(),
+    }
+}
+
+fn nautilus_state() -> NautilusState {
+    NautilusState {
+        id: ids().nautilus,
+        cluster: cluster(),
+        generation: 0,
+        registrations: 0,
+        measurements: Vec::new(),
+        masters: Vec::new(),
+        endorsements: Vec::new(),
     }
 }

@@ -102,6 +102,57 @@ catalogue! {
         "Wait until the time shown by `k3s-daas status`.";
     AlreadyStaked "D213" "이미 스테이킹되어 있습니다." "This Seal file is of a stake already."
         "Add to it with `k3s-daas restake AMOUNT`, or name another file with `--seal`.";
+    ChainUnproven "D214" "RPC 엔드포인트의 답을 검증하지 못했습니다." "What the RPC endpoint says of the chain does not verify."
+        "The cause names the check that failed; use another RPC endpoint.";
+
+    StakeAboveMaximum "D215" "최대 스테이킹보다 많습니다." "The stake would be above the cluster's maximum."
+        "`k3s-daas chain policy show` names the maximum of one position; stake the rest with another wallet.";
+    NoSlashPending "D216" "제안된 슬래싱이 없습니다." "No slash is proposed for this position."
+        "`k3s-daas status` shows where the position stands.";
+    SlashPending "D217" "슬래싱이 이미 제안되어 있습니다." "A slash is proposed and not settled yet."
+        "`k3s-daas status` shows it; wait until it is executed, cancelled, or lapses.";
+    TooEarly "D218" "아직 할 수 없습니다." "It is too early for that."
+        "`k3s-daas status` shows the position's times, `k3s-daas chain policy show` the cluster's; run the command again then.";
+    TooLate "D219" "기한이 지났거나 이미 처리되었습니다." "The time for that is over, or it was done before."
+        "`k3s-daas status` shows where the slash stands.";
+    AmountRefused "D220" "금액이 잘못되었습니다." "The amount is zero or more than there is."
+        "`k3s-daas status` shows the amounts.";
+    NothingToWithdraw "D221" "출금할 금액이 없습니다." "No stake of this position is on its way out."
+        "`k3s-daas unstake AMOUNT` first.";
+    NotYours "D222" "이 지갑의 것이 아닙니다." "It belongs to another wallet."
+        "Name the right one: `--wallet FILE`, or `--from ADDRESS` for a key of the Sui CLI.";
+    OfficeMissing "D223" "이 지갑에는 그 권한이 없습니다." "The wallet does not hold the cluster's office for that."
+        "Use the office's wallet (`--wallet FILE`, `--from ADDRESS`); `k3s-daas chain policy show` names the holders.";
+    OfficesNotApart "D224" "제안자, 심판, 수령인은 서로 달라야 합니다." "Proposer, judge and beneficiary must be three; none of them judges a case of its own."
+        "Use another address for one of them: `k3s-daas chain office proposer|judge ADDRESS`.";
+    EvidenceRefused "D225" "증거가 거부되었습니다." "The evidence is refused: too old, already judged, or it proves nothing."
+        "The cause names the rule; one position is judged once on the same evidence.";
+    TooManySeals "D226" "Seal이 너무 많습니다." "The position has as many live Seals as it can."
+        "Void one: `k3s-daas revoke-seal ID`, or replace it: `k3s-daas token --refresh`.";
+    ClusterPaused "D227" "클러스터가 새 스테이킹을 받지 않습니다." "The cluster takes no new stake for now; unstaking and withdrawing work."
+        "Ask the operator; `k3s-daas chain unpause` ends the pause.";
+    NothingAnnounced "D228" "예고된 변경이 없습니다." "Nothing is announced."
+        "Announce it first: `k3s-daas chain policy announce`, `k3s-daas chain measurement announce`.";
+    PolicyRefused "D229" "정책 값이 서로 맞지 않습니다." "The policy's numbers are out of bounds or contradict each other."
+        "The cause names the rule; `k3s-daas chain policy show` prints the present ones.";
+    TreasuryEmpty "D230" "금고가 비어 있습니다." "The treasury is empty."
+        "Nothing to do: slashed money is paid once there is some.";
+    MeasurementRefused "D231" "허용된 측정값이 아닙니다." "No measurement in force is like this one, or there is one already."
+        "`k3s-daas chain measurement list`; then `announce` and, after the delay, `activate` it.";
+    MasterNotEndorsed "D232" "마스터를 보증한 운영자 포지션이 없습니다." "No operator's position answers for this master's key."
+        "`k3s-daas chain master endorse --key KEY`, with the wallet of an operator's position.";
+    NodeStateRefused "D233" "노드의 상태가 맞지 않습니다." "The node is not in the state for that."
+        "`k3s-daas status` shows the node's state.";
+    MaintenanceRefused "D234" "점검 시간이 허용되지 않습니다." "The maintenance is too long, too soon, or in the past."
+        "It may take at most 7 days and begins at least 7 days after the last one's end.";
+    KeyElsewhere "D235" "이 지갑의 키가 여기에 없습니다." "The wallet's key is not on this machine."
+        "Add `--unsigned`, sign the bytes where the key is, and submit them: `k3s-daas chain submit --tx BYTES --signature SIG`.";
+    SignatureRefused "D236" "서명이 거래와 맞지 않습니다." "The signature does not fit the transaction."
+        "Print it again with `--unsigned`, sign that, and submit both: `k3s-daas chain submit --tx BYTES --signature SIG`.";
+    NotConfirmed "D237" "확인하지 않아 보내지 않았습니다." "Nothing was sent: it was not confirmed."
+        "Answer `y`, or add `--yes` where nobody can be asked.";
+    NetworkUnknown "D238" "어느 Sui 네트워크인지 알 수 없습니다." "Which Sui network is meant is not known."
+        "Name it: `--network testnet`, `--rpc URL`, or `--cluster join.json`.";
 
     MasterUnverified "D301" "마스터를 검증하지 못했습니다. 토큰을 보내지 않았습니다." "The master's evidence was refused; no token was sent."
         "`k3s-daas verify --cluster join.json` shows which check failed; ask the operator.";
@@ -136,6 +187,8 @@ catalogue! {
         "`k3s-daas appeal --reason TEXT` within the appeal window, or `k3s-daas restake` after it.";
     NodeFailed "D407" "노드를 시작하지 못했습니다." "The node's processes did not become ready."
         "The cause names the process; its log is in the state folder.";
+    NodeJailed "D408" "노드가 응답하지 않아 격리되었습니다." "The node was silent for too long and is jailed."
+        "A worker that runs takes its node out of jail by itself when the time is over; start it, or use `k3s-daas unjail`.";
 
     RootNeeded "D501" "root 권한이 필요합니다." "Real containers need root."
         "Run it with sudo; `k3s-daas --state-dir DIR up --no-node` starts the control plane alone.";

@@ -52,6 +52,18 @@ id!(
     NautilusId
 );
 id!(
+    /// The shared `AuditAnchors` object of a cluster: the last root of each master's audit log.
+    AnchorsId
+);
+id!(
+    /// A `K8sRequest` object: a Kubernetes request made on chain.
+    RequestId
+);
+id!(
+    /// An `AdminCap`, `ProposerCap` or `JudgeCap` object.
+    CapId
+);
+id!(
     /// One staker's shared `StakePosition`; the UID Kubernetes sees.
     PositionId
 );

@@ -18,6 +18,10 @@ pub struct JoinFile {
     /// simulated TEE's root. Absent for networks compiled in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub genesis_summary: Option<String>,
+    /// BCS of the validator committee from which every later one is reached, base64. Absent where the genesis names it,
+    /// as a devnet's does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committee: Option<String>,
     /// Where the chain is read. Not trusted.
     pub rpc: String,
     /// The Move package.
@@ -64,11 +68,17 @@ impl JoinFile {
     /// The network's trust anchor.
     pub fn anchor(&self) -> Result<Genesis, JoinFileError> {
         use base64::{Engine as _, engine::general_purpose::STANDARD};
-        let Some(summary) = &self.genesis_summary else {
-            return Ok(Genesis::of_digest(self.genesis));
+        let decode = |text: &String| STANDARD.decode(text).map_err(|e| JoinFileError::Format(e.to_string()));
+        let genesis = match &self.genesis_summary {
+            Some(summary) => Genesis::pinned(self.genesis, &decode(summary)?)?,
+            None => Genesis::of_digest(self.genesis),
         };
-        let bytes = STANDARD.decode(summary).map_err(|e| JoinFileError::Format(e.to_string()))?;
-        Ok(Genesis::pinned(self.genesis, &bytes)?)
+        let Some(committee) = &self.committee else {
+            return Ok(genesis);
+        };
+        let committee = bcs::from_bytes(&decode(committee)?);
+        let committee = committee.map_err(|e| JoinFileError::Format(format!("committee: {e}")))?;
+        Ok(genesis.with_committee(committee)?)
     }
 }
 
@@ -83,6 +93,9 @@ pub struct ChainPins {
     /// As in the join file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub genesis_summary: Option<String>,
+    /// As in the join file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committee: Option<String>,
     /// As in the join file.
     pub rpc: String,
     /// As in the join file.
@@ -100,8 +113,20 @@ pub struct ChainPins {
 impl ChainPins {
     /// The join file of a cluster whose gateway is at `endpoint` with this CA (PEM).
     pub fn into_join_file(self, endpoint: String, ca: String) -> JoinFile {
-        let Self { version, genesis, genesis_summary, rpc, package, cluster, registry, nautilus } = self;
-        JoinFile { version, genesis, genesis_summary, rpc, package, cluster, registry, nautilus, endpoint, ca }
+        let Self { version, genesis, genesis_summary, committee, rpc, package, cluster, registry, nautilus } = self;
+        JoinFile {
+            version,
+            genesis,
+            genesis_summary,
+            committee,
+            rpc,
+            package,
+            cluster,
+            registry,
+            nautilus,
+            endpoint,
+            ca,
+        }
     }
 
     /// The network's trust anchor.

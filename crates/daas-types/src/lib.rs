@@ -25,7 +25,9 @@ mod time;
 
 pub use amount::{AmountError, Mist};
 pub use catalogue::ErrorCode;
-pub use ids::{ClusterId, NautilusId, PackageId, PositionId, RegistryId, SealId, WalletAddress};
+pub use ids::{
+    AnchorsId, CapId, ClusterId, NautilusId, PackageId, PositionId, RegistryId, RequestId, SealId, WalletAddress,
+};
 pub use node_id::{NodeId, NodeIdError};
 pub use problem::Problem;
 pub use seal::{Commitment, Locator, Permissions, SEAL_LIFETIME, SealSecret, SealSecretError};

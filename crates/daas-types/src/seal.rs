@@ -5,7 +5,8 @@ use blake2::{Blake2b, Digest as _, digest::consts::U32};
 use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -27,18 +28,65 @@ pub struct SealSecretError {
 }
 
 /// `H("daas/loc" ‖ secret)[..16]`: finds candidate Seals in the index. Copyable by anyone, so it proves nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// On chain a `vector<u8>` of that length.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Locator(pub [u8; 16]);
 
 /// `H("daas/seal" ‖ cluster ‖ position ‖ secret)`: accepts the secret for this position alone, so a locator and
-/// commitment copied into another Seal verify for nobody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// commitment copied into another Seal verify for nobody. On chain a `vector<u8>` of that length.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Commitment(pub [u8; 32]);
 
 /// What a Seal may be used for, fixed when it is minted. Bits as on chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Permissions(pub u8);
+
+/// A byte vector on chain that always has the same length; hex in JSON.
+macro_rules! chain_bytes {
+    ($name:ident, $length:literal, $what:literal) => {
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), hex::encode(self.0))
+            }
+        }
+
+        impl TryFrom<Vec<u8>> for $name {
+            type Error = Vec<u8>;
+            /// The bytes come back if there are more or fewer.
+            fn try_from(bytes: Vec<u8>) -> Result<Self, Vec<u8>> {
+                bytes.try_into().map(Self)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                if s.is_human_readable() { s.serialize_str(&hex::encode(self.0)) } else { s.serialize_bytes(&self.0) }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                struct Bytes;
+                impl Visitor<'_> for Bytes {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($what)
+                    }
+                    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<$name, E> {
+                        bytes.try_into().map($name).map_err(|_| E::invalid_length(bytes.len(), &self))
+                    }
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
+                        let mut bytes = [0; $length];
+                        hex::decode_to_slice(text, &mut bytes).map_err(E::custom)?;
+                        Ok($name(bytes))
+                    }
+                }
+                if d.is_human_readable() { d.deserialize_str(Bytes) } else { d.deserialize_bytes(Bytes) }
+            }
+        }
+    };
+}
 
 // === impl SealSecret ===
 
@@ -89,12 +137,15 @@ impl fmt::Debug for SealSecret {
     }
 }
 
-// === impl Commitment ===
+// === impl Locator, Commitment ===
+
+chain_bytes!(Locator, 16, "a locator of 16 bytes");
+chain_bytes!(Commitment, 32, "a commitment of 32 bytes");
 
 impl Commitment {
     /// Compared in constant time.
-    pub fn matches(&self, on_chain: &[u8]) -> bool {
-        self.0.as_slice().ct_eq(on_chain).into()
+    pub fn matches(&self, on_chain: &Self) -> bool {
+        self.0.ct_eq(&on_chain.0).into()
     }
 }
 
@@ -159,9 +210,8 @@ mod tests {
         let cluster = ClusterId(Address::from_static("0x1"));
         let mine = secret.commitment(cluster, PositionId(Address::from_static("0x2")));
         let thief = secret.commitment(cluster, PositionId(Address::from_static("0x3")));
-        assert!(mine.matches(&mine.0));
-        assert!(!thief.matches(&mine.0));
-        assert!(!mine.matches(&mine.0[..31]));
+        assert!(mine.matches(&mine));
+        assert!(!thief.matches(&mine));
     }
 
     #[test]
@@ -172,6 +222,22 @@ mod tests {
             assert!(bad.parse::<SealSecret>().is_err(), "{bad}");
         }
         assert_eq!(format!("{:?}", HEX.parse::<SealSecret>().unwrap()), "SealSecret(…)");
+    }
+
+    #[test]
+    fn on_chain_they_are_byte_vectors_of_their_length() {
+        let locator = Locator([7; 16]);
+        let bytes = bcs::to_bytes(&vec![7_u8; 16]).unwrap();
+        assert_eq!(bcs::to_bytes(&locator).unwrap(), bytes);
+        assert_eq!(bcs::from_bytes::<Locator>(&bytes), Ok(locator));
+        for length in [15, 17] {
+            let bytes = bcs::to_bytes(&vec![7_u8; length]).unwrap();
+            assert!(bcs::from_bytes::<Locator>(&bytes).is_err(), "{length}");
+        }
+        let json = serde_json::to_string(&Commitment([9; 32])).unwrap();
+        assert_eq!(json, format!("\"{}\"", "09".repeat(32)));
+        assert_eq!(serde_json::from_str::<Commitment>(&json).unwrap(), Commitment([9; 32]));
+        assert!(serde_json::from_str::<Commitment>("\"09\"").is_err());
     }
 
     #[test]

@@ -87,5 +87,6 @@ pub fn is_about_the_seal(code: ErrorCode) -> bool {
             | ErrorCode::PositionSlashed
             | ErrorCode::PositionClosed
             | ErrorCode::RightLost
+            | ErrorCode::NodeJailed
     )
 }

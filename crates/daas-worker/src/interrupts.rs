@@ -3,7 +3,7 @@
 #[cfg(test)]
 pub(crate) mod tests;
 
-use crate::stake::{Standing, standing};
+use crate::stake::{Standing, jail_cause, standing};
 use crate::state::Event;
 use daas_chain::index::{Index, Snapshot};
 use daas_daemon::{TaskEnd, Tasks};
@@ -101,7 +101,10 @@ impl Own {
             Standing::Lost(code, cause) => Some(Event::StakeLost(code, cause)),
             Standing::Good => {
                 let seal = self.seal?;
-                let there = live.seals.iter().any(|live| live.record.id == seal);
+                if let Some(cause) = jail_cause(&live.state) {
+                    return Some(Event::Jailed(cause));
+                }
+                let there = live.state.seals.iter().any(|record| record.id == seal);
                 (!there).then_some(Event::SealLost)
             }
         }

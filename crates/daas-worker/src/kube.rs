@@ -3,20 +3,16 @@
 use crate::peers::NodeList;
 use bytes::Bytes;
 use daas_chain::clock;
-use daas_client::{ClusterInfo, SealFile, VerifiedMaster, client_config};
+use daas_client::{ClusterInfo, SealFile, VerifiedMaster, client_config, connect, exchange, refusal};
 use daas_types::pop::Usage;
 use daas_types::{ErrorCode, NodeId, Problem};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::{Method, Request, StatusCode, header};
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
+use hyper::{Method, Request, header};
 use rustls::ClientConfig;
-use rustls_pki_types::ServerName;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 /// A thousand nodes, or the pods of one, are well below.
@@ -129,53 +125,31 @@ impl KubeApi {
         body: Option<&Value>,
     ) -> Result<Bytes, Problem> {
         let token = seal.mint(usage, clock::now())?;
-        let (host, port) = split(&self.endpoint).ok_or_else(|| self.failed(path, "not https://host:port"))?;
+        let host = self.endpoint.trim_start_matches("https://").trim_end_matches('/');
         let kind = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::HOST, format!("{host}:{port}"))
+            .header(header::HOST, host)
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, kind)
             .header(header::AUTHORIZATION, format!("Bearer {}", token.as_str()))
             .body(Full::new(body.map(|b| Bytes::from(b.to_string())).unwrap_or_default()))
             .map_err(Problem::of(ErrorCode::Internal))?;
-        let name = ServerName::try_from(host.to_owned()).map_err(|e| self.failed(path, e))?;
-        let exchange = self.exchange(path, (host, port), name, request);
-        let (status, body) = match tokio::time::timeout(DEADLINE, exchange).await {
-            Ok(answer) => answer?,
-            Err(_) => return Err(self.failed(path, format!("no answer within {} s", DEADLINE.as_secs()))),
+        // One request on a connection of its own: there is one every few seconds at most.
+        let answer = async {
+            let tls = connect(&self.endpoint, &self.tls).await?;
+            exchange(tls, request, MAX_ANSWER).await.map_err(|cause| self.failed(path, cause))
         };
-        if status.is_success() { Ok(body) } else { Err(refusal(path, status, &body)) }
-    }
-
-    /// One request on a connection of its own: there is one every few seconds at most.
-    async fn exchange(
-        &self,
-        path: &str,
-        address: (&str, u16),
-        name: ServerName<'static>,
-        request: Request<Full<Bytes>>,
-    ) -> Result<(StatusCode, Bytes), Problem> {
-        let tcp = TcpStream::connect(address).await.map_err(|e| self.failed(path, e))?;
-        let tls = TlsConnector::from(self.tls.clone()).connect(name, tcp).await.map_err(|e| self.failed(path, e))?;
-        let (mut send, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(tls)).await.map_err(|e| self.failed(path, e))?;
-        let request = async {
-            let response = send.send_request(request).await.map_err(|e| self.failed(path, e))?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-            Ok((status, body.map_err(|e| self.failed(path, e))?.to_bytes()))
-        };
-        tokio::pin!(request);
-        tokio::select! {
-            answer = &mut request => answer,
-            // A connection may end, in good order, before its last answer is read.
-            ended = connection => match ended {
-                Ok(()) => request.await,
-                Err(error) => Err(self.failed(path, error)),
-            },
+        let answer = tokio::time::timeout(DEADLINE, answer).await;
+        let late = |_| self.failed(path, format!("no answer within {} s", DEADLINE.as_secs()));
+        let (status, body) = answer.map_err(late)??;
+        if status.is_success() {
+            return Ok(body);
         }
+        // The gateway's refusals name their entry of the catalogue; Kubernetes' own have reasons of their own.
+        let Problem { code, cause } = refusal(status, &body, ErrorCode::ApiServerUnavailable);
+        Err(Problem::new(code, format!("{path}: {cause}")))
     }
 
     fn failed(&self, path: &str, cause: impl core::fmt::Display) -> Problem {
@@ -199,27 +173,6 @@ fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(Problem::of(ErrorCode::ApiServerUnavailable))
 }
 
-/// The gateway's refusals name their entry of the catalogue; Kubernetes' own have reasons of their own.
-fn refusal(path: &str, status: StatusCode, body: &[u8]) -> Problem {
-    #[derive(Default, Deserialize)]
-    struct Status {
-        #[serde(default)]
-        reason: String,
-        #[serde(default)]
-        message: String,
-    }
-    let said: Status = serde_json::from_slice(body).unwrap_or_default();
-    let code = ErrorCode::from_name(&said.reason).unwrap_or(ErrorCode::ApiServerUnavailable);
-    Problem::new(code, format!("{path}: HTTP {}: {}", status.as_u16(), said.message))
-}
-
-/// Host (without brackets) and port of an `https://` endpoint.
-pub fn split(endpoint: &str) -> Option<(&str, u16)> {
-    let rest = endpoint.strip_prefix("https://")?.trim_end_matches('/');
-    let (host, port) = rest.rsplit_once(':').unwrap_or((rest, "443"));
-    Some((host.trim_start_matches('[').trim_end_matches(']'), port.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,22 +190,5 @@ mod tests {
         let pods: Vec<_> = pods.items.into_iter().map(PodRef::of).map(|p| (p.name, p.running, p.evictable)).collect();
         let expected = [("web", true, true), ("agent", false, false), ("static", true, false), ("done", false, false)];
         assert_eq!(pods, expected.map(|(name, running, evictable)| (name.to_owned(), running, evictable)));
-    }
-
-    #[test]
-    fn a_refusal_keeps_the_gateways_reason() {
-        let ours = br#"{"reason":"ChainStale","message":"no checkpoint for 31 s"}"#;
-        let problem = refusal("/x", StatusCode::SERVICE_UNAVAILABLE, ours);
-        assert_eq!(problem.code, ErrorCode::ChainStale);
-        assert!(problem.cause.contains("503") && problem.cause.contains("31 s"));
-        let theirs = refusal("/x", StatusCode::FORBIDDEN, br#"{"reason":"Forbidden","message":"no"}"#);
-        assert_eq!(theirs.code, ErrorCode::ApiServerUnavailable);
-    }
-
-    #[test]
-    fn endpoints() {
-        assert_eq!(split("https://10.0.0.1:6443/"), Some(("10.0.0.1", 6443)));
-        assert_eq!(split("https://[fd00::1]:6443"), Some(("fd00::1", 6443)));
-        assert_eq!(split("http://10.0.0.1:6443"), None);
     }
 }

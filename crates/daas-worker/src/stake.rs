@@ -16,7 +16,7 @@ use daas_types::{ErrorCode, Mist, NodeId, Permissions, PositionId, Problem, SEAL
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use standing::{Standing, slash_cause, standing};
+pub use standing::{Standing, jail_cause, slash_cause, standing};
 
 /// The worker's side of its position.
 pub struct Staker {
@@ -81,6 +81,10 @@ impl Staker {
             bad => return Ok(Minted::Not(bad)),
         }
         let now = clock::now();
+        let state = match jail_cause(&state) {
+            Some(cause) => self.unjail(&state, cause, now).await?,
+            None => state,
+        };
         let next = self.load_next(&seal);
         for file in next.iter().chain([&seal]) {
             if let Some(record) = record_of(file, &state)
@@ -91,6 +95,20 @@ impl Staker {
             }
         }
         self.refresh(seal, next, state, lifetime).await
+    }
+
+    /// Takes the node out of jail, once its time there is over.
+    async fn unjail(&self, state: &PositionState, cause: String, now: UnixMs) -> Result<PositionState, Problem> {
+        if now <= state.jailed_until_ms {
+            return Err(Problem::new(ErrorCode::NodeJailed, cause));
+        }
+        tracing::info!(stake.position = %state.position, "taking the node out of jail");
+        match self.ops.unjail(&self.ids, state.position).await {
+            Ok(outcome) => Ok(outcome.position),
+            // The chain's clock may be behind this one, or somebody else was faster: the next look tells.
+            Err(error) if error.abort().is_some() => Err(Problem::new(ErrorCode::NodeJailed, error)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn stake(&self, seal: SealFile, lifetime: Duration) -> Result<Minted, Problem> {

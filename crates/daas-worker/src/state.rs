@@ -3,7 +3,7 @@
 //! ```text
 //! unproven ── Seal live ──► staked ── master verified ──► verified master ── node up ──► joined
 //!     ▲                       ▲ │                              │                          │
-//!     └────── Seal lost ──────┴─┼───── master refused ─────────┴──────────────────────────┤
+//!     └── Seal lost, jailed ────┴─┼───── master refused ─────────┴──────────────────────────┤
 //!                               └── slashed, stake lost, asked to stop, failed ──► draining ──► gone
 //! ```
 
@@ -80,6 +80,8 @@ pub enum Event {
     SealLive,
     /// The position is active, but this node's Seal is not on it any more.
     SealLost,
+    /// The node is jailed. Minting takes it out when the time is over.
+    Jailed(String),
     /// The master's evidence held.
     MasterVerified,
     /// The master's evidence was refused.
@@ -105,7 +107,8 @@ pub enum Event {
 pub enum Action {
     /// Make a Seal file for a new position and save it. The one action that leads to a new stake.
     Prepare,
-    /// Bring the saved Seal onto its position: look at the position on chain, stake if it is not there, refresh if it is.
+    /// Bring the saved Seal onto its position: look at the position on chain, stake if it is not there, take its node out of
+    /// jail if it is in, refresh the Seal if it is due.
     Mint,
     /// Verify the master.
     VerifyMaster,
@@ -139,7 +142,7 @@ pub fn step(state: State, event: Event) -> (State, Vec<Action>) {
             (State { position: Some(position), ..state }, vec![Action::Mint])
         }
         (Unproven, Event::SealLive) if state.position.is_some() => to(state, Staked, Action::VerifyMaster),
-        (Staked | VerifiedMaster | Joined, Event::SealLost) => to(state, Unproven, Action::Mint),
+        (Staked | VerifiedMaster | Joined, Event::SealLost | Event::Jailed(_)) => to(state, Unproven, Action::Mint),
         (Staked, Event::MasterVerified) => to(state, VerifiedMaster, Action::Join),
         (VerifiedMaster | Joined, Event::MasterRefused(_)) => to(state, Staked, Action::VerifyMaster),
         (VerifiedMaster, Event::NodeUp) => (State { phase: Joined, ..state }, vec![]),
@@ -233,6 +236,7 @@ impl fmt::Display for Event {
             Self::Prepared(position) => write!(f, "a Seal for position {position} is prepared"),
             Self::SealLive => f.write_str("the Seal is live on chain"),
             Self::SealLost => f.write_str("the Seal is no longer on its position"),
+            Self::Jailed(cause) => write!(f, "the node is jailed: {cause}"),
             Self::MasterVerified => f.write_str("the master's evidence held"),
             Self::MasterRefused(cause) => write!(f, "the master's evidence was refused: {cause}"),
             Self::NodeUp => f.write_str("the node is registered and running"),

@@ -15,7 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("daas-master", &["daas-types", "daas-attest", "daas-chain", "daas-daemon", "daas-engine", "daas-gateway"]),
     ("daas-worker", &["daas-types", "daas-attest", "daas-chain", "daas-client", "daas-daemon", "daas-engine"]),
     ("daas-cli", &["daas-types", "daas-attest", "daas-chain", "daas-client", "daas-daemon", "daas-engine"]),
-    ("daas-devnet", &["daas-types", "daas-daemon"]),
+    ("daas-devnet", &["daas-types", "daas-attest", "daas-daemon"]),
     ("daas-testkit", &["daas-types", "daas-chain"]),
     ("daas-tests", &[]),
 ];

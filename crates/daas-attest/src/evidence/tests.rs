@@ -69,7 +69,7 @@ fn age_is_bounded_on_both_sides() {
 fn every_measured_pcr_counts_together() {
     let chain = chain();
     let evidence = nitro(chain.document(chain.content()));
-    let judge = |measurements: Vec<Measurement>| {
+    let judge = |measurements: Vec<Pcrs>| {
         verify(&evidence, &chain.roots(), &Expected { measurements, ..expected() }, NOW).map(|_| ())
     };
     let good = measurement(1);
@@ -77,11 +77,11 @@ fn every_measured_pcr_counts_together() {
     let other = [9; 48].to_vec();
     let wrong = [
         vec![],
-        vec![Measurement { pcr0: other.clone(), ..good.clone() }],
-        vec![Measurement { pcr1: other.clone(), ..good.clone() }],
-        vec![Measurement { pcr2: other.clone(), ..good.clone() }],
+        vec![Pcrs { pcr0: other.clone(), ..good.clone() }],
+        vec![Pcrs { pcr1: other.clone(), ..good.clone() }],
+        vec![Pcrs { pcr2: other.clone(), ..good.clone() }],
         // Each PCR is allowed somewhere, but not all three in one image.
-        vec![Measurement { pcr0: other.clone(), ..good.clone() }, Measurement { pcr1: other, ..good.clone() }],
+        vec![Pcrs { pcr0: other.clone(), ..good.clone() }, Pcrs { pcr1: other, ..good.clone() }],
     ];
     for allowed in wrong {
         let refused = VerifyError::Measurement { allowed: allowed.clone(), got: good.clone() };
@@ -174,4 +174,22 @@ fn user_data_is_the_bcs_of_its_parts() {
         hex::encode(bind_nonce(&[7; 32], &[8; 32])),
         "6411db144be2454340f6e3f6a874df49a60dac56e0a2d52c1374efad4212f8fa"
     );
+}
+
+#[test]
+fn user_data_is_what_the_contract_computes() {
+    let text = include_str!("../../../../contracts/k3s_daas/vectors.json");
+    let all: serde_json::Value = serde_json::from_str(text).unwrap();
+    let found = all["preimages"].as_array().unwrap().iter().find(|v| v["type"] == "0x0::attestation::Binding");
+    let (fields, digest) = (&found.unwrap()["fields"], found.unwrap()["sha256"].as_str().unwrap());
+    let part = |key: &str| *fields[key].as_str().unwrap().parse::<Address>().unwrap().inner();
+    let binding = Binding {
+        genesis: Digest::new(part("genesis")),
+        cluster: Address::new(part("cluster")).into(),
+        package: Address::new(part("package")).into(),
+        config_digest: part("config_digest"),
+        ca_spki: part("ca_spki"),
+        signing_key: part("signing_key"),
+    };
+    assert_eq!(hex::encode(binding.user_data()), digest);
 }

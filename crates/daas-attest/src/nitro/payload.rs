@@ -4,7 +4,7 @@ use super::Pcr;
 use super::cbor::Reader;
 use crate::VerifyError;
 use daas_types::UnixMs;
-use daas_types::onchain::Measurement;
+use daas_types::onchain::Pcrs;
 use std::collections::BTreeMap;
 
 const MAX_MODULE_ID: usize = 256;
@@ -77,9 +77,9 @@ impl Document {
         MEASURED.into_iter().find(zero).map_or(Ok(()), |index| Err(VerifyError::Debug { index }))
     }
 
-    pub(crate) fn measurement(&self) -> Measurement {
+    pub(crate) fn measurement(&self) -> Pcrs {
         let pcr = |index| self.pcrs.get(&index).map(|pcr| pcr.to_vec()).unwrap_or_default();
-        Measurement { pcr0: pcr(0), pcr1: pcr(1), pcr2: pcr(2) }
+        Pcrs { pcr0: pcr(0), pcr1: pcr(1), pcr2: pcr(2) }
     }
 }
 

@@ -2,6 +2,7 @@ mod chains;
 mod envelopes;
 mod genuine;
 mod payloads;
+mod signed;
 
 use super::*;
 use crate::testkit::{Chain, NOW};

@@ -1,145 +1,134 @@
 use super::{ChainClient, ChainError, deadline};
-use crate::verified::{CheckpointData, VerifiedCheckpoint};
+use crate::verified::{
+    Check, Claim, ClaimedSignature, ClaimedTransaction, Header, Packages, ProofError, Proven, VerifiedCheckpoint, prove,
+};
+use bytes::Bytes;
 use core::time::Duration;
-use daas_types::onchain::{Event, EventError};
-use daas_types::{PackageId, UnixMs};
+use daas_types::PackageId;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
-use sui_rpc::proto::proto_to_timestamp_ms;
 use sui_rpc::proto::sui::rpc::v2 as proto;
-use sui_sdk_types::StructTag;
+use tokio::time::Instant;
 use tonic::Streaming;
 
-/// What is read of a transaction to know its events.
-pub(crate) const TRANSACTION_EVENTS: &str = "events";
-const MASK: [&str; 4] = ["sequence_number", "summary", "transactions.digest", "transactions.events"];
+/// All that a checkpoint's events take to verify.
+const WHOLE: [&str; 5] =
+    ["summary.bcs", "signature", "contents.bcs", "transactions.effects.bcs", "transactions.events.bcs"];
+/// All that the digests of a checkpoint's transactions take to verify.
+const HEADER: [&str; 3] = ["summary.bcs", "signature", "contents.bcs"];
 
 /// Checkpoints as they are made.
 pub(crate) struct Tip {
     stream: Streaming<proto::SubscribeCheckpointsResponse>,
     client: ChainClient,
-    package: PackageId,
 }
 
 // === impl ChainClient ===
 
 impl ChainClient {
-    /// One checkpoint, with the events of `package` in it.
+    /// One checkpoint, verified, with the events of `package`'s first version in it.
     pub async fn checkpoint(&self, package: PackageId, sequence: u64) -> Result<VerifiedCheckpoint, ChainError> {
-        const CALL: &str = "get checkpoint";
-        let request =
-            proto::GetCheckpointRequest::by_sequence_number(sequence).with_read_mask(FieldMask::from_paths(MASK));
-        let answer = deadline(CALL, self.rpc().ledger_client().get_checkpoint(request)).await?;
-        let checkpoint = self.believe(package, answer.checkpoint())?;
-        if checkpoint.sequence() != sequence {
-            let got = checkpoint.sequence();
-            return Err(ChainError::malformed(CALL, format!("asked for checkpoint {sequence}, got {got}")));
-        }
-        Ok(checkpoint)
+        Ok(self.proven(sequence).await?.read(&Packages::of(package))?)
+    }
+
+    /// One checkpoint, verified.
+    pub(crate) async fn proven(&self, sequence: u64) -> Result<Proven, ChainError> {
+        self.prove(sequence, self.claim(sequence, &WHOLE).await?).await
+    }
+
+    /// Summary and contents of one checkpoint, verified.
+    pub(super) async fn header(&self, sequence: u64) -> Result<Header, ChainError> {
+        let claim = self.claim(sequence, &HEADER).await?;
+        let committee = self.committee(claim.epoch().map_err(ProofError::at(sequence))?).await?;
+        off_the_runtime(move || Ok(Header::prove(sequence, &claim, &committee)?)).await
+    }
+
+    /// What the endpoint says of one checkpoint.
+    pub(super) async fn claim(&self, sequence: u64, fields: &[&str]) -> Result<Claim, ChainError> {
+        let request = proto::GetCheckpointRequest::by_sequence_number(sequence)
+            .with_read_mask(FieldMask::from_paths(fields.iter().copied()));
+        let answer = deadline("get checkpoint", self.rpc().ledger_client().get_checkpoint(request)).await?;
+        Ok(Claim::from(answer.checkpoint()))
     }
 
     /// Every checkpoint from now on.
-    pub(crate) async fn subscribe(&self, package: PackageId) -> Result<Tip, ChainError> {
-        let request = proto::SubscribeCheckpointsRequest::default().with_read_mask(FieldMask::from_paths(MASK));
-        let answer = self.rpc().subscription_client().subscribe_checkpoints(request).await;
-        let stream = answer.map_err(|status| ChainError::of("subscribe to checkpoints", &status))?.into_inner();
-        Ok(Tip { stream, client: self.clone(), package })
+    pub(crate) async fn subscribe(&self) -> Result<Tip, ChainError> {
+        let mask = WHOLE.iter().copied().chain(["sequence_number"]);
+        let request = proto::SubscribeCheckpointsRequest::default().with_read_mask(FieldMask::from_paths(mask));
+        let answer = deadline("subscribe to checkpoints", async {
+            self.rpc().subscription_client().subscribe_checkpoints(request).await
+        });
+        Ok(Tip { stream: answer.await?, client: self.clone() })
     }
 
-    fn believe(&self, package: PackageId, got: &proto::Checkpoint) -> Result<VerifiedCheckpoint, ChainError> {
-        let data = checkpoint_data(package, got)?;
-        Ok(VerifiedCheckpoint::trusting_devnet(self.genesis(), data)?)
+    async fn prove(&self, sequence: u64, claim: Claim) -> Result<Proven, ChainError> {
+        let committee = self.committee(claim.epoch().map_err(ProofError::at(sequence))?).await?;
+        let proven = off_the_runtime(move || Ok(prove(sequence, &claim, &committee)?)).await?;
+        if let Some(end) = proven.end_of_epoch() {
+            self.committees().advance(end.clone())?;
+        }
+        Ok(proven)
     }
 }
 
 // === impl Tip ===
 
 impl Tip {
-    /// The next checkpoint. None for `limit` is an error: an idle chain still makes checkpoints.
-    pub(crate) async fn next(&mut self, limit: Duration) -> Result<VerifiedCheckpoint, ChainError> {
+    /// The next checkpoint that is not before `next`. None for `limit` is an error: an idle chain still makes checkpoints,
+    /// and the same ones again are no sign of life.
+    pub(crate) async fn next(&mut self, next: u64, limit: Duration) -> Result<Proven, ChainError> {
         const CALL: &str = "next checkpoint";
         let unreachable = |cause: String| ChainError::Unreachable { call: CALL, cause };
-        let frame = tokio::time::timeout(limit, self.stream.message()).await;
-        let frame = frame.map_err(|_| unreachable(format!("none for {limit:?}")))?;
-        let frame = frame.map_err(|status| ChainError::of(CALL, &status))?;
-        let frame = frame.ok_or_else(|| unreachable("the stream has ended".to_owned()))?;
-        self.client.believe(self.package, frame.checkpoint())
-    }
-}
-
-fn checkpoint_data(package: PackageId, got: &proto::Checkpoint) -> Result<CheckpointData, ChainError> {
-    const CALL: &str = "read checkpoint";
-    let sequence = got.sequence_number_opt();
-    let sequence = sequence.ok_or_else(|| ChainError::malformed(CALL, "no sequence number"))?;
-    let timestamp = got.summary().timestamp.ok_or_else(|| ChainError::malformed(CALL, "no timestamp"))?;
-    let timestamp = proto_to_timestamp_ms(timestamp).map_err(|e| ChainError::malformed(CALL, e))?;
-    let mut events = Vec::new();
-    for transaction in got.transactions() {
-        events.extend(decode_events(package, transaction.events())?);
-    }
-    Ok(CheckpointData { sequence, timestamp: UnixMs(timestamp), events })
-}
-
-/// The events of `package` among a transaction's. An event type this program does not know is skipped: a later version
-/// of the package may have more. One that it knows but cannot decode is an error, because skipping it would hide a
-/// change.
-pub(crate) fn decode_events(package: PackageId, got: &proto::TransactionEvents) -> Result<Vec<Event>, ChainError> {
-    const CALL: &str = "read event";
-    let mut events = Vec::new();
-    for event in got.events() {
-        let tag: StructTag =
-            event.event_type().parse().map_err(|_| ChainError::malformed(CALL, "its type does not parse"))?;
-        if *tag.address() != package.0 {
-            continue;
-        }
-        match Event::decode(tag.module().as_str(), tag.name().as_str(), event.contents().value()) {
-            Ok(event) => events.push(event),
-            Err(EventError::UnknownType(kind)) => tracing::warn!(%kind, "event of unknown type skipped"),
-            Err(error @ EventError::Layout { .. }) => return Err(ChainError::malformed(CALL, error)),
+        let end = Instant::now() + limit;
+        let mut replayed = None;
+        loop {
+            let Ok(frame) = tokio::time::timeout_at(end, self.stream.message()).await else {
+                let last = next.saturating_sub(1);
+                let again = |at| ProofError::at(at)(Check::Replayed { last }).into();
+                return Err(replayed.map_or_else(|| unreachable(format!("none for {limit:?}")), again));
+            };
+            let frame = frame.map_err(|status| ChainError::of(CALL, &status))?;
+            let frame = frame.ok_or_else(|| unreachable("the stream has ended".to_owned()))?;
+            let frame = frame.checkpoint();
+            let sequence = frame.sequence_number_opt();
+            let sequence = sequence.ok_or_else(|| ChainError::malformed(CALL, "no sequence number"))?;
+            if sequence >= next {
+                return self.client.prove(sequence, Claim::from(frame)).await;
+            }
+            replayed = Some(sequence);
         }
     }
-    Ok(events)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use daas_types::onchain::PolicyChanged;
+// === impl Claim ===
 
-    fn event(package: &str, kind: &str, contents: Vec<u8>) -> proto::Event {
-        let bcs = proto::Bcs::default().with_value(contents);
-        proto::Event::default().with_event_type(format!("{package}::{kind}")).with_contents(bcs)
-    }
-
-    fn decoded(events: Vec<proto::Event>) -> Result<Vec<Event>, ChainError> {
-        let events = proto::TransactionEvents::default().with_events(events);
-        decode_events(PackageId("0xda".parse().unwrap()), &events)
-    }
-
-    #[test]
-    fn only_the_packages_own_events_are_decoded() {
-        let change = PolicyChanged {
-            cluster: "0xc1".parse().unwrap(),
-            generation: 1,
-            policy: crate::ops::ClusterSpec::devnet("test").policy(),
+impl From<&proto::Checkpoint> for Claim {
+    fn from(got: &proto::Checkpoint) -> Self {
+        let signature = got.signature.as_ref().map(|signature| ClaimedSignature {
+            epoch: signature.epoch(),
+            signature: signature.signature.clone().unwrap_or_default(),
+            bitmap: signature.bitmap.clone().unwrap_or_default(),
+        });
+        let transaction = |got: &proto::ExecutedTransaction| ClaimedTransaction {
+            effects: bytes(got.effects.as_ref().and_then(|effects| effects.bcs.as_ref())),
+            events: bytes(got.events.as_ref().and_then(|events| events.bcs.as_ref())),
         };
-        let bytes = bcs::to_bytes(&change).unwrap();
-        let got = decoded(vec![
-            event("0xdb", "cluster::PolicyChanged", bytes.clone()),
-            event("0xda", "cluster::SomethingNew", vec![1]),
-            event("0xda", "cluster::PolicyChanged", bytes.clone()),
-        ]);
-        assert_eq!(got.unwrap(), [Event::PolicyChanged(change)]);
-        assert!(decoded(vec![event("0xda", "cluster::PolicyChanged", bytes[1..].to_vec())]).is_err());
-        assert!(decoded(vec![event("", "x", vec![])]).is_err());
+        Self {
+            summary: bytes(got.summary.as_ref().and_then(|summary| summary.bcs.as_ref())),
+            signature,
+            contents: bytes(got.contents.as_ref().and_then(|contents| contents.bcs.as_ref())),
+            transactions: got.transactions().iter().map(transaction).collect(),
+        }
     }
+}
 
-    #[test]
-    fn a_checkpoint_without_a_time_is_refused() {
-        let package = PackageId("0xda".parse().unwrap());
-        let bare = proto::Checkpoint::default().with_sequence_number(4);
-        assert!(checkpoint_data(package, &bare).is_err());
-        let summary = proto::CheckpointSummary::default().with_timestamp(sui_rpc::proto::timestamp_ms_to_proto(1234));
-        let data = checkpoint_data(package, &bare.with_summary(summary)).unwrap();
-        assert_eq!((data.sequence, data.timestamp), (4, UnixMs(1234)));
-    }
+pub(super) fn bytes(bcs: Option<&proto::Bcs>) -> Option<Bytes> {
+    bcs.and_then(|bcs| bcs.value.clone())
+}
+
+/// A signature takes about a millisecond to check, and catching up checks thousands: others are not to wait meanwhile.
+async fn off_the_runtime<T: Send + 'static>(
+    check: impl FnOnce() -> Result<T, ChainError> + Send + 'static,
+) -> Result<T, ChainError> {
+    let checked = tokio::task::spawn_blocking(check).await;
+    checked.map_err(|e| ChainError::malformed("verify", format!("the check ended: {e}")))?
 }

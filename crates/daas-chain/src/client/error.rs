@@ -1,4 +1,4 @@
-use crate::verified::NotADevnet;
+use crate::verified::{Check, ProofError, Unreadable};
 use daas_types::{Address, Digest, ErrorCode, Problem};
 use tonic::{Code, Status};
 
@@ -57,9 +57,37 @@ pub enum ChainError {
         /// What it is.
         got: String,
     },
-    /// Checkpoints of this network cannot be verified by this release.
+    /// What the endpoint says does not verify.
     #[error(transparent)]
-    NotADevnet(#[from] NotADevnet),
+    Unproven(Box<ProofError>),
+    /// An event is not as this program knows it.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// Checkpoints that have not been read are no longer served, and too little time has passed for that.
+    #[error("checkpoint {next} is no longer served, only those from {lowest} on")]
+    Pruned {
+        /// The next one to read.
+        next: u64,
+        /// The lowest one served.
+        lowest: u64,
+    },
+    /// The endpoint is behind the others.
+    #[error("its newest checkpoint, {checkpoint}, is {age_ms} ms old")]
+    Lagging {
+        /// Its newest.
+        checkpoint: u64,
+        /// How old that is.
+        age_ms: u128,
+    },
+    /// No committee is pinned.
+    #[error("no validator committee is pinned for the network with genesis {0}")]
+    NoCommittee(Digest),
+    /// The pinned committee cannot sign anything.
+    #[error("the pinned {0}")]
+    BadCommittee(Check),
+    /// No address was given.
+    #[error("no RPC endpoint is named")]
+    NoEndpoint,
 }
 
 // === impl ChainError ===
@@ -93,13 +121,31 @@ impl ChainError {
         Self::Malformed { call, cause: cause.to_string() }
     }
 
+    /// Whether the endpoint said what is not so.
+    pub(crate) fn is_lie(&self) -> bool {
+        matches!(self, Self::Unproven(_) | Self::Foreign { .. })
+    }
+
     /// Its entry of the catalogue.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Unreachable { .. } | Self::Refused { .. } | Self::Malformed { .. } => ErrorCode::ChainUnreachable,
-            Self::Foreign { .. } | Self::NotADevnet(_) => ErrorCode::ChainForeign,
-            Self::Missing { .. } | Self::WrongType { .. } => ErrorCode::PackageMismatch,
+            Self::Unreachable { .. }
+            | Self::Refused { .. }
+            | Self::Malformed { .. }
+            | Self::Pruned { .. }
+            | Self::Lagging { .. } => ErrorCode::ChainUnreachable,
+            Self::Foreign { .. } => ErrorCode::ChainForeign,
+            Self::Unproven(_) => ErrorCode::ChainUnproven,
+            Self::Missing { .. } | Self::WrongType { .. } | Self::Unreadable(_) => ErrorCode::PackageMismatch,
+            Self::NoCommittee(_) | Self::BadCommittee(_) => ErrorCode::ClusterFileBad,
+            Self::NoEndpoint => ErrorCode::ConfigInvalid,
         }
+    }
+}
+
+impl From<ProofError> for ChainError {
+    fn from(error: ProofError) -> Self {
+        Self::Unproven(Box::new(error))
     }
 }
 

@@ -1,16 +1,19 @@
-//! Objects as the network keeps them, by id and by owner.
+//! Objects as the endpoint says the network keeps them: what transactions are built from.
 
 use super::{ChainClient, ChainError, DEADLINE};
 use daas_types::{Address, Digest, WalletAddress};
-use futures::TryStreamExt;
-use serde::de::DeserializeOwned;
+use core::pin::pin;
+use futures::{Stream, TryStreamExt};
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::{Owner, StructTag};
-use tonic::Code;
+use tonic::{Code, Status};
 
 /// Entries per page of a listing.
 pub(super) const PAGE: u32 = 200;
+
+/// Objects of one kind that a wallet may own.
+const MAX_OWNED: u64 = 100_000;
 
 /// What a transaction needs to know of an object to use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,41 +48,7 @@ impl ChainClient {
             .with_page_size(PAGE)
             .with_object_type(tag.to_string())
             .with_read_mask(FieldMask::from_str(mask));
-        let objects = self.rpc().list_owned_objects(request);
-        objects.try_collect().await.map_err(|status| ChainError::of(CALL, &status))
-    }
-
-    pub(super) async fn existing<T: DeserializeOwned>(
-        &self,
-        what: &'static str,
-        id: Address,
-        tag: &StructTag,
-    ) -> Result<T, ChainError> {
-        self.object(id, tag).await?.ok_or(ChainError::Missing { what, id })
-    }
-
-    pub(super) async fn object<T: DeserializeOwned>(
-        &self,
-        id: Address,
-        tag: &StructTag,
-    ) -> Result<Option<T>, ChainError> {
-        let Some(bytes) = self.contents(id, tag).await? else {
-            return Ok(None);
-        };
-        let decoded = bcs::from_bytes(&bytes);
-        decoded.map(Some).map_err(|e| ChainError::malformed("get object", format!("{tag} {id}: {e}")))
-    }
-
-    /// The BCS of an object's Move struct, if it exists and is a `tag`.
-    pub(super) async fn contents(&self, id: Address, tag: &StructTag) -> Result<Option<Vec<u8>>, ChainError> {
-        let Some(object) = self.get_object(id, "object_id,object_type,contents").await? else {
-            return Ok(None);
-        };
-        if object.object_type().parse().as_ref() != Ok(tag) {
-            let got = object.object_type().to_owned();
-            return Err(ChainError::WrongType { id, expected: tag.to_string(), got });
-        }
-        Ok(Some(object.contents().value().to_vec()))
+        listed(CALL, MAX_OWNED, self.rpc().list_owned_objects(request)).await
     }
 
     async fn get_object(&self, id: Address, mask: &str) -> Result<Option<proto::Object>, ChainError> {
@@ -90,6 +59,27 @@ impl ChainClient {
             Ok(Ok(answer)) => Ok(answer.into_inner().object),
             Ok(Err(status)) => Err(ChainError::of("get object", &status)),
             Err(_) => Err(ChainError::Unreachable { call: "get object", cause: "no answer in time".to_owned() }),
+        }
+    }
+}
+
+/// All entries of a listing, of which there are at most `most`, each within [`DEADLINE`] of the one before.
+pub(super) async fn listed<T>(
+    call: &'static str,
+    most: u64,
+    entries: impl Stream<Item = Result<T, Status>>,
+) -> Result<Vec<T>, ChainError> {
+    let mut all = Vec::new();
+    let mut entries = pin!(entries);
+    loop {
+        let next = tokio::time::timeout(DEADLINE, entries.try_next()).await;
+        let next = next.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")));
+        match next.map_err(|status| ChainError::of(call, &status))? {
+            Some(_) if u64::try_from(all.len()).is_ok_and(|count| count >= most) => {
+                return Err(ChainError::malformed(call, format!("more than {most} entries")));
+            }
+            Some(entry) => all.push(entry),
+            None => return Ok(all),
         }
     }
 }

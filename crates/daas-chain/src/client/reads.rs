@@ -1,9 +1,12 @@
-use super::objects::PAGE;
+use super::objects::{PAGE, listed};
 use super::{ChainClient, ChainError, deadline};
-use crate::index::{Base, IndexIds};
-use daas_types::onchain::{Cluster, NautilusState, PositionState, Registry, SealRecord, SealToken};
-use daas_types::{Address, ClusterId, Digest, Mist, PackageId, Permissions, PositionId, SealId, UnixMs, WalletAddress};
-use futures::{StreamExt, TryStreamExt, stream};
+use super::proofs::Prover;
+use crate::index::IndexIds;
+use crate::verified::{Check, ProofError};
+use daas_types::onchain::{Cluster, NautilusState, PositionState, Registry, SealToken, Table};
+use daas_types::{Address, ClusterId, Digest, Mist, PackageId, PositionId, SealId, WalletAddress};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use std::collections::BTreeSet;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::{Identifier, StructTag};
@@ -47,59 +50,41 @@ impl ChainClient {
         Ok((height, info.lowest_available_checkpoint_opt().unwrap_or(0)))
     }
 
-    /// The cluster.
+    /// The cluster, proven.
     pub async fn cluster(&self, ids: &IndexIds) -> Result<Cluster, ChainError> {
-        let tag = tag(ids.package, "cluster", "Cluster");
-        self.existing("cluster", ids.cluster.0, &tag).await
+        self.prover().cluster(ids.package, ids.cluster).await
     }
 
-    /// A cluster's other ids, from its own and the package.
+    /// A cluster's other ids, from its own and the package, proven.
     pub async fn ids_of(&self, package: PackageId, cluster: ClusterId) -> Result<IndexIds, ChainError> {
-        let tag = tag(package, "cluster", "Cluster");
-        let Cluster { registry, nautilus, .. } = self.existing("cluster", cluster.0, &tag).await?;
+        let Cluster { registry, nautilus, .. } = self.prover().cluster(package, cluster).await?;
         Ok(IndexIds { package, cluster, registry, nautilus })
     }
 
-    /// Its registry.
+    /// Its registry, proven.
     pub async fn registry(&self, ids: &IndexIds) -> Result<Registry, ChainError> {
-        let tag = tag(ids.package, "cluster", "Registry");
-        self.existing("registry", ids.registry.0, &tag).await
+        self.prover().registry(ids).await
     }
 
-    /// Its measurements and masters.
+    /// Its measurements and masters, proven.
     pub async fn nautilus(&self, ids: &IndexIds) -> Result<NautilusState, ChainError> {
-        let tag = tag(ids.package, "nautilus", "Nautilus");
-        self.existing("nautilus", ids.nautilus.0, &tag).await
+        self.prover().nautilus(ids).await
     }
 
-    /// A position, if it exists and is of this cluster.
+    /// A position, proven, if it exists and is of this cluster.
     pub async fn position(&self, ids: &IndexIds, id: PositionId) -> Result<Option<PositionState>, ChainError> {
-        let tag = tag(ids.package, "staking", "StakePosition");
-        let state: Option<PositionState> = self.object(id.0, &tag).await?;
-        Ok(state.filter(|state| state.cluster == ids.cluster))
+        self.prover().position(ids, id).await
     }
 
-    /// Every position the registry names.
+    /// Every position the registry names, each proven, and no fewer than the proven registry counts.
     pub async fn positions(&self, ids: &IndexIds) -> Result<Vec<PositionState>, ChainError> {
-        const CALL: &str = "list positions";
-        let registry = self.registry(ids).await?;
-        let request = proto::ListDynamicFieldsRequest::default()
-            .with_parent(registry.positions.id.to_string())
-            .with_page_size(PAGE)
-            .with_read_mask(FieldMask::from_paths(["field_id", "name", "value"]));
-        let fields = self.rpc().list_dynamic_fields(request);
-        let fields: Vec<_> = fields.try_collect().await.map_err(|status| ChainError::of(CALL, &status))?;
-        let ids_listed = fields.iter().map(|field| {
-            bcs::from_bytes::<PositionId>(field.value().value())
-                .map_err(|e| ChainError::malformed(CALL, format!("entry {}: {e}", field.field_id())))
-        });
-        let listed = ids_listed.collect::<Result<Vec<_>, _>>()?;
-        let missing = |id: PositionId| ChainError::Missing { what: "position", id: id.0 };
-        stream::iter(listed)
-            .map(async |id| self.position(ids, id).await?.ok_or_else(|| missing(id)))
-            .buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await
+        self.prover().positions(ids).await
+    }
+
+    /// One `SealToken` object, proven.
+    pub async fn seal(&self, ids: &IndexIds, id: SealId) -> Result<Option<SealToken>, ChainError> {
+        let seal: Option<SealToken> = self.prover().typed(id.0, &tag(ids.package, "seal_token", "SealToken")).await?;
+        Ok(seal.filter(|seal| seal.cluster == ids.cluster))
     }
 
     /// The live Seals of a wallet in this cluster, as its `SealToken` objects say. Whether a Seal still counts is in its
@@ -107,19 +92,9 @@ impl ChainClient {
     pub async fn seals(&self, ids: &IndexIds, owner: WalletAddress) -> Result<Vec<SealToken>, ChainError> {
         let tag = tag(ids.package, "seal_token", "SealToken");
         let objects = self.owned(owner, &tag, "object_id,object_type,contents").await?;
-        let seals = objects.iter().map(|object| seal_of(object.contents().value()));
-        let seals = seals.collect::<Result<Vec<_>, _>>().map_err(|e| ChainError::malformed("list seals", e))?;
+        let seals = objects.iter().map(|object| bcs::from_bytes(object.contents().value()));
+        let seals = seals.collect::<Result<Vec<SealToken>, _>>().map_err(|e| ChainError::malformed("list seals", e))?;
         Ok(seals.into_iter().filter(|seal| seal.cluster == ids.cluster).collect())
-    }
-
-    /// One `SealToken` object.
-    pub async fn seal(&self, ids: &IndexIds, id: SealId) -> Result<Option<SealToken>, ChainError> {
-        let tag = tag(ids.package, "seal_token", "SealToken");
-        let Some(bytes) = self.contents(id.0, &tag).await? else {
-            return Ok(None);
-        };
-        let seal = seal_of(&bytes).map_err(|e| ChainError::malformed("get object", e))?;
-        Ok(Some(seal).filter(|seal| seal.cluster == ids.cluster))
     }
 
     /// The capabilities of this cluster that a wallet holds.
@@ -156,12 +131,21 @@ impl ChainClient {
         Ok(coins)
     }
 
-    /// Everything an index starts from. The checkpoint is asked for first, so that following from it misses nothing.
-    pub(crate) async fn base(&self, ids: &IndexIds) -> Result<Base, ChainError> {
-        let (checkpoint, _) = self.heights().await?;
-        let (cluster, nautilus) = (self.cluster(ids).await?, self.nautilus(ids).await?);
-        let positions = self.positions(ids).await?;
-        Ok(Base { cluster, nautilus, positions, checkpoint })
+    /// The positions that the endpoint lists in a registry's table.
+    async fn listed(&self, table: &Table) -> Result<Vec<PositionId>, ChainError> {
+        const CALL: &str = "list positions";
+        let request = proto::ListDynamicFieldsRequest::default()
+            .with_parent(table.id.to_string())
+            .with_page_size(PAGE)
+            .with_read_mask(FieldMask::from_paths(["field_id", "name", "value"]));
+        // There may be some more than when the table was read.
+        let most = table.size.saturating_mul(2).saturating_add(1024);
+        let fields = listed(CALL, most, self.rpc().list_dynamic_fields(request)).await?;
+        let positions = fields.iter().map(|field| {
+            bcs::from_bytes::<PositionId>(field.value().value())
+                .map_err(|e| ChainError::malformed(CALL, format!("entry {}: {e}", field.field_id())))
+        });
+        positions.collect()
     }
 
     async fn cap(
@@ -177,40 +161,55 @@ impl ChainClient {
     }
 }
 
+// === impl Prover ===
+
+impl Prover {
+    pub(super) async fn cluster(&self, package: PackageId, cluster: ClusterId) -> Result<Cluster, ChainError> {
+        self.existing("cluster", cluster.0, &tag(package, "cluster", "Cluster")).await
+    }
+
+    pub(super) async fn nautilus(&self, ids: &IndexIds) -> Result<NautilusState, ChainError> {
+        self.existing("nautilus", ids.nautilus.0, &tag(ids.package, "nautilus", "Nautilus")).await
+    }
+
+    async fn registry(&self, ids: &IndexIds) -> Result<Registry, ChainError> {
+        self.existing("registry", ids.registry.0, &tag(ids.package, "registry", "Registry")).await
+    }
+
+    async fn position(&self, ids: &IndexIds, id: PositionId) -> Result<Option<PositionState>, ChainError> {
+        let state: Option<PositionState> = self.typed(id.0, &tag(ids.package, "position", "StakePosition")).await?;
+        Ok(state.filter(|state| state.cluster == ids.cluster))
+    }
+
+    /// The list is the endpoints' word: nothing can be slipped in, since each position is proven, and what all of them leave
+    /// out the proven registry's count tells.
+    pub(super) async fn positions(&self, ids: &IndexIds) -> Result<Vec<PositionState>, ChainError> {
+        let table = self.registry(ids).await?.positions;
+        let listed = self.ask(|endpoint| async move { endpoint.listed(&table).await }.boxed()).await?;
+        let listed: BTreeSet<PositionId> = listed.into_iter().flatten().collect();
+        let positions: Vec<PositionState> = stream::iter(listed)
+            .map(|id| self.listed_position(ids, id))
+            .buffer_unordered(AT_ONCE)
+            .try_filter_map(async |position| Ok(position))
+            .try_collect()
+            .await?;
+        let proven = u64::try_from(positions.len()).unwrap_or(u64::MAX);
+        if proven < table.size {
+            let hidden = Check::PositionsHidden { listed: proven, counted: table.size };
+            return Err(ProofError::unplaced(hidden).into());
+        }
+        Ok(positions)
+    }
+
+    /// A position that an endpoint lists, if it is one.
+    async fn listed_position(&self, ids: &IndexIds, id: PositionId) -> Result<Option<PositionState>, ChainError> {
+        match self.position(ids, id).await {
+            Err(ChainError::WrongType { .. }) => Ok(None),
+            position => position,
+        }
+    }
+}
+
 fn tag(package: PackageId, module: &'static str, name: &'static str) -> StructTag {
     StructTag::new(package.0, Identifier::from_static(module), Identifier::from_static(name), Vec::new())
-}
-
-/// The object's own id stands first in its bytes and is the record's.
-fn seal_of(bytes: &[u8]) -> Result<SealToken, bcs::Error> {
-    type Layout =
-        ((SealId, ClusterId, PositionId, String, Permissions), (Vec<u8>, Vec<u8>, Option<WalletAddress>, UnixMs));
-    // Tuples add nothing to BCS, so the nesting is only for the reader.
-    let ((id, cluster, position, node_id, permissions), (locator, commitment, session, expires_ms)): Layout =
-        bcs::from_bytes(bytes)?;
-    let record = SealRecord { id, permissions, locator, commitment, session, expires_ms };
-    Ok(SealToken { cluster, position, node_id, record })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_seal_token_is_read_in_the_order_of_its_fields() {
-        let id = |n: &str| n.parse::<Address>().unwrap();
-        let mut bytes = [id("0x1").as_bytes(), id("0x2").as_bytes(), id("0x3").as_bytes()].concat();
-        bytes.extend(bcs::to_bytes("node-1").unwrap());
-        bytes.push(3);
-        bytes.extend(bcs::to_bytes(&vec![4_u8; 16]).unwrap());
-        bytes.extend(bcs::to_bytes(&vec![5_u8; 32]).unwrap());
-        bytes.extend(bcs::to_bytes(&Some(id("0x6"))).unwrap());
-        bytes.extend(7_u64.to_le_bytes());
-        let seal = seal_of(&bytes).unwrap();
-        assert_eq!((seal.cluster, seal.position), (ClusterId(id("0x2")), PositionId(id("0x3"))));
-        assert_eq!(seal.record.id, SealId(id("0x1")));
-        assert_eq!(seal.record.session, Some(WalletAddress(id("0x6"))));
-        assert_eq!((seal.record.permissions, seal.record.expires_ms), (Permissions::BOTH, UnixMs(7)));
-        assert!(seal_of(&bytes[1..]).is_err());
-    }
 }

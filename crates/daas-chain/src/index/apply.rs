@@ -1,18 +1,17 @@
+use super::snapshot::ChainClock;
 use super::{Base, Change, IndexIds, LivePosition, Snapshot};
 use crate::verified::VerifiedCheckpoint;
 use arc_swap::ArcSwap;
-use daas_types::onchain::{ClusterCreated, Event, NautilusState, Policy, PolicyChanged, PositionState};
+use daas_types::onchain::{ClusterState, Event, NautilusState, PositionState};
 use daas_types::{PositionId, Rights};
 use std::sync::Arc;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// What a checkpoint changed; what has to be saved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
     /// Positions whose state is another now, each once.
     pub positions: Vec<PositionId>,
-    /// Whether policy, measurements or masters are others now.
+    /// Whether the cluster, its measurements or its masters are others now.
     pub cluster: bool,
 }
 
@@ -20,7 +19,7 @@ pub struct Applied {
 #[derive(Debug)]
 pub(super) struct Plan {
     next: Snapshot,
-    cuts: Vec<CancellationToken>,
+    superseded: Vec<Arc<LivePosition>>,
     changes: Vec<Change>,
     applied: Applied,
 }
@@ -46,40 +45,41 @@ impl Plan {
             plan.next.next = checkpoint.sequence().saturating_add(1);
             // Time does not go back, whatever a checkpoint says.
             plan.next.timestamp = plan.next.timestamp.max(Some(checkpoint.timestamp()));
-            plan.next.seen = Some(Instant::now());
+            plan.next.clock = Some(ChainClock::set(plan.next.clock, checkpoint.timestamp()));
         }
+        plan.release_lapsed();
         plan
     }
 
     pub(super) fn bootstrap(ids: &IndexIds, current: &Snapshot, base: Base) -> Self {
         let mut plan = Self::from(current);
         let Base { cluster, nautilus, positions, checkpoint } = base;
-        if cluster.id == ids.cluster {
-            plan.policy(cluster.generation, &cluster.policy);
-        }
+        plan.cluster(ids, &cluster);
         plan.nautilus(ids, &nautilus);
         for state in positions {
             plan.read(ids, state);
         }
         plan.next.next = plan.next.next.max(checkpoint);
+        plan.release_lapsed();
         plan
     }
 
     pub(super) fn reread(ids: &IndexIds, current: &Snapshot, state: PositionState) -> Self {
         let mut plan = Self::from(current);
         plan.read(ids, state);
+        plan.release_lapsed();
         plan
     }
 
-    /// How it takes effect, in this order: whoever is cut and looks again must see why.
-    pub(super) const STEPS: [fn(&Self, &ArcSwap<Snapshot>); 2] = [Self::publish, Self::cut];
+    /// How it takes effect, in this order: whoever is woken and looks again must see why.
+    pub(super) const STEPS: [fn(&Self, &ArcSwap<Snapshot>); 2] = [Self::publish, Self::wake];
 
     fn publish(&self, current: &ArcSwap<Snapshot>) {
         current.store(Arc::new(self.next.clone()));
     }
 
-    fn cut(&self, _: &ArcSwap<Snapshot>) {
-        self.cuts.iter().for_each(CancellationToken::cancel);
+    fn wake(&self, _: &ArcSwap<Snapshot>) {
+        self.superseded.iter().for_each(|old| old.supersede());
     }
 
     pub(super) fn take_changes(&mut self) -> Vec<Change> {
@@ -93,22 +93,13 @@ impl Plan {
     }
 
     fn from(current: &Snapshot) -> Self {
-        Self { next: current.clone(), cuts: Vec::new(), changes: Vec::new(), applied: Applied::default() }
+        Self { next: current.clone(), superseded: Vec::new(), changes: Vec::new(), applied: Applied::default() }
     }
 
     fn event(&mut self, ids: &IndexIds, event: &Event) {
         match event {
-            Event::ClusterCreated(ClusterCreated { cluster, policy, .. }) => {
-                if *cluster == ids.cluster && self.next.policy_generation == 0 {
-                    self.set_policy(0, policy);
-                }
-            }
-            Event::PolicyChanged(PolicyChanged { cluster, generation, policy }) => {
-                if *cluster == ids.cluster {
-                    self.policy(*generation, policy);
-                }
-            }
-            Event::Nautilus(state) => self.nautilus(ids, state),
+            Event::Cluster { state, .. } => self.cluster(ids, state),
+            Event::Nautilus { state, .. } => self.nautilus(ids, state),
             Event::Position { name, state } => {
                 if state.cluster != ids.cluster {
                     return;
@@ -125,6 +116,8 @@ impl Plan {
                     self.position(state.clone(), gap);
                 }
             }
+            // Nothing that anyone is let in by.
+            Event::TreasuryPaid(_) | Event::Request { .. } | Event::RootAnchored(_) => {}
         }
     }
 
@@ -141,49 +134,58 @@ impl Plan {
         }
     }
 
-    fn position(&mut self, state: PositionState, gap: bool) {
-        let old = self.next.position(state.position).cloned();
-        let (live, cuts) = LivePosition::after(old.as_deref(), state, gap, &self.next.policy);
-        self.cuts.extend(cuts);
-        self.changes.push(Change {
-            position: live.state.position,
-            generation: live.state.generation,
-            before: old.map_or_else(Rights::default, |old| old.rights),
-            after: live.rights,
-        });
-        self.applied.positions.push(live.state.position);
-        self.next.place(live);
-    }
-
-    fn policy(&mut self, generation: u64, policy: &Policy) {
-        if generation > self.next.policy_generation {
-            self.set_policy(generation, policy);
-        } else if generation == 0 && self.next.policy_generation == 0 {
-            self.set_policy(0, policy);
+    /// A slash that nobody executed in time ends as if an event said so. The time is that of verified checkpoints alone:
+    /// this gives rights back, and the machine's clock is in nobody's hands who may do that.
+    fn release_lapsed(&mut self) {
+        let Some(now) = self.next.timestamp else {
+            return;
+        };
+        for live in self.next.lapsed(now) {
+            tracing::info!(position = %live.state.position, "a proposed slash has lapsed");
+            self.position(live.state.at(now).into_owned(), live.gap);
         }
     }
 
-    fn set_policy(&mut self, generation: u64, policy: &Policy) {
-        self.next.policy_generation = generation;
-        self.applied.cluster = true;
-        if *self.next.policy == *policy {
+    fn position(&mut self, state: PositionState, gap: bool) {
+        let (position, generation) = (state.position, state.generation);
+        let old = self.next.position(position);
+        let before = old.map_or_else(Rights::default, |old| old.rights);
+        let live = LivePosition::after(old.map(Arc::as_ref), state, gap, self.next.policy());
+        self.changes.push(Change { position, generation, before, after: live.rights });
+        self.applied.positions.push(position);
+        self.put(live);
+    }
+
+    fn put(&mut self, live: LivePosition) {
+        // One that nobody else has was made by this plan, and nobody waits for its end.
+        let old = self.next.place(live).filter(|old| Arc::strong_count(old) > 1);
+        self.superseded.extend(old);
+    }
+
+    fn cluster(&mut self, ids: &IndexIds, state: &ClusterState) {
+        let known = self.next.cluster();
+        if state.cluster != ids.cluster || known.is_some_and(|known| state.generation <= known.generation) {
             return;
         }
-        self.next.policy = Arc::new(policy.clone());
+        let same_rules = *self.next.policy() == state.policy;
+        self.next.cluster = Some(Arc::new(state.clone()));
+        self.applied.cluster = true;
+        if !same_rules {
+            self.judge_anew();
+        }
+    }
+
+    /// Every position by the rules as they are now.
+    fn judge_anew(&mut self) {
         let all: Vec<_> = self.next.positions().cloned().collect();
         for old in all {
-            let (live, cuts) = LivePosition::after(Some(&old), old.state.clone(), old.gap, policy);
+            let live = LivePosition::after(Some(&old), old.state.clone(), old.gap, self.next.policy());
             if live.rights == old.rights {
                 continue;
             }
-            self.cuts.extend(cuts);
-            self.changes.push(Change {
-                position: old.state.position,
-                generation: old.state.generation,
-                before: old.rights,
-                after: live.rights,
-            });
-            self.next.place(live);
+            let PositionState { position, generation, .. } = old.state;
+            self.changes.push(Change { position, generation, before: old.rights, after: live.rights });
+            self.put(live);
         }
     }
 

@@ -1,35 +1,80 @@
-use super::{LivePosition, LiveSeal, namespace_of};
-use daas_types::onchain::{NautilusState, Policy, PositionState, Status};
-use daas_types::{Locator, Mist, NodeId, PositionId, SealId, Thresholds, UnixMs};
-use rpds::{HashTrieMapSync, HashTrieSetSync};
-use std::sync::Arc;
+use super::finder::Finder;
+use super::{LivePosition, namespace_of};
+use daas_types::onchain::{ClusterState, NautilusState, Policy, PositionState, SealRecord};
+use daas_types::{Locator, NodeId, PositionId, SealId, UnixMs, WalletAddress};
+use imbl::{OrdSet, Vector};
+use std::sync::{Arc, LazyLock};
 use tokio::time::Instant;
+
+/// Rules under which nobody may anything.
+static NOBODY: LazyLock<Policy> = LazyLock::new(|| {
+    let numbers = [u64::MAX; daas_types::onchain::NUMBERS];
+    Policy::from_numbers(numbers, false, WalletAddress(daas_types::Address::ZERO))
+});
+
+/// Bytes of a position's id in its namespace's name.
+const SHORT: usize = 16;
 
 /// The cluster as of one checkpoint. Cloning shares everything.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    pub(super) policy: Arc<Policy>,
-    pub(super) policy_generation: u64,
+    pub(super) cluster: Option<Arc<ClusterState>>,
     pub(super) nautilus: Option<Arc<NautilusState>>,
     pub(super) checkpoint: u64,
     /// The checkpoint to apply next: after the last one, or where a base was read.
     pub(super) next: u64,
     pub(super) timestamp: Option<UnixMs>,
-    /// When that checkpoint came, by a clock that nobody can set back.
-    pub(super) seen: Option<Instant>,
-    positions: HashTrieMapSync<PositionId, Arc<LivePosition>>,
-    seals: HashTrieMapSync<SealId, PositionId>,
-    locators: HashTrieMapSync<Locator, HashTrieSetSync<SealId>>,
-    nodes: HashTrieMapSync<NodeId, PositionId>,
-    namespaces: HashTrieMapSync<String, PositionId>,
+    pub(super) clock: Option<ChainClock>,
+    /// Each at the place where the finders find it, for ever: positions are never removed.
+    positions: Vector<Arc<LivePosition>>,
+    /// By the part of their ids that their namespaces have.
+    ids: Finder,
+    nodes: Finder,
+    seals: Finder,
+    locators: Finder,
+    /// When proposed slashes lapse, and the positions' places.
+    lapses: OrdSet<(UnixMs, u32)>,
+    gaps: OrdSet<PositionId>,
+}
+
+/// The chain's time, carried on by a clock that nobody can set back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ChainClock {
+    time: UnixMs,
+    at: Instant,
+}
+
+// === impl ChainClock ===
+
+impl ChainClock {
+    /// After a checkpoint of this time has come. A checkpoint that came late does not set it back.
+    pub(super) fn set(clock: Option<Self>, time: UnixMs) -> Self {
+        let carried = clock.map_or(time, Self::now);
+        Self { time: time.max(carried), at: Instant::now() }
+    }
+
+    /// What the time must be by now, at least.
+    pub(super) fn now(self) -> UnixMs {
+        self.time.plus(self.at.elapsed())
+    }
 }
 
 // === impl Snapshot ===
 
 impl Snapshot {
+    /// The cluster, once known.
+    pub fn cluster(&self) -> Option<&ClusterState> {
+        self.cluster.as_deref()
+    }
+
     /// The cluster's rules. Before they are known: rules under which nobody may anything.
     pub fn policy(&self) -> &Policy {
-        &self.policy
+        self.cluster.as_ref().map_or(&NOBODY, |cluster| &cluster.policy)
+    }
+
+    /// Whether the position's nodes are the operator's pool.
+    pub fn is_operator(&self, position: PositionId) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cluster.is_operator(position))
     }
 
     /// Measurements and masters, once known.
@@ -49,38 +94,48 @@ impl Snapshot {
 
     /// A position.
     pub fn position(&self, id: PositionId) -> Option<&Arc<LivePosition>> {
-        self.positions.get(&id)
+        self.positions.get(self.place_of(id)?)
     }
 
     /// A Seal and its position. Expiry is the caller's to check.
-    pub fn seal(&self, id: SealId) -> Option<(&Arc<LivePosition>, &LiveSeal)> {
-        let position = self.position(*self.seals.get(&id)?)?;
-        Some((position, position.seals.iter().find(|seal| seal.record.id == id)?))
+    pub fn seal(&self, id: SealId) -> Option<(&Arc<LivePosition>, &SealRecord)> {
+        self.seals.places(id.0.as_bytes()).find_map(|place| {
+            let position = self.at(place)?;
+            Some((position, position.state.seals.iter().find(|seal| seal.id == id)?))
+        })
     }
 
     /// Every Seal with this locator. Anyone can copy a locator; the commitment decides.
-    pub fn by_locator(&self, locator: Locator) -> impl Iterator<Item = (&Arc<LivePosition>, &LiveSeal)> {
-        self.locators.get(&locator).into_iter().flatten().filter_map(|seal| self.seal(*seal))
+    pub fn by_locator(&self, locator: Locator) -> impl Iterator<Item = (&Arc<LivePosition>, &SealRecord)> {
+        let places = self.locators.places(&locator.0);
+        places.filter_map(|place| self.at(place)).flat_map(move |position| {
+            let same = position.state.seals.iter().filter(move |seal| seal.locator == locator);
+            same.map(move |seal| (position, seal))
+        })
     }
 
-    /// The position that holds a node id.
+    /// The position that holds a node id. It gives it up with the last of its money.
     pub fn by_node(&self, node: &NodeId) -> Option<&Arc<LivePosition>> {
-        self.position(*self.nodes.get(node)?)
+        let mut holders = self.nodes.places(node.as_str().as_bytes()).filter_map(|place| self.at(place));
+        holders.find(|position| position.state.node_id == node.as_str())
     }
 
     /// The position whose tenant namespace this is.
     pub fn by_namespace(&self, namespace: &str) -> Option<&Arc<LivePosition>> {
-        self.position(*self.namespaces.get(namespace)?)
+        let mut short = [0; SHORT];
+        hex::decode_to_slice(namespace.strip_prefix("t-")?, &mut short).ok()?;
+        let mut owners = self.ids.places(&short).filter_map(|place| self.at(place));
+        owners.find(|position| namespace_of(position.state.position) == namespace)
     }
 
     /// All positions, in no order.
     pub fn positions(&self) -> impl Iterator<Item = &Arc<LivePosition>> {
-        self.positions.values()
+        self.positions.iter()
     }
 
     /// Positions with a gap, to be read again.
     pub(crate) fn gaps(&self) -> Vec<PositionId> {
-        self.positions().filter(|live| live.gap).map(|live| live.state.position).collect()
+        self.gaps.iter().copied().collect()
     }
 
     /// The checkpoint to apply next.
@@ -90,112 +145,113 @@ impl Snapshot {
 
     /// Whether it has a cluster's objects in it.
     pub(crate) fn is_based(&self) -> bool {
-        self.nautilus.is_some()
-    }
-
-    pub(crate) fn policy_generation(&self) -> u64 {
-        self.policy_generation
+        self.cluster.is_some() && self.nautilus.is_some()
     }
 
     /// Nothing known yet.
     pub(super) fn empty() -> Self {
         Self {
-            policy: Arc::new(nobody()),
-            policy_generation: 0,
+            cluster: None,
             nautilus: None,
             checkpoint: 0,
             next: 0,
             timestamp: None,
-            seen: None,
-            positions: HashTrieMapSync::new_sync(),
-            seals: HashTrieMapSync::new_sync(),
-            locators: HashTrieMapSync::new_sync(),
-            nodes: HashTrieMapSync::new_sync(),
-            namespaces: HashTrieMapSync::new_sync(),
+            clock: None,
+            positions: Vector::new(),
+            ids: Finder::new(),
+            nodes: Finder::new(),
+            seals: Finder::new(),
+            locators: Finder::new(),
+            lapses: OrdSet::new(),
+            gaps: OrdSet::new(),
         }
     }
 
     /// What was saved.
     pub(crate) fn of_saved(
         (checkpoint, timestamp): (u64, UnixMs),
-        (policy_generation, policy): (u64, Policy),
+        cluster: Option<ClusterState>,
         nautilus: Option<NautilusState>,
         positions: impl IntoIterator<Item = (PositionState, bool)>,
     ) -> Self {
         let next = checkpoint.saturating_add(1);
-        let mut snapshot = Self { checkpoint, next, timestamp: Some(timestamp), policy_generation, ..Self::empty() };
+        let mut snapshot = Self { checkpoint, next, timestamp: Some(timestamp), ..Self::empty() };
+        snapshot.cluster = cluster.map(Arc::new);
+        snapshot.nautilus = nautilus.map(Arc::new);
         for (state, gap) in positions {
-            let (live, _) = LivePosition::after(None, state, gap, &policy);
+            let state = state.at(timestamp).into_owned();
+            let live = LivePosition::after(None, state, gap, snapshot.policy());
             snapshot.place(live);
         }
-        snapshot.policy = Arc::new(policy);
-        snapshot.nautilus = nautilus.map(Arc::new);
         snapshot
     }
 
-    /// Puts a position in the place of its former state.
-    pub(super) fn place(&mut self, live: LivePosition) {
+    /// The positions whose slashes lapsed by `now`.
+    pub(super) fn lapsed(&self, now: UnixMs) -> Vec<Arc<LivePosition>> {
+        let due = self.lapses.range(..=(now, u32::MAX));
+        due.filter_map(|(_, place)| self.at(*place).cloned()).collect()
+    }
+
+    /// Puts a position in the place of its former state, which it gives back.
+    pub(super) fn place(&mut self, live: LivePosition) -> Option<Arc<LivePosition>> {
         let id = live.state.position;
-        if let Some(old) = self.positions.get(&id).cloned() {
-            self.forget_keys(&old);
-        }
-        for seal in &live.seals {
-            self.seals.insert_mut(seal.record.id, id);
-            if let Some(locator) = seal.record.locator() {
-                let same = self.locators.get(&locator).cloned().unwrap_or_else(HashTrieSetSync::new_sync);
-                self.locators.insert_mut(locator, same.insert(seal.record.id));
+        let known = self.place_of(id);
+        let index = known.unwrap_or(self.positions.len());
+        // Four billion positions cost more SUI than there is.
+        let place = u32::try_from(index).unwrap_or(u32::MAX);
+        let live = Arc::new(live);
+        let old = known.and_then(|known| self.positions.get(known)).cloned();
+        self.find(place, old.as_deref(), &live);
+        match known {
+            Some(known) => drop(self.positions.set(known, live)),
+            None => {
+                self.ids.insert(short(&id), place);
+                self.positions.push_back(live);
             }
         }
-        if let Some(node) = live.node()
-            && holds_node(&live.state)
-        {
-            self.nodes.insert_mut(node, id);
-        }
-        self.namespaces.insert_mut(namespace_of(id), id);
-        self.positions.insert_mut(id, Arc::new(live));
+        old
     }
 
-    fn forget_keys(&mut self, old: &LivePosition) {
-        for seal in &old.seals {
-            self.seals.remove_mut(&seal.record.id);
-            let Some(locator) = seal.record.locator() else {
-                continue;
-            };
-            let Some(others) = self.locators.get(&locator).map(|same| same.remove(&seal.record.id)) else {
-                continue;
-            };
-            if others.is_empty() {
-                self.locators.remove_mut(&locator);
-            } else {
-                self.locators.insert_mut(locator, others);
-            }
+    /// Makes it found by what it is known by now.
+    fn find(&mut self, place: u32, old: Option<&LivePosition>, new: &LivePosition) {
+        let seals = old.map_or([].as_slice(), |old| &old.state.seals);
+        let now = || new.state.seals.iter();
+        for gone in seals.iter().filter(|seal| !new.state.seals.contains(seal)) {
+            self.seals.remove(gone.id.0.as_bytes(), place, now().map(|seal| &seal.id.0.as_bytes()[..]));
+            self.locators.remove(&gone.locator.0, place, now().map(|seal| &seal.locator.0[..]));
         }
-        // Another position may have taken the name since.
-        if let Some(node) = old.node()
-            && self.nodes.get(&node) == Some(&old.state.position)
-        {
-            self.nodes.remove_mut(&node);
+        for made in now().filter(|seal| !seals.contains(seal)) {
+            self.seals.insert(made.id.0.as_bytes(), place);
+            self.locators.insert(&made.locator.0, place);
         }
+        let (held, holds) = (old.map_or("", |old| &old.state.node_id), new.state.node_id.as_str());
+        if held != holds {
+            self.nodes.remove(held.as_bytes(), place, [holds.as_bytes()].into_iter());
+            self.nodes.insert(holds.as_bytes(), place);
+        }
+        if let Some(lapse) = old.and_then(|old| old.state.lapses_ms()) {
+            self.lapses.remove(&(lapse, place));
+        }
+        if let Some(lapse) = new.state.lapses_ms() {
+            self.lapses.insert((lapse, place));
+        }
+        match (old.is_some_and(|old| old.gap), new.gap) {
+            (false, true) => drop(self.gaps.insert(new.state.position)),
+            (true, false) => drop(self.gaps.remove(&new.state.position)),
+            (false, false) | (true, true) => {}
+        }
+    }
+
+    fn place_of(&self, id: PositionId) -> Option<usize> {
+        let mut places = self.ids.places(short(&id)).filter_map(|place| usize::try_from(place).ok());
+        places.find(|place| self.positions.get(*place).is_some_and(|live| live.state.position == id))
+    }
+
+    fn at(&self, place: u32) -> Option<&Arc<LivePosition>> {
+        self.positions.get(usize::try_from(place).ok()?)
     }
 }
 
-/// A closed position gives its node id up when the last of its money is withdrawn.
-fn holds_node(state: &PositionState) -> bool {
-    state.status != Status::Closed || state.unbonding > Mist(0) || state.frozen > Mist(0)
-}
-
-fn nobody() -> Policy {
-    let never = Mist(u64::MAX);
-    Policy {
-        thresholds: Thresholds { viewer: never, developer: never, admin: never, super_user: never },
-        min_stake: never,
-        node_minimum: never,
-        slash_bps: 0,
-        appeal_window_ms: 0,
-        unbonding_ms: 0,
-        max_seal_lifetime_ms: 0,
-        evidence_max_age_ms: 0,
-        super_is_masters: false,
-        operator_positions: Vec::new(),
-    }
+fn short(id: &PositionId) -> &[u8] {
+    &id.0.as_bytes()[..SHORT]
 }

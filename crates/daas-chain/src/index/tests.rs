@@ -1,11 +1,15 @@
 use super::*;
-use crate::testing::devnet_genesis;
-use crate::verified::CheckpointData;
-use daas_types::onchain::{ClusterCreated, Event, Policy, PolicyChanged, PositionEvent, SealRecord, Status};
-use daas_types::{Address, Locator, Mist, Permissions, SealId, Thresholds, Tier, WalletAddress};
+use crate::testing::TestChain;
+use daas_types::onchain::{
+    ClusterEvent, Event, Maintenance, NautilusEvent, Policy, PositionEvent, Proposal, SealRecord, Stage, Status,
+};
+use daas_types::{Address, Commitment, Locator, Mist, Permissions, SealId, Thresholds, Tier, WalletAddress};
+use futures::FutureExt as _;
 use proptest::prelude::*;
+use std::sync::LazyLock;
 
 mod cut;
+mod lapse;
 mod random;
 
 const T0: UnixMs = UnixMs(1_700_000_000_000);
@@ -26,17 +30,41 @@ fn ids() -> IndexIds {
 }
 
 fn policy() -> Policy {
-    Policy {
-        thresholds: Thresholds::default(),
-        min_stake: Mist(500_000_000),
-        node_minimum: Mist(500_000_000),
-        slash_bps: 1000,
-        appeal_window_ms: 5000,
-        unbonding_ms: 60_000,
-        max_seal_lifetime_ms: 86_400_000,
-        evidence_max_age_ms: 60_000,
-        super_is_masters: false,
+    Policy { max_seal_lifetime_ms: 86_400_000, ..Policy::devnet(WalletAddress(address(8, 1))) }
+}
+
+fn cluster(generation: u64, policy: Policy) -> ClusterState {
+    ClusterState {
+        cluster: ids().cluster,
+        version: 1,
+        name: "test".into(),
+        genesis: vec![9; 32],
+        generation,
+        registry: ids().registry,
+        nautilus: ids().nautilus,
+        anchors: address(9, 1).into(),
+        policy,
+        announced: None,
+        paused: false,
         operator_positions: vec![],
+        proposer_cap: address(9, 2).into(),
+        judge_cap: address(9, 3).into(),
+    }
+}
+
+fn rules(generation: u64, policy: Policy) -> Event {
+    Event::Cluster { name: ClusterEvent::PolicyApplied, state: cluster(generation, policy) }
+}
+
+fn nautilus(generation: u64) -> NautilusState {
+    NautilusState {
+        id: ids().nautilus,
+        cluster: ids().cluster,
+        generation,
+        registrations: 0,
+        measurements: vec![],
+        masters: vec![],
+        endorsements: vec![],
     }
 }
 
@@ -44,8 +72,8 @@ fn seal(n: u8) -> SealRecord {
     SealRecord {
         id: SealId(address(6, n)),
         permissions: Permissions::BOTH,
-        locator: vec![n; 16],
-        commitment: vec![n; 32],
+        locator: Locator([n; 16]),
+        commitment: Commitment([n; 32]),
         session: None,
         expires_ms: T0.plus(Duration::from_hours(1)),
     }
@@ -57,13 +85,19 @@ fn state(n: u8, generation: u64, status: Status, sui: u64, seals: &[u8]) -> Posi
         cluster: ids().cluster,
         generation,
         owner: WalletAddress(address(7, n)),
+        next_owner: None,
+        operator: WalletAddress(address(7, n)),
         node_id: format!("node-{n}"),
         status,
         active: Mist::from_sui(sui),
         frozen: Mist(0),
         unbonding: Mist(0),
         unbonding_until_ms: UnixMs(0),
+        jailed_until_ms: UnixMs(0),
+        maintenance: None,
+        cooldown_until_ms: UnixMs(0),
         proposal: None,
+        trials: vec![],
         seals: seals.iter().map(|n| seal(*n)).collect(),
     }
 }
@@ -73,21 +107,35 @@ fn event(state: PositionState) -> Event {
 }
 
 fn checkpoint(sequence: u64, events: Vec<Event>) -> VerifiedCheckpoint {
-    let timestamp = T0.plus(Duration::from_secs(sequence));
-    VerifiedCheckpoint::trusting_devnet(&devnet_genesis(), CheckpointData { sequence, timestamp, events }).unwrap()
+    checkpoint_at(sequence, T0.plus(Duration::from_secs(sequence)), &events)
+}
+
+fn checkpoint_at(sequence: u64, at: UnixMs, events: &[Event]) -> VerifiedCheckpoint {
+    static CHAIN: LazyLock<TestChain> = LazyLock::new(|| TestChain::new(1));
+    CHAIN.lone(ids().package, sequence, at, events)
 }
 
 /// An index that knows the policy, at checkpoint 1.
 fn index() -> Index {
     let index = Index::new(ids());
-    let IndexIds { cluster, registry, nautilus, .. } = ids();
-    let created = ClusterCreated { cluster, registry, nautilus, name: "test".into(), policy: policy() };
-    index.apply(&checkpoint(1, vec![Event::ClusterCreated(created)]));
+    let state = cluster(1, policy());
+    index.apply(&checkpoint(1, vec![Event::Cluster { name: ClusterEvent::ClusterCreated, state }]));
     index
 }
 
 fn live(index: &Index, n: u8) -> Arc<LivePosition> {
     index.snapshot().position(PositionId(address(5, n))).unwrap().clone()
+}
+
+/// A hold on what the index says of a position now.
+fn hold(index: &Index, n: u8, right: Right, seal: Option<u8>) -> Hold {
+    let position = live(index, n);
+    let seal = seal.map(|n| position.state.seals.iter().find(|s| s.id == SealId(address(6, n))).unwrap().clone());
+    index.hold(position, right, seal)
+}
+
+fn is_lost(hold: &Hold) -> bool {
+    hold.lost().now_or_never().is_some()
 }
 
 const DEVELOPER: Rights = Rights { tier: Some(Tier::Developer), node: true };
@@ -101,7 +149,7 @@ fn a_stake_is_found_by_every_key() {
     let snapshot = index.snapshot();
     let position = live(&index, 1);
     assert_eq!(position.rights, ADMIN);
-    assert_eq!(snapshot.seal(SealId(address(6, 2))).unwrap().1.record, seal(2));
+    assert_eq!(snapshot.seal(SealId(address(6, 2))).unwrap().1, &seal(2));
     assert_eq!(snapshot.by_locator(Locator([1; 16])).count(), 1);
     assert!(Arc::ptr_eq(snapshot.by_node(&"node-1".parse().unwrap()).unwrap(), &position));
     assert!(Arc::ptr_eq(snapshot.by_namespace(&position.namespace()).unwrap(), &position));
@@ -113,7 +161,7 @@ fn a_stake_is_found_by_every_key() {
 fn a_copied_locator_finds_both_and_hides_neither() {
     let index = index();
     let mut thief = state(2, 1, Status::Active, 5, &[2]);
-    thief.seals[0].locator = vec![1; 16];
+    thief.seals[0].locator = Locator([1; 16]);
     index.apply(&checkpoint(2, vec![event(thief.clone()), event(state(1, 1, Status::Active, 5, &[1]))]));
     assert_eq!(index.snapshot().by_locator(Locator([1; 16])).count(), 2);
     thief.generation = 2;
@@ -127,22 +175,40 @@ fn a_copied_locator_finds_both_and_hides_neither() {
 #[test]
 fn another_clusters_events_are_dropped() {
     let index = index();
-    let mut foreign = state(1, 1, Status::Active, 10, &[1]);
-    foreign.cluster = ClusterId(address(2, 2));
-    let rules = PolicyChanged { cluster: foreign.cluster, generation: 9, policy: Policy { slash_bps: 1, ..policy() } };
-    let masters = NautilusState {
-        id: ids().nautilus,
-        cluster: foreign.cluster,
-        generation: 9,
-        measurements: vec![],
-        masters: vec![],
-    };
-    let applied =
-        index.apply(&checkpoint(2, vec![event(foreign), Event::PolicyChanged(rules), Event::Nautilus(masters)]));
-    assert_eq!(applied, Applied::default());
-    assert_eq!(index.snapshot().positions().count(), 0);
-    assert_eq!(index.snapshot().policy(), &policy());
-    assert!(index.snapshot().nautilus().is_none());
+    let other = ClusterId(address(2, 2));
+    let generous = Thresholds { viewer: Mist(0), developer: Mist(1), admin: Mist(2), super_user: Mist(3) };
+    let mut state = cluster(9, Policy { thresholds: generous, node_minimum: Mist(0), ..policy() });
+    state.cluster = other;
+    let mut masters = nautilus(9);
+    masters.cluster = other;
+    // Another cluster's Nautilus that says that it is of this one, and one of this cluster's under another id.
+    let mut stray = nautilus(9);
+    stray.id = NautilusId(address(4, 2));
+    index.apply(&checkpoint(2, vec![event(state_of_other(1, other)), event(self::state(2, 1, Status::Active, 5, &[2]))]));
+    let held = hold(&index, 2, Right::People, Some(2));
+    let mut events: Vec<_> =
+        ClusterEvent::ALL.iter().map(|name| Event::Cluster { name: *name, state: state.clone() }).collect();
+    events.extend(NautilusEvent::ALL.iter().map(|name| Event::Nautilus { name: *name, state: masters.clone() }));
+    events.push(Event::Nautilus { name: NautilusEvent::MastersChanged, state: stray });
+    // The other cluster's own position, and this one's as if it were the other's.
+    let mut moved = self::state(2, 2, Status::Suspended, 5, &[]);
+    moved.cluster = other;
+    events.extend(PositionEvent::ALL.iter().map(|name| Event::Position { name: *name, state: moved.clone() }));
+    assert_eq!(index.apply(&checkpoint(3, events)), Applied::default());
+    let snapshot = index.snapshot();
+    assert_eq!(snapshot.positions().count(), 1);
+    assert!(snapshot.seal(SealId(address(6, 1))).is_none());
+    assert_eq!((snapshot.policy(), snapshot.cluster()), (&policy(), Some(&cluster(1, policy()))));
+    assert!(snapshot.nautilus().is_none());
+    assert_eq!(live(&index, 2).rights, ADMIN);
+    assert!(!is_lost(&held));
+    // A base of another cluster is none.
+    index.bootstrap(Base { cluster: state, nautilus: masters, positions: vec![state_of_other(3, other)], checkpoint: 9 });
+    assert_eq!((index.snapshot().positions().count(), index.snapshot().policy()), (1, &policy()));
+}
+
+fn state_of_other(n: u8, cluster: ClusterId) -> PositionState {
+    PositionState { cluster, ..state(n, 1, Status::Active, 10, &[n]) }
 }
 
 #[test]
@@ -155,7 +221,7 @@ fn delivered_again_is_delivered_once() {
     for sequence in [2, 1, 3] {
         assert_eq!(index.apply(&checkpoint(sequence, events.clone())), Applied::default());
     }
-    assert!(Arc::ptr_eq(&held, &live(&index, 1)) && !held.cut.is_cancelled());
+    assert!(Arc::ptr_eq(&held, &live(&index, 1)));
     assert!(changes.try_recv().is_err());
 }
 
@@ -163,9 +229,9 @@ fn delivered_again_is_delivered_once() {
 fn a_gap_takes_all_rights_until_the_position_is_read_again() {
     let index = index();
     index.apply(&checkpoint(2, vec![event(state(1, 1, Status::Active, 5, &[1]))]));
-    let held = live(&index, 1);
+    let holds = [Right::People, Right::Node].map(|right| hold(&index, 1, right, Some(1)));
     index.apply(&checkpoint(3, vec![event(state(1, 3, Status::Active, 5, &[1]))]));
-    assert!(held.cut.is_cancelled());
+    assert!(holds.iter().all(is_lost));
     assert_eq!((live(&index, 1).rights, live(&index, 1).gap), (NOTHING, true));
     // Neither a later event in order nor an older read closes it.
     index.apply(&checkpoint(4, vec![event(state(1, 4, Status::Active, 5, &[1]))]));
@@ -184,19 +250,39 @@ fn a_policy_change_recomputes_every_right() {
     let index = index();
     let states = [state(1, 1, Status::Active, 2, &[1]), state(2, 1, Status::Active, 10, &[2])];
     index.apply(&checkpoint(2, states.map(event).to_vec()));
-    let (poor, rich) = (live(&index, 1), live(&index, 2));
+    let poor = hold(&index, 1, Right::People, Some(1));
+    let others = [hold(&index, 1, Right::Node, Some(1)), hold(&index, 2, Right::People, Some(2))];
     let stricter =
         Policy { thresholds: Thresholds { developer: Mist::from_sui(3), ..Thresholds::default() }, ..policy() };
-    let change =
-        |generation, policy| Event::PolicyChanged(PolicyChanged { cluster: ids().cluster, generation, policy });
-    assert!(index.apply(&checkpoint(3, vec![change(1, stricter)])).cluster);
-    assert!(poor.cut.is_cancelled() && !rich.cut.is_cancelled());
+    assert!(index.apply(&checkpoint(3, vec![rules(2, stricter)])).cluster);
+    assert!(is_lost(&poor) && !others.iter().any(is_lost));
     assert_eq!(live(&index, 1).rights.tier, Some(Tier::Viewer));
     // An older policy does not come back.
-    index.apply(&checkpoint(4, vec![change(1, policy())]));
+    index.apply(&checkpoint(4, vec![rules(2, policy())]));
     assert_eq!(live(&index, 1).rights.tier, Some(Tier::Viewer));
-    index.apply(&checkpoint(5, vec![change(2, policy())]));
+    index.apply(&checkpoint(5, vec![rules(3, policy())]));
     assert_eq!(live(&index, 1).rights, DEVELOPER);
+    assert!(is_lost(&poor));
+}
+
+#[test]
+fn the_cluster_is_what_its_last_event_says() {
+    let index = index();
+    index.apply(&checkpoint(2, vec![event(state(1, 1, Status::Active, 5, &[1]))]));
+    let held = hold(&index, 1, Right::People, Some(1));
+    let position = PositionId(address(5, 1));
+    let mut state = cluster(2, policy());
+    (state.paused, state.operator_positions) = (true, vec![position]);
+    let announced = Policy { thresholds: Thresholds { admin: Mist::from_sui(6), ..policy().thresholds }, ..policy() };
+    state.announced = Some(daas_types::onchain::Announcement { policy: announced, effective_ms: T0 });
+    let changed = Event::Cluster { name: ClusterEvent::OperatorsChanged, state: state.clone() };
+    assert!(index.apply(&checkpoint(3, vec![changed])).cluster);
+    let snapshot = index.snapshot();
+    assert_eq!(snapshot.cluster(), Some(&state));
+    assert!(snapshot.is_operator(position) && !snapshot.is_operator(PositionId(address(5, 2))));
+    // What is announced does not count, however late it is; nobody lost anything.
+    assert_eq!(live(&index, 1).rights, ADMIN);
+    assert!(!is_lost(&held));
 }
 
 #[test]
@@ -205,9 +291,11 @@ fn a_node_id_follows_its_holder() {
     let node = "node-1".parse().unwrap();
     let mut closing = state(1, 1, Status::Closed, 0, &[]);
     closing.unbonding = Mist(1);
-    index.apply(&checkpoint(2, vec![event(closing)]));
+    index.apply(&checkpoint(2, vec![event(closing.clone())]));
     assert!(index.snapshot().by_node(&node).is_some(), "held until its money is withdrawn");
-    index.apply(&checkpoint(3, vec![event(state(1, 2, Status::Closed, 0, &[]))]));
+    (closing.generation, closing.unbonding) = (2, Mist(0));
+    closing.node_id.clear();
+    index.apply(&checkpoint(3, vec![event(closing)]));
     assert!(index.snapshot().by_node(&node).is_none());
     let mut heir = state(2, 1, Status::Active, 5, &[]);
     heir.node_id = "node-1".into();
@@ -234,26 +322,46 @@ async fn freshness_ends_after_the_bound() {
     assert_eq!(index.freshness(T0), Freshness::Fresh);
 }
 
+#[tokio::test(start_paused = true)]
+async fn checkpoints_that_come_ever_later_do_not_keep_it_fresh() {
+    let index = Index::with_bound(ids(), Duration::from_secs(30));
+    // Somebody holds them back, and has set the clock back too.
+    for sequence in 0..3 {
+        index.apply(&checkpoint(sequence, vec![]));
+        tokio::time::advance(Duration::from_secs(20)).await;
+    }
+    assert_eq!(index.freshness(UnixMs(0)), Freshness::Stale(Duration::from_secs(58)));
+    let caught_up = T0.plus(Duration::from_secs(60));
+    index.apply(&checkpoint_at(3, caught_up, &[]));
+    assert_eq!(index.freshness(UnixMs(0)), Freshness::Fresh);
+}
+
+#[test]
+fn a_jailed_node_is_out_until_it_is_taken_out_of_jail() {
+    let index = index();
+    index.apply(&checkpoint(2, vec![event(state(1, 1, Status::Active, 5, &[1]))]));
+    let (person, node) = (hold(&index, 1, Right::People, Some(1)), hold(&index, 1, Right::Node, Some(1)));
+    let mut jailed = state(1, 2, Status::Active, 5, &[1]);
+    jailed.jailed_until_ms = T0.plus(Duration::from_secs(10));
+    let jail = Event::Position { name: PositionEvent::Jailed, state: jailed.clone() };
+    index.apply(&checkpoint(3, vec![jail]));
+    let no_node = Rights { node: false, ..ADMIN };
+    assert_eq!(live(&index, 1).rights, no_node);
+    assert!(is_lost(&node) && !is_lost(&person), "its owner's tier stays");
+    // Its time being over changes nothing.
+    index.apply(&checkpoint(60, vec![]));
+    assert_eq!(live(&index, 1).rights, no_node);
+    (jailed.generation, jailed.jailed_until_ms) = (3, UnixMs(0));
+    jailed.maintenance = Some(Maintenance { from_ms: T0, until_ms: T0 });
+    index.apply(&checkpoint(61, vec![Event::Position { name: PositionEvent::Unjailed, state: jailed }]));
+    assert_eq!(live(&index, 1).rights, ADMIN);
+    assert!(is_lost(&node) && !is_lost(&person), "what was cut stays cut");
+}
+
 #[test]
 fn a_base_and_the_events_around_it_agree() {
     let index = Index::new(ids());
-    let cluster = Cluster {
-        id: ids().cluster,
-        version: 1,
-        name: "test".into(),
-        generation: 3,
-        registry: ids().registry,
-        nautilus: ids().nautilus,
-        policy: policy(),
-        treasury: Mist(0),
-    };
-    let nautilus = NautilusState {
-        id: ids().nautilus,
-        cluster: ids().cluster,
-        generation: 0,
-        measurements: vec![],
-        masters: vec![],
-    };
+    let (cluster, nautilus) = (cluster(3, policy()), nautilus(1));
     let positions = vec![state(1, 4, Status::Active, 5, &[1])];
     index.bootstrap(Base { cluster, nautilus, positions, checkpoint: 10 });
     assert_eq!(index.freshness(T0), Freshness::Unknown, "a read is not a verified checkpoint");

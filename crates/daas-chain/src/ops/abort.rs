@@ -1,5 +1,8 @@
 use core::fmt;
 use daas_types::ErrorCode;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use sui_rpc::proto::sui::rpc::v2 as proto;
 
 /// Where and why a contract refused.
@@ -13,67 +16,31 @@ pub struct MoveAbort {
     pub code: u64,
     /// The contract's name for it, such as `EBelowMinimum`, if it is one of ours.
     pub name: Option<&'static str>,
+    /// The contract's words, if it is one of ours.
+    pub message: Option<&'static str>,
 }
 
-/// The contracts' error constants; a test compares them with the sources.
-const NAMES: &[(&str, &[(u64, &str)])] = &[
-    ("caps", &[(1, "EForeignCap")]),
-    (
-        "cluster",
-        &[
-            (1, "EWrongVersion"),
-            (2, "EThresholdCount"),
-            (3, "EThresholdOrder"),
-            (4, "ESlashShare"),
-            (5, "ESealLifetime"),
-            (6, "EEvidenceAge"),
-            (7, "EForeignRegistry"),
-            (8, "EPositionExists"),
-            (9, "EBadNodeId"),
-            (10, "ENodeIdTaken"),
-        ],
-    ),
-    ("nautilus", &[(1, "EBadPcrLength"), (2, "EUnknownMeasurement"), (3, "EBadDigestLength"), (4, "EUnknownMaster")]),
-    (
-        "seal_token",
-        &[
-            (1, "EBadPermissions"),
-            (2, "ENodeIdMissing"),
-            (3, "EBadLocator"),
-            (4, "EBadCommitment"),
-            (5, "EBadLifetime"),
-        ],
-    ),
-    (
-        "staking",
-        &[
-            (1, "EForeignPosition"),
-            (2, "ENotOwner"),
-            (3, "EBelowMinimum"),
-            (4, "ESuspended"),
-            (5, "ESlashed"),
-            (6, "EClosed"),
-            (7, "ETooManySeals"),
-            (8, "EBadAmount"),
-            (9, "ENothingUnbonding"),
-            (10, "EStillUnbonding"),
-            (11, "ESlashPending"),
-            (12, "ENoSlashPending"),
-            (13, "EBadReason"),
-            (14, "EBadEvidenceHash"),
-            (15, "EEvidenceInFuture"),
-            (16, "EEvidenceTooOld"),
-            (17, "ENothingToSlash"),
-            (18, "EAppealOver"),
-            (19, "EAlreadyAppealed"),
-            (20, "EStatementTooLong"),
-            (21, "ENotAppealed"),
-            (22, "EAlreadyUpheld"),
-            (23, "EAppealOpen"),
-            (24, "EAwaitingJudge"),
-        ],
-    ),
-];
+/// What the compiler read off the bytecode.
+const INTERFACE: &str = include_str!("../../../../contracts/k3s_daas/interface.json");
+
+/// By module and code: name and message.
+static ERRORS: LazyLock<BTreeMap<(String, u64), (String, String)>> = LazyLock::new(|| {
+    #[derive(Deserialize)]
+    struct Module {
+        errors: BTreeMap<String, Error>,
+    }
+    #[derive(Deserialize)]
+    struct Error {
+        code: u64,
+        message: String,
+    }
+    let modules: BTreeMap<String, Module> =
+        serde_json::from_str(INTERFACE).expect("interface.json must be the compiler's");
+    let errors = modules.into_iter().flat_map(|(module, Module { errors })| {
+        errors.into_iter().map(move |(name, Error { code, message })| ((module.clone(), code), (name, message)))
+    });
+    errors.collect()
+});
 
 // === impl MoveAbort ===
 
@@ -83,17 +50,14 @@ impl MoveAbort {
         let module = location.module().to_owned();
         let code = abort.clever_error().error_code_opt().unwrap_or_else(|| code_in(abort.abort_code()));
         let function = location.function_name_opt().map(str::to_owned);
-        Self { name: name_of(&module, code), module, function, code }
+        let known = ERRORS.get(&(module.clone(), code));
+        let (name, message) = (known.map(|(name, _)| name.as_str()), known.map(|(_, message)| message.as_str()));
+        Self { module, function, code, name, message }
     }
 
     /// Its entry of the catalogue: the contract's rule where it has one of its own.
     pub(super) fn catalogue(&self) -> ErrorCode {
-        match self.name {
-            Some("EBelowMinimum") => ErrorCode::StakeBelowMinimum,
-            Some("ENodeIdTaken") => ErrorCode::NodeIdTaken,
-            Some("EStillUnbonding") => ErrorCode::UnbondingNotOver,
-            _ => ErrorCode::TransactionFailed,
-        }
+        self.name.and_then(|name| rule(&self.module, name)).unwrap_or(ErrorCode::TransactionFailed)
     }
 }
 
@@ -101,13 +65,55 @@ impl fmt::Display for MoveAbort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let function = self.function.as_deref().unwrap_or("?");
         write!(f, "{}::{function} aborted with {}", self.module, self.code)?;
-        self.name.map_or(Ok(()), |name| write!(f, " ({name})"))
+        self.name.map_or(Ok(()), |name| write!(f, " ({name})"))?;
+        self.message.map_or(Ok(()), |message| write!(f, ": {message}"))
     }
 }
 
-fn name_of(module: &str, code: u64) -> Option<&'static str> {
-    let (_, names) = NAMES.iter().find(|(name, _)| *name == module)?;
-    names.iter().find(|(known, _)| *known == code).map(|(_, name)| *name)
+/// The entries that the contract's rules have of their own. The others are mistakes of a program, not of a person.
+fn rule(module: &str, name: &str) -> Option<ErrorCode> {
+    use ErrorCode as E;
+    Some(match (module, name) {
+        ("position", "EBelowMinimum") => E::StakeBelowMinimum,
+        ("position", "EAboveMaximum") => E::StakeAboveMaximum,
+        ("position", "ESuspended") => E::PositionSuspended,
+        ("position", "ESlashed" | "ERecovering") => E::PositionSlashed,
+        ("position", "EClosed") => E::PositionClosed,
+        ("position", "ENoSlashPending") => E::NoSlashPending,
+        ("position", "EAlreadyTried" | "ETooManyTrials" | "ENothingToSlash") => E::EvidenceRefused,
+        ("position", "ENotOwner" | "ENotKeeper") | ("staking", "ENotNextOwner") | ("k8s_gateway", "ENotRequester") => {
+            E::NotYours
+        }
+        ("position", "ETooManySeals") => E::TooManySeals,
+        ("registry", "ENodeIdTaken") => E::NodeIdTaken,
+        ("staking", "EStillUnbonding") => E::UnbondingNotOver,
+        ("staking", "ENothingToWithdraw") => E::NothingToWithdraw,
+        ("staking", "EBadAmount") | ("slashing", "EBadReduction") => E::AmountRefused,
+        ("staking", "ESlashPending") => E::SlashPending,
+        ("node", "EBadMaintenance" | "EMaintenanceTooSoon") => E::MaintenanceRefused,
+        ("node", "EStillJailed") => E::TooEarly,
+        ("node", _) => E::NodeStateRefused,
+        ("staking", "EBeneficiary" | "EOwnPosition") | ("slashing", "EOwnCase") | ("cluster", "EOfficesNotApart") => {
+            E::OfficesNotApart
+        }
+        ("staking", "ECoolingDown")
+        | ("slashing", "EAppealOpen" | "EAwaitingJudge" | "ENotAppealed" | "ENotLapsed")
+        | ("cluster" | "nautilus", "ETooEarly") => E::TooEarly,
+        ("slashing", "EAppealOver" | "EAlreadyAppealed" | "EAlreadyUpheld" | "ELapsed") => E::TooLate,
+        ("slashing", "EBadReason" | "EBadEvidenceHash" | "EEvidenceInFuture" | "EEvidenceTooOld" | "EUriTooLong")
+        | ("staking", "EForeignKey" | "ESameRoot" | "EBadSignature") => E::EvidenceRefused,
+        ("caps", "EForeignCap") | ("cluster", "ENotProposer" | "ENotJudge") => E::OfficeMissing,
+        ("cluster", "EWrongVersion" | "ENotOlder") => E::PackageMismatch,
+        ("cluster", "EPaused") => E::ClusterPaused,
+        ("cluster", "ENothingAnnounced") | ("nautilus", "ENotAnnounced") => E::NothingAnnounced,
+        ("cluster", "ETreasuryEmpty") => E::TreasuryEmpty,
+        ("policy", _) => E::PolicyRefused,
+        ("nautilus", "ENotAllowed" | "EUnknownMeasurement" | "ENotInForce" | "EMeasurementExists" | "EZeroPcr") => {
+            E::MeasurementRefused
+        }
+        ("nautilus", "ENotEndorsed" | "ENotOperator" | "EKeyOfAnother") => E::MasterNotEndorsed,
+        _ => return None,
+    })
 }
 
 /// A constant with `#[error(code = N)]` aborts with the top bit set and N in bits 48 to 55; below are line and indices.
@@ -118,44 +124,91 @@ fn code_in(raw: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fmt::Write as _;
 
-    #[test]
-    fn the_names_are_those_of_the_sources() {
-        let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contracts/k3s_daas/sources");
-        let mut found = String::new();
-        let mut files: Vec<_> = std::fs::read_dir(sources).unwrap().map(|file| file.unwrap().path()).collect();
-        files.sort();
-        for file in files {
-            let text = std::fs::read_to_string(&file).unwrap();
-            let lines: Vec<_> = text.lines().collect();
-            for pair in lines.windows(2) {
-                let Some(code) = pair[0].trim().strip_prefix("#[error(code = ") else {
-                    continue;
-                };
-                let name = pair[1].trim().strip_prefix("const ").unwrap().split(':').next().unwrap();
-                let module = file.file_stem().unwrap().to_str().unwrap();
-                writeln!(found, "{module} {} {name}", code.trim_end_matches(")]")).unwrap();
-            }
-        }
-        let mut known = String::new();
-        for (module, names) in NAMES {
-            for (code, name) in *names {
-                writeln!(known, "{module} {code} {name}").unwrap();
-            }
-        }
-        assert_eq!(known, found);
+    fn abort(module: &str, function: &str, raw: u64) -> MoveAbort {
+        let location = proto::MoveLocation::default().with_module(module).with_function_name(function);
+        MoveAbort::of(&proto::MoveAbort::default().with_abort_code(raw).with_location(location))
     }
 
     #[test]
     fn plain_and_tagged_codes_mean_the_same() {
-        let location = proto::MoveLocation::default().with_module("staking").with_function_name("restake");
-        let tagged = 1 << 63 | 3 << 48 | 77 << 32 | 5 << 16 | 6;
-        for raw in [3, tagged] {
-            let abort =
-                MoveAbort::of(&proto::MoveAbort::default().with_abort_code(raw).with_location(location.clone()));
-            assert_eq!(abort.to_string(), "staking::restake aborted with 3 (EBelowMinimum)");
+        let tagged = 1 << 63 | 4 << 48 | 77 << 32 | 5 << 16 | 6;
+        for raw in [4, tagged] {
+            let abort = abort("position", "assert_minimum", raw);
+            assert_eq!(
+                abort.to_string(),
+                "position::assert_minimum aborted with 4 (EBelowMinimum): Active stake would be below the minimum"
+            );
             assert_eq!(abort.catalogue(), ErrorCode::StakeBelowMinimum);
         }
+        let foreign = abort("coin", "split", 2);
+        assert_eq!((foreign.to_string().as_str(), foreign.name), ("coin::split aborted with 2", None));
+        assert_eq!(foreign.catalogue(), ErrorCode::TransactionFailed);
+    }
+
+    /// A rule that is renamed or gone in the contract must not keep an entry here, nor a new one be forgotten.
+    #[test]
+    fn every_rule_of_the_contract_is_known_or_a_programs_mistake() {
+        const PROGRAMS: &[&str] = &[
+            "EBadCommitment",
+            "EBadDigestLength",
+            "EBadEndpoint",
+            "EBadExpiry",
+            "EBadGenesis",
+            "EBadKey",
+            "EBadKeyLength",
+            "EBadLifetime",
+            "EBadLocator",
+            "EBadMethod",
+            "EBadNamespace",
+            "EBadNodeId",
+            "EBadNonce",
+            "EBadPath",
+            "EBadPayload",
+            "EBadPcrLength",
+            "EBadPermissions",
+            "EBadResourceType",
+            "EBadResult",
+            "EBadRoot",
+            "EBadSession",
+            "EBelowNodeMinimum",
+            "EBelowViewer",
+            "EDebugEnclave",
+            "EDocumentAge",
+            "EDuplicateRequest",
+            "EEndpointTaken",
+            "EForeignAnchors",
+            "EForeignNautilus",
+            "EForeignPosition",
+            "EForeignRegistry",
+            "EForeignRequest",
+            "EMissingPcr",
+            "ENameTooLong",
+            "ENoKey",
+            "ENoSuchSeal",
+            "ENodeIdMissing",
+            "ENotBound",
+            "ENotEnclave",
+            "ENotMaster",
+            "ENotPending",
+            "EOldSequence",
+            "EPositionExists",
+            "ERequestExpired",
+            "EStatementTooLong",
+            "ETooManyMasters",
+            "ETooManyMeasurements",
+            "ETooManyOperators",
+            "EUnknownMaster",
+        ];
+        let mut programs: Vec<&str> = Vec::new();
+        for ((module, _), (name, message)) in ERRORS.iter() {
+            assert!(!message.is_empty(), "{module}::{name}");
+            if rule(module, name).is_none() {
+                programs.push(name);
+            }
+        }
+        programs.sort_unstable();
+        programs.dedup();
+        assert_eq!(programs, PROGRAMS);
     }
 }

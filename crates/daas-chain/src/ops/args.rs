@@ -1,31 +1,18 @@
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use core::time::Duration;
 use daas_types::onchain::Policy;
-use daas_types::{Address, Commitment, Locator, Mist, NodeId, Permissions, Thresholds, UnixMs, WalletAddress};
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use daas_types::{Commitment, Locator, Mist, NodeId, Permissions, PositionId, UnixMs, WalletAddress};
 
-/// The rules of a new cluster.
+/// A new cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterSpec {
     /// The operator's name for it.
     pub name: String,
-    /// Least active stake of each tier.
-    pub thresholds: Thresholds,
-    /// Least amount of a new stake.
-    pub min_stake: Mist,
-    /// Least active stake of a node.
-    pub node_minimum: Mist,
-    /// Share a slash freezes, in 1/10,000.
-    pub slash_bps: u64,
-    /// How long an owner may appeal.
-    pub appeal_window: Duration,
-    /// How long unstaked money stays slashable.
-    pub unbonding: Duration,
-    /// Longest life of a Seal.
-    pub max_seal_lifetime: Duration,
-    /// Oldest evidence; at most `unbonding`.
-    pub evidence_max_age: Duration,
+    /// Its rules.
+    pub policy: Policy,
+    /// Who may propose slashes. Neither the judge nor the policy's beneficiary.
+    pub proposer: WalletAddress,
+    /// Who judges them. Not the policy's beneficiary.
+    pub judge: WalletAddress,
 }
 
 /// A new Seal.
@@ -37,7 +24,20 @@ pub struct SealSpec {
     pub locator: Locator,
     /// Of its secret, for this cluster and position.
     pub commitment: Commitment,
-    /// Address of a key that may sign PoP tokens beside the owner's.
+    /// Address of a key that may sign PoP tokens beside the owner's, as long as the Seal lives.
+    pub session: Option<WalletAddress>,
+    /// How long it lives.
+    pub lifetime: Duration,
+}
+
+/// A new Seal that joins a node and does nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkerSealSpec {
+    /// Of its secret.
+    pub locator: Locator,
+    /// Of its secret, for this cluster and position.
+    pub commitment: Commitment,
+    /// Address of a key that may sign PoP tokens beside the owner's, as long as the Seal lives.
     pub session: Option<WalletAddress>,
     /// How long it lives.
     pub lifetime: Duration,
@@ -56,10 +56,23 @@ pub struct StakeSpec {
     pub seal: SealSpec,
 }
 
+/// A new position for a node that somebody else keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeStakeSpec {
+    /// How much.
+    pub amount: Mist,
+    /// Tells the positions of one owner apart; the position's id follows from it.
+    pub salt: u64,
+    /// The node.
+    pub node_id: NodeId,
+    /// Who keeps it: makes its Seals, and cannot move the money.
+    pub operator: WalletAddress,
+}
+
 /// A proposed slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlashSpec {
-    /// 1 to 5, see `staking.move`.
+    /// 1 to 5, see `slashing.move`.
     pub reason: u8,
     /// Digest of the evidence.
     pub evidence_hash: [u8; 32],
@@ -67,6 +80,17 @@ pub struct SlashSpec {
     pub evidence: UnixMs,
     /// Where it is.
     pub uri: String,
+}
+
+/// Two audit roots that one enclave key signed under one sequence number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DoubleSigned {
+    /// The enclave's Ed25519 key.
+    pub signing_key: [u8; 32],
+    /// The sequence number.
+    pub sequence: u64,
+    /// Root and signature, twice.
+    pub signed: [([u8; 32], [u8; 64]); 2],
 }
 
 /// PCR0, PCR1 and PCR2 of an image, SHA-384 each.
@@ -80,87 +104,53 @@ pub struct Pcrs {
     pub pcr2: [u8; 48],
 }
 
-/// A compiled Move package, as `contracts/k3s_daas/compiled.json` has it.
+/// A master that registers itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CompiledPackage {
-    /// The compiler's digest of it, hex.
-    pub digest: String,
-    /// Packages it links to.
-    pub dependencies: Vec<Address>,
-    /// Each module's bytecode, by name.
-    pub modules: BTreeMap<String, Vec<u8>>,
+pub struct RegisterSpec {
+    /// The operator's position that answers for its key, see `Nautilus.endorsements`.
+    pub position: PositionId,
+    /// Its Nitro document, COSE_Sign1.
+    pub document: Vec<u8>,
+    /// `https://host:port`.
+    pub endpoint: String,
+    /// SHA-256 of the cluster CA's SubjectPublicKeyInfo.
+    pub ca_spki: [u8; 32],
+    /// Digest of the measured configuration.
+    pub config_digest: [u8; 32],
 }
 
-/// Not a compiled package.
-#[derive(Debug, thiserror::Error)]
-#[error("not a compiled package: {0}")]
-pub struct CompiledPackageError(String);
+/// A Kubernetes request by transaction. All of it is public.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestSpec {
+    /// GET, POST, PUT, PATCH or DELETE.
+    pub method: String,
+    /// Begins with `/`.
+    pub path: String,
+    /// Empty for none.
+    pub namespace: String,
+    /// Such as `pods`.
+    pub resource_type: String,
+    /// The body.
+    pub payload: Vec<u8>,
+    /// Instead of the body: SHA-256 of one that is handed over elsewhere; else empty.
+    pub payload_hash: Vec<u8>,
+    /// How long an answer is waited for, at most an hour.
+    pub waits: Duration,
+    /// 16 to 64 bytes that the position uses once.
+    pub idempotency_key: Vec<u8>,
+}
 
 // === impl ClusterSpec ===
 
 impl ClusterSpec {
     /// Short times, so that a slash can be watched from proposal to execution.
-    pub fn devnet(name: &str) -> Self {
-        Self {
-            appeal_window: Duration::from_secs(5),
-            unbonding: Duration::from_mins(1),
-            evidence_max_age: Duration::from_mins(1),
-            ..Self::production(name)
-        }
+    pub fn devnet(name: &str, beneficiary: WalletAddress, proposer: WalletAddress, judge: WalletAddress) -> Self {
+        Self { name: name.to_owned(), policy: Policy::devnet(beneficiary), proposer, judge }
     }
 
     /// Times that leave people room to answer.
-    pub fn production(name: &str) -> Self {
-        const DAY: Duration = Duration::from_hours(24);
-        Self {
-            name: name.to_owned(),
-            thresholds: Thresholds::default(),
-            min_stake: Mist(500_000_000),
-            node_minimum: Mist(500_000_000),
-            slash_bps: 1000,
-            appeal_window: 3 * DAY,
-            unbonding: 7 * DAY,
-            max_seal_lifetime: 30 * DAY,
-            evidence_max_age: 7 * DAY,
-        }
-    }
-
-    /// The policy a cluster made of it starts with.
-    pub fn policy(&self) -> Policy {
-        Policy {
-            thresholds: self.thresholds,
-            min_stake: self.min_stake,
-            node_minimum: self.node_minimum,
-            slash_bps: self.slash_bps,
-            appeal_window_ms: millis(self.appeal_window),
-            unbonding_ms: millis(self.unbonding),
-            max_seal_lifetime_ms: millis(self.max_seal_lifetime),
-            evidence_max_age_ms: millis(self.evidence_max_age),
-            super_is_masters: false,
-            operator_positions: Vec::new(),
-        }
-    }
-}
-
-// === impl CompiledPackage ===
-
-impl CompiledPackage {
-    /// Parses the JSON form.
-    pub fn parse(json: &str) -> Result<Self, CompiledPackageError> {
-        #[derive(Deserialize)]
-        struct Json {
-            digest: String,
-            dependencies: Vec<Address>,
-            modules: BTreeMap<String, String>,
-        }
-        let Json { digest, dependencies, modules } =
-            serde_json::from_str(json).map_err(|e| CompiledPackageError(e.to_string()))?;
-        let decode = |(name, text): (String, String)| match STANDARD.decode(text) {
-            Ok(bytes) => Ok((name, bytes)),
-            Err(e) => Err(CompiledPackageError(format!("module {name}: {e}"))),
-        };
-        let modules = modules.into_iter().map(decode).collect::<Result<_, _>>()?;
-        Ok(Self { digest, dependencies, modules })
+    pub fn production(name: &str, beneficiary: WalletAddress, proposer: WalletAddress, judge: WalletAddress) -> Self {
+        Self { name: name.to_owned(), policy: Policy::production(beneficiary), proposer, judge }
     }
 }
 

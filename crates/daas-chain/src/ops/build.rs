@@ -1,6 +1,8 @@
 use super::TxError;
 use crate::client::{Coin, Reference};
-use daas_types::{Address, Mist, PackageId, WalletAddress};
+use crate::index::IndexIds;
+use core::time::Duration;
+use daas_types::{Address, Mist, PackageId, UnixMs, WalletAddress};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use sui_sdk_types::{Identifier, Owner, Transaction};
@@ -17,16 +19,44 @@ const PUBLISH_BUDGET: Mist = Mist(1_000_000_000);
 
 /// The shared `Clock`.
 pub(super) const CLOCK: Address = Address::from_static("0x6");
+/// The Sui framework.
+pub(super) const FRAMEWORK: Address = Address::from_static("0x2");
 
 /// A transaction before objects and coins are looked up.
 #[derive(Clone, Debug)]
-pub(super) enum Draft {
-    Call { package: PackageId, module: &'static str, function: &'static str, args: Vec<Arg> },
-    Publish { modules: Vec<Vec<u8>>, dependencies: Vec<Address> },
-    Transfer { to: WalletAddress, amount: Mist },
+pub(super) struct Draft {
+    /// Whose events it makes.
+    pub(super) package: Option<PackageId>,
+    pub(super) steps: Vec<Step>,
 }
 
-/// An argument of a call.
+/// One command, with what it needs.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    Call {
+        package: Address,
+        module: &'static str,
+        function: &'static str,
+        args: Vec<Arg>,
+    },
+    Publish {
+        modules: Vec<Vec<u8>>,
+        dependencies: Vec<Address>,
+    },
+    Upgrade {
+        modules: Vec<Vec<u8>>,
+        dependencies: Vec<Address>,
+        package: Address,
+        ticket: Arg,
+    },
+    /// To somebody else, or to the sender.
+    Send {
+        what: Arg,
+        to: Option<WalletAddress>,
+    },
+}
+
+/// An argument of a command.
 #[derive(Clone, Debug)]
 pub(super) enum Arg {
     /// BCS of a plain value.
@@ -35,6 +65,20 @@ pub(super) enum Arg {
     Object { id: Address, mutable: bool },
     /// A coin of this much, split off the gas coin.
     Payment(Mist),
+    /// The sender's capability for a cluster.
+    Office(Office, IndexIds),
+    /// This long after the chain's present time, in ms.
+    End(Duration),
+    /// What an earlier step answered.
+    Result(usize),
+}
+
+/// Which capability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Office {
+    Admin,
+    Proposer,
+    Judge,
 }
 
 /// All that building needs to know of the chain.
@@ -43,7 +87,23 @@ pub(super) struct Known {
     pub(super) sender: WalletAddress,
     pub(super) coins: Vec<Coin>,
     pub(super) objects: BTreeMap<Address, Reference>,
+    pub(super) offices: BTreeMap<Office, Address>,
     pub(super) gas_price: u64,
+    /// The time of its last checkpoint, if it matters.
+    pub(super) now: UnixMs,
+}
+
+// === impl Office ===
+
+impl Office {
+    /// Its type's name.
+    pub(super) const fn cap(self) -> &'static str {
+        match self {
+            Self::Admin => "AdminCap",
+            Self::Proposer => "ProposerCap",
+            Self::Judge => "JudgeCap",
+        }
+    }
 }
 
 // === impl Arg ===
@@ -61,10 +121,6 @@ impl Arg {
         Self::Object { id, mutable: true }
     }
 
-    pub(super) fn owned(id: Address) -> Self {
-        Self::Object { id, mutable: false }
-    }
-
     pub(super) fn clock() -> Self {
         Self::shared(CLOCK)
     }
@@ -73,16 +129,35 @@ impl Arg {
 // === impl Draft ===
 
 impl Draft {
-    /// The objects to look up.
+    /// The objects to look up, beside capabilities.
     pub(super) fn objects(&self) -> BTreeSet<Address> {
-        let Self::Call { args, .. } = self else {
-            return BTreeSet::new();
-        };
-        let ids = args.iter().filter_map(|arg| match arg {
+        let ids = self.args().filter_map(|arg| match arg {
             Arg::Object { id, .. } => Some(*id),
-            Arg::Pure(_) | Arg::Payment(_) => None,
+            Arg::Pure(_) | Arg::Payment(_) | Arg::Office(..) | Arg::End(_) | Arg::Result(_) => None,
         });
         ids.collect()
+    }
+
+    /// The capabilities to look up.
+    pub(super) fn offices(&self) -> Vec<(Office, IndexIds)> {
+        let offices = self.args().filter_map(|arg| match arg {
+            Arg::Office(office, ids) => Some((*office, *ids)),
+            Arg::Pure(_) | Arg::Object { .. } | Arg::Payment(_) | Arg::End(_) | Arg::Result(_) => None,
+        });
+        offices.collect()
+    }
+
+    /// Whether it depends on the time.
+    pub(super) fn needs_now(&self) -> bool {
+        self.args().any(|arg| matches!(arg, Arg::End(_)))
+    }
+
+    /// What leaves the wallet beside gas.
+    pub(super) fn amount(&self) -> Mist {
+        self.args().fold(Mist(0), |sum, arg| match arg {
+            Arg::Payment(amount) => sum.saturating_add(*amount),
+            Arg::Pure(_) | Arg::Object { .. } | Arg::Office(..) | Arg::End(_) | Arg::Result(_) => sum,
+        })
     }
 
     /// The transaction, with all of the sender's coins as gas.
@@ -93,40 +168,25 @@ impl Draft {
         tx.set_gas_price(known.gas_price);
         tx.set_gas_budget(self.budget(known.sender, gas)?.0);
         tx.add_gas_objects(gas.iter().map(|coin| ObjectInput::owned(coin.id, coin.version, coin.digest)));
-        match self {
-            Self::Call { package, module, function, args } => {
-                let args = args.iter().map(|arg| argument(&mut tx, arg, &known.objects)).collect::<Result<_, _>>()?;
-                let (module, function) = (Identifier::from_static(module), Identifier::from_static(function));
-                tx.move_call(Function::new(package.0, module, function), args);
-            }
-            Self::Publish { modules, dependencies } => {
-                let upgrade_cap = tx.publish(modules.clone(), dependencies.clone());
-                let sender = tx.pure(&known.sender);
-                tx.transfer_objects(vec![upgrade_cap], sender);
-            }
-            Self::Transfer { to, amount } => {
-                let coin = payment(&mut tx, *amount);
-                let to = tx.pure(to);
-                tx.transfer_objects(vec![coin], to);
-            }
+        let mut results = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            let result = step.build(&mut tx, known, &results)?;
+            results.push(result);
         }
         tx.try_build().map_err(|error| TxError::Broken(format!("the transaction cannot be built: {error}")))
     }
 
-    /// What leaves the wallet beside gas.
-    fn amount(&self) -> Mist {
-        match self {
-            Self::Call { args, .. } => args.iter().fold(Mist(0), |sum, arg| match arg {
-                Arg::Payment(amount) => sum.saturating_add(*amount),
-                Arg::Pure(_) | Arg::Object { .. } => sum,
-            }),
-            Self::Publish { .. } => Mist(0),
-            Self::Transfer { amount, .. } => *amount,
-        }
+    fn args(&self) -> impl Iterator<Item = &Arg> {
+        self.steps.iter().flat_map(|step| match step {
+            Step::Call { args, .. } => args.as_slice(),
+            Step::Publish { .. } => &[],
+            Step::Upgrade { ticket: arg, .. } | Step::Send { what: arg, .. } => core::slice::from_ref(arg),
+        })
     }
 
     fn budget(&self, address: WalletAddress, gas: &[Coin]) -> Result<Mist, TxError> {
-        let wanted = if matches!(self, Self::Publish { .. }) { PUBLISH_BUDGET } else { CALL_BUDGET };
+        let publishes = self.steps.iter().any(|step| matches!(step, Step::Publish { .. } | Step::Upgrade { .. }));
+        let wanted = if publishes { PUBLISH_BUDGET } else { CALL_BUDGET };
         let have = gas.iter().fold(Mist(0), |sum, coin| sum.saturating_add(coin.balance));
         let need = self.amount().saturating_add(LEAST_BUDGET);
         if have < need {
@@ -136,26 +196,64 @@ impl Draft {
     }
 }
 
-fn argument(
-    tx: &mut TransactionBuilder,
-    arg: &Arg,
-    objects: &BTreeMap<Address, Reference>,
-) -> Result<Argument, TxError> {
-    match arg {
-        // Never merged with an equal one: the two may be of different Move types.
-        Arg::Pure(bytes) => Ok(tx.pure_bytes_unique(bytes.clone())),
-        Arg::Payment(amount) => Ok(payment(tx, *amount)),
-        Arg::Object { id, mutable } => {
-            let known = objects.get(id).ok_or_else(|| TxError::Broken(format!("object {id} was not looked up")))?;
-            Ok(tx.object(input(known, *mutable)?))
-        }
+// === impl Step ===
+
+impl Step {
+    /// Adds the command; answers its result, if it has one.
+    fn build(
+        &self,
+        tx: &mut TransactionBuilder,
+        known: &Known,
+        results: &[Option<Argument>],
+    ) -> Result<Option<Argument>, TxError> {
+        Ok(match self {
+            Self::Call { package, module, function, args } => {
+                let args = args.iter().map(|arg| argument(tx, arg, known, results)).collect::<Result<_, _>>()?;
+                let (module, function) = (Identifier::from_static(module), Identifier::from_static(function));
+                Some(tx.move_call(Function::new(*package, module, function), args))
+            }
+            Self::Publish { modules, dependencies } => Some(tx.publish(modules.clone(), dependencies.clone())),
+            Self::Upgrade { modules, dependencies, package, ticket } => {
+                let ticket = argument(tx, ticket, known, results)?;
+                Some(tx.upgrade(modules.clone(), dependencies.clone(), *package, ticket))
+            }
+            Self::Send { what, to } => {
+                let what = argument(tx, what, known, results)?;
+                let to = tx.pure(&to.unwrap_or(known.sender));
+                tx.transfer_objects(vec![what], to);
+                None
+            }
+        })
     }
 }
 
-fn payment(tx: &mut TransactionBuilder, amount: Mist) -> Argument {
-    let gas = tx.gas();
-    let amount = tx.pure_bytes_unique(amount.0.to_le_bytes().to_vec());
-    tx.split_coins(gas, vec![amount])[0]
+fn argument(
+    tx: &mut TransactionBuilder,
+    arg: &Arg,
+    known: &Known,
+    results: &[Option<Argument>],
+) -> Result<Argument, TxError> {
+    let broken = |what: &str| TxError::Broken(format!("{what} was not looked up"));
+    match arg {
+        // Never merged with an equal one: the two may be of different Move types.
+        Arg::Pure(bytes) => Ok(tx.pure_bytes_unique(bytes.clone())),
+        Arg::Payment(amount) => {
+            let gas = tx.gas();
+            let amount = tx.pure_bytes_unique(amount.0.to_le_bytes().to_vec());
+            Ok(tx.split_coins(gas, vec![amount])[0])
+        }
+        Arg::Object { id, mutable } => {
+            let object = known.objects.get(id).ok_or_else(|| broken(&format!("object {id}")))?;
+            Ok(tx.object(input(object, *mutable)?))
+        }
+        Arg::Office(office, _) => {
+            let id = known.offices.get(office).ok_or_else(|| broken(office.cap()))?;
+            let object = known.objects.get(id).ok_or_else(|| broken(office.cap()))?;
+            Ok(tx.object(input(object, false)?))
+        }
+        Arg::End(after) => Ok(tx.pure_bytes_unique(known.now.plus(*after).0.to_le_bytes().to_vec())),
+        Arg::Result(step) => results.get(*step).copied().flatten().ok_or_else(|| broken("an earlier result")),
+    }
 }
 
 fn input(known: &Reference, mutable: bool) -> Result<ObjectInput, TxError> {

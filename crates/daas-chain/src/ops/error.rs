@@ -1,4 +1,4 @@
-use super::MoveAbort;
+use super::{MoveAbort, UnsignedError};
 use crate::client::ChainError;
 use daas_types::{Digest, ErrorCode, Mist, Problem, WalletAddress};
 
@@ -23,6 +23,9 @@ pub enum TxError {
         /// Whether the gas the wallet could pay for was too little.
         out_of_gas: bool,
     },
+    /// Would fail if it were sent. Nothing was spent.
+    #[error("not sent, nothing was spent: {0}")]
+    Foreseen(#[source] Box<Self>),
     /// Refused before execution. Nothing was spent.
     #[error("transaction {digest} was refused: {cause}")]
     Rejected {
@@ -50,13 +53,19 @@ pub enum TxError {
         cause: String,
     },
     /// The wallet lacks the capability for it.
-    #[error("{address} holds no {cap} of this cluster")]
+    #[error("{address} does not hold this cluster's {cap}")]
     CapMissing {
         /// The wallet.
         address: WalletAddress,
         /// Which one.
         cap: &'static str,
     },
+    /// The wallet's key is elsewhere.
+    #[error("the key of {0} is not here")]
+    KeyMissing(WalletAddress),
+    /// A signature that was made elsewhere does not fit.
+    #[error(transparent)]
+    Signature(#[from] UnsignedError),
     /// The chain cannot be read.
     #[error(transparent)]
     Chain(#[from] ChainError),
@@ -68,12 +77,21 @@ pub enum TxError {
 // === impl TxError ===
 
 impl TxError {
+    /// The same failure, of a transaction that was only tried.
+    pub(super) fn foreseen(self) -> Self {
+        Self::Foreseen(Box::new(self))
+    }
+
     /// Its entry of the catalogue.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Aborted { abort, .. } => abort.catalogue(),
+            Self::Foreseen(error) => error.code(),
             Self::InsufficientFunds { .. } | Self::Failed { out_of_gas: true, .. } => ErrorCode::InsufficientFunds,
-            Self::Failed { .. } | Self::Rejected { .. } | Self::CapMissing { .. } => ErrorCode::TransactionFailed,
+            Self::Failed { .. } | Self::Rejected { .. } => ErrorCode::TransactionFailed,
+            Self::CapMissing { .. } => ErrorCode::OfficeMissing,
+            Self::KeyMissing(_) => ErrorCode::KeyElsewhere,
+            Self::Signature(_) => ErrorCode::SignatureRefused,
             Self::Unknown { .. } => ErrorCode::ChainUnreachable,
             Self::Chain(error) => error.code(),
             Self::Broken(_) => ErrorCode::Internal,
@@ -84,6 +102,7 @@ impl TxError {
     pub fn abort(&self) -> Option<&MoveAbort> {
         match self {
             Self::Aborted { abort, .. } => Some(abort),
+            Self::Foreseen(error) => error.abort(),
             _ => None,
         }
     }

@@ -21,8 +21,8 @@ pub struct Outcome {
     pub events: Vec<Event>,
     /// Objects and packages it made.
     pub created: Vec<Created>,
-    /// What it cost, rebates taken off.
-    pub gas: Mist,
+    /// What it cost.
+    pub gas: Gas,
 }
 
 /// Something new on chain.
@@ -34,6 +34,17 @@ pub struct Created {
     pub tag: Option<StructTag>,
 }
 
+/// What a transaction costs beside what it pays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gas {
+    /// For executing it.
+    pub computation: Mist,
+    /// For keeping what it writes.
+    pub storage: Mist,
+    /// Comes back for what it wrote over or removed.
+    pub rebate: Mist,
+}
+
 /// What a transaction did to a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PositionOutcome {
@@ -43,6 +54,23 @@ pub struct PositionOutcome {
     pub outcome: Outcome,
 }
 
+// === impl Gas ===
+
+impl Gas {
+    pub(super) fn of(used: &proto::GasCostSummary) -> Self {
+        Self {
+            computation: Mist(used.computation_cost()),
+            storage: Mist(used.storage_cost()),
+            rebate: Mist(used.storage_rebate()),
+        }
+    }
+
+    /// What it takes out of the payer's coins, in MIST; below zero if more comes back than is paid.
+    pub fn net(&self) -> i128 {
+        i128::from(self.computation.0) + i128::from(self.storage.0) - i128::from(self.rebate.0)
+    }
+}
+
 // === impl Outcome ===
 
 impl Outcome {
@@ -50,17 +78,7 @@ impl Outcome {
     pub(super) fn of(digest: Digest, package: Option<PackageId>, got: &ExecutedTransaction) -> Result<Self, TxError> {
         const CALL: &str = "get transaction";
         let effects = got.effects();
-        if !effects.status().success() {
-            let error = effects.status().error();
-            return Err(match error.abort_opt() {
-                Some(abort) => TxError::Aborted { digest, abort: MoveAbort::of(abort) },
-                None => TxError::Failed {
-                    digest,
-                    cause: error.to_string(),
-                    out_of_gas: error.kind() == ExecutionErrorKind::InsufficientGas,
-                },
-            });
-        }
+        succeeded(digest, effects)?;
         let checkpoint = got.checkpoint_opt().ok_or_else(|| ChainError::malformed(CALL, "no checkpoint"))?;
         let timestamp = got.timestamp.ok_or_else(|| ChainError::malformed(CALL, "no timestamp"))?;
         let timestamp = proto_to_timestamp_ms(timestamp).map_err(|e| ChainError::malformed(CALL, e))?;
@@ -77,7 +95,7 @@ impl Outcome {
             timestamp: UnixMs(timestamp),
             events: package.map_or(Ok(Vec::new()), |package| decode_events(package, got.events()))?,
             created: created.collect::<Result<_, ChainError>>()?,
-            gas: gas(effects.gas_used()),
+            gas: Gas::of(effects.gas_used()),
         })
     }
 
@@ -95,7 +113,7 @@ impl Outcome {
     pub(super) fn position(self) -> Result<PositionOutcome, TxError> {
         let state = self.events.iter().rev().find_map(|event| match event {
             Event::Position { state, .. } => Some(state.clone()),
-            Event::ClusterCreated(_) | Event::PolicyChanged(_) | Event::Nautilus(_) => None,
+            _ => None,
         });
         match state {
             Some(position) => Ok(PositionOutcome { position, outcome: self }),
@@ -113,7 +131,18 @@ impl PositionOutcome {
     }
 }
 
-fn gas(used: &proto::GasCostSummary) -> Mist {
-    let spent = used.computation_cost().saturating_add(used.storage_cost());
-    Mist(spent.saturating_sub(used.storage_rebate()))
+/// Why a transaction failed, if it did.
+pub(super) fn succeeded(digest: Digest, effects: &proto::TransactionEffects) -> Result<(), TxError> {
+    if effects.status().success() {
+        return Ok(());
+    }
+    let error = effects.status().error();
+    Err(match error.abort_opt() {
+        Some(abort) => TxError::Aborted { digest, abort: MoveAbort::of(abort) },
+        None => TxError::Failed {
+            digest,
+            cause: error.to_string(),
+            out_of_gas: error.kind() == ExecutionErrorKind::InsufficientGas,
+        },
+    })
 }

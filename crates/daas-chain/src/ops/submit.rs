@@ -1,18 +1,23 @@
-use super::build::{Draft, Known};
+use super::build::{Draft, Known, Office};
 use super::{Ops, Outcome, TxError};
 use crate::client::{ChainClient, ChainError, TRANSACTION_EVENTS, deadline};
+use crate::index::IndexIds;
 use core::time::Duration;
-use daas_types::{Digest, PackageId};
-use futures::future::{try_join_all, try_join3};
+use daas_types::{Address, Digest, PackageId, UnixMs};
+use futures::future::{try_join_all, try_join4};
+use std::collections::BTreeMap;
 use sui_crypto::SuiSigner;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
+use sui_rpc::proto::proto_to_timestamp_ms;
 use sui_rpc::proto::sui::rpc::v2::{self as proto, ExecutedTransaction};
-use sui_sdk_types::{Transaction, UserSignature};
+use sui_sdk_types::{Owner, Transaction, UserSignature};
 use tokio::time::Instant;
 use tonic::Code;
 
 /// How often a transaction is built anew because the objects it names have moved on.
 const BUILDS: usize = 3;
+/// How often what it needs is asked for before an endpoint that does not answer is an error.
+const ASKS: usize = 4;
 /// How long the fate of a sent transaction is asked for.
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 const FIRST_WAIT: Duration = Duration::from_millis(20);
@@ -34,12 +39,15 @@ enum Lookup {
 // === impl Ops ===
 
 impl Ops {
-    /// Builds, signs and executes, and waits until the transaction is in a checkpoint. Events are those of `package`.
-    pub(super) async fn run(&self, package: Option<PackageId>, draft: &Draft) -> Result<Outcome, TxError> {
+    /// Builds, signs and executes, and waits until the transaction is in a checkpoint.
+    pub(super) async fn run(&self, draft: &Draft) -> Result<Outcome, TxError> {
+        if !self.wallet.has_key() {
+            return Err(TxError::KeyMissing(self.sender()));
+        }
         let _turn = self.turn.lock().await;
         let mut refused: Option<(Digest, String)> = None;
         for _ in 0..BUILDS {
-            let transaction = draft.build(&self.know(draft).await?)?;
+            let transaction = self.built(draft).await?;
             let digest = transaction.digest();
             if refused.as_ref().is_some_and(|(before, _)| *before == digest) {
                 // Nothing has moved, so the answer would be the same.
@@ -47,13 +55,27 @@ impl Ops {
             }
             let signature = self.wallet.sign_transaction(&transaction);
             let signature = signature.map_err(|e| TxError::Broken(format!("the transaction cannot be signed: {e}")))?;
-            match self.settle(&transaction, &signature).await? {
-                Fate::Executed(executed) => return Outcome::of(digest, package, &executed),
+            match settle(&self.client, &transaction, &[signature]).await? {
+                Fate::Executed(executed) => return Outcome::of(digest, draft.package, &executed),
                 Fate::Refused(cause) => refused = Some((digest, cause)),
             }
         }
         let (digest, cause) = refused.expect("a transaction neither executed nor unknown must have been refused");
         Err(TxError::Rejected { digest, cause })
+    }
+
+    /// The transaction, of what the chain is now.
+    pub(super) async fn built(&self, draft: &Draft) -> Result<Transaction, TxError> {
+        let mut wait = FIRST_WAIT;
+        for _ in 1..ASKS {
+            match self.know(draft).await {
+                Err(TxError::Chain(error @ ChainError::Unreachable { .. })) => give_way(&self.client, &error).await,
+                known => return draft.build(&known?),
+            }
+            tokio::time::sleep(wait).await;
+            wait = LONGEST_WAIT.min(wait * 2);
+        }
+        draft.build(&self.know(draft).await?)
     }
 
     /// Waits for a transaction of someone else, such as the faucet's, to be in a checkpoint.
@@ -70,54 +92,105 @@ impl Ops {
         }
     }
 
-    async fn know(&self, draft: &Draft) -> Result<Known, ChainError> {
-        let sender = self.wallet.address();
-        let objects = draft.objects().into_iter().map(|id| self.client.reference(id));
+    async fn know(&self, draft: &Draft) -> Result<Known, TxError> {
+        let sender = self.sender();
+        let offices = draft.offices().into_iter();
+        let offices = offices.map(async |(office, ids)| Ok::<_, TxError>((office, self.office(office, &ids).await?)));
+        let offices: BTreeMap<_, _> = try_join_all(offices).await?.into_iter().collect();
+        let objects = draft.objects().into_iter().chain(offices.values().copied());
+        let objects = try_join_all(objects.map(|id| self.client.reference(id)));
         let price = async {
             let request = proto::GetEpochRequest::latest().with_read_mask(FieldMask::from_str("reference_gas_price"));
             deadline("get epoch", self.client.rpc().ledger_client().get_epoch(request)).await
         };
-        let (coins, objects, epoch) = try_join3(self.client.coins(sender), try_join_all(objects), price).await?;
+        let now = async { if draft.needs_now() { self.now().await } else { Ok(UnixMs(0)) } };
+        let (coins, objects, epoch, now) = try_join4(self.client.coins(sender), objects, price, now).await?;
         let objects = objects.into_iter().map(|object| (object.id, object)).collect();
-        Ok(Known { sender, coins, objects, gas_price: epoch.epoch().reference_gas_price() })
+        Ok(Known { sender, coins, objects, offices, gas_price: epoch.epoch().reference_gas_price(), now })
     }
 
-    /// Sends until the endpoint has taken or refused it, looking it up by digest after every attempt. Sending again is
-    /// harmless: the same bytes are the same transaction.
-    async fn settle(&self, transaction: &Transaction, signature: &UserSignature) -> Result<Fate, TxError> {
-        let digest = transaction.digest();
-        let end = Instant::now() + SETTLED_WITHIN;
-        let (mut wait, mut taken, mut refused) = (FIRST_WAIT, false, None);
-        loop {
-            let mut cause = "it is in no checkpoint".to_owned();
-            if !taken && refused.is_none() {
-                match self.send(transaction, signature).await {
-                    Ok(()) => taken = true,
-                    Err(ChainError::Refused { cause, .. }) => refused = Some(cause),
-                    Err(error) => cause = error.to_string(),
+    /// The sender's capability. Only the cluster's current proposer's and judge's count.
+    async fn office(&self, office: Office, ids: &IndexIds) -> Result<Address, TxError> {
+        let sender = self.sender();
+        let missing = || TxError::CapMissing { address: sender, cap: office.cap() };
+        let current = match office {
+            Office::Admin => return self.client.caps(ids, sender).await?.admin.ok_or_else(missing),
+            Office::Proposer => self.client.cluster(ids).await?.proposer_cap.0,
+            Office::Judge => self.client.cluster(ids).await?.judge_cap.0,
+        };
+        let owner = self.client.reference(current).await?.owner;
+        if owner == Owner::Address(sender.0) { Ok(current) } else { Err(missing()) }
+    }
+
+    /// The time of the chain's last checkpoint: never after its clock.
+    async fn now(&self) -> Result<UnixMs, ChainError> {
+        const CALL: &str = "get service info";
+        let request = proto::GetServiceInfoRequest::default();
+        let info = deadline(CALL, self.client.rpc().ledger_client().get_service_info(request)).await?;
+        let time = info.timestamp.ok_or_else(|| ChainError::malformed(CALL, "no timestamp"))?;
+        proto_to_timestamp_ms(time).map(UnixMs).map_err(|e| ChainError::malformed(CALL, e))
+    }
+}
+
+/// Executes a signed transaction, and waits until it is in a checkpoint. The events are those of `package`.
+pub(super) async fn submit(
+    client: &ChainClient,
+    transaction: &Transaction,
+    signatures: &[UserSignature],
+    package: Option<PackageId>,
+) -> Result<Outcome, TxError> {
+    let digest = transaction.digest();
+    match settle(client, transaction, signatures).await? {
+        Fate::Executed(executed) => Outcome::of(digest, package, &executed),
+        Fate::Refused(cause) => Err(TxError::Rejected { digest, cause }),
+    }
+}
+
+/// Sends until an endpoint has taken or refused it, looking it up by digest after every attempt. Sending again is
+/// harmless: the same bytes are the same transaction.
+async fn settle(
+    client: &ChainClient,
+    transaction: &Transaction,
+    signatures: &[UserSignature],
+) -> Result<Fate, TxError> {
+    let digest = transaction.digest();
+    let end = Instant::now() + SETTLED_WITHIN;
+    let (mut wait, mut taken, mut refused) = (FIRST_WAIT, false, None);
+    loop {
+        let mut cause = "it is in no checkpoint".to_owned();
+        if !taken && refused.is_none() {
+            match send(client, transaction, signatures).await {
+                Ok(()) => taken = true,
+                Err(ChainError::Refused { cause, .. }) => refused = Some(cause),
+                Err(error) => {
+                    cause = error.to_string();
+                    give_way(client, &error).await;
                 }
             }
-            match look_up(&self.client, digest).await {
-                Ok(Lookup::InCheckpoint(executed)) => return Ok(Fate::Executed(executed)),
-                Ok(Lookup::NotThere) => {
-                    if let Some(cause) = refused {
-                        return Ok(Fate::Refused(cause));
-                    }
-                }
-                Ok(Lookup::Pending) => {}
-                Err(error) => cause = error.to_string(),
-            }
-            pause(&mut wait, end, digest, &cause).await?;
         }
+        match look_up(client, digest).await {
+            Ok(Lookup::InCheckpoint(executed)) => return Ok(Fate::Executed(executed)),
+            Ok(Lookup::NotThere) => {
+                if let Some(cause) = refused {
+                    return Ok(Fate::Refused(cause));
+                }
+            }
+            Ok(Lookup::Pending) => {}
+            Err(error) => {
+                cause = error.to_string();
+                give_way(client, &error).await;
+            }
+        }
+        pause(&mut wait, end, digest, &cause).await?;
     }
+}
 
-    async fn send(&self, transaction: &Transaction, signature: &UserSignature) -> Result<(), ChainError> {
-        let request = proto::ExecuteTransactionRequest::new(transaction.clone().into())
-            .with_signatures(vec![signature.clone().into()])
-            .with_read_mask(FieldMask::from_str("effects.status"));
-        let mut execution = self.client.rpc().execution_client();
-        deadline("execute transaction", execution.execute_transaction(request)).await.map(drop)
-    }
+async fn send(client: &ChainClient, transaction: &Transaction, signatures: &[UserSignature]) -> Result<(), ChainError> {
+    let request = proto::ExecuteTransactionRequest::new(transaction.clone().into())
+        .with_signatures(signatures.iter().cloned().map(Into::into).collect::<Vec<_>>())
+        .with_read_mask(FieldMask::from_str("effects.status"));
+    let mut execution = client.rpc().execution_client();
+    deadline("execute transaction", execution.execute_transaction(request)).await.map(drop)
 }
 
 async fn look_up(client: &ChainClient, digest: Digest) -> Result<Lookup, ChainError> {
@@ -130,6 +203,15 @@ async fn look_up(client: &ChainClient, digest: Digest) -> Result<Lookup, ChainEr
         }),
         Err(ChainError::Refused { code: Code::NotFound, .. }) => Ok(Lookup::NotThere),
         Err(error) => Err(error),
+    }
+}
+
+/// Holds an error against the endpoint, and goes on to another if there is one.
+async fn give_way(client: &ChainClient, error: &ChainError) {
+    tracing::debug!(%error, rpc.url = client.url(), "RPC endpoint did not answer");
+    client.blame(error);
+    if let Err(error) = client.move_on().await {
+        tracing::debug!(%error, rpc.url = client.url(), "the next one neither");
     }
 }
 

@@ -1,7 +1,11 @@
-use super::build::{Arg, Draft, Known};
+use super::build::{Arg, Draft, Known, Office, Step};
 use super::*;
 use crate::client::{Coin, Reference};
-use daas_types::{Address, Digest, ErrorCode, Mist, PackageId, Problem, WalletAddress};
+use crate::index::IndexIds;
+use core::time::Duration;
+use daas_types::{Address, Digest, ErrorCode, Mist, PackageId, Problem, UnixMs, WalletAddress};
+use sui_crypto::SuiSigner as _;
+use sui_crypto::ed25519::Ed25519PrivateKey;
 use sui_sdk_types::{Argument, Command, Input, Owner, Transaction, TransactionKind};
 
 fn id(n: u8) -> Address {
@@ -19,12 +23,22 @@ fn known(coins: Vec<Coin>) -> Known {
         sender: WalletAddress(id(9)),
         coins,
         objects: objects.into_iter().map(|object| (object.id, object)).collect(),
+        offices: [(Office::Admin, id(3))].into(),
         gas_price: 1000,
+        now: UnixMs(5000),
     }
 }
 
+fn draft(steps: Vec<Step>) -> Draft {
+    Draft { package: Some(PackageId(id(7))), steps }
+}
+
 fn call(args: Vec<Arg>) -> Draft {
-    Draft::Call { package: PackageId(id(7)), module: "staking", function: "restake", args }
+    draft(vec![Step::Call { package: id(7), module: "staking", function: "restake", args }])
+}
+
+fn ids() -> IndexIds {
+    IndexIds { package: id(7).into(), cluster: id(1).into(), registry: id(4).into(), nautilus: id(5).into() }
 }
 
 fn parts(transaction: Transaction) -> (Vec<Input>, Vec<Command>) {
@@ -37,7 +51,7 @@ fn arguments_keep_their_order_and_their_objects_their_kind() {
     let args = vec![
         Arg::shared(id(1)),
         Arg::shared_mut(id(2)),
-        Arg::owned(id(3)),
+        Arg::shared(id(3)),
         Arg::Payment(Mist(70)),
         Arg::pure(&1_u8),
         Arg::pure(&true),
@@ -83,23 +97,59 @@ fn equal_inputs_give_the_same_transaction_and_so_the_same_digest() {
 }
 
 #[test]
-fn publishing_and_sending_need_no_objects() {
+fn a_later_step_takes_what_an_earlier_one_answered() {
     let rich = known(vec![coin(20, Mist::from_sui(50))]);
-    let publish = Draft::Publish { modules: vec![vec![1], vec![2]], dependencies: vec![id(1), id(2)] };
+    let publish = Step::Publish { modules: vec![vec![1], vec![2]], dependencies: vec![id(1), id(2)] };
+    let keep = Step::Send { what: Arg::Result(0), to: None };
+    let publish = draft(vec![publish, keep.clone()]);
     assert!(publish.objects().is_empty());
-    let (_, commands) = parts(publish.build(&rich).unwrap());
-    assert!(matches!(&commands[..], [Command::Publish(publish), Command::TransferObjects(_)]
-        if publish.modules.len() == 2));
-    let (_, commands) = parts(Draft::Transfer { to: WalletAddress(id(8)), amount: Mist(5) }.build(&rich).unwrap());
+    let transaction = publish.build(&rich).unwrap();
+    assert_eq!(transaction.gas_payment.budget, 1_000_000_000);
+    let (_, commands) = parts(transaction);
+    assert!(matches!(&commands[..], [Command::Publish(publish), Command::TransferObjects(transfer)]
+        if publish.modules.len() == 2 && transfer.objects == [Argument::Result(0)]));
+    assert!(matches!(draft(vec![keep]).build(&rich), Err(TxError::Broken(_))), "there is nothing earlier");
+
+    let send = Step::Send { what: Arg::Payment(Mist(5)), to: Some(WalletAddress(id(8))) };
+    let (_, commands) = parts(draft(vec![send]).build(&rich).unwrap());
     assert!(matches!(&commands[..], [Command::SplitCoins(_), Command::TransferObjects(_)]));
 }
 
 #[test]
-fn the_compiled_package_of_the_repository_parses() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contracts/k3s_daas/compiled.json");
-    let package = CompiledPackage::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
-    assert!(package.modules.contains_key("staking") && package.dependencies.len() == 2);
-    // Every module starts with Move's magic number.
-    assert!(package.modules.values().all(|module| module.starts_with(&[0xa1, 0x1c, 0xeb, 0x0b])));
-    assert!(CompiledPackage::parse("{}").is_err());
+fn capabilities_and_times_are_filled_in() {
+    let rich = known(vec![coin(20, Mist::from_sui(1))]);
+    let draft = call(vec![Arg::Office(Office::Admin, ids()), Arg::End(Duration::from_secs(1))]);
+    assert_eq!((draft.offices(), draft.needs_now()), (vec![(Office::Admin, ids())], true));
+    assert!(draft.objects().is_empty(), "which object the capability is depends on the sender");
+    let (inputs, _) = parts(draft.build(&rich).unwrap());
+    assert!(matches!(&inputs[0], Input::ImmutableOrOwned(object) if *object.object_id() == id(3)));
+    assert!(matches!(&inputs[1], Input::Pure(bytes) if *bytes == 6000_u64.to_le_bytes()));
+    let judge = call(vec![Arg::Office(Office::Judge, ids())]);
+    assert!(matches!(judge.build(&rich), Err(TxError::Broken(_))), "it was not looked up");
+}
+
+#[test]
+fn unsigned_bytes_come_back_and_wrong_signatures_are_named() {
+    let key = Ed25519PrivateKey::new([1; 32]);
+    let mut known = known(vec![coin(20, Mist::from_sui(1))]);
+    known.sender = WalletAddress(key.public_key().derive_address());
+    let transaction = call(vec![Arg::Payment(Mist(5))]).build(&known).unwrap();
+    let unsigned = Unsigned::of(transaction.clone());
+    assert_eq!(unsigned.to_string().parse::<Unsigned>().unwrap(), unsigned);
+    assert_eq!((unsigned.digest(), unsigned.sender()), (transaction.digest(), known.sender));
+    for bad in ["", "AAAA", "%", &unsigned.to_string()[4..]] {
+        assert_eq!(bad.parse::<Unsigned>(), Err(UnsignedError::NotATransaction), "{bad}");
+    }
+
+    let good = key.sign_transaction(&transaction).unwrap();
+    assert_eq!(parse_signature(&good.to_base64()).unwrap(), good);
+    assert!(matches!(parse_signature("AAAA"), Err(UnsignedError::NotASignature(_))));
+    assert_eq!(unsigned.check(&[good.clone()]), Ok(()));
+    assert_eq!(unsigned.check(&[]), Err(UnsignedError::NotTheSender(known.sender)));
+    let stranger = Ed25519PrivateKey::new([2; 32]).sign_transaction(&transaction).unwrap();
+    assert_eq!(unsigned.check(&[stranger.clone()]), Err(UnsignedError::NotTheSender(known.sender)));
+    assert_eq!(unsigned.check(&[stranger, good.clone()]), Ok(()), "a sponsor signs too");
+    known.gas_price += 1;
+    let other = Unsigned::of(call(vec![Arg::Payment(Mist(5))]).build(&known).unwrap());
+    assert_eq!(other.check(&[good]), Err(UnsignedError::Mismatch(other.digest())));
 }

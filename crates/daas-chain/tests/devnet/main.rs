@@ -2,9 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
 
+mod epochs;
 mod follow;
+mod liar;
+mod lies;
+mod log;
 mod lost;
 mod money;
+mod others;
 mod reads;
 mod silent;
 mod whole_way;

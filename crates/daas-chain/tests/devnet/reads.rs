@@ -62,7 +62,11 @@ async fn measurements_and_masters_reach_the_index() {
 async fn another_network_is_refused_by_its_full_digest() {
     let net = Net::start().await;
     let url = net.devnet.rpc_url();
-    for foreign in [Genesis::of_digest(MAINNET.parse().unwrap()), Net::start().await.devnet.genesis.clone()] {
+    let mainnet = Genesis::of_digest(MAINNET.parse().unwrap());
+    let error = ChainClient::connect(&url, &mainnet).await.unwrap_err();
+    assert!(matches!(error, ChainError::NoCommittee(digest) if digest == mainnet.digest()), "{error}");
+    let mainnet = mainnet.with_committee(net.devnet.committee.clone()).unwrap();
+    for foreign in [mainnet, Net::start().await.devnet.genesis.clone()] {
         let error = ChainClient::connect(&url, &foreign).await.unwrap_err();
         let ChainError::Foreign { expected, got } = error else { panic!("{error}") };
         assert_eq!((expected, got), (foreign.digest(), net.devnet.genesis.digest()));

@@ -50,6 +50,13 @@ impl LedgerService for Flawed {
     ) -> Result<Response<proto::GetObjectResponse>, Status> {
         self.real.clone().ledger_client().get_object(request.into_inner()).await
     }
+
+    async fn get_transaction(
+        &self,
+        request: Request<proto::GetTransactionRequest>,
+    ) -> Result<Response<proto::GetTransactionResponse>, Status> {
+        self.real.clone().ledger_client().get_transaction(request.into_inner()).await
+    }
 }
 
 #[tonic::async_trait]

@@ -64,6 +64,24 @@ impl Net {
         Self { devnet, folder, ahead_ms }
     }
 
+    /// Two networks with the same past and the same keys: at the address of this one, and at another.
+    pub(crate) async fn fork(self) -> (Self, Self) {
+        let Self { devnet, folder, ahead_ms } = self;
+        let address = devnet.rpc_addr;
+        devnet.stop().await.unwrap();
+        let other = tempfile::tempdir().unwrap();
+        for file in std::fs::read_dir(folder.path()).unwrap() {
+            let file = file.unwrap();
+            if file.file_type().unwrap().is_file() {
+                std::fs::copy(file.path(), other.path().join(file.file_name())).unwrap();
+            }
+        }
+        let twin = serve(other.path(), &ahead_ms, None).await;
+        let twin = Self { devnet: twin, folder: other, ahead_ms: ahead_ms.clone() };
+        let devnet = serve(folder.path(), &ahead_ms, Some(address)).await;
+        (Self { devnet, folder, ahead_ms }, twin)
+    }
+
     /// Another network, at the address of this one.
     pub(crate) async fn replace(self) -> Self {
         let address = self.devnet.rpc_addr;

@@ -1,15 +1,29 @@
 //! Arguments of the commands about stake.
 
-use clap::{Args, Subcommand};
-use daas_types::{Mist, NodeId, Permissions};
+use super::send::SendFlags;
+use super::value::{duration, moment};
+use clap::{ArgGroup, Args, Subcommand};
+use daas_types::{Mist, NodeId, Permissions, PositionId, SealId, UnixMs, WalletAddress};
 use std::path::PathBuf;
+use std::time::Duration;
 
-/// Which Seal, and with it which position, a command is about.
+/// Which Seal a command is about.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct SealFlags {
     /// The Seal's file; by default the one `stake` wrote
     #[arg(long, value_name = "FILE")]
     pub(crate) seal: Option<PathBuf>,
+}
+
+/// Which position a command is about.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PositionFlags {
+    /// A Seal's file, whose position is meant; by default the one `stake` wrote
+    #[arg(long, value_name = "FILE")]
+    pub(crate) seal: Option<PathBuf>,
+    /// The position itself, for one without a Seal file here
+    #[arg(long, value_name = "POSITION", conflicts_with = "seal")]
+    pub(crate) position: Option<PositionId>,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -23,8 +37,16 @@ pub(crate) struct StakeArgs {
     /// The node this position is for; needed with the node permission
     #[arg(long, value_name = "NAME")]
     pub(crate) node_id: Option<NodeId>,
+    /// Stake for a node that somebody else keeps; no Seal is made here
+    #[arg(long, value_name = "NAME", requires = "operator", conflicts_with_all = ["permissions", "node_id", "seal"])]
+    pub(crate) for_node: Option<NodeId>,
+    /// Who keeps that node: makes its Seals, and cannot move the money
+    #[arg(long, value_name = "ADDRESS", requires = "for_node")]
+    pub(crate) operator: Option<WalletAddress>,
     #[command(flatten)]
     pub(crate) seal: SealFlags,
+    #[command(flatten)]
+    pub(crate) send: SendFlags,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -33,7 +55,9 @@ pub(crate) struct RestakeArgs {
     #[arg(value_name = "AMOUNT")]
     pub(crate) amount: Mist,
     #[command(flatten)]
-    pub(crate) seal: SealFlags,
+    pub(crate) which: PositionFlags,
+    #[command(flatten)]
+    pub(crate) send: SendFlags,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -46,13 +70,17 @@ pub(crate) struct UnstakeArgs {
     #[arg(long)]
     pub(crate) all: bool,
     #[command(flatten)]
-    pub(crate) seal: SealFlags,
+    pub(crate) which: PositionFlags,
+    #[command(flatten)]
+    pub(crate) send: SendFlags,
 }
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct WithdrawArgs {
     #[command(flatten)]
-    pub(crate) seal: SealFlags,
+    pub(crate) which: PositionFlags,
+    #[command(flatten)]
+    pub(crate) send: SendFlags,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -61,7 +89,9 @@ pub(crate) struct AppealArgs {
     #[arg(long, value_name = "TEXT", value_parser = statement)]
     pub(crate) reason: String,
     #[command(flatten)]
-    pub(crate) seal: SealFlags,
+    pub(crate) which: PositionFlags,
+    #[command(flatten)]
+    pub(crate) send: SendFlags,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -80,6 +110,8 @@ pub(crate) struct TokenArgs {
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) seal: SealFlags,
+    #[command(flatten)]
+    pub(crate) send: SendFlags,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -89,10 +121,95 @@ pub(crate) struct FaucetArgs {
     pub(crate) url: Option<String>,
 }
 
+/// A command about a position that takes nothing more.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct KeepArgs {
+    #[command(flatten)]
+    pub(crate) which: PositionFlags,
+    #[command(flatten)]
+    pub(crate) send: SendFlags,
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("which_seals").required(true).args(["id", "all"]))]
+pub(crate) struct RevokeSealArgs {
+    /// The Seal
+    #[arg(value_name = "SEAL")]
+    pub(crate) id: Option<SealId>,
+    /// All of the position's
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct MaintenanceArgs {
+    /// When it begins, such as 2026-11-21T15:00:00Z; by default in a minute
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) begins: Option<UnixMs>,
+    /// How long it takes, at most 7d
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) lasts: Duration,
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum OperatorCommand {
+    /// Give the node's daily key to another address
+    Set {
+        /// The new keeper
+        #[arg(value_name = "ADDRESS")]
+        operator: WalletAddress,
+        #[command(flatten)]
+        keep: KeepArgs,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum OwnerCommand {
+    /// Offer the position to another owner, who must accept
+    #[command(group = ArgGroup::new("to_whom").required(true).args(["next_owner", "none"]))]
+    Offer {
+        /// To whom
+        #[arg(value_name = "ADDRESS")]
+        next_owner: Option<WalletAddress>,
+        /// Take the offer back
+        #[arg(long)]
+        none: bool,
+        #[command(flatten)]
+        keep: KeepArgs,
+    },
+    /// Take over a position that is offered to this wallet, with its money and its debts; its Seals are void
+    Accept {
+        /// The position
+        #[arg(value_name = "POSITION")]
+        position: PositionId,
+        #[command(flatten)]
+        send: SendFlags,
+    },
+}
+
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum WalletCommand {
     /// Print the wallet's address; makes a wallet if there is none
     Address,
+    /// Show the keys there are: this program's and the Sui CLI's
+    List,
+    /// Send SUI
+    Send {
+        /// How much SUI
+        #[arg(value_name = "AMOUNT")]
+        amount: Mist,
+        /// To whom
+        #[arg(value_name = "ADDRESS")]
+        to: WalletAddress,
+        #[command(flatten)]
+        place: super::send::PlaceFlags,
+        #[command(flatten)]
+        send: SendFlags,
+    },
     /// Make the wallet's key the one in a file, a line `suiprivkey1…` as the Sui CLI writes it
     Import {
         /// The file; `-` reads standard input

@@ -8,7 +8,7 @@ use crate::paths::{StateDir, worker_record};
 use crate::supervise::lock;
 use crate::supervise::report::{Phase, Report};
 use daas_client::write_private;
-use daas_engine::{Engine, process};
+use daas_engine::{EngineKind, process};
 use daas_types::{ErrorCode, Problem};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -71,15 +71,22 @@ pub(crate) async fn leftovers(context: &Context) -> Result<(), Problem> {
         context.output.note(format!("stopped {} (pid {}), left without its supervisor", process.name, process.pid));
     }
     process::kill_marked(&state.run()).await.map_err(|e| failed(&e))?;
+    let engine = recorded_engine(state).resolve().map_err(Problem::of(ErrorCode::ConfigInvalid))?;
     // Nodes first: their pods go while the control plane's data is still on disk, and nothing restarts them.
     for folder in node_folders(state) {
-        Engine::Kubernetes.cleanup_node(&folder).await.map_err(|e| failed(&e))?;
+        engine.cleanup_node(&folder).await.map_err(|e| failed(&e))?;
     }
-    Engine::Kubernetes.cleanup_server(&state.master()).await.map_err(|e| failed(&e))?;
+    engine.cleanup_server(&state.master()).await.map_err(|e| failed(&e))?;
     for file in [state.supervisor(), state.nsm_socket()] {
         remove_file(&file)?;
     }
     Ok(())
+}
+
+/// The engine that the supervisor said it runs.
+fn recorded_engine(state: &StateDir) -> EngineKind {
+    let report = Report::read(&state.status()).ok().flatten();
+    report.and_then(|report| report.engine.parse().ok()).unwrap_or_default()
 }
 
 async fn stop_process(supervisor: ProcessId) -> Result<(), Problem> {

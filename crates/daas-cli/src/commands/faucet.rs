@@ -1,5 +1,6 @@
 use crate::chain::wallet_or_new;
 use crate::cli::FaucetArgs;
+use crate::cli::send::SendFlags;
 use crate::context::Context;
 use crate::output::done;
 use crate::supervise::report::Report;
@@ -16,7 +17,7 @@ pub(crate) async fn run(context: &Context, args: &FaucetArgs) -> Result<(), Prob
     if cluster.genesis.devnet().is_none() {
         return Err(Problem::new(ErrorCode::ChainForeign, "only a development network gives SUI away"));
     }
-    let wallet = wallet_or_new(context)?;
+    let wallet = wallet_or_new(context, &SendFlags::default())?;
     let url = match &args.url {
         Some(url) => url.clone(),
         None => own(context, &cluster.join.rpc).map_or_else(|| beside(&cluster.join.rpc), Ok)?,

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub(crate) async fn run(context: &Context, args: &KubeconfigArgs) -> Result<(), Problem> {
     let cluster = context.cluster()?;
     let (seal_path, seal) = Context::seal(args.seal.as_deref(), &cluster)?;
-    VerifiedMaster::connect(&cluster, &cluster.nautilus().await?, clock::now()).await?;
+    VerifiedMaster::connect(&cluster, &cluster.masters().await?, clock::now()).await?;
     let namespace = default_namespace(&cluster, &seal).await?;
     let yaml = if args.static_token {
         let token = token_file(&seal_path, &seal)?;
@@ -62,6 +62,6 @@ async fn default_namespace(cluster: &ClusterInfo, seal: &SealFile) -> Result<Opt
     let chain = cluster.chain().await?;
     let policy = chain.cluster(&cluster.ids()).await?.policy;
     let position = chain.position(&cluster.ids(), seal.position).await?;
-    let tier = position.and_then(|state| state.rights(&policy).tier);
+    let tier = position.and_then(|state| state.rights(&policy, clock::now()).tier);
     Ok((tier == Some(Tier::Developer)).then(|| namespace_of(seal.position)))
 }

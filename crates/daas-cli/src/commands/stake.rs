@@ -1,12 +1,15 @@
 use crate::chain::{Staker, wallet_or_new};
 use crate::cli::StakeArgs;
 use crate::context::Context;
-use crate::minting;
+use crate::minting::{self, Missing};
 use crate::output::done;
+use crate::sending::{Ask, Sending};
 use crate::status_view::PositionLine;
+use daas_chain::clock;
+use daas_chain::ops::NodeStakeSpec;
 use daas_client::{ClusterInfo, SealFile};
 use daas_types::onchain::Status;
-use daas_types::{ErrorCode, Mist, Permissions, Problem};
+use daas_types::{ErrorCode, Mist, NodeId, Permissions, Problem, WalletAddress};
 use serde_json::json;
 use std::path::Path;
 
@@ -15,11 +18,25 @@ pub(crate) async fn run(context: &Context, args: &StakeArgs) -> Result<(), Probl
         return Err(Problem::new(ErrorCode::ConfigInvalid, "the node permission needs --node-id NAME"));
     }
     let cluster = context.cluster()?;
+    let staker = Staker::new(&cluster, wallet_or_new(context, &args.send)?).await?;
+    let sending = Sending::new(context.output, &args.send, Ask::ForMoney);
+    if let (Some(node), Some(operator)) = (&args.for_node, args.operator) {
+        return for_node(&staker, &sending, args.amount, node, operator).await;
+    }
     let path = Context::seal_path(args.seal.seal.as_deref(), &cluster)?;
-    let staker = Staker::new(&cluster, wallet_or_new(context)?).await?;
     let mut seal = seal_to_mint(&staker, &cluster, args, &path).await?;
-    let state = minting::settle(&staker, &mut seal, &path, args.amount).await?;
-    let line = PositionLine::new(&state, &staker.policy);
+    let state = match minting::missing(&staker, &seal, args.amount).await? {
+        Missing::Nothing(state) => *state,
+        Missing::Call(call) => {
+            let what = format!("stake {} SUI", args.amount);
+            let Some(outcome) = sending.send(staker.ops.client(), &what, call).await? else {
+                return Ok(());
+            };
+            outcome.position
+        }
+    };
+    minting::keep(&state, &mut seal, &path)?;
+    let line = PositionLine::new(&state, &staker.policy, clock::now());
     let tier = line.tier.unwrap_or("no tier");
     let text = format!(
         "{}\n  position {}\n  Seal file {} (0600; whoever reads it is you)\n\n  k3s-daas kubeconfig --output FILE",
@@ -28,6 +45,33 @@ pub(crate) async fn run(context: &Context, args: &StakeArgs) -> Result<(), Probl
         path.display()
     );
     context.output.result(text, &json!({ "position": line, "seal": seal.seal, "seal_file": path }));
+    Ok(())
+}
+
+/// Stakes for a node that `operator` keeps.
+async fn for_node(
+    staker: &Staker,
+    sending: &Sending<'_>,
+    amount: Mist,
+    node: &NodeId,
+    operator: WalletAddress,
+) -> Result<(), Problem> {
+    let mut salt = [0; 8];
+    getrandom::fill(&mut salt).map_err(|e| Problem::new(ErrorCode::Internal, e))?;
+    let salt = u64::from_le_bytes(salt);
+    let spec = NodeStakeSpec { amount, salt, node_id: node.clone(), operator };
+    let call = staker.ops.stake_for_node(&staker.ids, &spec);
+    let what = format!("stake {amount} SUI for node {node}, kept by {operator}");
+    let Some(outcome) = sending.send(staker.ops.client(), &what, call).await? else {
+        return Ok(());
+    };
+    let line = PositionLine::new(&outcome.position, &staker.policy, clock::now());
+    let position = outcome.position.position;
+    let text = format!(
+        "{}\n  position {position}: {operator} makes its Seals\n\n  k3s-daas unstake --all --position {position}",
+        done(format!("{amount} SUI staked for node {node}")),
+    );
+    sending.receipt(text, &outcome.outcome, json!({ "position": line, "salt": salt }));
     Ok(())
 }
 
@@ -54,8 +98,9 @@ async fn seal_to_mint(
             return Err(Problem::new(ErrorCode::AlreadyStaked, cause));
         }
     }
-    let owner = staker.ops.wallet().address();
-    let seal = SealFile::prepare(&cluster.join, owner, args.permissions, args.node_id.clone())?;
-    seal.save(path)?;
+    let seal = SealFile::prepare(&cluster.join, staker.ops.sender(), args.permissions, args.node_id.clone())?;
+    if !args.send.dry_run {
+        seal.save(path)?;
+    }
     Ok(seal)
 }

@@ -1,6 +1,7 @@
 use crate::cli::StatusArgs;
 use crate::context::Context;
-use crate::status_view::{ChainLine, ClusterLine, MasterLine, Part, PositionLine, Supervisor, View, datastore};
+use crate::paths::Office;
+use crate::status_view::{ChainLine, ClusterLine, MasterLine, PositionLine, Supervisor, View, datastore};
 use crate::supervise::{lock, report::Report};
 use daas_chain::client::ChainClient;
 use daas_chain::index::namespace_of;
@@ -17,16 +18,19 @@ pub(crate) async fn run(context: &Context, args: &StatusArgs) -> Result<(), Prob
         context.output.raw(&format!("{}\n", namespace_of(seal.position)));
         return Ok(());
     }
-    let view = gather(context).await?;
+    let (view, chain) = gather(context).await?;
     context.output.result(view.text(), &view);
     let running = view.supervisor.as_ref().is_some_and(|supervisor| supervisor.running);
-    match &view.chain {
-        Part::Down { cause, .. } if !running => Err(Problem::new(ErrorCode::NotRunning, cause)),
+    match chain {
+        // A cluster that was named is elsewhere: starting one here would not mend it.
+        Some(problem) if context.names_cluster() => Err(problem),
+        Some(problem) if !running => Err(Problem::new(ErrorCode::NotRunning, problem.cause)),
         _ => Ok(()),
     }
 }
 
-async fn gather(context: &Context) -> Result<View, Problem> {
+/// What was found, and why the chain could not be asked, if so.
+async fn gather(context: &Context) -> Result<(View, Option<Problem>), Problem> {
     let running = lock::holder(&context.state).is_some();
     let report = Report::read(&context.state.status())?;
     let cluster = context.cluster();
@@ -41,16 +45,26 @@ async fn gather(context: &Context) -> Result<View, Problem> {
             }
         },
     };
+    // This machine runs the cluster that is asked about, unless another's file was named.
+    let runs_here = report.is_some() && (!context.names_cluster() || same(context, cluster.as_ref().ok()));
     let cluster = cluster.map(|c| ClusterLine { id: c.join.cluster.to_string(), endpoint: c.join.endpoint });
-    Ok(View {
+    let problem = chain.as_ref().err().map(unknown);
+    let view = View {
         now: clock::now(),
         supervisor: report.map(|report| Supervisor { running, report }),
         cluster: cluster.into(),
         chain: chain.into(),
         master: master.into(),
-        datastore: datastore(),
+        datastore: datastore(runs_here),
         positions,
-    })
+    };
+    Ok((view, problem))
+}
+
+/// Whether the cluster of this machine is the one that was named.
+fn same(context: &Context, named: Option<&ClusterInfo>) -> bool {
+    let here = ClusterInfo::load(&context.state.join()).ok();
+    here.zip(named).is_some_and(|(here, named)| here.join.cluster == named.join.cluster)
 }
 
 async fn chain_line(cluster: &ClusterInfo, client: &ChainClient) -> Result<ChainLine, Problem> {
@@ -71,7 +85,7 @@ async fn chain_line(cluster: &ClusterInfo, client: &ChainClient) -> Result<Chain
 }
 
 async fn master_line(cluster: &ClusterInfo) -> Result<MasterLine, Problem> {
-    let master = VerifiedMaster::connect(cluster, &cluster.nautilus().await?, clock::now()).await?;
+    let master = VerifiedMaster::connect(cluster, &cluster.masters().await?, clock::now()).await?;
     let (evidence, level) = (master.evidence(), master.evidence().security_level());
     let pcr0 = evidence.pcrs().get(&0).map(hex::encode).unwrap_or_default();
     Ok(MasterLine {
@@ -88,7 +102,7 @@ async fn positions(
     cluster: &ClusterInfo,
     client: &ChainClient,
 ) -> Result<Vec<PositionLine>, Problem> {
-    let wallets = [context.wallet_path()?, context.state.operator_wallet()];
+    let wallets = [context.wallet_path()?, context.state.wallet(Office::Operator)];
     let owners: Vec<WalletAddress> =
         wallets.iter().filter_map(|path| Wallet::load(path).ok()).map(|wallet| wallet.address()).collect();
     if owners.is_empty() {
@@ -97,5 +111,6 @@ async fn positions(
     let ids = cluster.ids();
     let policy = client.cluster(&ids).await?.policy;
     let all = client.positions(&ids).await?;
-    Ok(all.iter().filter(|p| owners.contains(&p.owner)).map(|p| PositionLine::new(p, &policy)).collect())
+    let now = clock::now();
+    Ok(all.iter().filter(|p| owners.contains(&p.owner)).map(|p| PositionLine::new(p, &policy, now)).collect())
 }

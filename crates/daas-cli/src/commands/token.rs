@@ -2,8 +2,9 @@ use super::kubeconfig::write;
 use crate::chain::Staker;
 use crate::cli::TokenArgs;
 use crate::context::Context;
-use crate::minting;
+use crate::minting::{self, Missing};
 use crate::output::done;
+use crate::sending::{Ask, Sending};
 use crate::status_view::ago;
 use daas_chain::clock;
 use daas_client::{ClusterInfo, SealFile, VerifiedMaster};
@@ -24,7 +25,7 @@ pub(crate) async fn run(context: &Context, args: &TokenArgs) -> Result<(), Probl
         (seal.secret().expose_hex(), format!("the Seal's secret; ends {}", ends(&seal)))
     } else {
         // Whoever pastes it somewhere has at least a master that proved itself.
-        VerifiedMaster::connect(&cluster, &cluster.nautilus().await?, clock::now()).await?;
+        VerifiedMaster::connect(&cluster, &cluster.masters().await?, clock::now()).await?;
         let usage = if seal.permissions.covers(Permissions::USER) { Usage::User } else { Usage::Worker };
         let token = seal.mint(usage, clock::now())?;
         (token, format!("a token of {} s", MAX_LIFETIME.as_secs()))
@@ -39,9 +40,25 @@ async fn refresh(
     path: &Path,
     seal: &SealFile,
 ) -> Result<(), Problem> {
-    let staker = Staker::existing(context, cluster).await?;
+    let staker = Staker::existing(context, cluster, &args.send).await?;
     let permissions = args.permissions.unwrap_or(seal.permissions);
-    let (next, state) = minting::refresh(&staker, seal, path, permissions).await?;
+    let mut next = minting::next(seal, path, permissions)?;
+    let before = staker.position(seal.position).await?;
+    let state = match minting::replacement(&staker, &before, seal, &next) {
+        Missing::Nothing(state) => *state,
+        Missing::Call(call) => {
+            if !args.send.dry_run {
+                minting::prepare(&next, path)?;
+            }
+            let sending = Sending::new(context.output, &args.send, Ask::ForMoney);
+            let what = format!("mint a new Seal ({permissions})");
+            let Some(outcome) = sending.send(staker.ops.client(), &what, call).await? else {
+                return Ok(());
+            };
+            outcome.position
+        }
+    };
+    minting::adopt(&state, &mut next, path)?;
     // A static kubeconfig names this file; it follows the Seal.
     if path.with_extension("token").exists() {
         super::kubeconfig::token_file(path, &next)?;

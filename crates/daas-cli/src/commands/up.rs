@@ -16,6 +16,7 @@ use crate::paths::StateDir;
 use crate::supervise::lock;
 use crate::supervise::report::{DATASTORE, Report};
 use clap::ValueEnum as _;
+use daas_engine::EngineKind;
 use daas_types::{ErrorCode, Problem};
 use serde_json::json;
 use std::cell::Cell;
@@ -40,10 +41,7 @@ pub(crate) async fn run(context: &Context, args: &UpArgs) -> Result<(), Problem>
         _ = terminate.recv() => Err(interrupted(context)),
     };
     match result {
-        Ok(report) => {
-            ready(context, &report);
-            Ok(())
-        }
+        Ok(report) => ready(context, args, &report),
         // What was started for nothing is not left behind.
         Err(problem) => {
             if let Some(supervisor) = supervisor.get() {
@@ -120,7 +118,7 @@ fn arguments(state: &StateDir, settings: &Settings) -> Vec<OsString> {
     all
 }
 
-fn ready(context: &Context, report: &Report) {
+fn ready(context: &Context, args: &UpArgs, report: &Report) -> Result<(), Problem> {
     let endpoint = report.endpoint.as_deref().unwrap_or_default();
     let kubeconfig = context.state.kubeconfig();
     // Commands that can be copied: without the flag they would look in the usual place.
@@ -129,7 +127,7 @@ fn ready(context: &Context, report: &Report) {
     } else {
         format!(" --state-dir {}", context.state.path().display())
     };
-    let caveats = daas_engine::Engine::Kubernetes.caveats().join("\n  ");
+    let caveats = chosen_engine(args.settings.engine)?.caveats().join("\n  ");
     let text = format!(
         "{}\n  {caveats}\n\n  kubectl --kubeconfig {} get nodes\n  k3s-daas{here} status\n  \
          k3s-daas{here} stake 5\n  k3s-daas{here} down",
@@ -141,6 +139,7 @@ fn ready(context: &Context, report: &Report) {
         "already_running": false, "steps": report.steps,
     });
     context.output.result(text, &value);
+    Ok(())
 }
 
 /// Not a failure: what was asked for is there.
@@ -174,14 +173,18 @@ fn signals() -> Result<Signals, Problem> {
     Ok((listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?))
 }
 
-/// What `auto` means in this release.
-pub(crate) fn engine_name(engine: Engine) -> Result<&'static str, Problem> {
-    match engine {
-        Engine::Auto | Engine::Kubernetes => Ok("kubernetes"),
-        Engine::K3s => Err(Problem::new(
-            ErrorCode::ConfigInvalid,
-            "--engine k3s is not in this release; leave it out for kubernetes",
-        )),
+/// The engine that was asked for.
+pub(crate) fn chosen_engine(asked: Engine) -> Result<daas_engine::Engine, Problem> {
+    EngineKind::from(asked).resolve().map_err(Problem::of(ErrorCode::ConfigInvalid))
+}
+
+impl From<Engine> for EngineKind {
+    fn from(asked: Engine) -> Self {
+        match asked {
+            Engine::Auto => Self::Auto,
+            Engine::Kubernetes => Self::Kubernetes,
+            Engine::K3s => Self::K3s,
+        }
     }
 }
 

@@ -42,12 +42,13 @@ pub(crate) async fn run(context: &Context) -> Result<(), Problem> {
 }
 
 async fn judge(cluster: &ClusterInfo, verdict: &mut Verdict) -> Result<(), Problem> {
-    let nautilus = cluster.nautilus().await?;
+    let masters = cluster.masters().await?;
     verdict.holds("network is the pinned one", cluster.genesis.digest().to_string());
-    let allowed = nautilus.measurements.len();
-    verdict.holds("masters on chain", format!("{} registered, {allowed} measurements allowed", nautilus.masters.len()));
     let now = clock::now();
-    let master = VerifiedMaster::connect(cluster, &nautilus, now).await?;
+    let current = masters.nautilus.current_masters(&masters.policy, now).count();
+    let (all, allowed) = (masters.nautilus.masters.len(), masters.nautilus.allowed().len());
+    verdict.holds("masters on chain", format!("{current} of {all} current, {allowed} measurements allowed"));
+    let master = VerifiedMaster::connect(cluster, &masters, now).await?;
     verdict.evidence(master.evidence(), master.record(), now);
     Ok(())
 }

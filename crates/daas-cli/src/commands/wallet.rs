@@ -2,9 +2,14 @@
 
 use crate::chain::{make_folder, wallet_or_new};
 use crate::cli::WalletCommand;
+use crate::cli::send::SendFlags;
 use crate::context::Context;
 use crate::output::done;
-use daas_chain::wallet::{Wallet, WalletError};
+use crate::place::{Place, sender};
+use crate::sending::{Ask, Sending};
+use crate::status_view::table;
+use crate::sui_cli::SuiCli;
+use daas_chain::wallet::{Keystore, Wallet, WalletError};
 use daas_types::Problem;
 use serde_json::json;
 use std::fs::File;
@@ -15,12 +20,23 @@ use zeroize::Zeroizing;
 /// A genuine key has under 100 bytes.
 const MAX: usize = 1024;
 
-pub(crate) fn run(context: &Context, command: &WalletCommand) -> Result<(), Problem> {
+pub(crate) async fn run(context: &Context, command: &WalletCommand) -> Result<(), Problem> {
     let path = context.wallet_path()?;
     match command {
         WalletCommand::Address => {
-            let address = wallet_or_new(context)?.address();
+            let address = wallet_or_new(context, &SendFlags::default())?.address();
             context.output.result(address, &json!({ "address": address, "wallet": path }));
+        }
+        WalletCommand::List => list(context, &path)?,
+        WalletCommand::Send { amount, to, place, send } => {
+            let place = Place::find(context, place).await?;
+            let ops = place.ops(sender(context, send)?);
+            let sending = Sending::new(context.output, send, Ask::Always);
+            let what = format!("send {amount} SUI to {to}");
+            if let Some(outcome) = sending.send(&place.client, &what, ops.transfer(*to, *amount)).await? {
+                let more = json!({ "amount": amount.to_string(), "to": to });
+                sending.receipt(done(format!("{amount} SUI sent to {to}")), &outcome, more);
+            }
         }
         WalletCommand::Import { from } => {
             let address = import(from, &path)?.address();
@@ -28,6 +44,31 @@ pub(crate) fn run(context: &Context, command: &WalletCommand) -> Result<(), Prob
             context.output.result(text, &json!({ "address": address, "wallet": path }));
         }
     }
+    Ok(())
+}
+
+/// The keys that can be named: this program's by its file, the Sui CLI's by address or alias.
+fn list(context: &Context, path: &Path) -> Result<(), Problem> {
+    let own = Wallet::load(path).ok().map(|wallet| wallet.address());
+    let sui = SuiCli::load()?;
+    let active = sui.as_ref().and_then(SuiCli::active_address);
+    let keystore = sui.map(|sui| sui.keystore()).transpose()?;
+    let theirs = keystore.as_ref().map(Keystore::keys).unwrap_or_default();
+    let mut shown = table(&["address", "name", "where"]);
+    if let Some(address) = own {
+        shown.add_row([&address.to_string(), "–", &format!("--wallet {}", path.display())]);
+    }
+    for key in theirs {
+        let address = key.wallet.address();
+        let name = key.alias.as_deref().unwrap_or("–");
+        let active = if active == Some(address) { ", active" } else { "" };
+        shown.add_row([&address.to_string(), name, &format!("--from {address} (the Sui CLI's{active})")]);
+    }
+    let theirs: Vec<_> =
+        theirs.iter().map(|key| json!({ "address": key.wallet.address(), "alias": key.alias })).collect();
+    let value = json!({ "wallet": own.map(|address| json!({ "address": address, "file": path })), "sui_cli": theirs,
+        "active": active });
+    context.output.result(shown, &value);
     Ok(())
 }
 

@@ -1,8 +1,7 @@
 use super::*;
 use crate::supervise::report::{Child, Recorded, StepName, StepState};
-use daas_chain::ops::ClusterSpec;
 use daas_types::ErrorCode;
-use daas_types::onchain::{Proposal, Status};
+use daas_types::onchain::{Proposal, Stage, Status};
 use daas_types::{Address, Mist};
 
 const NOW: UnixMs = UnixMs(1_000_000_000);
@@ -13,19 +12,25 @@ fn position(status: Status, active: &str, unbonding: &str) -> PositionState {
         cluster: Address::from_static("0x2").into(),
         generation: 4,
         owner: Address::from_static("0x3").into(),
+        next_owner: None,
+        operator: Address::from_static("0x3").into(),
         node_id: "n1".to_owned(),
         status,
         active: active.parse().unwrap(),
         frozen: Mist(0),
         unbonding: unbonding.parse().unwrap(),
         unbonding_until_ms: NOW.plus(Duration::from_secs(42)),
+        jailed_until_ms: UnixMs(0),
+        maintenance: None,
+        cooldown_until_ms: UnixMs(0),
         proposal: None,
+        trials: vec![],
         seals: vec![],
     }
 }
 
 fn policy() -> Policy {
-    ClusterSpec::devnet("test").policy()
+    Policy::devnet(Address::from_static("0x9").into())
 }
 
 fn report(phase: Phase) -> Report {
@@ -41,6 +46,7 @@ fn report(phase: Phase) -> Report {
 }
 
 fn view(supervisor: Option<Supervisor>) -> View {
+    let supervisor_runs = supervisor.is_some();
     View {
         now: NOW,
         supervisor,
@@ -60,7 +66,7 @@ fn view(supervisor: Option<Supervisor>) -> View {
             tee_type: "SIMULATED_NITRO",
             security_level: 0,
         }),
-        datastore: datastore(),
+        datastore: datastore(supervisor_runs),
         positions: vec![],
     }
 }
@@ -69,8 +75,8 @@ fn view(supervisor: Option<Supervisor>) -> View {
 fn all_is_well() {
     let mut view = view(Some(Supervisor { running: true, report: report(Phase::Ready) }));
     view.positions = vec![
-        PositionLine::new(&position(Status::Active, "10", "0"), &policy()),
-        PositionLine::new(&position(Status::Active, "2", "3"), &policy()),
+        PositionLine::new(&position(Status::Active, "10", "0"), &policy(), NOW),
+        PositionLine::new(&position(Status::Active, "2", "3"), &policy(), NOW),
     ];
     insta::assert_snapshot!(view.text());
 }
@@ -102,17 +108,19 @@ fn a_pending_slash_is_spelled_out() {
     let mut state = position(Status::Suspended, "4.5", "0");
     state.proposal = Some(Proposal {
         reason: 1,
+        proposer: Address::from_static("0x5").into(),
         evidence_hash: vec![0; 32],
         uri: "https://evidence.example/1".to_owned(),
         amount: "0.5".parse().unwrap(),
         from_unbonding: Mist(0),
         proposed_ms: NOW,
         appeal_until_ms: NOW.plus(Duration::from_secs(5)),
-        appealed: false,
-        upheld: false,
+        expires_ms: NOW.plus(Duration::from_secs(3605)),
+        stage: Stage::Proposed,
         prior_status: Status::Active,
     });
-    let line = PositionLine::new(&state, &policy());
+    state.frozen = "0.5".parse().unwrap();
+    let line = PositionLine::new(&state, &policy(), NOW);
     assert_eq!((line.tier, line.status.as_str()), (None, "suspended"));
     let said = |line: &PositionLine, now| slash(line, line.slash.as_ref().unwrap(), now);
     assert_eq!(
@@ -120,9 +128,26 @@ fn a_pending_slash_is_spelled_out() {
         "✗ 0xaaaabb…9999: a slash of 0.5 SUI is proposed: an audit root signed twice (evidence: \
          https://evidence.example/1); appeal within 5.0 s: `k3s-daas appeal --reason TEXT`"
     );
-    assert!(said(&line, NOW.plus(Duration::from_secs(6))).ends_with("the appeal window is over"));
-    state.proposal.as_mut().unwrap().appealed = true;
-    assert!(said(&PositionLine::new(&state, &policy()), NOW).ends_with("the judge decides"));
+    let late = said(&line, NOW.plus(Duration::from_secs(6)));
+    assert!(late.ends_with("the time to appeal is over; anyone may execute it, or it lapses in 59 min"), "{late}");
+    state.proposal.as_mut().unwrap().stage = Stage::Appealed;
+    let appealed = said(&PositionLine::new(&state, &policy(), NOW), NOW);
+    assert!(appealed.ends_with("appealed; the judge decides, or it lapses in 60 min"), "{appealed}");
+    state.proposal.as_mut().unwrap().stage = Stage::Upheld;
+    let upheld = said(&PositionLine::new(&state, &policy(), NOW), NOW);
+    assert!(upheld.contains("anyone may execute it"), "{upheld}");
+    let lapsed = PositionLine::new(&state, &policy(), NOW.plus(Duration::from_secs(3605)));
+    assert_eq!((lapsed.status.as_str(), lapsed.active.as_str(), lapsed.slash.is_none()), ("active", "5", true));
+}
+
+#[test]
+fn a_jailed_node_is_told_how_to_come_back() {
+    let mut state = position(Status::Active, "5", "0");
+    state.jailed_until_ms = NOW.plus(Duration::from_secs(10));
+    let line = PositionLine::new(&state, &policy(), NOW);
+    assert_eq!(line.tier, Some("admin"), "people keep their tier");
+    assert_eq!(jail(&line, NOW), "✗ 0xaaaabb…9999: n1 is jailed for its silence; in 10 s: `k3s-daas unjail`");
+    assert!(jail(&line, NOW.plus(Duration::from_secs(10))).ends_with("silence; `k3s-daas unjail`"));
 }
 
 #[test]
@@ -132,6 +157,6 @@ fn json_has_every_fact_and_no_nulls_for_problems() {
     let json = serde_json::to_value(&view).unwrap();
     assert_eq!(json["supervisor"], serde_json::Value::Null);
     assert_eq!(json["chain"]["error"], "ChainUnreachable");
-    assert_eq!(json["datastore"], "not encrypted");
+    assert_eq!(json["datastore"], serde_json::Value::Null, "what another machine's is, is not known here");
     assert_eq!(json["master"]["tee_type"], "SIMULATED_NITRO");
 }

@@ -19,9 +19,9 @@ pub(crate) enum StepName {
     Contract,
     Device,
     Measurement,
+    Stake,
     Master,
     Registration,
-    Stake,
     ControlPlane,
     Verification,
     Node,
@@ -108,9 +108,9 @@ impl StepName {
             Self::Contract,
             Self::Device,
             Self::Measurement,
+            Self::Stake,
             Self::Master,
             Self::Registration,
-            Self::Stake,
             Self::ControlPlane,
             Self::Verification,
         ];
@@ -124,7 +124,7 @@ impl StepName {
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Network => "network",
-            Self::Wallet => "wallet",
+            Self::Wallet => "wallets",
             Self::Contract => "contract",
             Self::Device => "TEE device",
             Self::Measurement => "measurement allowed",

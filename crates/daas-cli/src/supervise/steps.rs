@@ -35,13 +35,14 @@ pub(super) async fn run(
     let advertise = args.settings.bind.unwrap_or_else(machine::primary_address);
     let start = Start { state, settings: &args.settings, advertise, reporter };
     let network = start.step(StepName::Network, network::start(&start, children)).await?;
-    let wallet = start.step(StepName::Wallet, Box::pin(operator::wallet(&start, &network))).await?;
-    let operator = start.step(StepName::Contract, Box::pin(operator::contract(&start, &network, wallet))).await?;
+    let wallets = start.step(StepName::Wallet, Box::pin(operator::wallets(&start, &network))).await?;
+    let operator = start.step(StepName::Contract, Box::pin(operator::contract(&start, &network, wallets))).await?;
     start.step(StepName::Device, master::device(&start, children)).await?;
     start.step(StepName::Measurement, Box::pin(master::measurement(&start, &operator))).await?;
-    let identity = start.step(StepName::Master, master::start(&start, children)).await?;
-    start.step(StepName::Registration, Box::pin(master::register(&start, &operator, &identity))).await?;
-    let cluster = start.step(StepName::Stake, Box::pin(operator::stake(&start, &operator))).await?;
+    let seal = start.step(StepName::Stake, Box::pin(operator::stake(&start, &operator))).await?;
+    let enclave = start.step(StepName::Master, master::start(&start, children)).await?;
+    let answers_for = Box::pin(master::register(&start, children, &operator, seal, &enclave));
+    let cluster = start.step(StepName::Registration, answers_for).await?;
     start.step(StepName::ControlPlane, master::ready(&start, children)).await?;
     start.step(StepName::Verification, master::verify(&start, &cluster)).await?;
     if !args.settings.no_node {

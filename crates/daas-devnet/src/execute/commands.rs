@@ -7,14 +7,16 @@ use crate::StoreError;
 use crate::objects::coin_contents;
 use sui_sdk_types::{
     Address, Argument, Command, CommandArgumentError, ExecutionError, Input, MakeMoveVector, MergeCoins, Owner,
-    ProgrammableTransaction, SplitCoins, StructTag, TransferObjects,
+    ProgrammableTransaction, SplitCoins, StructTag, TransferObjects, TypeTag,
 };
 
 /// What an argument stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
-    /// BCS of something that is no object.
+    /// BCS of something that is no object, of a type that its use decides.
     Pure(Vec<u8>),
+    /// BCS of what a function answered.
+    Answer(TypeTag, Vec<u8>),
     /// An object among the items.
     Object(Address),
     /// A vector of objects.
@@ -61,7 +63,7 @@ impl<'m, 'v> Machine<'m, 'v> {
             Command::TransferObjects(command) => self.transfer(command),
             Command::MakeMoveVector(command) => self.make_vector(command),
             Command::Publish(_) => Ok(vec![Value::Object(publish::publish(self.work))]),
-            Command::MoveCall(call) => move_call::run(self, call).map(|()| vec![]),
+            Command::MoveCall(call) => Ok(move_call::run(self, call)?.into_iter().collect()),
             _ => Err(ExecutionError::FeatureNotYetSupported.into()),
         }
     }
@@ -139,7 +141,7 @@ impl<'m, 'v> Machine<'m, 'v> {
                 let left = match value {
                     Value::Object(id) => held(id),
                     Value::Objects(ids) => !ids.is_empty(),
-                    Value::Pure(_) | Value::Gone => false,
+                    Value::Pure(_) | Value::Answer(..) | Value::Gone => false,
                 };
                 if left {
                     return Err(ExecutionError::UnusedValueWithoutDrop { result, subresult });
@@ -147,6 +149,19 @@ impl<'m, 'v> Machine<'m, 'v> {
             }
         }
         Ok(())
+    }
+}
+
+// === impl Machine: answers ===
+
+impl Machine<'_, '_> {
+    /// What each command so far answered that is no object.
+    pub(crate) fn answers(&self) -> Vec<Vec<(TypeTag, Vec<u8>)>> {
+        let answer = |value: &Value| match value {
+            Value::Answer(tag, bytes) => Some((tag.clone(), bytes.clone())),
+            _ => None,
+        };
+        self.results.iter().map(|values| values.iter().filter_map(answer).collect()).collect()
     }
 }
 
@@ -185,6 +200,20 @@ impl Machine<'_, '_> {
     pub(crate) fn pure(&mut self, n: usize, argument: Argument) -> Result<Vec<u8>, Fault> {
         match self.peek(n, argument)? {
             Value::Pure(bytes) => Ok(bytes),
+            _ => Err(bad_argument(n, CommandArgumentError::TypeMismatch)),
+        }
+    }
+
+    /// BCS of a value of type `tag` that is no object. What a function answered is used up if it can only be moved.
+    pub(crate) fn value(&mut self, n: usize, argument: Argument, tag: &TypeTag) -> Result<Vec<u8>, Fault> {
+        match self.peek(n, argument)? {
+            Value::Pure(bytes) if move_call::can_be_pure(tag) => move_call::checked_pure(bytes, tag, n),
+            Value::Answer(of, bytes) if of == *tag => {
+                if !move_call::can_be_pure(tag) {
+                    *self.slot(n, argument)? = Value::Gone;
+                }
+                Ok(bytes)
+            }
             _ => Err(bad_argument(n, CommandArgumentError::TypeMismatch)),
         }
     }

@@ -24,6 +24,9 @@ pub(crate) enum Refusal {
         /// Submitted.
         got: String,
     },
+    /// The network is being stopped.
+    #[error("the devnet is stopping")]
+    Stopping,
     /// The ledger failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -2,8 +2,8 @@
 
 use super::commands::{Machine, Value};
 use super::failure::{Fault, bad_argument};
-use crate::twin::{self, Arg, Call};
-use sui_sdk_types::{CommandArgumentError, ExecutionError, MoveCall, TypeTag};
+use crate::twin::{self, Arg, Call, Run};
+use sui_sdk_types::{Address, CommandArgumentError, ExecutionError, MoveCall, TypeTag};
 
 /// How a parameter takes its argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,12 +14,14 @@ pub(crate) enum Taking {
     Mutably(TypeTag),
     /// An object, by value.
     ByValue(TypeTag),
-    /// BCS bytes.
-    Pure(TypeTag),
+    /// Something that is no object, by value.
+    Value(TypeTag),
 }
 
-pub(crate) fn run(machine: &mut Machine<'_, '_>, call: &MoveCall) -> Result<(), Fault> {
-    let function = twin::find(call.module.as_str(), call.function.as_str()).ok_or(ExecutionError::FunctionNotFound)?;
+/// Runs the function and answers what it answers.
+pub(crate) fn run(machine: &mut Machine<'_, '_>, call: &MoveCall) -> Result<Option<Value>, Fault> {
+    let function = twin::find(call.package, call.module.as_str(), call.function.as_str());
+    let function = function.ok_or(ExecutionError::FunctionNotFound)?;
     if !call.type_arguments.is_empty() {
         return Err(ExecutionError::TypeArityMismatch.into());
     }
@@ -29,7 +31,7 @@ pub(crate) fn run(machine: &mut Machine<'_, '_>, call: &MoveCall) -> Result<(), 
     let mut args = Vec::with_capacity(function.params.len());
     for (n, (param, argument)) in function.params.iter().zip(&call.arguments).enumerate() {
         let arg = match taking(param, call.package) {
-            Taking::Pure(tag) => Arg::Pure(checked_pure(machine.pure(n, *argument)?, &tag, n)?),
+            Taking::Value(tag) => Arg::Pure(machine.value(n, *argument, &tag)?),
             Taking::Reference(tag) => Arg::Object(typed(machine.borrow(n, *argument, false)?, &tag, machine, n)?),
             Taking::Mutably(tag) => Arg::Object(typed(machine.borrow(n, *argument, true)?, &tag, machine, n)?),
             Taking::ByValue(tag) => {
@@ -44,39 +46,56 @@ pub(crate) fn run(machine: &mut Machine<'_, '_>, call: &MoveCall) -> Result<(), 
         }
         args.push(arg);
     }
-    let sender = machine.sender;
-    let now_ms = machine.now_ms;
-    (function.run)(&mut Call { work: machine.work, args, package: call.package, function, sender, now_ms })
+    let (sender, now_ms) = (machine.sender, machine.now_ms);
+    let mut called = Call { work: machine.work, args, package: call.package, function, sender, now_ms };
+    match function.run {
+        Run::Change(change) => change(&mut called).map(|()| None),
+        Run::Answer(answer, kind) => {
+            let bytes = answer(&mut called)?;
+            Ok(Some(Value::Answer(type_tag(kind, call.package), bytes)))
+        }
+    }
 }
 
 /// Reads a parameter type as the interface file spells it, with the package's address for `0x0`.
-pub(crate) fn taking(param: &str, package: sui_sdk_types::Address) -> Taking {
+pub(crate) fn taking(param: &str, package: Address) -> Taking {
     let (reference, rest) = match (param.strip_prefix("&mut "), param.strip_prefix('&')) {
         (Some(rest), _) => (Some(true), rest),
         (None, Some(rest)) => (Some(false), rest),
         (None, None) => (None, param),
     };
-    let tag: TypeTag =
-        rest.replace("0x0::", &format!("{package}::")).parse().expect("the twin's parameter types must parse");
+    let tag = type_tag(rest, package);
     match reference {
         Some(true) => Taking::Mutably(tag),
         Some(false) => Taking::Reference(tag),
         None if matches!(&tag, TypeTag::Struct(s) if s.is_coin().is_some()) => Taking::ByValue(tag),
-        None => Taking::Pure(tag),
+        None => Taking::Value(tag),
     }
 }
 
-fn typed(
-    id: sui_sdk_types::Address,
-    tag: &TypeTag,
-    machine: &Machine<'_, '_>,
-    n: usize,
-) -> Result<sui_sdk_types::Address, Fault> {
+fn type_tag(kind: &str, package: Address) -> TypeTag {
+    kind.replace("0x0::", &format!("{package}::")).parse().expect("the twin's types must parse")
+}
+
+/// Whether bytes of a transaction may become such a value. Others are made by functions alone.
+pub(crate) fn can_be_pure(tag: &TypeTag) -> bool {
+    match tag {
+        TypeTag::Vector(element) => can_be_pure(element),
+        TypeTag::Struct(tag) => match (tag.module().as_str(), tag.name().as_str(), tag.type_params()) {
+            ("string" | "ascii", "String", []) | ("object", "ID", []) => true,
+            ("option", "Option", [inner]) => can_be_pure(inner),
+            _ => false,
+        },
+        _ => true,
+    }
+}
+
+fn typed(id: Address, tag: &TypeTag, machine: &Machine<'_, '_>, n: usize) -> Result<Address, Fault> {
     let right = matches!((machine.work.get(id), tag), (Some(o), TypeTag::Struct(expected)) if o.tag == **expected);
     right.then_some(id).ok_or_else(|| bad_argument(n, CommandArgumentError::TypeMismatch))
 }
 
-fn checked_pure(bytes: Vec<u8>, tag: &TypeTag, n: usize) -> Result<Vec<u8>, Fault> {
+pub(crate) fn checked_pure(bytes: Vec<u8>, tag: &TypeTag, n: usize) -> Result<Vec<u8>, Fault> {
     match bcs_length(tag, &bytes) {
         Some(length) if length == bytes.len() => Ok(bytes),
         _ => Err(bad_argument(n, CommandArgumentError::InvalidBcsBytes)),

@@ -27,12 +27,17 @@ pub(crate) struct Simulated {
 // === impl Executor ===
 
 impl Executor {
-    /// Completes `request` and executes it without recording anything.
-    pub(crate) fn complete(&self, request: &proto::Transaction, select_gas: bool) -> Result<Simulated, Refusal> {
+    /// Completes `request` and executes it without recording anything; `unchecked`, whoever its objects belong to.
+    pub(crate) fn complete(
+        &self,
+        request: &proto::Transaction,
+        select_gas: bool,
+        unchecked: bool,
+    ) -> Result<Simulated, Refusal> {
         if let Some(bcs) = &request.bcs {
             let transaction: Transaction = bcs.deserialize().map_err(|e| invalid("transaction.bcs", e))?;
             let mock = transaction.gas_payment.objects.is_empty().then(|| mock_coin(&transaction));
-            let executed = self.simulate(&transaction, mock.as_ref())?;
+            let executed = self.simulate(&transaction, mock.as_ref(), unchecked)?;
             return Ok(Simulated { transaction, executed });
         }
         let view = self.ledger().view()?;
@@ -40,11 +45,11 @@ impl Executor {
         let given_budget = request.gas_payment.as_ref().and_then(|g| g.budget).filter(|b| *b > 0);
         if !select_gas && !transaction.gas_payment.objects.is_empty() {
             transaction.gas_payment.budget = given_budget.unwrap_or(MAX_BUDGET);
-            let executed = self.simulate(&transaction, None)?;
+            let executed = self.simulate(&transaction, None, unchecked)?;
             return Ok(Simulated { transaction, executed });
         }
         transaction.gas_payment.budget = MAX_BUDGET;
-        let estimate = self.simulate(&transaction, Some(&mock_coin(&transaction)))?;
+        let estimate = self.simulate(&transaction, Some(&mock_coin(&transaction)), unchecked)?;
         let price = transaction.gas_payment.price;
         transaction.gas_payment.budget = given_budget.unwrap_or_else(|| budget(&estimate, price));
         if !select_gas || estimate.effects.status != ExecutionStatus::Success {
@@ -53,7 +58,7 @@ impl Executor {
         if transaction.gas_payment.objects.is_empty() {
             transaction.gas_payment.objects = select(&view, &transaction)?;
         }
-        let executed = self.simulate(&transaction, None)?;
+        let executed = self.simulate(&transaction, None, unchecked)?;
         Ok(Simulated { transaction, executed })
     }
 }
@@ -164,7 +169,7 @@ fn written(commands: &[Command], index: u16) -> bool {
     let is = |argument: &Argument| *argument == Argument::Input(index);
     commands.iter().any(|command| match command {
         Command::MoveCall(call) => {
-            let function = twin::find(call.module.as_str(), call.function.as_str());
+            let function = twin::find(call.package, call.module.as_str(), call.function.as_str());
             call.arguments.iter().enumerate().filter(|(_, a)| is(a)).any(|(n, _)| {
                 let param = function.and_then(|f| f.params.get(n));
                 !matches!(param.map(|p| taking(p, call.package)), Some(Taking::Reference(_)))

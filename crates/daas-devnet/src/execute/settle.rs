@@ -3,7 +3,6 @@
 use super::commands::balance_of;
 use super::work::{Access, Item, Place, Work};
 use super::{Executed, MIN_COMPUTATION, STORAGE_PRICE};
-use crate::checkpoint::EPOCH;
 use crate::ledger::Changes;
 use crate::objects::{coin_contents, object, sui_balance, with_rebate};
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,6 +68,7 @@ pub(crate) fn finish(
     gas_used: GasCostSummary,
     payment: &GasPayment,
     gas: Address,
+    epoch: u64,
 ) -> Executed {
     let lamport = 1 + work.items.values().filter_map(|i| i.before.as_ref()).map(Object::version).max().unwrap_or(0);
     let written = outcome(&work, lamport);
@@ -78,7 +78,7 @@ pub(crate) fn finish(
     let position = changed.iter().position(|c| c.object_id == gas);
     let effects = TransactionEffectsV2 {
         status,
-        epoch: EPOCH,
+        epoch,
         gas_used,
         transaction_digest: work.digest,
         gas_object_index: position.and_then(|p| u32::try_from(p).ok()),
@@ -92,7 +92,7 @@ pub(crate) fn finish(
     let balance_changes = balance_changes(&work, &written, payment);
     let gone = work.items.iter().filter(|(_, item)| item.before.is_some() && item.now.is_none());
     let deleted = gone.map(|(id, _)| *id).collect();
-    Executed { effects, events, changes: Changes { written, deleted }, balance_changes }
+    Executed { effects, events, changes: Changes { written, deleted }, balance_changes, answers: vec![] }
 }
 
 /// Inputs that may be written get a new version even if nothing in them changed.

@@ -2,6 +2,7 @@
 
 use crate::StoreError;
 use crate::ledger::View;
+use daas_attest::Roots;
 use std::collections::BTreeMap;
 use sui_sdk_types::{Address, Digest, Event, MovePackage, Object, Owner, StructTag};
 
@@ -55,15 +56,29 @@ pub(crate) struct Work<'v> {
     pub(crate) packages: Vec<MovePackage>,
     pub(crate) events: Vec<Event>,
     pub(crate) digest: Digest,
+    /// Roots of the documents that masters register with.
+    pub(crate) roots: &'v Roots,
     ids_made: u64,
+    /// What costly functions of the network itself cost, in thousandths of a gas unit.
+    spent: u64,
 }
 
 // === impl Work ===
 
 impl<'v> Work<'v> {
-    pub(crate) fn new(view: &'v View, digest: Digest) -> Self {
+    pub(crate) fn new(view: &'v View, digest: Digest, roots: &'v Roots) -> Self {
         let (items, packages, events) = (BTreeMap::new(), vec![], vec![]);
-        Self { view, items, packages, events, digest, ids_made: 0 }
+        Self { view, items, packages, events, digest, roots, ids_made: 0, spent: 0 }
+    }
+
+    /// A function of the network itself costs this much, in thousandths of a gas unit.
+    pub(crate) fn spend(&mut self, cost: u64) {
+        self.spent = self.spent.saturating_add(cost);
+    }
+
+    /// All that was spent so, in gas units, rounded up to a thousand.
+    pub(crate) fn spent_units(&self) -> u64 {
+        self.spent.div_ceil(1_000_000).saturating_mul(1_000)
     }
 
     /// Takes in an input. Packages cannot be inputs, so `object` is a struct; the checks have seen to that.

@@ -4,7 +4,7 @@ use super::chain::Chain;
 use super::wire::Attestation;
 use coset::{CborSerializable as _, CoseSign1Builder, HeaderBuilder, iana};
 use daas_types::UnixMs;
-use daas_types::onchain::Measurement;
+use daas_types::onchain::Pcrs;
 use p384::ecdsa::Signature;
 use p384::ecdsa::signature::Signer as _;
 use serde::Serialize;
@@ -17,7 +17,7 @@ const INDEFINITE_MAP: u8 = 0xbf;
 const BREAK: u8 = 0xff;
 
 /// PCR0, 1 and 2 as measured, the others zero.
-pub(super) fn pcrs(measured: &Measurement) -> BTreeMap<u16, ByteBuf> {
+pub(super) fn pcrs(measured: &Pcrs) -> BTreeMap<u16, ByteBuf> {
     let mut pcrs: BTreeMap<_, _> = (0..PCRS).map(|index| (index, ByteBuf::from(vec![0; 48]))).collect();
     for (index, value) in [(0, &measured.pcr0), (1, &measured.pcr1), (2, &measured.pcr2)] {
         pcrs.insert(index, ByteBuf::from(value.clone()));
@@ -25,13 +25,7 @@ pub(super) fn pcrs(measured: &Measurement) -> BTreeMap<u16, ByteBuf> {
     pcrs
 }
 
-pub(super) fn sign(
-    chain: &Chain,
-    module_id: &str,
-    measured: &Measurement,
-    request: &Attestation,
-    now: UnixMs,
-) -> Vec<u8> {
+pub(super) fn sign(chain: &Chain, module_id: &str, measured: &Pcrs, request: &Attestation, now: UnixMs) -> Vec<u8> {
     let cabundle: Vec<_> = chain.cabundle.iter().map(|der| Bytes::new(der)).collect();
     let mut payload = vec![INDEFINITE_MAP];
     entry(&mut payload, "module_id", &module_id);

@@ -1,6 +1,6 @@
 //! What the simulated TEE measures: an executable and the engine's manifest.
 
-use daas_types::onchain::Measurement;
+use daas_types::onchain::Pcrs;
 use sha2::{Digest as _, Sha384};
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -26,13 +26,13 @@ pub(super) struct Executables {
 }
 
 /// What a process running `exe` with `manifest` measures as: what the operator registers on the chain.
-pub fn measure(exe: &Path, manifest: &Path) -> io::Result<Measurement> {
+pub fn measure(exe: &Path, manifest: &Path) -> io::Result<Pcrs> {
     let manifest = Sha384::digest(fs::read(manifest)?).into();
     Ok(combine(hash(&mut File::open(exe)?)?, manifest))
 }
 
-fn combine(exe: Hash, manifest: Hash) -> Measurement {
-    Measurement {
+fn combine(exe: Hash, manifest: Hash) -> Pcrs {
+    Pcrs {
         pcr0: Sha384::new().chain_update(exe).chain_update(manifest).finalize().to_vec(),
         pcr1: Sha384::digest(BOOT).to_vec(),
         pcr2: Sha384::digest(exe).to_vec(),
@@ -49,7 +49,7 @@ fn hash(file: &mut File) -> io::Result<Hash> {
 
 impl Executables {
     /// Of the process `pid`, through the link that leads to the file it runs even if another has its name by now.
-    pub(super) fn measure(&self, pid: i32, manifest: &Path) -> io::Result<Measurement> {
+    pub(super) fn measure(&self, pid: i32, manifest: &Path) -> io::Result<Pcrs> {
         let mut exe = File::open(format!("/proc/{pid}/exe"))?;
         let manifest = Sha384::digest(fs::read(manifest)?).into();
         Ok(combine(self.hash(&mut exe)?, manifest))

@@ -1,8 +1,10 @@
 //! The root key. Its hash is what a devnet's genesis binds, so it is made once and kept.
 
 use super::NsmError;
+use p384::SecretKey;
+use p384::pkcs8::{EncodePrivateKey as _, LineEnding};
 use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384, PublicKeyData as _};
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha384};
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -31,6 +33,20 @@ pub fn load_or_create(dir: &Path) -> Result<Root, NsmError> {
     let key = KeyPair::from_pkcs8_pem_and_sign_algo(&pem, &PKCS_ECDSA_P384_SHA384)
         .map_err(|cause| NsmError::Root { path, cause: cause.to_string() })?;
     Ok(Root { key })
+}
+
+/// Reads the key of `dir`, or makes the one that belongs to `seed`.
+pub fn load_or_seed(dir: &Path, seed: u64) -> Result<Root, NsmError> {
+    let path = dir.join(FILE);
+    let failed = |source| NsmError::File { path: path.clone(), source };
+    if !path.exists() {
+        let secret =
+            Sha384::new().chain_update(b"k3s-daas devnet ").chain_update(FILE).chain_update(seed.to_le_bytes());
+        let key = SecretKey::from_slice(&secret.finalize()).map_err(|e| failed(io::Error::other(e)))?;
+        let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|e| failed(io::Error::other(e)))?;
+        create(dir, &path, pem.as_bytes()).map_err(failed)?;
+    }
+    load_or_create(dir)
 }
 
 /// The file appears whole or not at all, and never replaces one that is already there.

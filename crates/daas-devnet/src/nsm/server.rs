@@ -7,7 +7,7 @@ use super::wire::{self, Attestation, ErrorCode, Request, Response};
 use super::{Args, NsmError, root};
 use crate::Clock;
 use daas_types::UnixMs;
-use daas_types::onchain::Measurement;
+use daas_types::onchain::Pcrs;
 use serde_bytes::ByteBuf;
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
@@ -186,7 +186,7 @@ impl Module {
         Ok(Response::DescribePcr { lock: true, data })
     }
 
-    fn measured(&self, pid: i32) -> Result<Measurement, ErrorCode> {
+    fn measured(&self, pid: i32) -> Result<Pcrs, ErrorCode> {
         self.executables.measure(pid, &self.manifest).map_err(|error| internal(&error))
     }
 }

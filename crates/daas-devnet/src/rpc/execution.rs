@@ -1,11 +1,13 @@
-use super::{Services, read_mask, render};
+use super::{Services, json, read_mask, render};
 use crate::execute::{REFERENCE_GAS_PRICE, Simulated};
-use crate::ledger::{StoredTransaction, View};
+use crate::faults::shown::Shown;
+use crate::ledger::StoredTransaction;
+use crate::node::blocking;
 use sui_rpc::field::{FieldMask, FieldMaskTree, FieldMaskUtil as _};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_rpc::proto::sui::rpc::v2::simulate_transaction_request::TransactionChecks;
 use sui_rpc::proto::sui::rpc::v2::transaction_execution_service_server::TransactionExecutionService;
-use sui_sdk_types::{SignedTransaction, Transaction, TransactionEffects, UserSignature};
+use sui_sdk_types::{SignedTransaction, Transaction, TransactionEffects, TypeTag, UserSignature};
 use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
@@ -17,9 +19,13 @@ impl TransactionExecutionService for Services {
         let request = request.into_inner();
         let mask = read_mask::<proto::ExecutedTransaction>(request.read_mask.as_ref(), "effects.status,checkpoint")?;
         let signed = parse(&request)?;
-        let executor = self.executor.clone();
-        let done = blocking(move || executor.submit(signed)).await??;
-        let transaction = render::transaction(&self.view()?, &done, &mask)?;
+        let done = self.node.submit(signed).await?;
+        let shown = self.shown()?;
+        let done = shown.just_executed(done);
+        let mut transaction = render::transaction(&shown, &done, &mask)?;
+        if !shown.reaches(done.checkpoint) {
+            (transaction.checkpoint, transaction.timestamp, transaction.transaction_index) = (None, None, None);
+        }
         let mut response = proto::ExecuteTransactionResponse::default();
         response.transaction = Some(transaction);
         Ok(Response::new(response))
@@ -32,17 +38,18 @@ impl TransactionExecutionService for Services {
         let request = request.into_inner();
         let mask = request.read_mask.clone().unwrap_or_else(|| FieldMask::from_str("transaction.effects.status"));
         let mask = read_mask::<proto::SimulateTransactionResponse>(Some(&mask), "")?;
-        if request.checks() == TransactionChecks::Disabled {
-            return Err(Status::unimplemented("this devnet does not simulate with checks disabled"));
-        }
         let Some(transaction) = request.transaction.clone() else {
             return Err(Status::invalid_argument("transaction is missing"));
         };
-        let (executor, select_gas) = (self.executor.clone(), request.do_gas_selection());
-        let simulated = blocking(move || executor.complete(&transaction, select_gas)).await??;
+        let (executor, select_gas) = (self.node.executor.clone(), request.do_gas_selection());
+        let unchecked = request.checks() == TransactionChecks::Disabled;
+        let simulated = blocking(move || executor.complete(&transaction, select_gas, unchecked)).await??;
         let mut response = proto::SimulateTransactionResponse::default();
+        if mask.contains("command_outputs") {
+            response.command_outputs = simulated.executed.answers.iter().map(|answers| outputs(answers)).collect();
+        }
         if let Some(mask) = mask.subtree("transaction") {
-            response.transaction = Some(executed(&self.view()?, simulated, &mask)?);
+            response.transaction = Some(executed(&self.shown()?, simulated, &mask)?);
         }
         if mask.contains("suggested_gas_price") {
             response.suggested_gas_price = Some(REFERENCE_GAS_PRICE);
@@ -51,8 +58,19 @@ impl TransactionExecutionService for Services {
     }
 }
 
+/// What a command answered, as far as it is no object.
+fn outputs(answers: &[(TypeTag, Vec<u8>)]) -> proto::CommandResult {
+    let output = |(tag, bytes): &(TypeTag, Vec<u8>)| {
+        let value = proto::Bcs::default().with_name(tag.to_string()).with_value(bytes.clone());
+        let mut output = proto::CommandOutput::default().with_value(value);
+        output.json = json::of(tag, bytes);
+        output
+    };
+    proto::CommandResult::default().with_return_values(answers.iter().map(output).collect())
+}
+
 /// A simulation as if it had been executed, without checkpoint and time.
-fn executed(view: &View, simulated: Simulated, mask: &FieldMaskTree) -> Result<proto::ExecutedTransaction, Status> {
+fn executed(shown: &Shown, simulated: Simulated, mask: &FieldMaskTree) -> Result<proto::ExecutedTransaction, Status> {
     let Simulated { transaction, executed } = simulated;
     let stored = StoredTransaction {
         signed: SignedTransaction { transaction, signatures: vec![] },
@@ -63,7 +81,7 @@ fn executed(view: &View, simulated: Simulated, mask: &FieldMaskTree) -> Result<p
         index: 0,
         timestamp_ms: 0,
     };
-    let mut message = render::transaction(view, &stored, mask)?;
+    let mut message = render::transaction(shown, &stored, mask)?;
     (message.checkpoint, message.timestamp, message.transaction_index) = (None, None, None);
     if let Some(mask) = mask.subtree("objects.objects") {
         let written = executed.changes.written.into_values().map(|o| render::object(o, &mask));
@@ -84,9 +102,4 @@ fn parse(request: &proto::ExecuteTransactionRequest) -> Result<SignedTransaction
         .collect::<Result<_, _>>()
         .map_err(|e| Status::invalid_argument(format!("signatures: {e}")))?;
     Ok(SignedTransaction { transaction, signatures })
-}
-
-/// Work that ends with a write to disk.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| Status::internal(format!("execution: {e}")))
 }

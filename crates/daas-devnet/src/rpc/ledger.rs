@@ -1,9 +1,8 @@
 use super::filter::Filter;
 use super::query::{Frame, Position, Query};
 use super::{CHAIN, SERVER, Services, address, digest, read_mask, render};
-use crate::checkpoint::EPOCH;
-use crate::execute::REFERENCE_GAS_PRICE;
-use crate::ledger::{StoredCheckpoint, Tip, View};
+use crate::faults::shown::Shown;
+use crate::ledger::{StoredCheckpoint, Tip};
 use futures::{StreamExt as _, stream};
 use sui_rpc::field::FieldMaskTree;
 use sui_rpc::merge::Merge as _;
@@ -21,8 +20,6 @@ const CHECKPOINT_FIELDS: &str = "sequence_number,digest";
 const EPOCH_FIELDS: &str =
     "epoch,first_checkpoint,last_checkpoint,start,end,reference_gas_price,protocol_config.protocol_version";
 const EVENT_FIELDS: &str = "checkpoint,transaction_digest,transaction_index,event_index,event_type";
-/// Of the protocol that the limits are taken from.
-const PROTOCOL_VERSION: u64 = 118;
 const MAX_BATCH: usize = 1000;
 
 #[tonic::async_trait]
@@ -35,7 +32,7 @@ impl LedgerService for Services {
         let info = proto::GetServiceInfoResponse::default()
             .with_chain_id(self.chain.to_string())
             .with_chain(CHAIN)
-            .with_epoch(EPOCH)
+            .with_epoch(tip.epoch)
             .with_checkpoint_height(tip.height)
             .with_timestamp(timestamp_ms_to_proto(tip.timestamp_ms))
             .with_lowest_available_checkpoint(0)
@@ -50,7 +47,7 @@ impl LedgerService for Services {
     ) -> Result<Response<proto::GetObjectResponse>, Status> {
         let request = request.into_inner();
         let mask = read_mask::<Object>(request.read_mask.as_ref(), OBJECT_FIELDS)?;
-        let object = one_object(&self.view()?, &request, &mask)?;
+        let object = one_object(&self.shown()?, &request, &mask)?;
         Ok(Response::new(proto::GetObjectResponse::new(object)))
     }
 
@@ -61,8 +58,8 @@ impl LedgerService for Services {
         let request = request.into_inner();
         let mask = read_mask::<Object>(request.read_mask.as_ref(), OBJECT_FIELDS)?;
         within_batch(request.requests.len())?;
-        let view = self.view()?;
-        let one = |r| match one_object(&view, r, &mask) {
+        let shown = self.shown()?;
+        let one = |r| match one_object(&shown, r, &mask) {
             Ok(object) => proto::GetObjectResult::new_object(object),
             Err(status) => proto::GetObjectResult::new_error(rpc_status(&status)),
         };
@@ -76,7 +73,7 @@ impl LedgerService for Services {
     ) -> Result<Response<proto::GetTransactionResponse>, Status> {
         let request = request.into_inner();
         let mask = read_mask::<ExecutedTransaction>(request.read_mask.as_ref(), TRANSACTION_FIELDS)?;
-        let transaction = one_transaction(&self.view()?, request.digest.as_deref(), &mask)?;
+        let transaction = one_transaction(&self.shown()?, request.digest.as_deref(), &mask)?;
         Ok(Response::new(proto::GetTransactionResponse::new(transaction)))
     }
 
@@ -87,8 +84,8 @@ impl LedgerService for Services {
         let request = request.into_inner();
         let mask = read_mask::<ExecutedTransaction>(request.read_mask.as_ref(), TRANSACTION_FIELDS)?;
         within_batch(request.digests.len())?;
-        let view = self.view()?;
-        let one = |digest: &String| match one_transaction(&view, Some(digest), &mask) {
+        let shown = self.shown()?;
+        let one = |digest: &String| match one_transaction(&shown, Some(digest), &mask) {
             Ok(transaction) => proto::GetTransactionResult::new_transaction(transaction),
             Err(status) => proto::GetTransactionResult::new_error(rpc_status(&status)),
         };
@@ -102,15 +99,15 @@ impl LedgerService for Services {
     ) -> Result<Response<proto::GetCheckpointResponse>, Status> {
         let request = request.into_inner();
         let mask = read_mask::<Checkpoint>(request.read_mask.as_ref(), CHECKPOINT_FIELDS)?;
-        let view = self.view()?;
+        let shown = self.shown()?;
         let stored = match &request.checkpoint_id {
-            None => view.last_checkpoint()?,
-            Some(CheckpointId::SequenceNumber(sequence)) => view.checkpoint(*sequence)?,
-            Some(CheckpointId::Digest(text)) => view.checkpoint_by_digest(digest("digest", Some(text))?)?,
+            None => shown.last_checkpoint()?,
+            Some(CheckpointId::SequenceNumber(sequence)) => shown.checkpoint(*sequence)?,
+            Some(CheckpointId::Digest(text)) => shown.checkpoint_by_digest(digest("digest", Some(text))?)?,
             Some(_) => return Err(Status::invalid_argument("checkpoint_id: unknown kind")),
         };
         let stored = stored.ok_or_else(|| Status::not_found("checkpoint not found"))?;
-        let checkpoint = render::checkpoint(&view, &stored, &mask)?;
+        let checkpoint = render::checkpoint(&shown, &stored, &mask)?;
         Ok(Response::new(proto::GetCheckpointResponse::new(checkpoint)))
     }
 
@@ -120,18 +117,7 @@ impl LedgerService for Services {
     ) -> Result<Response<proto::GetEpochResponse>, Status> {
         let request = request.into_inner();
         let mask = read_mask::<Epoch>(request.read_mask.as_ref(), EPOCH_FIELDS)?;
-        if request.epoch.is_some_and(|epoch| epoch != EPOCH) {
-            return Err(Status::not_found(format!("the only epoch is {EPOCH}")));
-        }
-        let genesis = self.view()?.checkpoint(0)?.ok_or_else(no_genesis)?;
-        let protocol = proto::ProtocolConfig::default().with_protocol_version(PROTOCOL_VERSION);
-        let epoch = Epoch::default()
-            .with_epoch(EPOCH)
-            .with_committee(self.executor.sealer().committee().clone())
-            .with_first_checkpoint(0)
-            .with_start(timestamp_ms_to_proto(genesis.summary.timestamp_ms))
-            .with_reference_gas_price(REFERENCE_GAS_PRICE)
-            .with_protocol_config(protocol);
+        let epoch = self.epoch(request.epoch)?;
         Ok(Response::new(proto::GetEpochResponse::new(Epoch::merge_from(&epoch, &mask))))
     }
 
@@ -142,12 +128,12 @@ impl LedgerService for Services {
         let r = request.into_inner();
         let mask = read_mask::<Checkpoint>(r.read_mask.as_ref(), CHECKPOINT_FIELDS)?;
         let filter = Filter::transactions(r.filter.as_ref())?;
-        let (view, query) = self.query(r.options.as_ref(), r.start_checkpoint, r.end_checkpoint, true)?;
+        let (shown, query) = self.query(r.options.as_ref(), r.start_checkpoint, r.end_checkpoint, true)?;
         let frames = query.walk(|c| {
-            let Some(stored) = passing_checkpoint(&view, c, &filter)? else {
+            let Some(stored) = passing_checkpoint(&shown, c, &filter)? else {
                 return Ok(vec![]);
             };
-            Ok(vec![(Position::end_of(c), render::checkpoint(&view, &stored, &mask)?)])
+            Ok(vec![(Position::end_of(c), render::checkpoint(&shown, &stored, &mask)?)])
         })?;
         Ok(answer(frames, |Frame { item, watermark, end }| {
             let mut response = proto::ListCheckpointsResponse::default().with_watermark(watermark);
@@ -163,8 +149,8 @@ impl LedgerService for Services {
         let r = request.into_inner();
         let mask = read_mask::<ExecutedTransaction>(r.read_mask.as_ref(), TRANSACTION_FIELDS)?;
         let filter = Filter::transactions(r.filter.as_ref())?;
-        let (view, query) = self.query(r.options.as_ref(), r.start_checkpoint, r.end_checkpoint, false)?;
-        let frames = query.walk(|c| transactions_at(&view, c, &filter, &mask))?;
+        let (shown, query) = self.query(r.options.as_ref(), r.start_checkpoint, r.end_checkpoint, false)?;
+        let frames = query.walk(|c| transactions_at(&shown, c, &filter, &mask))?;
         Ok(answer(frames, |Frame { item, watermark, end }| {
             let mut response = proto::ListTransactionsResponse::default().with_watermark(watermark);
             (response.transaction, response.end) = (item, end);
@@ -179,8 +165,8 @@ impl LedgerService for Services {
         let r = request.into_inner();
         let mask = read_mask::<Event>(r.read_mask.as_ref(), EVENT_FIELDS)?;
         let filter = Filter::events(r.filter.as_ref())?;
-        let (view, query) = self.query(r.options.as_ref(), r.start_checkpoint, r.end_checkpoint, false)?;
-        let frames = query.walk(|c| events_at(&view, c, &filter, &mask))?;
+        let (shown, query) = self.query(r.options.as_ref(), r.start_checkpoint, r.end_checkpoint, false)?;
+        let frames = query.walk(|c| events_at(&shown, c, &filter, &mask))?;
         Ok(answer(frames, |Frame { item, watermark, end }| {
             let mut response = proto::ListEventsResponse::default().with_watermark(watermark);
             (response.event, response.end) = (item, end);
@@ -192,12 +178,15 @@ impl LedgerService for Services {
 // === impl Services ===
 
 impl Services {
-    pub(super) fn view(&self) -> Result<View, Status> {
-        Ok(self.executor.ledger().view()?)
+    pub(super) fn shown(&self) -> Result<Shown, Status> {
+        let lies = self.node.faults.lies();
+        Ok(Shown::new(self.node.executor.ledger().view()?, lies))
     }
 
     pub(super) fn tip(&self) -> Result<Tip, Status> {
-        self.executor.ledger().tip().ok_or_else(no_genesis)
+        let tip =
+            if self.node.faults.lies().is_empty() { self.node.executor.ledger().tip() } else { self.shown()?.tip()? };
+        tip.ok_or_else(no_genesis)
     }
 
     fn query(
@@ -206,54 +195,54 @@ impl Services {
         start: Option<u64>,
         end: Option<u64>,
         whole_checkpoints: bool,
-    ) -> Result<(View, Query), Status> {
-        let view = self.view()?;
-        let tip = view.last_checkpoint()?.ok_or_else(no_genesis)?.summary.sequence_number;
-        Ok((view, Query::new(options, start, end, tip, whole_checkpoints)?))
+    ) -> Result<(Shown, Query), Status> {
+        let shown = self.shown()?;
+        let tip = shown.last_checkpoint()?.ok_or_else(no_genesis)?.summary.sequence_number;
+        Ok((shown, Query::new(options, start, end, tip, whole_checkpoints)?))
     }
 }
 
 /// The checkpoint, if one of its transactions passes.
 pub(super) fn passing_checkpoint(
-    view: &View,
+    shown: &Shown,
     sequence: u64,
     filter: &Filter,
 ) -> Result<Option<StoredCheckpoint>, Status> {
-    let Some(stored) = view.checkpoint(sequence)? else {
+    let Some(stored) = shown.checkpoint(sequence)? else {
         return Ok(None);
     };
     let passes =
-        filter.is_absent() || render::transactions_of(view, &stored)?.iter().any(|t| filter.passes_transaction(t));
+        filter.is_absent() || render::transactions_of(shown, &stored)?.iter().any(|t| filter.passes_transaction(t));
     Ok(passes.then_some(stored))
 }
 
 /// The passing transactions of a checkpoint.
 pub(super) fn transactions_at(
-    view: &View,
+    shown: &Shown,
     sequence: u64,
     filter: &Filter,
     mask: &FieldMaskTree,
 ) -> Result<Vec<(Position, ExecutedTransaction)>, Status> {
-    let Some(stored) = view.checkpoint(sequence)? else {
+    let Some(stored) = shown.checkpoint(sequence)? else {
         return Ok(vec![]);
     };
-    let all = render::transactions_of(view, &stored)?;
+    let all = render::transactions_of(shown, &stored)?;
     let passing = all.iter().filter(|t| filter.passes_transaction(t));
-    passing.map(|t| Ok((Position::of_transaction(sequence, t.index), render::transaction(view, t, mask)?))).collect()
+    passing.map(|t| Ok((Position::of_transaction(sequence, t.index), render::transaction(shown, t, mask)?))).collect()
 }
 
 /// The passing events of a checkpoint.
 pub(super) fn events_at(
-    view: &View,
+    shown: &Shown,
     sequence: u64,
     filter: &Filter,
     mask: &FieldMaskTree,
 ) -> Result<Vec<(Position, Event)>, Status> {
-    let Some(stored) = view.checkpoint(sequence)? else {
+    let Some(stored) = shown.checkpoint(sequence)? else {
         return Ok(vec![]);
     };
     let mut found = vec![];
-    for transaction in render::transactions_of(view, &stored)? {
+    for transaction in render::transactions_of(shown, &stored)? {
         let events = transaction.events.as_ref().map_or(&[][..], |events| &events.0);
         for (index, event) in (0..).zip(events).filter(|(_, e)| filter.passes_event(e)) {
             let position = Position::of_event(sequence, transaction.index, index);
@@ -263,11 +252,11 @@ pub(super) fn events_at(
     Ok(found)
 }
 
-fn one_object(view: &View, request: &proto::GetObjectRequest, mask: &FieldMaskTree) -> Result<Object, Status> {
+fn one_object(shown: &Shown, request: &proto::GetObjectRequest, mask: &FieldMaskTree) -> Result<Object, Status> {
     let id = address("object_id", request.object_id.as_deref())?;
     let found = match request.version {
-        Some(version) => view.object_at(id, version)?,
-        None => view.object(id)?,
+        Some(version) => shown.object_at(id, version)?,
+        None => shown.object(id)?,
     };
     let found = found.ok_or_else(|| match request.version {
         Some(version) => Status::not_found(format!("object {id} with version {version} not found")),
@@ -276,11 +265,11 @@ fn one_object(view: &View, request: &proto::GetObjectRequest, mask: &FieldMaskTr
     Ok(render::object(found, mask))
 }
 
-fn one_transaction(view: &View, text: Option<&str>, mask: &FieldMaskTree) -> Result<ExecutedTransaction, Status> {
+fn one_transaction(shown: &Shown, text: Option<&str>, mask: &FieldMaskTree) -> Result<ExecutedTransaction, Status> {
     let digest = digest("digest", text)?;
-    let found = view.transaction(digest)?;
+    let found = shown.transaction(digest)?;
     let found = found.ok_or_else(|| Status::not_found(format!("transaction {digest} not found")))?;
-    Ok(render::transaction(view, &found, mask)?)
+    Ok(render::transaction(shown, &found, mask)?)
 }
 
 fn answer<T, R: Send + 'static>(frames: Vec<Frame<T>>, to: impl Fn(Frame<T>) -> R) -> Response<BoxStream<R>> {
@@ -296,6 +285,6 @@ fn within_batch(size: usize) -> Result<(), Status> {
     if size <= MAX_BATCH { Ok(()) } else { Err(Status::invalid_argument(format!("at most {MAX_BATCH} at once"))) }
 }
 
-fn no_genesis() -> Status {
+pub(super) fn no_genesis() -> Status {
     Status::unavailable("there is no checkpoint yet")
 }

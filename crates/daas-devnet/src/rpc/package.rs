@@ -1,6 +1,6 @@
 use super::{Services, address};
 use crate::execute::interface;
-use crate::ledger::View;
+use crate::faults::shown::Shown;
 use sui_rpc::proto::sui::rpc::v2::function_descriptor::Visibility;
 use sui_rpc::proto::sui::rpc::v2::move_package_service_server::MovePackageService;
 use sui_rpc::proto::sui::rpc::v2::open_signature::Reference;
@@ -16,7 +16,7 @@ impl MovePackageService for Services {
         request: Request<proto::GetPackageRequest>,
     ) -> Result<Response<proto::GetPackageResponse>, Status> {
         let id = address("package_id", request.into_inner().package_id.as_deref())?;
-        let (object, _) = package(&self.view()?, id)?;
+        let (object, _) = package(&self.shown()?, id)?;
         let mut package = proto::Object::from(object).package.unwrap_or_default();
         package.storage_id = Some(id.to_string());
         package.original_id = Some(id.to_string());
@@ -32,7 +32,7 @@ impl MovePackageService for Services {
     ) -> Result<Response<proto::GetFunctionResponse>, Status> {
         let request = request.into_inner();
         let id = address("package_id", request.package_id.as_deref())?;
-        package(&self.view()?, id)?;
+        package(&self.shown()?, id)?;
         let (module, name) = (request.module_name(), request.name());
         let function = &interface()[module]["functions"][name];
         if function.is_null() {
@@ -44,8 +44,8 @@ impl MovePackageService for Services {
     }
 }
 
-fn package(view: &View, id: Address) -> Result<(Object, MovePackage), Status> {
-    let object = view.object(id)?.ok_or_else(|| Status::not_found(format!("package {id} not found")))?;
+fn package(shown: &Shown, id: Address) -> Result<(Object, MovePackage), Status> {
+    let object = shown.object(id)?.ok_or_else(|| Status::not_found(format!("package {id} not found")))?;
     match object.data() {
         ObjectData::Package(package) => Ok((object.clone(), package.clone())),
         ObjectData::Struct(_) => Err(Status::invalid_argument(format!("{id} is not a package"))),

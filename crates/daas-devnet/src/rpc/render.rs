@@ -1,6 +1,9 @@
 //! From the ledger's records to messages, as far as the read mask asks.
 
-use crate::ledger::{StoredCheckpoint, StoredTransaction, View};
+use super::json;
+use crate::describe;
+use crate::faults::shown::Shown;
+use crate::ledger::{StoredCheckpoint, StoredTransaction};
 use crate::objects::sui_balance;
 use crate::{StoreError, twin};
 use std::collections::BTreeMap;
@@ -17,16 +20,19 @@ use sui_sdk_types::{
 /// An object.
 pub(crate) fn object(object: Object, mask: &FieldMaskTree) -> proto::Object {
     let balance = sui_balance(&object);
+    let data = object.as_struct().filter(|_| mask.contains("json"));
+    let json = data.and_then(|data| json::of(&data.object_type().clone().into(), data.contents()));
     let mut message = proto::Object::merge_from(object, mask);
     if mask.contains("balance") {
         message.balance = balance;
     }
+    message.json = json;
     message
 }
 
 /// A transaction of the ledger.
 pub(crate) fn transaction(
-    view: &View,
+    shown: &Shown,
     stored: &StoredTransaction,
     mask: &FieldMaskTree,
 ) -> Result<proto::ExecutedTransaction, StoreError> {
@@ -42,10 +48,18 @@ pub(crate) fn transaction(
         message.signatures = stored.signed.signatures.iter().map(one).collect();
     }
     if let Some(mask) = mask.subtree("effects") {
-        message.effects = Some(effects(view, &stored.effects, &mask)?);
+        message.effects = Some(effects(shown, &stored.effects, &mask)?);
     }
     if let Some((mask, events)) = mask.subtree("events").zip(stored.events.clone()) {
-        message.events = Some(proto::TransactionEvents::merge_from(events, &mask));
+        let jsons: Vec<_> = match mask.subtree("events").filter(|mask| mask.contains("json")) {
+            Some(_) => events.0.iter().map(json_of_event).collect(),
+            None => vec![],
+        };
+        let mut events = proto::TransactionEvents::merge_from(events, &mask);
+        for (event, json) in events.events.iter_mut().zip(jsons) {
+            event.json = json;
+        }
+        message.events = Some(events);
     }
     if mask.contains("checkpoint") {
         message.checkpoint = Some(stored.checkpoint);
@@ -57,7 +71,7 @@ pub(crate) fn transaction(
         message.balance_changes = stored.balance_changes.iter().cloned().map(Into::into).collect();
     }
     if let Some(mask) = mask.subtree("objects.objects") {
-        let set = touched(view, [&stored.effects])?.into_values();
+        let set = touched(shown, [&stored.effects])?.into_values();
         message.objects = Some(proto::ObjectSet::default().with_objects(set.map(|o| object(o, &mask)).collect()));
     }
     if mask.contains("transaction_index") {
@@ -68,13 +82,14 @@ pub(crate) fn transaction(
 
 /// Effects, with the names behind abort codes and the types of changed objects.
 pub(crate) fn effects(
-    view: &View,
+    shown: &Shown,
     effects: &TransactionEffects,
     mask: &FieldMaskTree,
 ) -> Result<proto::TransactionEffects, StoreError> {
     let mut message = proto::TransactionEffects::merge_from(effects, mask);
     if let Some(error) = message.status.as_mut().and_then(|s| s.error.as_mut()) {
         name_abort(error);
+        error.description = describe::failure(effects);
     }
     for change in message.changed_objects.iter_mut().chain(&mut message.gas_object) {
         let Some(id) = change.object_id.as_deref().and_then(|id| id.parse().ok()) else {
@@ -83,14 +98,14 @@ pub(crate) fn effects(
         let Some(version) = change.output_version.or(change.input_version) else {
             continue;
         };
-        change.object_type = view.object_at(id, version)?.map(|o| type_of(&o));
+        change.object_type = shown.object_at(id, version)?.map(|o| type_of(&o));
     }
     Ok(message)
 }
 
 /// A checkpoint.
 pub(crate) fn checkpoint(
-    view: &View,
+    shown: &Shown,
     stored: &StoredCheckpoint,
     mask: &FieldMaskTree,
 ) -> Result<proto::Checkpoint, StoreError> {
@@ -99,13 +114,13 @@ pub(crate) fn checkpoint(
     message.merge(stored.contents.clone(), mask);
     let (transactions, objects) = (mask.subtree("transactions"), mask.subtree("objects.objects"));
     if transactions.is_some() || objects.is_some() {
-        let stored = transactions_of(view, stored)?;
+        let stored = transactions_of(shown, stored)?;
         if let Some(mask) = transactions {
-            let all = stored.iter().map(|t| transaction(view, t, &mask)).collect::<Result<_, _>>()?;
+            let all = stored.iter().map(|t| transaction(shown, t, &mask)).collect::<Result<_, _>>()?;
             message.transactions = all;
         }
         if let Some(mask) = objects {
-            let set = touched(view, stored.iter().map(|t| &t.effects))?.into_values();
+            let set = touched(shown, stored.iter().map(|t| &t.effects))?.into_values();
             let objects = set.map(|o| object(o, &mask)).collect();
             message.objects = Some(proto::ObjectSet::default().with_objects(objects));
         }
@@ -128,14 +143,21 @@ pub(crate) fn event(stored: &StoredTransaction, index: u32, event: &Event, mask:
     if mask.contains("event_index") {
         message.event_index = Some(index);
     }
+    if mask.contains("json") {
+        message.json = json_of_event(event);
+    }
     message
 }
 
+fn json_of_event(event: &Event) -> Option<Box<prost_types::Value>> {
+    json::of(&event.type_.clone().into(), &event.contents)
+}
+
 /// The transactions of a checkpoint, in order.
-pub(crate) fn transactions_of(view: &View, stored: &StoredCheckpoint) -> Result<Vec<StoredTransaction>, StoreError> {
+pub(crate) fn transactions_of(shown: &Shown, stored: &StoredCheckpoint) -> Result<Vec<StoredTransaction>, StoreError> {
     let mut found = vec![];
     for info in stored.contents.transactions() {
-        found.extend(view.transaction(*info.transaction())?);
+        found.extend(shown.transaction(*info.transaction())?);
     }
     Ok(found)
 }
@@ -150,7 +172,7 @@ fn type_of(object: &Object) -> String {
 
 /// Every object version that the transactions read or wrote.
 fn touched<'e>(
-    view: &View,
+    shown: &Shown,
     effects: impl IntoIterator<Item = &'e TransactionEffects>,
 ) -> Result<BTreeMap<(Address, Version), Object>, StoreError> {
     let mut keys = vec![];
@@ -176,7 +198,7 @@ fn touched<'e>(
     }
     let mut found = BTreeMap::new();
     for (id, version) in keys {
-        found.extend(view.object_at(id, version)?.map(|o| ((id, version), o)));
+        found.extend(shown.object_at(id, version)?.map(|o| ((id, version), o)));
     }
     Ok(found)
 }
@@ -195,6 +217,5 @@ fn name_abort(error: &mut proto::ExecutionError) {
     clever.constant_name = Some(found.name.to_owned());
     clever.constant_type = Some("vector<u8>".to_owned());
     clever.value = Some(Value::Rendered(found.message.to_owned()));
-    error.description = Some(format!("{module}::{} ({}): {}", found.name, found.code, found.message));
     abort.clever_error = Some(clever);
 }

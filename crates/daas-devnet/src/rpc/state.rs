@@ -1,6 +1,7 @@
 use super::{Services, address, page_size, read_mask, render};
 use crate::execute::bcs_length;
-use crate::ledger::{Holder, View};
+use crate::faults::shown::Shown;
+use crate::ledger::Holder;
 use crate::objects::sui_balance;
 use sui_rpc::field::FieldMaskTree;
 use sui_rpc::proto::sui::rpc::v2 as proto;
@@ -27,9 +28,9 @@ impl StateService for Services {
             Some(text) => Some(text.parse().map_err(|e| Status::invalid_argument(format!("object_type: {e}")))?),
             None => None,
         };
-        let view = self.view()?;
+        let shown = self.shown()?;
         let passes = |object: &Object| wanted.as_ref().is_none_or(|wanted| is_a(object, wanted));
-        let page = page(&view, Holder::Address(owner), request.page_token.as_deref(), request.page_size, passes)?;
+        let page = page(&shown, Holder::Address(owner), request.page_token.as_deref(), request.page_size, passes)?;
         let mut response = proto::ListOwnedObjectsResponse::default();
         response.objects = page.objects.into_iter().map(|o| render::object(o, &mask)).collect();
         response.next_page_token = page.next;
@@ -43,8 +44,8 @@ impl StateService for Services {
         let request = request.into_inner();
         let mask = read_mask::<proto::DynamicField>(request.read_mask.as_ref(), "parent,field_id")?;
         let parent = address("parent", request.parent.as_deref())?;
-        let view = self.view()?;
-        let page = page(&view, Holder::Object(parent), request.page_token.as_deref(), request.page_size, |_| true)?;
+        let shown = self.shown()?;
+        let page = page(&shown, Holder::Object(parent), request.page_token.as_deref(), request.page_size, |_| true)?;
         let mut response = proto::ListDynamicFieldsResponse::default();
         response.dynamic_fields = page.objects.into_iter().map(|o| field(parent, o, &mask)).collect();
         response.next_page_token = page.next;
@@ -58,7 +59,7 @@ impl StateService for Services {
         let request = request.into_inner();
         let owner = address("owner", request.owner.as_deref())?;
         let coin_type = coin_type(request.coin_type.as_deref())?;
-        let sum = if coin_type == StructTag::sui() { balance(&self.view()?, owner)? } else { 0 };
+        let sum = if coin_type == StructTag::sui() { balance(&self.shown()?, owner)? } else { 0 };
         let mut response = proto::GetBalanceResponse::default();
         response.balance = Some(balance_of(&coin_type, sum));
         Ok(Response::new(response))
@@ -69,7 +70,7 @@ impl StateService for Services {
         request: Request<proto::ListBalancesRequest>,
     ) -> Result<Response<proto::ListBalancesResponse>, Status> {
         let owner = address("owner", request.into_inner().owner.as_deref())?;
-        let sum = balance(&self.view()?, owner)?;
+        let sum = balance(&self.shown()?, owner)?;
         let mut response = proto::ListBalancesResponse::default();
         response.balances = (sum > 0).then(|| balance_of(&StructTag::sui(), sum)).into_iter().collect();
         Ok(Response::new(response))
@@ -99,27 +100,25 @@ struct Page {
     next: Option<bytes::Bytes>,
 }
 
-/// One page of what `holder` holds; a page token is the last id of the page before.
+/// One page of what `holder` holds; a page token is the last place of the page before.
 fn page(
-    view: &View,
+    shown: &Shown,
     holder: Holder,
     token: Option<&[u8]>,
     size: Option<u32>,
     passes: impl Fn(&Object) -> bool,
 ) -> Result<Page, Status> {
-    let after = token.filter(|t| !t.is_empty()).map(Address::from_bytes).transpose();
-    let after = after.map_err(|_| Status::invalid_argument("page_token: not a token of this server"))?;
     let size = page_size(size);
-    let (mut objects, mut more) = (Vec::new(), false);
-    view.held(holder, after, |id| {
+    let (mut objects, mut last, mut more) = (Vec::new(), bytes::Bytes::new(), false);
+    shown.held(holder, token.unwrap_or_default(), |place, id| {
         more = objects.len() == size;
         if !more {
-            objects.extend(view.object(id)?.filter(|o| passes(o)));
+            objects.extend(shown.object(id)?.filter(|o| passes(o)));
+            last = bytes::Bytes::copy_from_slice(place);
         }
         Ok(!more)
     })?;
-    let last = objects.last().map(|o: &Object| bytes::Bytes::copy_from_slice(o.object_id().as_bytes()));
-    Ok(Page { objects, next: last.filter(|_| more) })
+    Ok(Page { objects, next: more.then_some(last) })
 }
 
 /// Whether the object's type is `wanted`; without type parameters any will do.
@@ -174,8 +173,8 @@ fn parts(object: &Object) -> Option<(proto::Bcs, proto::Bcs, String)> {
     Some((bcs(name_type, name), bcs(value_type, value), value_type.to_string()))
 }
 
-fn balance(view: &View, owner: Address) -> Result<u64, Status> {
-    let coins = view.held_objects(Holder::Address(owner))?;
+fn balance(shown: &Shown, owner: Address) -> Result<u64, Status> {
+    let coins = shown.held_objects(Holder::Address(owner))?;
     Ok(coins.iter().filter_map(sui_balance).fold(0, u64::saturating_add))
 }
 

@@ -5,7 +5,8 @@ use super::filter::Filter;
 use super::ledger::{events_at, passing_checkpoint, transactions_at};
 use super::query::Position;
 use super::{Services, read_mask, render};
-use crate::ledger::{Tip, View};
+use crate::faults::shown::Shown;
+use crate::ledger::Tip;
 use futures::{Stream, StreamExt as _, stream};
 use std::collections::VecDeque;
 use sui_rpc::proto::sui::rpc::v2::subscription_service_server::SubscriptionService;
@@ -23,11 +24,11 @@ impl SubscriptionService for Services {
         let request = request.into_inner();
         let mask = read_mask::<Checkpoint>(request.read_mask.as_ref(), "sequence_number,digest")?;
         let filter = Filter::transactions(request.filter.as_ref())?;
-        let frames = move |view: &View, sequence: u64, first: bool| {
+        let frames = move |shown: &Shown, sequence: u64, first: bool| {
             let mut response = proto::SubscribeCheckpointsResponse::default().with_cursor(sequence);
             if !first || filter.is_absent() {
-                let stored = passing_checkpoint(view, sequence, &filter)?;
-                response.checkpoint = stored.map(|s| render::checkpoint(view, &s, &mask)).transpose()?;
+                let stored = passing_checkpoint(shown, sequence, &filter)?;
+                response.checkpoint = stored.map(|s| render::checkpoint(shown, &s, &mask)).transpose()?;
             }
             Ok(vec![response])
         };
@@ -41,8 +42,8 @@ impl SubscriptionService for Services {
         let request = request.into_inner();
         let mask = read_mask::<ExecutedTransaction>(request.read_mask.as_ref(), "digest")?;
         let filter = Filter::transactions(request.filter.as_ref())?;
-        let frames = move |view: &View, sequence: u64, first: bool| {
-            let items = if first { vec![] } else { transactions_at(view, sequence, &filter, &mask)? };
+        let frames = move |shown: &Shown, sequence: u64, first: bool| {
+            let items = if first { vec![] } else { transactions_at(shown, sequence, &filter, &mask)? };
             Ok(framed(sequence, items, |item, watermark| {
                 let mut response = proto::SubscribeTransactionsResponse::default().with_watermark(watermark);
                 response.transaction = item;
@@ -59,8 +60,8 @@ impl SubscriptionService for Services {
         let request = request.into_inner();
         let mask = read_mask::<Event>(request.read_mask.as_ref(), "checkpoint,transaction_index,event_index")?;
         let filter = Filter::events(request.filter.as_ref())?;
-        let frames = move |view: &View, sequence: u64, first: bool| {
-            let items = if first { vec![] } else { events_at(view, sequence, &filter, &mask)? };
+        let frames = move |shown: &Shown, sequence: u64, first: bool| {
+            let items = if first { vec![] } else { events_at(shown, sequence, &filter, &mask)? };
             Ok(framed(sequence, items, |item, watermark| {
                 let mut response = proto::SubscribeEventsResponse::default().with_watermark(watermark);
                 response.event = item;
@@ -75,6 +76,7 @@ impl SubscriptionService for Services {
 struct Follower<R, F> {
     services: Services,
     tips: watch::Receiver<Option<Tip>>,
+    faults: watch::Receiver<u64>,
     next: u64,
     first: bool,
     ready: VecDeque<R>,
@@ -88,15 +90,15 @@ impl Services {
     fn follow<R, F>(&self, frames: F) -> Result<impl Stream<Item = Result<R, Status>> + Send + 'static, Status>
     where
         R: Send + 'static,
-        F: Fn(&View, u64, bool) -> Result<Vec<R>, Status> + Send + 'static,
+        F: Fn(&Shown, u64, bool) -> Result<Vec<R>, Status> + Send + 'static,
     {
-        let tips = self.executor.ledger().follow();
+        let (tips, faults) = (self.node.executor.ledger().follow(), self.node.faults.follow());
         let next = self.tip()?.height;
         let ready = VecDeque::new();
-        let follower = Follower { services: self.clone(), tips, next, first: true, ready, frames };
+        let follower = Follower { services: self.clone(), tips, faults, next, first: true, ready, frames };
         Ok(stream::unfold(Some(follower), |follower| async {
             let mut follower = follower?;
-            let shutdown = follower.services.shutdown.clone();
+            let shutdown = follower.services.node.shutdown.clone();
             let frame = tokio::select! {
                 () = shutdown.cancelled() => return None,
                 frame = follower.next() => frame,
@@ -109,21 +111,28 @@ impl Services {
 
 // === impl Follower ===
 
-impl<R, F: Fn(&View, u64, bool) -> Result<Vec<R>, Status>> Follower<R, F> {
+impl<R, F: Fn(&Shown, u64, bool) -> Result<Vec<R>, Status>> Follower<R, F> {
     async fn next(&mut self) -> Result<R, Status> {
         loop {
             if let Some(frame) = self.ready.pop_front() {
                 return Ok(frame);
             }
-            let reached = self.next;
-            let tip = self.tips.wait_for(|tip| tip.is_some_and(|tip| tip.height >= reached)).await;
-            if tip.is_err() {
-                return Err(Status::unavailable("the devnet is stopping"));
+            let (reached, shown) = (self.next, self.services.shown()?);
+            if shown.tip()?.is_none_or(|tip| tip.height < reached) {
+                self.more().await?;
+                continue;
             }
-            let view = self.services.view()?;
-            self.ready.extend((self.frames)(&view, reached, self.first)?);
+            self.ready.extend((self.frames)(&shown, reached, self.first)?);
             self.next += 1;
             self.first = false;
+        }
+    }
+
+    /// Waits for a checkpoint, or for one to be no longer hidden.
+    async fn more(&mut self) -> Result<(), Status> {
+        tokio::select! {
+            tip = self.tips.changed() => tip.map_err(|_| Status::unavailable("the devnet is stopping")),
+            () = self.services.node.faults.next_change(&mut self.faults) => Ok(()),
         }
     }
 }

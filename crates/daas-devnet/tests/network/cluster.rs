@@ -1,14 +1,12 @@
-//! The package: publishing, clusters, positions, slashes.
+//! The package: publishing, clusters, their policy, offices and treasury.
 
+use crate::contract::*;
 use crate::support::*;
-use daas_types::onchain::{Cluster, Event, NautilusState, PositionState, Registry, Status};
-use daas_types::{Mist, PositionId};
-use futures::StreamExt as _;
+use daas_types::onchain::{AuditAnchors, Cluster, Event, Nautilus, Policy, PositionState, Registry};
+use daas_types::{CapId, Mist, UnixMs};
 use std::time::Duration;
-use sui_rpc::field::{FieldMask, FieldMaskUtil as _};
-use sui_rpc::proto::sui::rpc::v2::{ExecutedTransaction, GetFunctionRequest, ListDynamicFieldsRequest};
+use sui_rpc::proto::sui::rpc::v2::GetFunctionRequest;
 use sui_sdk_types::Address;
-use sui_transaction_builder::{Error, TransactionBuilder};
 
 #[tokio::test]
 async fn another_package_is_refused_by_both_digests() {
@@ -47,172 +45,197 @@ async fn a_published_package_describes_itself() {
 }
 
 #[tokio::test]
-async fn a_cluster_is_three_shared_objects_and_three_capabilities() {
+async fn a_cluster_is_four_shared_objects_and_three_offices() {
     let net = Net::start().await;
     let ann = net.wallet(1).await;
-    let made = net.cluster(&ann).await;
-    let cluster: Cluster = net.read(made.cluster.0).await;
+    let package = net.publish(&ann).await;
+    let done = net.run(&ann, |b| net.found(b, package, "test", &policy())).await;
+    let [Event::Cluster { state, .. }] = &events(&done)[..] else { panic!() };
+    let cluster: Cluster = net.read(state.cluster.0).await;
+    assert_eq!((cluster.state(), cluster.treasury), (state.clone(), Mist(0)));
     assert_eq!((cluster.version, cluster.generation, cluster.name.as_str()), (1, 1, "test"));
-    assert_eq!((cluster.registry, cluster.nautilus), (made.registry, made.nautilus));
-    assert_eq!(cluster.policy.thresholds, daas_types::Thresholds::default());
-    let nautilus: NautilusState = net.read(made.nautilus.0).await;
-    assert_eq!((nautilus.cluster, nautilus.generation), (made.cluster, 1));
-
-    net.run(&ann, |b| {
-        let positions = vec![Address::TWO];
-        let args = vec![object(b, made.admin), object(b, made.cluster.0), b.pure(&positions)];
-        call(b, made.package, "cluster", "set_operator_positions", args);
-    })
-    .await;
-    let cluster: Cluster = net.read(made.cluster.0).await;
-    assert_eq!((cluster.generation, cluster.policy.operator_positions.len()), (2, 1));
+    assert_eq!((&cluster.policy, cluster.genesis.as_slice()), (&policy(), net.devnet.genesis.digest().as_bytes()));
+    assert!(!cluster.paused && cluster.announced.is_none() && cluster.operator_positions.is_empty());
+    let nautilus: Nautilus = net.read(cluster.nautilus.0).await;
+    assert_eq!((nautilus.cluster, nautilus.generation, nautilus.registrations), (cluster.id, 1, 0));
+    assert_eq!(net.read::<Registry>(cluster.registry.0).await.cluster, cluster.id);
+    assert_eq!(net.read::<AuditAnchors>(cluster.anchors.0).await.cluster, cluster.id);
+    for (cap, holder) in [(cluster.proposer_cap, PROPOSER), (cluster.judge_cap, JUDGE)] {
+        assert_eq!(net.object(cap.0).await.owner().address(), Wallet::new(holder).address.to_string());
+    }
 }
 
 #[tokio::test]
-async fn a_stake_makes_the_position_it_promised() {
+async fn a_clusters_offices_are_three_addresses() {
     let net = Net::start().await;
     let ann = net.wallet(1).await;
+    let package = net.publish(&ann).await;
+    let with = async |change: fn(&mut Policy), error: &str| {
+        let mut policy = policy();
+        change(&mut policy);
+        assert_abort(net.build(&ann, |b| net.found(b, package, "test", &policy)).await, error);
+    };
+    with(|p| p.beneficiary = wallet_of(&Wallet::new(JUDGE)), "cluster::EOfficesNotApart").await;
+    with(|p| p.thresholds.viewer = p.thresholds.developer, "policy::EThresholdOrder").await;
+    with(|p| p.min_stake = Mist(0), "policy::EStakeBounds").await;
+    with(|p| p.slash_bps = 0, "policy::ESlashShare").await;
+    with(|p| p.max_seal_lifetime_ms += 1, "policy::ESealLifetime").await;
+    with(|p| p.evidence_max_age_ms = p.unbonding_ms + 1, "policy::EEvidenceAge").await;
+    with(|p| p.delay_ms = u64::MAX, "policy::ETooLong").await;
+    with(|p| p.heartbeat_ms = 0, "policy::ENoTime").await;
+    let long = "n".repeat(129);
+    let named = net.build(&ann, |b| net.found(b, package, &long, &policy())).await;
+    assert_abort(named, "cluster::ENameTooLong");
+}
+
+#[tokio::test]
+async fn a_policy_is_announced_and_applied_when_its_time_has_come() {
+    let net = Net::start().await;
+    let (ann, bob) = (net.wallet(1).await, net.wallet(2).await);
     let made = net.cluster(&ann).await;
-    let position = net.stake(made, &ann, 5 * SUI, "node-1").await;
+    let announce = |policy: &Policy| {
+        let numbers = policy.numbers().to_vec();
+        let terms = [pure(&numbers), pure(&policy.super_is_masters), pure(&policy.beneficiary)];
+        act("cluster::announce_policy", [vec![it(made.admin), it(made.cluster)], terms.to_vec(), vec![CLOCK]].concat())
+    };
+    let recall = act("cluster::recall_policy", vec![it(made.admin), it(made.cluster)]);
+    let apply = act("cluster::apply_policy", vec![it(made.cluster), CLOCK]);
+    net.refused(&ann, made, recall.clone(), "cluster::ENothingAnnounced").await;
+    let delayed = Policy { delay_ms: 1000, super_is_masters: true, ..policy() };
+    net.act(&ann, made, announce(&delayed)).await;
+    net.act(&ann, made, recall).await;
+    net.refused(&bob, made, apply.clone(), "cluster::ENothingAnnounced").await;
+    net.act(&ann, made, announce(&delayed)).await;
+    net.act(&bob, made, apply.clone()).await;
+    let cluster: Cluster = net.read(made.cluster.0).await;
+    assert_eq!((cluster.policy, cluster.announced, cluster.generation), (delayed, None, 5));
 
-    let state: PositionState = net.read(position.0).await;
-    assert_eq!((state.position, state.owner.0, state.active), (position, ann.address, Mist(5 * SUI)));
-    assert_eq!((state.status, state.generation, state.node_id.as_str()), (Status::Active, 1, "node-1"));
-    let token = net.object(state.seals[0].id.0).await;
-    assert!(token.object_type().ends_with("::seal_token::SealToken") && !token.has_public_transfer());
-    let registry: Registry = net.read(made.registry.0).await;
-    assert_eq!((registry.positions.size, registry.nodes.size), (1, 1));
-    assert_eq!(names(&net, registry.positions.id).await, [(bcs(&0_u64), bcs(&position))]);
-    assert_eq!(names(&net, registry.nodes.id).await, [(bcs(&"node-1"), bcs(&position))]);
+    let [Event::Cluster { state, .. }] = &net.act(&ann, made, announce(&policy())).await[..] else { panic!() };
+    let effective_ms = UnixMs(net.now_ms() + 1000);
+    assert_eq!(state.announced.as_ref().map(|a| a.effective_ms), Some(effective_ms));
+    net.pass(Duration::from_millis(999));
+    net.refused(&bob, made, apply.clone(), "cluster::ETooEarly").await;
+    net.pass(Duration::from_millis(1));
+    net.act(&bob, made, apply).await;
+    assert_eq!(net.read::<Cluster>(made.cluster.0).await.policy, policy());
+}
 
-    // The Seal is bound to its owner, the salt and the node id are used up.
-    let sold = net.build(&ann, |b| {
-        let token = object(b, state.seals[0].id.0);
-        let to = b.pure(&Address::TWO);
-        b.transfer_objects(vec![token], to);
-    });
-    assert!(sold.await.unwrap_err().to_string().contains("INVALID_TRANSFER_OBJECT"));
-    assert_abort(net.build(&ann, |b| stake(b, made, SUI, "")).await, "EPositionExists", 8);
-    let bob = net.wallet(2).await;
-    assert_abort(net.build(&bob, |b| stake(b, made, SUI, "node-1")).await, "ENodeIdTaken", 10);
-    assert_abort(net.build(&bob, |b| stake(b, made, SUI / 4, "")).await, "EBelowMinimum", 3);
-    assert_abort(net.build(&bob, |b| stake(b, made, SUI, "Node_1")).await, "EBadNodeId", 9);
+#[tokio::test]
+async fn a_paused_cluster_takes_no_stake_and_gives_it_back() {
+    let net = Net::start().await;
+    let (ann, bob) = (net.wallet(1).await, net.wallet(2).await);
+    let made = net.cluster(&ann).await;
+    let position = net.stake(made, &bob, 5 * SUI, "").await;
+    let pause = |paused: bool| act("cluster::set_paused", vec![it(made.admin), it(made.cluster), pure(&paused)]);
+    net.act(&ann, made, pause(true)).await;
+    net.refused(&bob, made, restake(made, position, SUI), "cluster::EPaused").await;
+    assert_abort(net.build(&ann, |b| stake(b, made, SUI, "")).await, "cluster::EPaused");
+    net.change(&bob, made, unstake(made, position, 5 * SUI)).await;
+    net.pass(Duration::from_mins(1));
+    net.change(&bob, made, withdraw(made, position)).await;
+    net.act(&ann, made, pause(false)).await;
+    net.stake(made, &ann, SUI, "").await;
+}
+
+#[tokio::test]
+async fn an_office_is_its_present_holders() {
+    let net = Net::start().await;
+    let (ann, bob, cat) = (net.wallet(1).await, net.wallet(2).await, net.wallet(3).await);
+    let (proposer, treasury) = (net.office(PROPOSER).await, Wallet::new(TREASURY));
+    let made = net.cluster(&ann).await;
+    let position = net.stake(made, &bob, 5 * SUI, "").await;
+    let appoint = |target, holder: &Wallet| act(target, vec![it(made.admin), it(made.cluster), pure(&holder.address)]);
+    net.act(&ann, made, appoint("cluster::appoint_proposer", &cat)).await;
+    net.act(&ann, made, appoint("cluster::appoint_judge", &ann)).await;
+    let cluster: Cluster = net.read(made.cluster.0).await;
+    let CapId(proposer_cap) = cluster.proposer_cap;
+    assert_eq!(net.object(proposer_cap).await.owner().address(), cat.address.to_string());
+    let proposed = propose(made, position, 1, net.now_ms());
+    net.refused(&proposer, made, proposed, "cluster::ENotProposer").await;
+    let new = Made { proposer: proposer_cap, judge: cluster.judge_cap.0, ..made };
+    net.change(&cat, new, propose(new, position, 1, net.now_ms())).await;
+    net.change(&ann, new, judge(new, "staking::cancel_slash", position)).await;
+
+    // And so is the treasury: the policy's beneficiary gets it, whoever asks.
+    let pay = act("cluster::pay_treasury", vec![it(made.cluster)]);
+    net.refused(&bob, made, pay.clone(), "cluster::ETreasuryEmpty").await;
+    net.change(&cat, new, propose(new, position, 2, net.now_ms())).await;
+    net.pass(Duration::from_millis(5001));
+    net.change(&bob, made, execute(made, position)).await;
+    assert_eq!(net.read::<Cluster>(made.cluster.0).await.treasury, Mist(SUI / 2));
+    let [Event::TreasuryPaid(paid)] = &net.act(&bob, made, pay).await[..] else { panic!() };
+    assert_eq!((paid.amount, paid.beneficiary), (Mist(SUI / 2), wallet_of(&treasury)));
+    assert_eq!(net.balance(treasury.address).await, SUI / 2);
+}
+
+#[tokio::test]
+async fn capabilities_are_of_their_cluster_and_versions_only_rise() {
+    let net = Net::start().await;
+    let (ann, bob) = (net.wallet(1).await, net.wallet(2).await);
+    let made = net.cluster(&ann).await;
+    let other = net.cluster_of(made.package, &ann, "other").await;
+    let operators = |cap: Address, positions: Vec<Address>| {
+        act("cluster::set_operator_positions", vec![it(cap), it(made.cluster), pure(&positions)])
+    };
+    net.refused(&ann, made, operators(other.admin, vec![]), "caps::EForeignCap").await;
+    net.refused(&ann, made, operators(made.admin, vec![Address::TWO; 65]), "cluster::ETooManyOperators").await;
+    net.act(&ann, made, operators(made.admin, vec![Address::TWO])).await;
+    let cluster: Cluster = net.read(made.cluster.0).await;
+    assert_eq!((cluster.generation, cluster.operator_positions.len()), (2, 1));
+    let migrate = |cap: Address| act("cluster::migrate", vec![it(cap), it(made.cluster)]);
+    net.refused(&ann, made, migrate(made.admin), "cluster::ENotOlder").await;
+    net.refused(&ann, made, migrate(other.admin), "caps::EForeignCap").await;
+    let error = net.build(&bob, |b| operators(made.admin, vec![]).add(b, made)).await.unwrap_err();
+    assert!(error.to_string().contains("not owned by the sender"), "{error}");
 }
 
 #[tokio::test]
 async fn an_abort_that_is_executed_anyway_is_recorded_and_paid() {
     let net = Net::start().await;
-    let (ann, bob) = (net.wallet(1).await, net.wallet(2).await);
+    let (ann, proposer) = (net.wallet(1).await, net.office(PROPOSER).await);
     let made = net.cluster(&ann).await;
     let position = net.stake(made, &ann, 5 * SUI, "").await;
     // Valid when built, too late when sent.
-    let late = net.build(&ann, |b| propose(b, made, position, net.now_ms())).await.unwrap();
+    let proposed = propose(made, position, 1, net.now_ms());
+    let late = net.build(&proposer, |b| proposed.add(b, made)).await.unwrap();
     net.pass(Duration::from_secs(61));
-    let done = net.execute(&late, &[ann.sign(&late)]).await.unwrap();
+    let done = net.execute(&late, &[proposer.sign(&late)]).await.unwrap();
     let error = done.effects().status().error();
     let abort = error.abort();
-    assert_eq!((abort.location().module(), abort.location().function_name()), ("staking", "propose_slash"));
+    assert_eq!((abort.location().module(), abort.location().function_name()), ("slashing", "assert_grounds"));
     assert_eq!(abort.location().package(), made.package.to_string());
-    assert_eq!((abort.clever_error().error_code(), abort.clever_error().constant_name()), (16, "EEvidenceTooOld"));
-    assert_eq!(abort.abort_code() >> 48 & 0xff, 16);
+    assert_eq!((abort.clever_error().error_code(), abort.clever_error().constant_name()), (4, "EEvidenceTooOld"));
+    assert_eq!(abort.abort_code() >> 48 & 0xff, 4);
     assert!(done.events.is_none());
     assert_eq!(net.read::<PositionState>(position.0).await.generation, 1);
-    // Bob has no capability at all, and Ann's is not his to use.
-    let error = net.build(&bob, |b| propose(b, made, position, net.now_ms())).await.unwrap_err();
-    assert!(error.to_string().contains("not owned by the sender"), "{error}");
 }
 
 #[tokio::test]
-async fn measurements_and_masters_are_the_admins() {
+async fn views_answer_in_simulations_and_feed_commands() {
     let net = Net::start().await;
     let ann = net.wallet(1).await;
     let made = net.cluster(&ann).await;
-    let pcr = |n: u8, length: usize| vec![n; length];
-    let allow = |length: usize| {
-        move |b: &mut TransactionBuilder| {
-            let pcrs = [pcr(1, 48), pcr(2, 48), pcr(3, length)].map(|p| b.pure(&p));
-            let args = [vec![object(b, made.admin), object(b, made.nautilus.0)], pcrs.to_vec()].concat();
-            call(b, made.package, "nautilus", "allow_measurement", args);
-        }
-    };
-    assert_abort(net.build(&ann, allow(47)).await, "EBadPcrLength", 1);
-    net.run(&ann, allow(48)).await;
-    let done = net
-        .run(&ann, |b| {
-            let texts = [b.pure(&"https://a:6443"), b.pure(&pcr(4, 32)), b.pure(&pcr(5, 32)), b.pure(&pcr(6, 32))];
-            let mut args = vec![object(b, made.admin), object(b, made.nautilus.0)];
-            args.extend(texts);
-            args.push(clock(b));
-            call(b, made.package, "nautilus", "register_master", args);
-        })
-        .await;
-    let Event::Nautilus(state) = only_event(&done) else { panic!() };
-    assert_eq!((state.generation, state.measurements.len(), state.masters.len()), (3, 1, 1));
-    assert_eq!(net.read::<NautilusState>(made.nautilus.0).await, state);
-}
+    let position = net.stake(made, &ann, 5 * SUI, "node-1").await;
+    let view = |target, args| net.ask_view::<u64>(&ann, made, act(target, args));
+    assert_eq!(view("position::active", vec![it(position)]).await, 5 * SUI);
+    assert_eq!(view("cluster::treasury", vec![it(made.cluster)]).await, 0);
+    assert_eq!(view("registry::position_count", vec![it(made.registry)]).await, 1);
+    let state: PositionState = net.ask_view(&ann, made, act("position::state", vec![it(position)])).await;
+    assert_eq!(state, net.position(position).await);
+    let by_node = act("registry::position_of_node", vec![it(made.registry), pure("node-1")]);
+    assert_eq!(net.ask_view::<Option<Address>>(&ann, made, by_node).await, Some(position.0));
+    let first = act("registry::position_at", vec![it(made.registry), pure(&0_u64)]);
+    assert_eq!(net.ask_view::<Address>(&ann, made, first).await, position.0);
+    let second = act("registry::position_at", vec![it(made.registry), pure(&1_u64)]);
+    let missing = net.build(&ann, |b| second.add(b, made)).await.unwrap_err();
+    assert!(missing.to_string().contains("dynamic_field"), "{missing}");
 
-pub(crate) fn propose(b: &mut TransactionBuilder, made: Made, position: PositionId, evidence_ms: u64) {
-    let args = vec![
-        object(b, made.proposer),
-        object(b, made.cluster.0),
-        object(b, position.0),
-        b.pure(&5_u8),
-        b.pure(&vec![9_u8; 32]),
-        b.pure(&evidence_ms),
-        b.pure(&"https://evidence"),
-        clock(b),
-    ];
-    call(b, made.package, "staking", "propose_slash", args);
-}
-
-pub(crate) fn execute(b: &mut TransactionBuilder, made: Made, position: PositionId) {
-    let args = vec![object(b, made.cluster.0), object(b, position.0), clock(b)];
-    call(b, made.package, "staking", "execute_slash", args);
-}
-
-pub(crate) fn restake(b: &mut TransactionBuilder, made: Made, position: PositionId) {
-    let gas = b.gas();
-    let amount = b.pure(&SUI);
-    let payment = b.split_coins(gas, vec![amount])[0];
-    let args = vec![object(b, made.cluster.0), object(b, position.0), payment];
-    call(b, made.package, "staking", "restake", args);
-}
-
-pub(crate) fn refresh(b: &mut TransactionBuilder, made: Made, position: PositionId) {
-    let args = vec![
-        object(b, made.cluster.0),
-        object(b, position.0),
-        b.pure(&None::<Address>),
-        b.pure(&1_u8),
-        b.pure(&vec![3_u8; 16]),
-        b.pure(&vec![4_u8; 32]),
-        b.pure(&Some(Address::TWO)),
-        b.pure(&1000_u64),
-        clock(b),
-    ];
-    call(b, made.package, "staking", "refresh_seal_token", args);
-}
-
-/// Name and value of each dynamic field.
-pub(crate) async fn names(net: &Net, parent: Address) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let request =
-        ListDynamicFieldsRequest::default().with_parent(parent).with_read_mask(FieldMask::from_str("name,value"));
-    let fields: Vec<_> = net.client.list_dynamic_fields(request).collect().await;
-    fields.into_iter().map(|f| f.unwrap()).map(|f| (f.name().value().to_vec(), f.value().value().to_vec())).collect()
-}
-
-fn bcs<T: serde::Serialize>(value: &T) -> Vec<u8> {
-    bcs::to_bytes(value).unwrap()
-}
-
-pub(crate) fn only_event(done: &ExecutedTransaction) -> Event {
-    let [event] = &done.events().events[..] else { panic!("one event") };
-    let name = event.event_type().rsplit("::").next().unwrap();
-    Event::decode(event.module(), name, event.contents().value()).unwrap()
-}
-
-pub(crate) fn assert_abort(built: Result<sui_sdk_types::Transaction, Error>, name: &str, code: u64) {
-    let Err(Error::SimulationFailure(failure)) = built else { panic!("expected {name}, got {built:?}") };
-    let clever = failure.clever_error().unwrap_or_else(|| panic!("expected {name}, got {failure}"));
-    assert_eq!((clever.constant_name(), clever.error_code()), (name, code));
+    // What one command answers is another's argument: all of the stake.
+    net.run(&ann, |b| {
+        let all = act("position::active", vec![it(position)]).write(b, made);
+        let args = vec![object(b, made.cluster.0), object(b, position.0), all, clock(b)];
+        call(b, made.package, "staking", "unstake", args);
+    })
+    .await;
+    assert_eq!(net.position(position).await.unbonding, Mist(5 * SUI));
 }

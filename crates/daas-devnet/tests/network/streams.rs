@@ -90,7 +90,7 @@ fn restake(b: &mut sui_transaction_builder::TransactionBuilder, made: Made, owne
     let gas = b.gas();
     let amount = b.pure(&amount);
     let payment = b.split_coins(gas, vec![amount])[0];
-    let args = vec![object(b, made.cluster.0), object(b, position.0), payment];
+    let args = vec![object(b, made.cluster.0), object(b, position.0), payment, clock(b)];
     call(b, made.package, "staking", "restake", args);
 }
 

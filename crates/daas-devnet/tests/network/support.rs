@@ -1,7 +1,8 @@
-use daas_devnet::{Config, Devnet, RunningDevnet};
+use daas_devnet::control::{Answer, Request};
+use daas_devnet::{Config, Devnet, Fault, RunningDevnet};
 use daas_types::UnixMs;
-use daas_types::onchain::{PositionKey, position_id};
-use daas_types::{ClusterId, NautilusId, PackageId, PositionId, RegistryId, WalletAddress};
+use daas_types::onchain::{Policy, PositionKey, position_id};
+use daas_types::{AnchorsId, ClusterId, NautilusId, PackageId, PositionId, RegistryId, WalletAddress};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +22,10 @@ pub(crate) const TEE_ROOT: [u8; 32] = [7; 32];
 /// 2026-11-01.
 pub(crate) const START_MS: u64 = 1_793_491_200_000;
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+/// Seeds of the wallets that hold a cluster's offices.
+pub(crate) const PROPOSER: u8 = 0xb1;
+pub(crate) const JUDGE: u8 = 0xb2;
+pub(crate) const TREASURY: u8 = 0xb3;
 
 /// A network of its own, whose clock moves when the test says so.
 pub(crate) struct Net {
@@ -28,6 +33,7 @@ pub(crate) struct Net {
     pub(crate) client: Client,
     pub(crate) clock: Arc<AtomicU64>,
     pub(crate) dir: TempDir,
+    pub(crate) seed: Option<u64>,
 }
 
 /// A key and its address.
@@ -43,6 +49,7 @@ pub(crate) struct Made {
     pub(crate) cluster: ClusterId,
     pub(crate) registry: RegistryId,
     pub(crate) nautilus: NautilusId,
+    pub(crate) anchors: AnchorsId,
     pub(crate) admin: Address,
     pub(crate) proposer: Address,
     pub(crate) judge: Address,
@@ -54,12 +61,22 @@ impl Net {
         let clock = Arc::new(AtomicU64::new(START_MS));
         let devnet = start(dir.path(), &clock).await;
         let client = Client::new(devnet.rpc_url()).unwrap();
-        Self { devnet, client, clock, dir }
+        Self { devnet, client, clock, dir, seed: None }
+    }
+
+    /// A network with a seed, whose clock stands still.
+    pub(crate) async fn seeded(seed: u64) -> Self {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), Arc::default());
+        let config = Config { seed: Some(seed), ..config(dir.path(), &clock) };
+        let devnet = Devnet::start(config).await.unwrap();
+        let client = Client::new(devnet.rpc_url()).unwrap();
+        Self { devnet, client, clock, dir, seed: Some(seed) }
     }
 
     pub(crate) async fn restart(self) -> Self {
         self.devnet.stop().await.unwrap();
-        let devnet = start(self.dir.path(), &self.clock).await;
+        let config = Config { seed: self.seed, ..config(self.dir.path(), &self.clock) };
+        let devnet = Devnet::start(config).await.unwrap();
         let client = Client::new(devnet.rpc_url()).unwrap();
         Self { devnet, client, ..self }
     }
@@ -70,6 +87,28 @@ impl Net {
 
     pub(crate) fn now_ms(&self) -> u64 {
         self.clock.load(Ordering::SeqCst)
+    }
+
+    /// Over the control interface.
+    pub(crate) async fn ask(&self, request: Request) -> Answer {
+        self.devnet.control.ask(request).await.unwrap()
+    }
+
+    pub(crate) async fn fault(&self, fault: Fault) -> Answer {
+        self.ask(Request::FaultAdd { fault, method: None, for_ms: None }).await
+    }
+
+    /// Ends the epoch and answers its last checkpoint.
+    pub(crate) async fn end_epoch(&self) -> u64 {
+        let Answer::Ended(ended) = self.ask(Request::Epoch).await else { panic!() };
+        ended.last_checkpoint.checkpoint
+    }
+
+    pub(crate) async fn checkpoint(&self, sequence: u64, mask: &str) -> Result<proto::Checkpoint, tonic::Status> {
+        let request =
+            proto::GetCheckpointRequest::by_sequence_number(sequence).with_read_mask(FieldMask::from_str(mask));
+        let found = self.client.clone().ledger_client().get_checkpoint(request).await?;
+        Ok(found.into_inner().checkpoint.unwrap())
     }
 
     /// A new wallet with 1000 SUI in five coins.
@@ -139,25 +178,20 @@ impl Net {
         }
     }
 
-    /// Publishes the package and makes a cluster with 5 s to appeal and a minute to unbond.
+    /// Publishes the package and makes a cluster with a devnet's policy, whose admin the wallet is. The offices are
+    /// apart from it: the wallets of [`PROPOSER`], [`JUDGE`] and [`TREASURY`].
     pub(crate) async fn cluster(&self, wallet: &Wallet) -> Made {
+        self.cluster_named(wallet, "test").await
+    }
+
+    pub(crate) async fn cluster_named(&self, wallet: &Wallet, name: &str) -> Made {
         let package = self.publish(wallet).await;
-        let made = self
-            .run(wallet, |b| {
-                let args = [
-                    b.pure(&"test"),
-                    b.pure(&vec![SUI / 2, 2 * SUI, 5 * SUI, 10 * SUI]),
-                    b.pure(&(SUI / 2)),
-                    b.pure(&(SUI / 2)),
-                    b.pure(&1000_u64),
-                    b.pure(&5000_u64),
-                    b.pure(&60_000_u64),
-                    b.pure(&86_400_000_u64),
-                    b.pure(&60_000_u64),
-                ];
-                call(b, package, "cluster", "create_cluster", args.to_vec());
-            })
-            .await;
+        self.cluster_of(package, wallet, name).await
+    }
+
+    /// Another cluster of a package.
+    pub(crate) async fn cluster_of(&self, package: PackageId, wallet: &Wallet, name: &str) -> Made {
+        let made = self.run(wallet, |b| self.found(b, package, name, &policy())).await;
         let of = |name: &str| {
             let changed = &made.effects().changed_objects;
             let found = changed.iter().find(|c| c.object_type().ends_with(&format!("::{name}")));
@@ -168,10 +202,26 @@ impl Net {
             cluster: ClusterId(of("Cluster")),
             registry: RegistryId(of("Registry")),
             nautilus: NautilusId(of("Nautilus")),
+            anchors: AnchorsId(of("AuditAnchors")),
             admin: of("AdminCap"),
             proposer: of("ProposerCap"),
             judge: of("JudgeCap"),
         }
+    }
+
+    /// `create_cluster`.
+    pub(crate) fn found(&self, b: &mut TransactionBuilder, package: PackageId, name: &str, policy: &Policy) {
+        let genesis = self.devnet.genesis.digest().as_bytes().to_vec();
+        let args = vec![
+            b.pure(&name),
+            b.pure(&genesis),
+            b.pure(&policy.numbers().to_vec()),
+            b.pure(&policy.super_is_masters),
+            b.pure(&policy.beneficiary),
+            b.pure(&Wallet::new(PROPOSER).address),
+            b.pure(&Wallet::new(JUDGE).address),
+        ];
+        call(b, package, "founding", "create_cluster", args);
     }
 
     pub(crate) async fn publish(&self, wallet: &Wallet) -> PackageId {
@@ -206,6 +256,11 @@ impl Wallet {
     }
 }
 
+/// Five seconds to appeal, a minute to unbond.
+pub(crate) fn policy() -> Policy {
+    Policy::devnet(WalletAddress(Wallet::new(TREASURY).address))
+}
+
 pub(crate) async fn start(dir: &Path, clock: &Arc<AtomicU64>) -> RunningDevnet {
     Devnet::start(config(dir, clock)).await.unwrap()
 }
@@ -216,9 +271,16 @@ pub(crate) fn config(dir: &Path, clock: &Arc<AtomicU64>) -> Config {
     Config::on_free_ports(dir.to_owned(), TEE_ROOT, now)
 }
 
-pub(crate) fn call(b: &mut TransactionBuilder, package: PackageId, module: &str, function: &str, args: Vec<Argument>) {
+/// Adds the call; answers what it answers.
+pub(crate) fn call(
+    b: &mut TransactionBuilder,
+    package: PackageId,
+    module: &str,
+    function: &str,
+    args: Vec<Argument>,
+) -> Argument {
     let name = |text: &str| Identifier::new(text).unwrap();
-    b.move_call(Function::new(package.0, name(module), name(function)), args);
+    b.move_call(Function::new(package.0, name(module), name(function)), args)
 }
 
 pub(crate) fn stake(b: &mut TransactionBuilder, made: Made, amount: u64, node: &str) {
@@ -236,6 +298,7 @@ pub(crate) fn stake(b: &mut TransactionBuilder, made: Made, amount: u64, node: &
         b.pure(&vec![1_u8; 16]),
         b.pure(&vec![2_u8; 32]),
         b.pure(&None::<Address>),
+        b.pure(&0_u64),
         b.pure(&3_600_000_u64),
         clock(b),
     ];

@@ -2,6 +2,7 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
+use daas_chain::index::Hold;
 use daas_types::{NodeId, PositionId, SealId, Tier, UnixMs};
 use http::HeaderValue;
 use std::sync::Arc;
@@ -77,7 +78,7 @@ pub(crate) struct Leash(Arc<Ends>);
 
 #[derive(Debug)]
 struct Ends {
-    right: Vec<CancellationToken>,
+    right: Vec<Hold>,
     stale: CancellationToken,
     expires: UnixMs,
 }
@@ -91,13 +92,13 @@ pub(crate) enum CutReason {
     /// The index is too old to tell.
     #[error("the chain is stale")]
     Stale,
-    /// Seal or service-account token have ended.
+    /// Seal, session key or service-account token have ended.
     #[error("the credential has ended")]
     Expired,
 }
 
-/// Resolves when the permit's right ends. To be registered before the first upstream byte: a token that was cancelled
-/// in between is found cancelled.
+/// Resolves when the permit's right ends. To be registered before the first upstream byte: a right that was lost in
+/// between is found lost.
 pub(crate) struct Lease(Pin<Box<dyn Future<Output = CutReason> + Send + Sync>>);
 
 // === impl Permit ===
@@ -161,7 +162,7 @@ impl Identity {
 
 impl Leash {
     pub(super) fn new(
-        right: impl IntoIterator<Item = CancellationToken>,
+        right: impl IntoIterator<Item = Hold>,
         stale: CancellationToken,
         expires: UnixMs,
     ) -> Self {
@@ -173,7 +174,7 @@ impl Leash {
         let ends = self.0.clone();
         let end = Instant::now() + ends.expires.since(now).min(LONGEST);
         Lease(Box::pin(async move {
-            let right = futures::future::select_all(ends.right.iter().map(|token| Box::pin(token.cancelled())));
+            let right = futures::future::select_all(ends.right.iter().map(|hold| Box::pin(hold.lost())));
             tokio::select! {
                 biased;
                 _ = right => CutReason::RightLost,

@@ -1,10 +1,11 @@
 use super::*;
+use crate::authenticate::Authenticator;
 use crate::freshness::Watch;
 use daas_chain::clock;
 use daas_chain::index::Index;
-use daas_testkit::chain::{Chain, Staker};
-use daas_types::ErrorCode;
-use daas_types::Mist;
+use daas_testkit::chain::{Chain, Staker, cluster};
+use daas_types::onchain::{Proposal, Stage};
+use daas_types::{Address, ErrorCode, Mist, WalletAddress};
 use futures::FutureExt;
 use http::StatusCode;
 
@@ -16,7 +17,7 @@ fn view(index: &Index) -> View {
 
 fn holder(view: &View, staker: &Staker, usage: Usage) -> Caller {
     let (position, seal) = view.snapshot.seal(staker.state.seals[0].id).unwrap();
-    Caller::Seal(SealHolder { position: position.clone(), seal: seal.clone(), usage })
+    Caller::Seal(SealHolder { position: position.clone(), seal: seal.clone(), usage, until: seal.expires_ms })
 }
 
 fn try_admit(chain: &Chain, staker: &Staker, usage: Usage) -> Result<Permit, Refusal> {
@@ -117,6 +118,57 @@ fn stake_below_the_lowest_tier_or_the_node_minimum_opens_nothing() {
 }
 
 #[test]
+fn a_jailed_node_is_told_so_and_its_owner_goes_on() {
+    let chain = Chain::new();
+    let mut staker = chain.staker(7, "5", Permissions::BOTH);
+    // Its time is long over, and still it is jailed.
+    chain.put(&mut staker, |state| state.jailed_until_ms = UnixMs(1));
+    for usage in [Usage::Kubelet, Usage::KubeProxy] {
+        assert_eq!(refused(&chain, &staker, usage), (NodeJailed, StatusCode::FORBIDDEN));
+    }
+    let view = view(&chain.index);
+    for joins in [false, true] {
+        let refusal = admit_worker(holder(&view, &staker, Usage::Worker), joins, &view).unwrap_err();
+        assert_eq!(refusal.code(), NodeJailed);
+    }
+    assert!(try_admit(&chain, &staker, Usage::User).is_ok());
+    chain.put(&mut staker, |state| state.jailed_until_ms = UnixMs(0));
+    assert!(try_admit(&chain, &staker, Usage::Kubelet).is_ok());
+}
+
+#[test]
+fn a_lapsed_slash_suspends_nobody() {
+    let chain = Chain::new();
+    let mut staker = chain.staker(7, "5", Permissions::BOTH);
+    let lapses = clock::now().plus(Duration::from_secs(5));
+    chain.put(&mut staker, |state| {
+        state.status = Status::Suspended;
+        state.proposal = Some(proposal(lapses));
+    });
+    assert_eq!(refused(&chain, &staker, Usage::User).0, PositionSuspended);
+    // This machine's clock decides nothing; a verified checkpoint's does.
+    chain.checkpoint_at(lapses, vec![]);
+    assert!(try_admit(&chain, &staker, Usage::User).is_ok());
+    assert!(try_admit(&chain, &staker, Usage::Kubelet).is_ok());
+}
+
+fn proposal(expires_ms: UnixMs) -> Proposal {
+    Proposal {
+        reason: 5,
+        evidence_hash: vec![0; 32],
+        uri: String::new(),
+        proposer: WalletAddress(Address::ZERO),
+        amount: Mist(0),
+        from_unbonding: Mist(0),
+        proposed_ms: UnixMs(0),
+        appeal_until_ms: UnixMs(0),
+        expires_ms,
+        stage: Stage::Proposed,
+        prior_status: Status::Active,
+    }
+}
+
+#[test]
 fn a_node_id_that_is_no_name_never_becomes_one() {
     let chain = Chain::new();
     let mut staker = chain.staker(7, "5", Permissions::BOTH);
@@ -201,8 +253,8 @@ async fn racing_admissions_are_refused_or_cut() {
             loop {
                 let view = view(&index);
                 let (position, seal) = view.snapshot.seal(id).unwrap();
-                let holder = SealHolder { position: position.clone(), seal: seal.clone(), usage: Usage::User };
-                match admit(Caller::Seal(holder), &view) {
+                let (position, seal, until) = (position.clone(), seal.clone(), seal.expires_ms);
+                match admit(Caller::Seal(SealHolder { position, seal, usage: Usage::User, until }), &view) {
                     Ok(permit) => permits.push(permit),
                     Err(refusal) => return (permits, refusal.code()),
                 }
@@ -221,14 +273,48 @@ async fn racing_admissions_are_refused_or_cut() {
     }
 }
 
-#[tokio::test]
+/// How long a permit lasts by a clock that the test moves, and why it ends.
+async fn lasts(permit: &Permit, now: UnixMs) -> (Duration, CutReason) {
+    let begun = tokio::time::Instant::now();
+    let reason = permit.leash().lease(now).await;
+    (begun.elapsed(), reason)
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_of_a_seal_is_an_event() {
     let chain = Chain::new();
     let mut staker = chain.staker(7, "5", Permissions::USER);
-    let end = clock::now().plus(Duration::from_millis(100));
-    chain.put(&mut staker, |state| state.seals[0].expires_ms = end);
+    let now = clock::now();
+    chain.put(&mut staker, |state| state.seals[0].expires_ms = now.plus(GRACE));
     let permit = try_admit(&chain, &staker, Usage::User).unwrap();
-    let lease = permit.leash().lease(clock::now());
-    assert_eq!(tokio::time::timeout(Duration::from_secs(5), lease).await, Ok(CutReason::Expired));
-    assert!(clock::now() >= end);
+    assert_eq!(lasts(&permit, now).await, (GRACE, CutReason::Expired));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_session_key_opened_ends_with_it() {
+    let chain = Chain::new();
+    let mut staker = Staker::new(7, "5", Permissions::BOTH);
+    let now = clock::now();
+    let ends = now.plus(Duration::from_mins(2));
+    let session = staker.session(ends);
+    chain.put(&mut staker, |state| state.seals[0].expires_ms = now.plus(GRACE));
+    let view = view(&chain.index);
+    let signers: [(&dyn Fn(Usage) -> String, _); 2] = [
+        (&|usage| staker.claims(usage).sign(&session).unwrap().to_string(), Duration::from_mins(2)),
+        (&|usage| staker.token(usage), GRACE),
+    ];
+    for (token, expected) in signers {
+        for usage in [Usage::User, Usage::Kubelet] {
+            let caller = authenticated(&token(usage), &view).unwrap();
+            let permit = admit(caller, &view).unwrap();
+            assert_eq!(lasts(&permit, now).await, (expected, CutReason::Expired));
+        }
+    }
+}
+
+fn authenticated(token: &str, view: &View) -> Result<Caller, Refusal> {
+    let header = http::HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+    let headers = http::HeaderMap::from_iter([(http::header::AUTHORIZATION, header)]);
+    let bearer = Bearer::from_headers(&headers).unwrap().unwrap();
+    Authenticator::new(cluster(), None, 16).unwrap().authenticate(&bearer, Usage::User, &view.snapshot, view.now)
 }

@@ -1,8 +1,10 @@
 use crate::harness::{World, build, get, text, user};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use daas_types::onchain::Session;
 use daas_types::pop::Usage;
 use daas_types::{Permissions, WalletAddress};
+use std::time::Duration;
 use sui_crypto::ed25519::Ed25519PrivateKey;
 
 #[tokio::test]
@@ -60,11 +62,49 @@ async fn a_session_key_speaks_for_its_seal_while_it_is_registered() {
     let (status, reason) = world.refusal(get("/api", &token)).await;
     assert_eq!((status.as_u16(), reason.as_str()), (401, "TokenUnknown"));
     let address = WalletAddress(session.public_key().derive_address());
-    world.chain.put(&mut staker, |state| state.seals[0].session = Some(address));
+    let ends = |expires_ms| Some(Session { key: address, expires_ms });
+    let later = daas_chain::clock::now().plus(Duration::from_mins(10));
+    world.chain.put(&mut staker, |state| state.seals[0].session = ends(later));
     assert_eq!(world.send(get("/api", &token)).await.status(), 200);
     // The verified token is remembered, its right is not.
     world.chain.put(&mut staker, |state| state.seals[0].session = None);
-    assert_eq!(world.refusal(get("/api", &token)).await.0, 401);
+    assert_eq!(world.refusal(get("/api", &token)).await.1, "TokenUnknown");
+    world.chain.put(&mut staker, |state| state.seals[0].session = ends(daas_chain::clock::now()));
+    assert_eq!(world.refusal(get("/api", &token)).await.1, "SealExpired");
+    assert_eq!(world.send(get("/api", &user(&staker))).await.status(), 200, "the owner's key goes on");
+}
+
+#[tokio::test]
+async fn the_operators_key_signs_no_token() {
+    let world = World::new().await;
+    let mut staker = world.chain.staker(1, "5", Permissions::BOTH);
+    let operator = Ed25519PrivateKey::new([98; 32]);
+    world.chain.put(&mut staker, |state| {
+        state.operator = WalletAddress(operator.public_key().derive_address());
+    });
+    for usage in [Usage::User, Usage::Kubelet, Usage::KubeProxy] {
+        let token = staker.claims(usage).sign(&operator).unwrap();
+        assert_eq!(world.refusal(get("/api", &token)).await.1, "TokenUnknown");
+    }
+}
+
+#[tokio::test]
+async fn a_new_owners_position_opens_nothing_to_the_old_one() {
+    let world = World::new().await;
+    let mut staker = world.chain.staker(1, "5", Permissions::USER);
+    let (token, seal) = (user(&staker), staker.state.seals[0].clone());
+    let heir = Ed25519PrivateKey::new([97; 32]);
+    world.chain.put(&mut staker, |state| {
+        state.owner = WalletAddress(heir.public_key().derive_address());
+        state.seals.clear();
+    });
+    assert_eq!(world.refusal(get("/api", &token)).await.1, "TokenUnknown");
+    // Nor under a Seal of the new owner's, whoever claims it.
+    world.chain.put(&mut staker, |state| state.seals.push(seal));
+    assert_eq!(world.refusal(get("/api", &token)).await.1, "TokenUnknown");
+    let theirs = staker.claims(Usage::User).sign(&heir).unwrap();
+    assert_eq!(world.send(get("/api", &theirs)).await.status(), 200);
+    assert_eq!(world.upstream.last().all("x-remote-user"), [staker.state.owner.to_string()]);
 }
 
 #[tokio::test]

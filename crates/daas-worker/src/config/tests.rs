@@ -36,6 +36,7 @@ fn join() -> JoinFile {
         version: 1,
         genesis: daas_types::Digest::ZERO,
         genesis_summary: None,
+        committee: None,
         rpc: "http://127.0.0.1:9000".into(),
         package: id(1).into(),
         cluster: id(2).into(),

@@ -55,6 +55,7 @@ async fn a_refused_seal_or_master_is_not_mended_by_a_restart() {
         (ErrorCode::TokenUnknown, Verdict::Reseal),
         (ErrorCode::SealExpired, Verdict::Reseal),
         (ErrorCode::PositionSuspended, Verdict::Reseal),
+        (ErrorCode::NodeJailed, Verdict::Reseal),
         (ErrorCode::MasterUnverified, Verdict::Reverify),
     ] {
         for _ in 0..5 {

@@ -1,4 +1,4 @@
-use daas_types::onchain::{PositionState, Proposal, Status};
+use daas_types::onchain::{PositionState, Proposal, Stage, Status};
 use daas_types::{ErrorCode, Mist};
 
 /// What a position means for its node.
@@ -30,7 +30,7 @@ pub fn slash_cause(state: &PositionState) -> String {
     let Some(proposal) = &state.proposal else {
         return format!("position {} was slashed; {} SUI remain", state.position, state.active);
     };
-    let Proposal { reason, amount, uri, evidence_hash, appeal_until_ms, appealed, .. } = proposal;
+    let Proposal { reason, amount, uri, evidence_hash, appeal_until_ms, stage, .. } = proposal;
     let mut text = format!(
         "position {}: {amount} SUI frozen, reason {reason} ({}), evidence {uri} (hash {}), appeal until {}",
         state.position,
@@ -38,16 +38,27 @@ pub fn slash_cause(state: &PositionState) -> String {
         hex::encode(evidence_hash),
         appeal_until_ms,
     );
-    if *appealed {
-        text.push_str(", already appealed");
+    match stage {
+        Stage::Proposed => {}
+        Stage::Appealed => text.push_str(", already appealed"),
+        Stage::Upheld => text.push_str(", appealed and upheld"),
     }
     text
 }
 
-/// The reasons of `staking.move`.
+/// Why the node is out although its stake is good, if it is.
+pub fn jail_cause(state: &PositionState) -> Option<String> {
+    let until = state.jailed_until_ms;
+    state.is_jailed().then(|| format!("node {} was silent; jailed at least until {until}", state.node_id))
+}
+
+/// The reasons of `slashing.move`.
 fn reason_name(reason: u8) -> &'static str {
     match reason {
         1 => "an audit root signed twice",
+        2 => "a false attestation",
+        3 => "a workload tampered with",
+        4 => "an absent node",
         _ => "see the operator's published list",
     }
 }

@@ -72,6 +72,7 @@ fn a_record_is_the_seals_own_by_its_commitment_alone() {
         version: 1,
         genesis: daas_types::Digest::ZERO,
         genesis_summary: None,
+        committee: None,
         rpc: String::new(),
         package: id(1).into(),
         cluster: id(2).into(),

@@ -87,12 +87,15 @@ impl Worker {
     fn is_passing(&self, code: ErrorCode) -> bool {
         match code {
             ErrorCode::ChainUnreachable
+            | ErrorCode::ChainUnproven
             | ErrorCode::ChainStale
             | ErrorCode::MasterUnreachable
             | ErrorCode::MasterUnknown
             | ErrorCode::ApiServerUnavailable
             | ErrorCode::EvidenceUnavailable
             | ErrorCode::TooManyRequests
+            // Only time and the worker itself take a node out of jail.
+            | ErrorCode::NodeJailed
             // The master sees a new Seal with the next checkpoint.
             | ErrorCode::TokenUnknown => true,
             // A master that was good may be being replaced; one that never was is for a person to look at.
@@ -115,8 +118,8 @@ impl Worker {
 
     /// Asks the master for its evidence. Until this has succeeded there is nothing a token could be sent to.
     pub(super) async fn verify(&mut self) -> Result<(), Problem> {
-        let nautilus = self.chain.nautilus(&self.ids).await?;
-        let connection = VerifiedMaster::connect(&self.cluster, &nautilus, clock::now()).await?;
+        let masters = self.cluster.masters().await?;
+        let connection = VerifiedMaster::connect(&self.cluster, &masters, clock::now()).await?;
         self.cluster.join.endpoint.clone_from(&connection.record().endpoint);
         let join = serde_json::to_vec_pretty(&self.cluster.join).map_err(Problem::of(ErrorCode::Internal))?;
         self.store.write("cluster.json", &join)?;

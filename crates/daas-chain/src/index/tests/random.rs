@@ -56,7 +56,7 @@ fn visible(index: &Index) -> Vec<String> {
     let mut seen: Vec<_> = snapshot
         .positions()
         .map(|p| {
-            let seals: Vec<_> = p.seals.iter().map(|s| s.record.id).collect();
+            let seals: Vec<_> = p.state.seals.iter().map(|s| s.id).collect();
             let found: Vec<_> = seals.iter().map(|id| snapshot.seal(*id).map(|(p, _)| p.state.position)).collect();
             let node = p.node().and_then(|n| snapshot.by_node(&n).map(|p| p.state.position));
             format!("{:?} {:?} {} {seals:?} {found:?} {node:?}", p.state, p.rights, p.gap)
@@ -64,7 +64,7 @@ fn visible(index: &Index) -> Vec<String> {
         .collect();
     for n in 0..40 {
         let found: std::collections::BTreeSet<_> =
-            snapshot.by_locator(Locator([n; 16])).map(|(_, s)| s.record.id).collect();
+            snapshot.by_locator(Locator([n; 16])).map(|(_, s)| s.id).collect();
         seen.push(format!("{n} {found:?} {}", snapshot.seal(SealId(address(6, n))).is_some()));
     }
     seen.sort();
@@ -90,19 +90,24 @@ proptest! {
     fn whoever_may_less_has_been_cut(steps in prop::collection::vec(step(), 1..40)) {
         let (checkpoints, _) = history(&steps);
         let index = index();
-        let mut held: Vec<Arc<LivePosition>> = Vec::new();
+        let mut held: Vec<(Arc<LivePosition>, SealRecord, [Hold; 2])> = Vec::new();
         for checkpoint in &checkpoints {
             index.apply(checkpoint);
-            for old in &held {
+            for (old, seal, [person, node]) in &held {
                 let now = index.snapshot().position(old.state.position).unwrap().clone();
-                prop_assert!(!old.rights.decreased_in(now.rights) || old.cut.is_cancelled());
-                for seal in &old.seals {
-                    let lives = now.seals.iter().any(|s| s.record == seal.record);
-                    prop_assert!(lives || seal.cut.is_cancelled());
-                }
-                prop_assert!(!now.cut.is_cancelled() && now.seals.iter().all(|s| !s.cut.is_cancelled()));
+                let gone = !now.state.seals.contains(seal);
+                prop_assert!(!gone || (is_lost(person) && is_lost(node)));
+                prop_assert!(now.rights.tier >= old.rights.tier || is_lost(person));
+                prop_assert!(now.rights.node || !old.rights.node || is_lost(node));
             }
-            held.extend(index.snapshot().positions().cloned());
+            for position in index.snapshot().positions() {
+                for seal in &position.state.seals {
+                    let holds = [Right::People, Right::Node]
+                        .map(|right| index.hold(position.clone(), right, Some(seal.clone())));
+                    prop_assert!(!holds.iter().any(is_lost));
+                    held.push((position.clone(), seal.clone(), holds));
+                }
+            }
         }
     }
 }

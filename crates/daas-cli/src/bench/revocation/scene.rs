@@ -1,12 +1,12 @@
 use super::streams::Streams;
 use super::{NAMESPACE, POD, Sample};
 use crate::chain::Staker;
-use crate::stage::{Detail, STAKER_NODE, Stage, eventually};
+use crate::paths::Office;
+use crate::stage::{Detail, STAKER_NODE, Stage, eventually, grounds};
 use anyhow::{Context as _, ensure};
 use daas_chain::clock;
 use daas_chain::follow::Follower;
 use daas_chain::index::{Change, Index};
-use daas_chain::ops::SlashSpec;
 use daas_client::{ClusterInfo, SealFile};
 use daas_types::PositionId;
 use daas_types::onchain::Status;
@@ -42,6 +42,7 @@ pub(super) struct Scene<'a> {
     pub(super) stage: &'a Stage,
     pub(super) info: ClusterInfo,
     pub(super) seal: SealFile,
+    proposer: Staker,
     judge: Staker,
     index: Index,
     /// Owns the subscription.
@@ -74,21 +75,17 @@ impl<'a> Scene<'a> {
             index.snapshot().position(seal.position).context("the position is not seen yet").map(drop)
         })
         .await?;
-        Ok(Self { stage, info, seal, judge: stage.judge().await?, index, _follower: tasks })
+        let (proposer, judge) = (stage.office(Office::Proposer).await?, stage.office(Office::Judge).await?);
+        Ok(Self { stage, info, seal, proposer, judge, index, _follower: tasks })
     }
 
     /// One slash, and its way back.
     pub(super) async fn once(&self, number: u32) -> anyhow::Result<Sample> {
         let streams = Streams::open(self, number).await?;
         let mut changes = self.index.changes();
-        let spec = SlashSpec {
-            reason: 1,
-            evidence_hash: [7; 32],
-            evidence: daas_types::UnixMs(clock::now().0.saturating_sub(1000)),
-            uri: "https://example.org/evidence".to_owned(),
-        };
+        let (proposer, grounds) = (&self.proposer, grounds(number));
         let submitted = Instant::now();
-        let propose = async { Ok(self.judge.ops.propose_slash(&self.judge.ids, self.seal.position, &spec).await?) };
+        let propose = async { Ok(proposer.ops.propose_slash(&proposer.ids, self.seal.position, &grounds).await?) };
         let (outcome, seen, closed) = tokio::try_join!(propose, published(&mut changes, self.seal.position), async {
             timeout(LIMIT, streams.closed()).await.context("still open after 10 s")?
         },)?;

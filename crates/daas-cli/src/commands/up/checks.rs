@@ -12,12 +12,12 @@ const RUN_SPACE: u64 = 512 << 20;
 
 /// Before minutes are spent on a build.
 pub(super) fn before_build(state: &StateDir, settings: &Settings) -> Result<(), Problem> {
-    super::engine_name(settings.engine)?;
+    let engine = super::chosen_engine(settings.engine)?;
     for program in ["k3s-daas-devnet", "k3s-daas-master", "k3s-daas-worker"] {
         sibling(program)?;
     }
     if !settings.no_node {
-        node()?;
+        node(engine)?;
     }
     space(state)?;
     before_start(settings)
@@ -32,8 +32,8 @@ pub(super) fn before_start(settings: &Settings) -> Result<(), Problem> {
     Ok(())
 }
 
-fn node() -> Result<(), Problem> {
-    match Engine::Kubernetes.check(Role::Node) {
+fn node(engine: Engine) -> Result<(), Problem> {
+    match engine.check(Role::Node) {
         Ok(()) => Ok(()),
         Err(EngineError::Prerequisites(missing)) if missing.needs.contains(&Need::Root) => {
             Err(Problem::new(ErrorCode::RootNeeded, missing))

@@ -1,10 +1,10 @@
 use crate::demo::chapters::work::{one_pod, pod_nodes};
 use crate::demo::manifests::NAMESPACE;
 use crate::stage::person::{run, start, succeed};
-use crate::stage::{STAKER_NODE, Stage, eventually};
+use crate::paths::Office;
+use crate::stage::{STAKER_NODE, Stage, eventually, grounds};
 use anyhow::{Context as _, bail, ensure};
 use daas_chain::clock;
-use daas_chain::ops::SlashSpec;
 use daas_client::SealFile;
 use daas_types::{Mist, UnixMs};
 use std::time::Duration;
@@ -22,7 +22,7 @@ const WORKER: Duration = Duration::from_secs(45);
 
 /// A slash of 10 % is proposed: what is open ends, what ran there runs elsewhere.
 pub(crate) async fn propose(stage: &mut Stage) -> anyhow::Result<()> {
-    let (judge, seal) = (stage.judge().await?, seal(stage)?);
+    let (proposer, seal) = (stage.office(Office::Proposer).await?, seal(stage)?);
     let pod = one_pod(stage).await?;
     let watch = start(stage.staker.kubectl(&["-n", NAMESPACE, "get", "pods", "-w"]).await?)?;
     let exec = start(stage.staker.kubectl(&["-n", NAMESPACE, "exec", "-i", &pod, "--", "sleep", "600"]).await?)?;
@@ -33,13 +33,8 @@ pub(crate) async fn propose(stage: &mut Stage) -> anyhow::Result<()> {
         cuts().await
     })
     .await?;
-    let spec = SlashSpec {
-        reason: 1,
-        evidence_hash: [7; 32],
-        evidence: UnixMs(clock::now().0.saturating_sub(1000)),
-        uri: "https://example.org/evidence".to_owned(),
-    };
-    let published = judge.ops.propose_slash(&judge.ids, seal.position, &spec).await?.outcome.timestamp;
+    let proposed = proposer.ops.propose_slash(&proposer.ids, seal.position, &grounds(0)).await?;
+    let published = proposed.outcome.timestamp;
     let watched = stage.step("`get -w` closed", ended(watch, published));
     let executed = stage.step("`exec` closed", ended(exec, published));
     let moved = stage.step("its pods run on the operator's node", replaced(stage, published));
@@ -62,13 +57,13 @@ pub(crate) async fn propose(stage: &mut Stage) -> anyhow::Result<()> {
 
 /// After the appeal window anyone executes it: 4.5 SUI remain, and still no access.
 pub(crate) async fn execute(stage: &mut Stage) -> anyhow::Result<()> {
-    let (judge, seal) = (stage.judge().await?, seal(stage)?);
+    let (anyone, seal) = (stage.office(Office::Operator).await?, seal(stage)?);
     let executed = Box::pin(async {
         eventually(WINDOW, async || {
-            judge.ops.execute_slash(&judge.ids, seal.position).await.map_err(anyhow::Error::from)
+            anyone.ops.execute_slash(&anyone.ids, seal.position).await.map_err(anyhow::Error::from)
         })
         .await?;
-        let active = judge.position(&seal).await?.active;
+        let active = anyone.position(seal.position).await?.active;
         ensure!(active == Mist(4_500_000_000), "{active} SUI remain");
         Ok(format!("{active} SUI remain"))
     });

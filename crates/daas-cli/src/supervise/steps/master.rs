@@ -1,7 +1,6 @@
-//! The simulated TEE, what it measures, and the master in it.
+//! The simulated TEE, what it measures, and the master in it, which registers itself on chain.
 
 use super::Start;
-use super::operator::Operated;
 use crate::chain::Staker;
 use crate::commands::kubeconfig::{with_plugin, write};
 use crate::commands::up::build_problem;
@@ -11,10 +10,10 @@ use crate::supervise::children::{Children, Name};
 use crate::supervise::report::DATASTORE;
 use daas_chain::clock;
 use daas_chain::ops::Pcrs;
-use daas_client::{ClusterInfo, VerifiedMaster, write_private};
+use daas_client::{ClusterInfo, SealFile, VerifiedMaster, write_private};
 use daas_engine::build;
-use daas_types::onchain::{MasterRecord, NautilusState};
-use daas_types::{ErrorCode, Problem};
+use daas_types::onchain::{Endorsement, Measurement, MeasurementStatus};
+use daas_types::{ErrorCode, Mist, Problem};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha384};
 use std::ffi::OsString;
@@ -26,6 +25,14 @@ use tokio::net::UnixStream;
 
 const DEVICE_LIMIT: Duration = Duration::from_secs(10);
 const IDENTITY_LIMIT: Duration = Duration::from_secs(30);
+const ENCLAVE_LIMIT: Duration = Duration::from_secs(15);
+/// What an enclave says of itself once it has registered.
+const REGISTERED: &str = "registered";
+const REGISTERED_LIMIT: Duration = Duration::from_mins(1);
+/// Below this a master waits for gas.
+const LEAST_GAS: Mist = Mist(200_000_000);
+/// Thousands of heartbeats.
+const GAS: Mist = Mist::from_sui(1);
 /// Above the control plane's own 120 s, so that its own words are heard.
 const READY_LIMIT: Duration = Duration::from_mins(3);
 /// First lines of a configuration file that the operator may edit.
@@ -36,9 +43,13 @@ const CONFIG: &str = "# Keys: `k3s-daas-master --reference`. What `k3s-daas up` 
 #[derive(Deserialize)]
 pub(super) struct Identity {
     endpoint: String,
-    ca_spki: String,
     signing_key: String,
-    config_digest: String,
+}
+
+/// The cluster with the operator's Seal.
+pub(super) struct Operated {
+    pub(super) info: ClusterInfo,
+    pub(super) seal: SealFile,
 }
 
 /// Starts the simulated TEE's device.
@@ -71,13 +82,15 @@ pub(super) async fn measurement(start: &Start<'_>, operator: &Staker) -> Result<
     let unreadable =
         |error: io::Error| Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", program.display()));
     let pcrs = measure(&program, &manifest).map_err(unreadable)?;
-    let nautilus = operator.ops.client().nautilus(&operator.ids).await?;
+    let Staker { ids, ops, .. } = operator;
+    let nautilus = ops.client().nautilus(ids).await?;
     let text = hex::encode(pcrs.pcr0);
-    if allowed(&nautilus, &pcrs) {
+    let known = nautilus.measurements.iter().find(|m| is(m, &pcrs)).map(|m| m.status);
+    if known == Some(MeasurementStatus::InForce) {
         return Ok(((), format!("sha384:{text}")));
     }
     // A cluster that has ever had a master is not new, even if every measurement has been revoked since.
-    if !nautilus.masters.is_empty() && !start.settings.allow_measurement {
+    if nautilus.registrations > 0 && known != Some(MeasurementStatus::Announced) && !start.settings.allow_measurement {
         let cause = format!(
             "{} measures as sha384:{text}, which is not allowed on chain; if you replaced the programs yourself: \
              `k3s-daas up --allow-measurement`",
@@ -85,10 +98,18 @@ pub(super) async fn measurement(start: &Start<'_>, operator: &Staker) -> Result<
         );
         return Err(Problem::new(ErrorCode::MasterUnverified, cause));
     }
-    operator.ops.allow_measurement(&operator.ids, &pcrs).await?;
+    // One that was announced by an interrupted start waits for its activation alone. Any other with this PCR0 is in the way.
+    if known != Some(MeasurementStatus::Announced) {
+        if nautilus.measurements.iter().any(|m| m.pcr0 == pcrs.pcr0) {
+            ops.revoke_measurement(ids, &pcrs.pcr0).await?;
+        }
+        ops.announce_measurement(ids, &pcrs).await?;
+    }
+    ops.activate_measurement(ids, &pcrs.pcr0).await?;
     // What was replaced is not to be believed any longer.
-    for old in nautilus.measurements.iter().filter_map(|m| <[u8; 48]>::try_from(m.pcr0.as_slice()).ok()) {
-        operator.ops.revoke_measurement(&operator.ids, &old).await?;
+    let replaced = nautilus.measurements.iter().filter(|m| m.pcr0 != pcrs.pcr0);
+    for old in replaced.filter_map(|m| <[u8; 48]>::try_from(m.pcr0.as_slice()).ok()) {
+        ops.revoke_measurement(ids, &old).await?;
     }
     Ok(((), format!("sha384:{text}, new")))
 }
@@ -113,32 +134,49 @@ pub(super) async fn start(start: &Start<'_>, children: &mut Children) -> Result<
     Ok((identity, detail))
 }
 
-/// Puts the master's record on chain if it is not there, and takes its former ones off.
+/// Answers for the master's key with the operator's position, gives it gas, and waits until it has registered itself.
 pub(super) async fn register(
     start: &Start<'_>,
+    children: &Children,
     operator: &Staker,
+    seal: SealFile,
     identity: &Identity,
-) -> Result<((), String), Problem> {
+) -> Result<(Operated, String), Problem> {
     let Staker { ids, ops, .. } = operator;
-    let (ca, key, config) = (bytes(&identity.ca_spki)?, bytes(&identity.signing_key)?, bytes(&identity.config_digest)?);
-    let nautilus = ops.client().nautilus(ids).await?;
-    let same = |m: &&MasterRecord| {
-        m.endpoint == identity.endpoint && m.ca_spki == ca && m.signing_key == key && m.config_digest == config
+    let admin = start.settings.admin;
+    let ask = async || gateway::enclave(admin).await;
+    let enclave = children.until(Name::Master, ENCLAVE_LIMIT, ErrorCode::ControlPlaneTimeout, ask).await?;
+    if enclave.signing_key != identity.signing_key {
+        let cause = format!("{admin} answers for key {}, the master's is {}", enclave.signing_key, identity.signing_key);
+        return Err(Problem::new(ErrorCode::MasterUnverified, cause));
+    }
+    let key = bytes(&enclave.signing_key)?;
+    let endorsed = Endorsement { position: seal.position, signing_key: key.to_vec() };
+    if !ops.client().nautilus(ids).await?.endorsements.contains(&endorsed) {
+        ops.endorse_master(ids, seal.position, &key).await?;
+    }
+    if ops.client().balance(enclave.address).await? < LEAST_GAS {
+        ops.transfer(enclave.address, GAS).await?;
+    }
+    let registered = async || {
+        let said = gateway::enclave(admin).await?.state;
+        if said != REGISTERED {
+            return Err(said);
+        }
+        // Its word alone is not enough, nor a record that an earlier run left there.
+        let nautilus = ops.client().nautilus(ids).await.map_err(|e| e.to_string())?;
+        let mut current = nautilus.current_masters(&operator.policy, clock::now());
+        let there = current.any(|master| master.signing_key == key);
+        if there { Ok(()) } else { Err("it is not on chain".to_owned()) }
     };
-    for stale in nautilus.masters.iter().filter(|m| m.endpoint != identity.endpoint) {
-        let key: &[u8; 32] =
-            stale.signing_key.as_slice().try_into().map_err(Problem::of(ErrorCode::PackageMismatch))?;
-        ops.remove_master(ids, key).await?;
-    }
-    let known = nautilus.masters.iter().any(|m| same(&m));
-    if !known {
-        ops.register_master(ids, &identity.endpoint, &ca, &key, &config).await?;
-    }
+    children.until(Name::Master, REGISTERED_LIMIT, ErrorCode::ControlPlaneTimeout, registered).await?;
     let join = start.state.master_join();
-    ClusterInfo::load(&join)?;
-    let text = std::fs::read_to_string(&join).map_err(Problem::of(ErrorCode::StateUnreadable))?;
+    let text = std::fs::read_to_string(&join)
+        .map_err(|error| Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", join.display())))?;
+    let info = ClusterInfo::parse(&text)?;
     save(&start.state.join(), &text)?;
-    Ok(((), format!("{}; trust anchor {}", identity.endpoint, start.state.join().display())))
+    let detail = format!("{} by itself; trust anchor {}", identity.endpoint, start.state.join().display());
+    Ok((Operated { info, seal }, detail))
 }
 
 /// Waits until the gateway serves.
@@ -152,7 +190,7 @@ pub(super) async fn ready(start: &Start<'_>, children: &Children) -> Result<((),
 /// Verifies the master as any client does, and writes the operator's kubeconfig.
 pub(super) async fn verify(start: &Start<'_>, cluster: &Operated) -> Result<((), String), Problem> {
     let info = &cluster.info;
-    let master = VerifiedMaster::connect(info, &info.nautilus().await?, clock::now()).await?;
+    let master = VerifiedMaster::connect(info, &info.masters().await?, clock::now()).await?;
     let level = master.evidence().security_level();
     let yaml = with_plugin(info, &start.state.join(), &start.state.operator_seal(), None)?;
     write(&start.state.kubeconfig(), &yaml)?;
@@ -195,8 +233,8 @@ fn measure(program: &Path, manifest: &Path) -> io::Result<Pcrs> {
     })
 }
 
-fn allowed(nautilus: &NautilusState, pcrs: &Pcrs) -> bool {
-    nautilus.measurements.iter().any(|m| m.pcr0 == pcrs.pcr0 && m.pcr1 == pcrs.pcr1 && m.pcr2 == pcrs.pcr2)
+fn is(known: &Measurement, pcrs: &Pcrs) -> bool {
+    known.pcr0 == pcrs.pcr0 && known.pcr1 == pcrs.pcr1 && known.pcr2 == pcrs.pcr2
 }
 
 fn bytes(text: &str) -> Result<[u8; 32], Problem> {

@@ -1,8 +1,10 @@
 //! The operator's own node: a Seal for it alone, and its worker.
 
 use super::Start;
-use super::operator::{Operated, node_id};
+use super::master::Operated;
+use super::operator::node_id;
 use crate::gateway;
+use crate::paths::Office;
 use crate::supervise::children::{Children, Name};
 use daas_chain::clock;
 use daas_types::{ErrorCode, Permissions, Problem};
@@ -43,7 +45,7 @@ fn arguments(start: &Start<'_>, folder: &Path) -> Vec<OsString> {
         ("--cluster", start.state.join().into()),
         ("--state-dir", folder.into()),
         ("--node-id", node_id().as_str().into()),
-        ("--wallet", start.state.operator_wallet().into()),
+        ("--wallet", start.state.wallet(Office::Operator).into()),
         ("--node-ip", start.advertise.to_string().into()),
     ];
     let flags = pairs.into_iter().flat_map(|(name, value)| [name.into(), value]);

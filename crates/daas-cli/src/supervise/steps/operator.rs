@@ -1,27 +1,31 @@
-//! The operator's side of the chain: wallet, package, cluster, and the one position that makes the operator `super` and
-//! its node the operator's pool.
+//! The operator's side of the chain: the wallets of the cluster's offices, package, cluster, and the one position that makes
+//! the operator `super` and its node the operator's pool.
 
 use super::Start;
 use super::network::Network;
 use crate::chain::{Staker, wallet_at};
-use crate::minting;
+use crate::paths::Office;
+use crate::{contract, minting};
+use daas_chain::clock;
 use daas_chain::index::IndexIds;
-use daas_chain::ops::{ClusterSpec, CompiledPackage, Ops, faucet};
+use daas_chain::ops::{ClusterSpec, Ops, faucet};
 use daas_chain::wallet::Wallet;
-use daas_client::{ClusterInfo, SealFile, write_private};
+use daas_client::{SealFile, write_private};
 use daas_types::join::ChainPins;
-use daas_types::{ClusterId, ErrorCode, Mist, NautilusId, NodeId, PackageId, Permissions, Problem, RegistryId};
+use daas_types::{
+    ClusterId, ErrorCode, Mist, NautilusId, NodeId, PackageId, Permissions, Problem, RegistryId, WalletAddress,
+};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Compiled by the real compiler, checked in.
-const COMPILED: &str = include_str!("../../../../../contracts/k3s_daas/compiled.json");
 const CLUSTER_NAME: &str = "k3s-daas";
 const NODE: &str = "operator";
 /// The super tier's threshold under the devnet's policy.
 const STAKE: Mist = Mist::from_sui(10);
 /// Stake and gas, with room; below it the faucet is asked.
 const PURSE: Mist = Mist::from_sui(20);
+/// Gas for those who only propose and judge.
+const SMALL_PURSE: Mist = Mist::from_sui(1);
 
 /// `cluster.json`: what was made here. The capabilities are found on chain by owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,47 +44,57 @@ struct MadeCluster {
     nautilus: NautilusId,
 }
 
-/// The cluster with the operator's Seal.
-pub(super) struct Operated {
-    pub(super) info: ClusterInfo,
-    pub(super) seal: SealFile,
+/// The operator's wallet, and the addresses of the other offices.
+pub(super) struct Wallets {
+    operator: Wallet,
+    proposer: WalletAddress,
+    judge: WalletAddress,
+    treasury: WalletAddress,
 }
 
-/// The operator's wallet, with money in it.
-pub(super) async fn wallet(start: &Start<'_>, network: &Network) -> Result<(Wallet, String), Problem> {
-    let wallet = wallet_at(&start.state.operator_wallet())?;
-    let address = wallet.address();
-    // A faucet gives what it gives; a few rounds reach the purse or show that it is dry.
+/// The wallets of the cluster's offices, with money in those that send transactions.
+pub(super) async fn wallets(start: &Start<'_>, network: &Network) -> Result<(Wallets, String), Problem> {
+    let [operator, proposer, judge, treasury] = Office::ALL.map(|office| wallet_at(&start.state.wallet(office)));
+    let (operator, proposer, judge, treasury) = (operator?, proposer?.address(), judge?.address(), treasury?.address());
+    let balance = fill(network, operator.address(), PURSE).await?;
+    for office in [proposer, judge] {
+        fill(network, office, SMALL_PURSE).await?;
+    }
+    let detail = format!("operator {}, {balance} SUI; {}", operator.address(), start.state.wallets().display());
+    Ok((Wallets { operator, proposer, judge, treasury }, detail))
+}
+
+/// Asks the faucet until `address` has `enough`, or it shows that it is dry. Answers what the address has.
+async fn fill(network: &Network, address: WalletAddress, enough: Mist) -> Result<Mist, Problem> {
     for _ in 0..5 {
-        if network.client.balance(address).await? >= PURSE {
+        if network.client.balance(address).await? >= enough {
             break;
         }
         faucet(&network.client, &network.faucet, address).await?;
     }
-    let balance = network.client.balance(address).await?;
-    Ok((wallet, format!("{address}, {balance} SUI")))
+    Ok(network.client.balance(address).await?)
 }
 
 /// Publishes the package and makes the cluster, each once; writes the pins that a master starts from.
 pub(super) async fn contract(
     start: &Start<'_>,
     network: &Network,
-    wallet: Wallet,
+    wallets: Wallets,
 ) -> Result<(Staker, String), Problem> {
-    let ops = Ops::new(network.client.clone(), wallet.clone());
+    let ops = Ops::new(network.client.clone(), wallets.operator.clone());
     let made = published(&ops, &start.state.cluster()).await?;
     let MadeCluster { cluster, registry, nautilus } = match made.cluster {
         Some(cluster) => cluster,
-        None => created(&ops, &start.state.cluster(), &made).await?,
+        None => created(&ops, &start.state.cluster(), &made, &wallets).await?,
     };
     let ids = IndexIds { package: made.package, cluster, registry, nautilus };
     write_pins(start, network, &ids)?;
-    let staker = Staker::on(network.client.clone(), ids, wallet).await?;
+    let staker = Staker::on(network.client.clone(), ids, wallets.operator).await?;
     Ok((staker, format!("package digest {}, cluster {cluster}", made.digest)))
 }
 
 async fn published(ops: &Ops, path: &Path) -> Result<Made, Problem> {
-    let compiled = CompiledPackage::parse(COMPILED).map_err(Problem::of(ErrorCode::Internal))?;
+    let compiled = contract::compiled()?;
     match read_made(path)? {
         None => {
             let (package, _) = ops.publish(&compiled).await?;
@@ -94,31 +108,33 @@ async fn published(ops: &Ops, path: &Path) -> Result<Made, Problem> {
     }
 }
 
-async fn created(ops: &Ops, path: &Path, made: &Made) -> Result<MadeCluster, Problem> {
-    let (ids, _) = ops.create_cluster(made.package, &ClusterSpec::devnet(CLUSTER_NAME)).await?;
+async fn created(ops: &Ops, path: &Path, made: &Made, wallets: &Wallets) -> Result<MadeCluster, Problem> {
+    let spec = ClusterSpec::devnet(CLUSTER_NAME, wallets.treasury, wallets.proposer, wallets.judge);
+    let (ids, _) = ops.create_cluster(made.package, &spec).await?;
     let cluster = MadeCluster { cluster: ids.cluster, registry: ids.registry, nautilus: ids.nautilus };
     save_made(path, Made { cluster: Some(cluster), ..made.clone() })?;
     Ok(cluster)
 }
 
-/// Stakes for the operator, once, and names the position as the operator's pool.
-pub(super) async fn stake(start: &Start<'_>, operator: &Staker) -> Result<(Operated, String), Problem> {
-    let info = ClusterInfo::load(&start.state.join())?;
+/// Stakes for the operator, once, and names the position as the operator's pool: it then may answer for a master.
+pub(super) async fn stake(start: &Start<'_>, operator: &Staker) -> Result<(SealFile, String), Problem> {
     let path = start.state.operator_seal();
     let mut seal = if path.exists() {
         SealFile::load(&path)?
     } else {
-        let seal = SealFile::prepare(&info.join, operator.ops.wallet().address(), Permissions::USER, Some(node_id()))?;
+        // No master is needed for a stake, so none is known yet.
+        let join = read_pins(start)?.into_join_file(String::new(), String::new());
+        let seal = SealFile::prepare(&join, operator.ops.sender(), Permissions::USER, Some(node_id()))?;
         seal.save(&path)?;
         seal
     };
     let state = minting::settle(operator, &mut seal, &path, STAKE).await?;
-    if operator.policy.operator_positions != [seal.position] {
+    if operator.ops.client().cluster(&operator.ids).await?.operator_positions != [seal.position] {
         operator.ops.set_operator_positions(&operator.ids, &[seal.position]).await?;
     }
-    let tier = state.rights(&operator.policy).tier.map_or("no tier", daas_types::Tier::as_str);
+    let tier = state.rights(&operator.policy, clock::now()).tier.map_or("no tier", daas_types::Tier::as_str);
     let detail = format!("{} SUI, {tier}, position {}", state.active, state.position);
-    Ok((Operated { info, seal }, detail))
+    Ok((seal, detail))
 }
 
 /// The name of the operator's own node.
@@ -131,6 +147,7 @@ fn write_pins(start: &Start<'_>, network: &Network, ids: &IndexIds) -> Result<()
         version: 1,
         genesis: network.genesis.digest(),
         genesis_summary: Some(network.summary.clone()),
+        committee: None,
         rpc: network.rpc.clone(),
         package: ids.package,
         cluster: ids.cluster,
@@ -138,6 +155,15 @@ fn write_pins(start: &Start<'_>, network: &Network, ids: &IndexIds) -> Result<()
         nautilus: ids.nautilus,
     };
     write_json(&start.state.pins(), &pins)
+}
+
+fn read_pins(start: &Start<'_>) -> Result<ChainPins, Problem> {
+    let path = start.state.pins();
+    let bad = |error: &dyn std::fmt::Display| {
+        Problem::new(ErrorCode::StateUnreadable, format!("{}: {error}", path.display()))
+    };
+    let text = std::fs::read_to_string(&path).map_err(|e| bad(&e))?;
+    serde_json::from_str(&text).map_err(|e| bad(&e))
 }
 
 fn read_made(path: &Path) -> Result<Option<Made>, Problem> {
@@ -176,11 +202,5 @@ mod tests {
         assert_eq!(read_made(&path).unwrap(), Some(made));
         std::fs::write(&path, "{").unwrap();
         assert_eq!(read_made(&path).unwrap_err().code, ErrorCode::StateUnreadable);
-    }
-
-    #[test]
-    fn the_checked_in_package_is_one() {
-        let compiled = CompiledPackage::parse(COMPILED).unwrap();
-        assert!(compiled.modules.contains_key("staking"));
     }
 }

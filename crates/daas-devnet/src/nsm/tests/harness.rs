@@ -4,7 +4,7 @@ use super::super::{Args, NsmError, Simulation, measure};
 use daas_attest::device::Nsm;
 use daas_attest::{Binding, Evidence, Expected, Roots, bind_nonce};
 use daas_types::genesis::{DevnetAnchor, Genesis};
-use daas_types::onchain::Measurement;
+use daas_types::onchain::Pcrs;
 use daas_types::{Digest, UnixMs};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -96,7 +96,7 @@ pub(super) fn nonce() -> [u8; 32] {
     bind_nonce(&[7; 32], &[8; 32])
 }
 
-pub(super) fn expected(measurement: Measurement) -> Expected {
+pub(super) fn expected(measurement: Pcrs) -> Expected {
     Expected { measurements: vec![measurement], nonce: nonce(), binding: binding(), max_age: Duration::from_mins(1) }
 }
 

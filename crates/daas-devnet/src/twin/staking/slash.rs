@@ -1,114 +1,147 @@
-//! Propose, appeal, uphold or cancel, execute.
+//! Propose, appeal, uphold, reduce or cancel, execute; what lapses; and what is proven.
 
-use super::super::Call;
-use super::super::cluster::assert_cap;
+use super::super::{Call, caps, cluster, enclave, nautilus, position, slashing};
 use super::{
-    ALREADY_APPEALED, ALREADY_UPHELD, APPEAL_OPEN, APPEAL_OVER, AWAITING_JUDGE, BAD_EVIDENCE_HASH, BAD_REASON,
-    EVIDENCE_IN_FUTURE, EVIDENCE_TOO_OLD, NO_SLASH_PENDING, NOT_APPEALED, NOTHING_TO_SLASH, SLASH_PENDING,
-    STATEMENT_TOO_LONG, finish, of_cluster, owned, plus,
+    BAD_SIGNATURE, BENEFICIARY, COOLING_DOWN, FOREIGN_KEY, OWN_POSITION, SAME_ROOT, SLASH_PENDING, STATEMENT_TOO_LONG,
+    changed, load,
 };
 use crate::execute::Fault;
-use daas_types::onchain::{PositionState, Proposal, Status};
-use daas_types::{Mist, UnixMs};
+use daas_types::onchain::{Cluster, Nautilus, PositionState, Proposal, Stage, Trial};
+use daas_types::{UnixMs, WalletAddress};
 
-const REASONS: core::ops::RangeInclusive<u8> = 1..=5;
-const BASIS_POINTS: u128 = 10_000;
+const MAX_STATEMENT_LENGTH: usize = 1024;
 
 pub(super) fn propose_slash(call: &mut Call<'_, '_>) -> Result<(), Fault> {
     const NAME: &str = "propose_slash";
-    let (cluster, mut position) = of_cluster(call, 1, 2)?;
-    assert_cap(call, 0, cluster.id, "assert_proposer")?;
+    let (cluster, mut position) = load(call, 1, 2)?;
+    position::assert_of(call, &position, &cluster)?;
+    cluster::assert_proposer(call, &cluster, caps::id_of(call, 0)?)?;
+    let policy = &cluster.policy;
+    call.ensure(call.sender != policy.beneficiary.0, BENEFICIARY, NAME)?;
+    clear_lapsed(call, &mut position, &cluster)?;
     call.ensure(position.proposal.is_none(), SLASH_PENDING, NAME)?;
-    let reason: u8 = call.pure(3)?;
-    call.ensure(REASONS.contains(&reason), BAD_REASON, NAME)?;
-    let evidence_hash: Vec<u8> = call.pure(4)?;
-    call.ensure(evidence_hash.len() == 32, BAD_EVIDENCE_HASH, NAME)?;
-    let (evidence_ms, now): (u64, u64) = (call.pure(5)?, call.now_ms);
-    call.ensure(evidence_ms <= now, EVIDENCE_IN_FUTURE, NAME)?;
-    call.ensure(now - evidence_ms <= cluster.policy.evidence_max_age_ms, EVIDENCE_TOO_OLD, NAME)?;
-    let amount = share(&position, cluster.policy.slash_bps).ok_or_else(|| call.overflow())?;
-    call.ensure(amount > 0, NOTHING_TO_SLASH, NAME)?;
-    let from_active = amount.min(position.active.0);
-    let from_unbonding = amount - from_active;
-    position.active.0 -= from_active;
-    position.unbonding.0 = position.unbonding.0.checked_sub(from_unbonding).ok_or_else(|| call.overflow())?;
-    position.frozen = plus(call, position.frozen, amount)?;
-    let appeal_until = now.checked_add(cluster.policy.appeal_window_ms).ok_or_else(|| call.overflow())?;
-    position.proposal = Some(Proposal {
-        reason,
-        evidence_hash,
-        uri: call.pure(6)?,
-        amount: Mist(amount),
-        from_unbonding: Mist(from_unbonding),
-        proposed_ms: UnixMs(now),
-        appeal_until_ms: UnixMs(appeal_until),
-        appealed: false,
-        upheld: false,
+    call.ensure(call.now_ms >= position.cooldown_until_ms.0, COOLING_DOWN, NAME)?;
+    let grounds = slashing::grounds(call, policy, 3)?;
+    let trial = Trial { evidence_hash: grounds.evidence_hash.clone(), evidence_ms: UnixMs(grounds.evidence_ms) };
+    let oldest_ms = call.now_ms.saturating_sub(policy.evidence_max_age_ms);
+    position::record_trial(call, &mut position, trial, oldest_ms)?;
+    let (amount, from_unbonding) = position::take_share(call, &mut position, policy.slash_bps)?;
+    let appeal_until_ms = call.sum(call.now_ms, policy.appeal_window_ms)?;
+    let proposal = Proposal {
+        reason: grounds.reason,
+        evidence_hash: grounds.evidence_hash,
+        uri: grounds.uri,
+        proposer: WalletAddress(call.sender),
+        amount,
+        from_unbonding,
+        proposed_ms: UnixMs(call.now_ms),
+        appeal_until_ms: UnixMs(appeal_until_ms),
+        expires_ms: UnixMs(call.sum(appeal_until_ms, policy.judge_window_ms)?),
+        stage: Stage::Proposed,
         prior_status: position.status,
-    });
-    position.status = Status::Suspended;
-    finish(call, 2, position, "SlashProposed", ())
+    };
+    position::suspend(call, &mut position, amount, proposal)?;
+    changed(call, 2, position, "SlashProposed", ())
 }
 
 pub(super) fn appeal_slash(call: &mut Call<'_, '_>) -> Result<(), Fault> {
-    const NAME: &str = "appeal_slash";
-    let (_, mut position) = owned(call, 1)?;
+    let (cluster, mut position) = load(call, 0, 1)?;
+    position::assert_owned(call, &position, &cluster)?;
     let statement: String = call.pure(2)?;
-    call.ensure(statement.len() <= 1024, STATEMENT_TOO_LONG, NAME)?;
-    let proposal = pending(call, &mut position)?;
-    call.ensure(!proposal.appealed, ALREADY_APPEALED, NAME)?;
-    call.ensure(call.now_ms <= proposal.appeal_until_ms.0, APPEAL_OVER, NAME)?;
-    proposal.appealed = true;
-    finish(call, 1, position, "SlashAppealed", statement)
+    call.ensure(statement.len() <= MAX_STATEMENT_LENGTH, STATEMENT_TOO_LONG, "appeal_slash")?;
+    slashing::appeal(call, position::pending(call, &mut position)?)?;
+    changed(call, 1, position, "SlashAppealed", statement)
 }
 
 pub(super) fn uphold_slash(call: &mut Call<'_, '_>) -> Result<(), Fault> {
-    const NAME: &str = "uphold_slash";
-    let (cluster, mut position) = of_cluster(call, 1, 2)?;
-    assert_cap(call, 0, cluster.id, "assert_judge")?;
-    let proposal = pending(call, &mut position)?;
-    call.ensure(proposal.appealed, NOT_APPEALED, NAME)?;
-    call.ensure(!proposal.upheld, ALREADY_UPHELD, NAME)?;
-    proposal.upheld = true;
-    finish(call, 2, position, "SlashUpheld", ())
+    let (cluster, mut position) = judged(call)?;
+    slashing::uphold(call, position::pending(call, &mut position)?, &cluster.policy)?;
+    changed(call, 2, position, "SlashUpheld", ())
+}
+
+pub(super) fn reduce_slash(call: &mut Call<'_, '_>) -> Result<(), Fault> {
+    let (cluster, mut position) = judged(call)?;
+    let (pending, amount) = (position::pending(call, &mut position)?, call.pure(3)?);
+    let (to_active, to_unbonding) = slashing::reduce(call, pending, &cluster.policy, amount)?;
+    position::thaw(call, &mut position, to_active, to_unbonding)?;
+    changed(call, 2, position, "SlashReduced", ())
 }
 
 pub(super) fn cancel_slash(call: &mut Call<'_, '_>) -> Result<(), Fault> {
-    let (cluster, mut position) = of_cluster(call, 1, 2)?;
-    assert_cap(call, 0, cluster.id, "assert_judge")?;
-    let proposal = take_pending(call, &mut position)?;
-    let frozen = std::mem::take(&mut position.frozen).0;
-    let to_active = frozen.checked_sub(proposal.from_unbonding.0).ok_or_else(|| call.overflow())?;
-    position.unbonding = plus(call, position.unbonding, proposal.from_unbonding.0)?;
-    position.active = plus(call, position.active, to_active)?;
-    position.status = proposal.prior_status;
-    finish(call, 2, position, "SlashCancelled", ())
+    let (cluster, mut position) = judged(call)?;
+    slashing::assert_judge(call, position::pending(call, &mut position)?)?;
+    let cooldown_until_ms = call.sum(call.now_ms, cluster.policy.cooldown_ms)?;
+    position::release(call, &mut position, cooldown_until_ms)?;
+    changed(call, 2, position, "SlashCancelled", ())
 }
 
 pub(super) fn execute_slash(call: &mut Call<'_, '_>) -> Result<(), Fault> {
-    const NAME: &str = "execute_slash";
-    let (mut cluster, mut position) = of_cluster(call, 0, 1)?;
-    let proposal = take_pending(call, &mut position)?;
-    call.ensure(call.now_ms > proposal.appeal_until_ms.0, APPEAL_OPEN, NAME)?;
-    call.ensure(!proposal.appealed || proposal.upheld, AWAITING_JUDGE, NAME)?;
-    cluster.treasury = plus(call, cluster.treasury, std::mem::take(&mut position.frozen).0)?;
-    call.store(0, &cluster)?;
-    let closed = proposal.prior_status == Status::Closed;
-    position.status = if closed { Status::Closed } else { Status::Slashed };
-    position.seals = vec![];
-    finish(call, 1, position, "SlashExecuted", proposal.amount)
+    let (cluster, mut position) = load(call, 0, 1)?;
+    position::assert_of(call, &position, &cluster)?;
+    slashing::assert_executable(call, position::pending(call, &mut position)?)?;
+    let cooldown_until_ms = call.sum(call.now_ms, cluster.policy.cooldown_ms)?;
+    let amount = position::forfeit(call, &mut position, cooldown_until_ms)?;
+    cluster::deposit(call, 0, cluster, amount)?;
+    changed(call, 1, position, "SlashExecuted", amount)
 }
 
-fn pending<'p>(call: &Call<'_, '_>, position: &'p mut PositionState) -> Result<&'p mut Proposal, Fault> {
-    position.proposal.as_mut().ok_or_else(|| call.abort(NO_SLASH_PENDING, "pending"))
+pub(super) fn release_lapsed_slash(call: &mut Call<'_, '_>) -> Result<(), Fault> {
+    let (cluster, mut position) = load(call, 0, 1)?;
+    position::assert_of(call, &position, &cluster)?;
+    slashing::assert_lapsed(call, position::pending(call, &mut position)?)?;
+    clear_lapsed(call, &mut position, &cluster)?;
+    call.store(1, &position)
 }
 
-fn take_pending(call: &Call<'_, '_>, position: &mut PositionState) -> Result<Proposal, Fault> {
-    position.proposal.take().ok_or_else(|| call.abort(NO_SLASH_PENDING, "take_pending"))
+pub(super) fn slash_double_signed(call: &mut Call<'_, '_>) -> Result<(), Fault> {
+    const NAME: &str = "slash_double_signed";
+    let (cluster, mut position) = load(call, 0, 2)?;
+    let mut state: Nautilus = call.object(1)?;
+    position::assert_of(call, &position, &cluster)?;
+    clear_lapsed(call, &mut position, &cluster)?;
+    let signing_key = call.bytes(3)?;
+    let answers = nautilus::answers_for(call, &state, &cluster, &signing_key)?;
+    call.ensure(answers == Some(position.position), FOREIGN_KEY, NAME)?;
+    let sequence: u64 = call.pure(4)?;
+    let (root, other_root) = (call.bytes(5)?, call.bytes(7)?);
+    call.ensure(root != other_root, SAME_ROOT, NAME)?;
+    let signed = enclave::signed_root(cluster.id, &signing_key, sequence, &root, &call.bytes(6)?)
+        && enclave::signed_root(cluster.id, &signing_key, sequence, &other_root, &call.bytes(8)?);
+    call.ensure(signed, BAD_SIGNATURE, NAME)?;
+    let offence = daas_types::onchain::offence(cluster.id, &signing_key, sequence);
+    position::record_proof(call, &mut position, offence.to_vec())?;
+    let (amount, _) = position::take_share(call, &mut position, cluster.policy.slash_bps)?;
+    position::condemn(&mut position);
+    cluster::deposit(call, 0, cluster, amount)?;
+    changed(call, 2, position, "SlashExecuted", amount)?;
+    nautilus::expel(call, &mut state, &signing_key);
+    call.store(1, &state)
 }
 
-/// `slash_bps` basis points of all stake, rounded down.
-fn share(position: &PositionState, slash_bps: u64) -> Option<u64> {
-    let all = u128::from(position.active.0) + u128::from(position.unbonding.0);
-    u64::try_from(all * u128::from(slash_bps) / BASIS_POINTS).ok()
+/// A slash that has lapsed ended when it lapsed: it is cleared away before anything else happens to its position.
+pub(in crate::twin) fn clear_lapsed(
+    call: &mut Call<'_, '_>,
+    position: &mut PositionState,
+    cluster: &Cluster,
+) -> Result<(), Fault> {
+    let lapsed = position.proposal.as_ref().filter(|proposal| proposal.has_lapsed(UnixMs(call.now_ms)));
+    let Some(ended_ms) = lapsed.map(|proposal| proposal.expires_ms.0) else {
+        return Ok(());
+    };
+    let cooldown_until_ms = call.sum(ended_ms, cluster.policy.cooldown_ms)?;
+    position::release(call, position, cooldown_until_ms)?;
+    position.generation += 1;
+    call.emit("staking", "SlashLapsed", position);
+    Ok(())
+}
+
+/// The cluster, argument 1, and the position, argument 2, if the sender may judge its slash with argument 0.
+fn judged(call: &Call<'_, '_>) -> Result<(Cluster, PositionState), Fault> {
+    const NAME: &str = "assert_judge";
+    let (cluster, position) = load(call, 1, 2)?;
+    position::assert_of(call, &position, &cluster)?;
+    cluster::assert_judge(call, &cluster, caps::id_of(call, 0)?)?;
+    call.ensure(call.sender != cluster.policy.beneficiary.0, BENEFICIARY, NAME)?;
+    call.ensure(call.sender != position.owner.0, OWN_POSITION, NAME)?;
+    Ok((cluster, position))
 }

@@ -1,0 +1,208 @@
+//! Objects, with the checkpoint that has them.
+
+use super::checkpoints::bytes;
+use super::{ChainClient, ChainError, DEADLINE, deadline};
+use crate::verified::{Check, ClaimedObject, ProofError, ProvenObject};
+use bytes::Bytes;
+use daas_types::{Address, Digest};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
+use serde::de::DeserializeOwned;
+use sui_rpc::field::{FieldMask, FieldMaskUtil};
+use sui_rpc::proto::sui::rpc::v2 as proto;
+use sui_sdk_types::StructTag;
+use tonic::Code;
+
+/// Checkpoints that are kept for further proofs.
+const MAX_KEPT: usize = 1024;
+
+type Answer<'q, T> = BoxFuture<'q, Result<T, ChainError>>;
+/// By transaction, the digest of its effects.
+type Committed = Arc<HashMap<Digest, Digest>>;
+
+/// Proves objects. Keeps the checkpoints it verified, since objects that are read together were often written together.
+pub(super) struct Prover {
+    endpoints: Vec<Asked>,
+    kept: Mutex<HashMap<u64, Committed>>,
+}
+
+struct Asked {
+    client: ChainClient,
+    /// It is asked no more, unless all have.
+    lied: AtomicBool,
+}
+
+// === impl Prover ===
+
+impl Prover {
+    /// Asks each of `endpoints`, of which there is at least one.
+    pub(super) fn new(endpoints: Vec<ChainClient>) -> Self {
+        let asked = |client| Asked { client, lied: AtomicBool::new(false) };
+        Self { endpoints: endpoints.into_iter().map(asked).collect(), kept: Mutex::default() }
+    }
+
+    /// Asks all endpoints the same. The answers of those that gave a good one, if any did; the others are told off.
+    pub(super) async fn ask<'q, T>(
+        &self,
+        question: impl Fn(ChainClient) -> Answer<'q, T>,
+    ) -> Result<Vec<T>, ChainError> {
+        let honest: Vec<_> = self.endpoints.iter().filter(|asked| !asked.lied.load(Ordering::Relaxed)).collect();
+        let asked = if honest.is_empty() { self.endpoints.iter().collect() } else { honest };
+        let answers = join_all(asked.iter().map(|asked| question(asked.client.clone()))).await;
+        let (mut good, mut worst) = (Vec::new(), None);
+        for (asked, answer) in asked.into_iter().zip(answers) {
+            match answer {
+                Ok(answer) => good.push(answer),
+                Err(error) => {
+                    self.tell_off(asked, &error);
+                    if worst.is_none() || error.is_lie() {
+                        worst = Some(error);
+                    }
+                }
+            }
+        }
+        match worst {
+            Some(error) if good.is_empty() => Err(error),
+            _ => Ok(good),
+        }
+    }
+
+    /// Where there is no other endpoint, whoever asked learns of the error and tells.
+    fn tell_off(&self, asked: &Asked, error: &ChainError) {
+        if self.endpoints.len() > 1 {
+            tracing::warn!(%error, rpc.url = asked.client.url(), "RPC endpoint passed over");
+            asked.client.blame(error);
+            asked.lied.fetch_or(error.is_lie(), Ordering::Relaxed);
+        }
+    }
+
+    /// The object, if any endpoint has it: the highest version that is in a verified checkpoint. That a still higher one
+    /// exists, only an endpoint that has it can tell; one honest endpoint is enough.
+    pub(super) async fn object(&self, id: Address) -> Result<Option<ProvenObject>, ChainError> {
+        let found = self.ask(|endpoint| self.object_of(endpoint, id).boxed()).await?;
+        Ok(found.into_iter().flatten().max_by_key(|proven| proven.object().version()))
+    }
+
+    /// The object, if it exists and is a `tag`.
+    pub(super) async fn typed<T: DeserializeOwned>(&self, id: Address, tag: &StructTag) -> Result<Option<T>, ChainError> {
+        let Some(bytes) = self.contents(id, tag).await? else {
+            return Ok(None);
+        };
+        let decoded = bcs::from_bytes(&bytes);
+        decoded.map(Some).map_err(|e| ChainError::malformed("get object", format!("{tag} {id}: {e}")))
+    }
+
+    /// The object, which is to exist.
+    pub(super) async fn existing<T: DeserializeOwned>(
+        &self,
+        what: &'static str,
+        id: Address,
+        tag: &StructTag,
+    ) -> Result<T, ChainError> {
+        self.typed(id, tag).await?.ok_or(ChainError::Missing { what, id })
+    }
+
+    /// The BCS of an object's Move struct, if it exists and is a `tag`.
+    pub(super) async fn contents(&self, id: Address, tag: &StructTag) -> Result<Option<Vec<u8>>, ChainError> {
+        let Some(proven) = self.object(id).await? else {
+            return Ok(None);
+        };
+        match proven.object().as_struct() {
+            Some(object) if object.object_type() == tag => Ok(Some(object.contents().to_vec())),
+            other => {
+                let got = other.map_or_else(|| "package".to_owned(), |object| object.object_type().to_string());
+                Err(ChainError::WrongType { id, expected: tag.to_string(), got })
+            }
+        }
+    }
+
+    async fn object_of(&self, endpoint: ChainClient, id: Address) -> Result<Option<ProvenObject>, ChainError> {
+        let Some(object) = endpoint.claimed_object(id).await? else {
+            return Ok(None);
+        };
+        let (checkpoint, effects) = endpoint.written_in(object.transaction).await?;
+        let committed = self.committed(&endpoint, checkpoint).await?;
+        Ok(Some(object.prove(checkpoint, &committed, effects.as_ref())?))
+    }
+
+    async fn committed(&self, endpoint: &ChainClient, checkpoint: u64) -> Result<Committed, ChainError> {
+        if let Some(kept) = self.kept().get(&checkpoint) {
+            return Ok(kept.clone());
+        }
+        let header = endpoint.whoever_knows(|client| async move { client.header(checkpoint).await }.boxed()).await?;
+        let committed = Arc::new(header.into_effects());
+        let mut kept = self.kept();
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        kept.insert(checkpoint, committed.clone());
+        Ok(committed)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<u64, Committed>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl ChainClient ===
+
+impl ChainClient {
+    /// Proves what all endpoints say.
+    pub(super) fn prover(&self) -> Prover {
+        Prover::new(self.each())
+    }
+
+    async fn claimed_object(&self, id: Address) -> Result<Option<ClaimedObject>, ChainError> {
+        const CALL: &str = "get object";
+        let mask = FieldMask::from_str("bcs,previous_transaction");
+        let request = proto::GetObjectRequest::new(&id).with_read_mask(mask);
+        let answer = tokio::time::timeout(DEADLINE, self.rpc().ledger_client().get_object(request)).await;
+        let object = match answer {
+            Ok(Err(status)) if status.code() == Code::NotFound => return Ok(None),
+            Ok(Err(status)) => return Err(ChainError::of(CALL, &status)),
+            Ok(Ok(answer)) => answer.into_inner().object.unwrap_or_default(),
+            Err(_) => {
+                return Err(ChainError::Unreachable { call: CALL, cause: "no answer in time".to_owned() });
+            }
+        };
+        let absent = |what| ProofError::unplaced(Check::Absent(what));
+        let bytes = bytes(object.bcs.as_ref()).ok_or_else(|| absent("object"))?;
+        let transaction = object.previous_transaction().parse();
+        let transaction = transaction.map_err(|_| absent("object's previous transaction"))?;
+        Ok(Some(ClaimedObject { id, bytes, transaction }))
+    }
+
+    /// In which checkpoint a transaction is said to be, and what it is said to have done. Any endpoint may know: some
+    /// forget old transactions.
+    async fn written_in(&self, transaction: Digest) -> Result<(u64, Option<Bytes>), ChainError> {
+        const CALL: &str = "get transaction";
+        let mask = FieldMask::from_str("checkpoint,effects.bcs");
+        let request = proto::GetTransactionRequest::new(&transaction).with_read_mask(mask);
+        let answer = self
+            .whoever_knows(|client| {
+                let request = request.clone();
+                async move { deadline(CALL, client.rpc().ledger_client().get_transaction(request)).await }.boxed()
+            })
+            .await?;
+        let got = answer.transaction();
+        let checkpoint = got.checkpoint_opt().ok_or_else(|| {
+            ChainError::Unreachable { call: CALL, cause: format!("{transaction} is in no checkpoint yet") }
+        })?;
+        Ok((checkpoint, bytes(got.effects.as_ref().and_then(|effects| effects.bcs.as_ref()))))
+    }
+
+    /// Asks this endpoint, and the others if it does not know.
+    async fn whoever_knows<'q, T>(&self, ask: impl Fn(Self) -> Answer<'q, T>) -> Result<T, ChainError> {
+        let mut answer = ask(self.clone()).await;
+        for other in self.others() {
+            match answer {
+                Err(ChainError::Refused { code: Code::NotFound, .. }) => answer = ask(other).await,
+                known => return known,
+            }
+        }
+        answer
+    }
+}

@@ -1,0 +1,147 @@
+use super::Follower;
+use crate::client::ChainError;
+use crate::clock;
+use crate::index::{Applied, Freshness};
+use crate::store::StoreError;
+use crate::verified::{Proven, Sequence};
+use core::time::Duration;
+use daas_types::Problem;
+use futures::{StreamExt, stream};
+
+/// How many missed checkpoints are asked for at once.
+const AT_ONCE: usize = 16;
+/// After this much of the chain's time without a checkpoint, starting anew may leave some out. Endpoints forget old
+/// checkpoints; one that says so of young ones would have a slash forgotten with them.
+const OUTAGE: Duration = Duration::from_hours(1);
+
+/// Why a follower gave up. A chain that cannot be reached is not a reason: it tries again.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The chain cannot be read.
+    #[error(transparent)]
+    Chain(ChainError),
+    /// The index cannot be saved.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+// === impl Follower ===
+
+impl Follower {
+    /// Follows until something fails.
+    pub(super) async fn session(&mut self) -> Result<core::convert::Infallible, FollowError> {
+        if self.lost {
+            self.client.move_on().await?;
+            self.lost = false;
+        }
+        let (height, lowest) = self.client.heights().await?;
+        self.start(lowest).await?;
+        self.client.learn_versions(self.index.ids().package, &mut self.packages).await?;
+        self.catch_up(height).await?;
+        let mut tip = self.client.subscribe().await?;
+        loop {
+            self.mend_gaps().await?;
+            let next = self.index.snapshot().next_checkpoint();
+            let proven = tip.next(next, self.idle_limit).await?;
+            if let Some(missed) = proven.sequence().checked_sub(1) {
+                self.catch_up(missed).await?;
+            }
+            self.take(&proven).await?;
+            self.client.praise();
+            self.keep_up()?;
+        }
+    }
+
+    /// Reads the cluster's objects, if there is nothing to go on from.
+    async fn start(&mut self, lowest: u64) -> Result<(), FollowError> {
+        let snapshot = self.index.snapshot();
+        let next = snapshot.next_checkpoint();
+        if snapshot.is_based() && next >= lowest {
+            return Ok(());
+        }
+        if let Some(last) = snapshot.timestamp()
+            && snapshot.is_based()
+            && self.client.newest().await?.timestamp.since(last) < OUTAGE
+        {
+            return Err(ChainError::Pruned { next, lowest }.into());
+        }
+        let base = self.client.base(&self.index.ids()).await?;
+        tracing::info!(chain.checkpoint = base.checkpoint, positions = base.positions.len(), "index bootstrapped");
+        let applied = self.index.bootstrap(base);
+        if self.index.snapshot().next_checkpoint() != next {
+            self.sequence = Sequence::default();
+        }
+        self.save(applied)
+    }
+
+    /// Reads all checkpoints up to and with `until`.
+    async fn catch_up(&mut self, until: u64) -> Result<(), FollowError> {
+        let next = self.index.snapshot().next_checkpoint();
+        let client = self.client.clone();
+        let mut missed = stream::iter(next..=until).map(|sequence| client.proven(sequence)).buffered(AT_ONCE);
+        while let Some(proven) = missed.next().await {
+            self.take(&proven?).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a checkpoint into the index, if it comes next.
+    async fn take(&mut self, proven: &Proven) -> Result<(), FollowError> {
+        for upgrade in proven.upgrades() {
+            self.client.learn_version(*upgrade, &mut self.packages).await?;
+        }
+        let checkpoint = proven.read(&self.packages).map_err(ChainError::from)?;
+        self.sequence.extend(&checkpoint).map_err(ChainError::from)?;
+        let applied = self.index.apply(&checkpoint);
+        self.save(applied)
+    }
+
+    /// Another endpoint may be further, if this one's newest checkpoint is old.
+    fn keep_up(&self) -> Result<(), FollowError> {
+        match self.index.freshness(clock::now()) {
+            Freshness::Stale(age) if self.client.has_others() => {
+                Err(ChainError::lagging(self.index.snapshot().checkpoint(), age).into())
+            }
+            Freshness::Stale(_) | Freshness::Fresh | Freshness::Unknown => Ok(()),
+        }
+    }
+
+    /// Saves once there is a verified checkpoint to save with; what changed before that waits.
+    fn save(&mut self, applied: Applied) -> Result<(), FollowError> {
+        let Some(store) = &mut self.store else { return Ok(()) };
+        self.unsaved.positions.extend(applied.positions);
+        self.unsaved.cluster |= applied.cluster;
+        let snapshot = self.index.snapshot();
+        if snapshot.timestamp().is_some() {
+            store.save(&snapshot, self.sequence, &self.unsaved)?;
+            store.save_ends(self.client.committees())?;
+            self.unsaved = Applied::default();
+        }
+        Ok(())
+    }
+
+    async fn mend_gaps(&mut self) -> Result<(), FollowError> {
+        for id in self.index.snapshot().gaps() {
+            if let Some(state) = self.client.position(&self.index.ids(), id).await? {
+                let applied = self.index.reread(state);
+                self.save(applied)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl From<ChainError> for FollowError {
+    fn from(error: ChainError) -> Self {
+        Self::Chain(error)
+    }
+}
+
+impl From<FollowError> for Problem {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::Chain(error) => error.into(),
+            FollowError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+use super::checkpoint::{digest, effects_of};
+use super::{Check, ProofError};
+use bytes::Bytes;
+use daas_types::{Address, Digest};
+use std::collections::HashMap;
+use sui_sdk_types::{Object, ObjectOut, TransactionEffects};
+
+/// What a server says an object is. Nothing of it is believed.
+#[derive(Clone, Debug)]
+pub(crate) struct ClaimedObject {
+    /// Asked for.
+    pub(crate) id: Address,
+    /// `Object`, in BCS.
+    pub(crate) bytes: Bytes,
+    /// The transaction that wrote it.
+    pub(crate) transaction: Digest,
+}
+
+/// A version of an object that a verified checkpoint has.
+///
+/// It proves that the object was so, and not that it still is: a later version may exist.
+#[derive(Clone, Debug)]
+pub(crate) struct ProvenObject {
+    object: Object,
+}
+
+// === impl ClaimedObject ===
+
+impl ClaimedObject {
+    /// Checks that the transaction is in checkpoint `sequence`, whose transactions and effects are `committed`, and that
+    /// its effects wrote these bytes.
+    pub(crate) fn prove(
+        &self,
+        sequence: u64,
+        committed: &HashMap<Digest, Digest>,
+        effects: Option<&Bytes>,
+    ) -> Result<ProvenObject, ProofError> {
+        let &Self { id, ref bytes, transaction } = self;
+        let fails = ProofError::at(sequence);
+        let expected = committed.get(&transaction).ok_or(Check::Unincluded { transaction }).map_err(&fails)?;
+        let effects = effects_of(transaction, *expected, effects).map_err(&fails)?;
+        let digest = digest("Object::", bytes);
+        if written(&effects, id) != Some(digest) {
+            return Err(fails(Check::Unwritten { id, digest, transaction }));
+        }
+        let object = bcs::from_bytes(bytes).map_err(|_| fails(Check::Layout("object")))?;
+        Ok(ProvenObject { object })
+    }
+}
+
+// === impl ProvenObject ===
+
+impl ProvenObject {
+    pub(crate) fn object(&self) -> &Object {
+        &self.object
+    }
+}
+
+/// The digest of the object as the transaction left it.
+fn written(effects: &TransactionEffects, id: Address) -> Option<Digest> {
+    match effects {
+        TransactionEffects::V1(effects) => {
+            let all = effects.created.iter().chain(&effects.mutated).chain(&effects.unwrapped);
+            let mut same = all.filter(|written| *written.reference.object_id() == id);
+            same.next().map(|written| *written.reference.digest())
+        }
+        TransactionEffects::V2(effects) => {
+            let change = effects.changed_objects.iter().find(|change| change.object_id == id)?;
+            match change.output_state {
+                ObjectOut::ObjectWrite { digest, .. } | ObjectOut::PackageWrite { digest, .. } => Some(digest),
+                _ => None,
+            }
+        }
+    }
+}

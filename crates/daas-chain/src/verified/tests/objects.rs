@@ -1,0 +1,124 @@
+//! Objects, and the packages among them.
+
+use super::*;
+use bytes::Bytes;
+use std::collections::{BTreeMap, HashMap};
+use sui_sdk_types::{
+    ChangedObject, IdOperation, Identifier, MovePackage, Object, ObjectData, ObjectIn, ObjectOut, Owner, TypeOrigin,
+};
+
+const LATER: Address = Address::new([0xdc; 32]);
+
+/// A version of a package whose types come from `origins`.
+fn package(id: Address, version: u64, origins: &[Address]) -> Object {
+    let origin = |package: &Address| TypeOrigin {
+        module_name: Identifier::from_static("cluster"),
+        struct_name: Identifier::from_static("T"),
+        package: *package,
+    };
+    let package = MovePackage {
+        id,
+        version,
+        modules: BTreeMap::new(),
+        type_origin_table: origins.iter().map(origin).collect(),
+        linkage_table: BTreeMap::new(),
+    };
+    Object::new(ObjectData::Package(package), Owner::Immutable, Digest::ZERO, 0)
+}
+
+fn written(object: &Object) -> TestTransaction {
+    let output_state = ObjectOut::PackageWrite { version: object.version(), digest: object.digest() };
+    let id_operation = IdOperation::Created;
+    let object_id = object.object_id();
+    let changed = vec![ChangedObject { object_id, input_state: ObjectIn::NotExist, output_state, id_operation }];
+    TestTransaction { events: vec![], changed }
+}
+
+/// What an honest server says of `object`, which the only transaction of a checkpoint wrote.
+struct Served {
+    object: ClaimedObject,
+    committed: HashMap<Digest, Digest>,
+    effects: Option<Bytes>,
+}
+
+// === impl Served ===
+
+impl Served {
+    fn new(object: &Object) -> Self {
+        let mut chain = TestChain::new(1);
+        let claim = chain.append(T0, &[written(object)], false);
+        let committee = chain.committees().of_epoch(0).unwrap();
+        let committed = Header::prove(1, &claim, &committee).unwrap().into_effects();
+        let bytes = bcs::to_bytes(object).unwrap().into();
+        let transaction = *committed.keys().next().unwrap();
+        let object = ClaimedObject { id: object.object_id(), bytes, transaction };
+        Self { object, committed, effects: claim.transactions[0].effects.clone() }
+    }
+
+    fn prove(&self) -> Result<ProvenObject, ProofError> {
+        self.object.prove(1, &self.committed, self.effects.as_ref())
+    }
+
+    fn refused(&self) -> Check {
+        let error = self.prove().unwrap_err();
+        assert_eq!(error.checkpoint, Some(1));
+        error.check
+    }
+}
+
+#[test]
+fn an_object_is_as_a_verified_checkpoint_has_it() {
+    let object = package(LATER, 2, &[PACKAGE.0]);
+    assert_eq!(Served::new(&object).prove().unwrap().object(), &object);
+
+    let mut served = Served::new(&object);
+    served.object.bytes = bcs::to_bytes(&package(LATER, 2, &[])).unwrap().into();
+    assert!(matches!(served.refused(), Check::Unwritten { id: LATER, .. }), "its bytes are others");
+    served.object.bytes = bcs::to_bytes(&package(LATER, 3, &[PACKAGE.0])).unwrap().into();
+    assert!(matches!(served.refused(), Check::Unwritten { .. }), "a version that nobody wrote");
+
+    let mut served = Served::new(&object);
+    served.object.id = PACKAGE.0;
+    assert!(matches!(served.refused(), Check::Unwritten { .. }), "another object in its place");
+
+    let mut served = Served::new(&object);
+    served.object.transaction = Digest::ZERO;
+    assert_eq!(served.refused(), Check::Unincluded { transaction: Digest::ZERO });
+
+    let mut served = Served::new(&object);
+    served.effects = Served::new(&package(LATER, 3, &[])).effects;
+    assert!(matches!(served.refused(), Check::Effects { .. }), "effects that would fit another object");
+    served.effects = None;
+    assert_eq!(served.refused(), Check::Absent("effects"));
+}
+
+#[test]
+fn a_package_has_the_versions_that_name_it_as_their_origin() {
+    let learn = |packages: &mut Packages, object| packages.learn(&Served::new(&object).prove().unwrap());
+    let mut packages = Packages::of(PACKAGE);
+    let third = Address::new([0xdd; 32]);
+    assert!(!learn(&mut packages, package(LATER, 1, &[LATER])), "somebody's own package is no version of it");
+    assert!(!packages.define(&LATER));
+    // The third version tells of the second too.
+    assert!(learn(&mut packages, package(third, 3, &[PACKAGE.0, LATER])));
+    assert!(packages.define(&PACKAGE.0) && packages.define(&LATER) && packages.define(&third));
+}
+
+#[test]
+fn events_of_types_that_an_upgrade_added_are_read() {
+    let mut chain = TestChain::new(1);
+    let upgrade = package(LATER, 2, &[PACKAGE.0, LATER]);
+    let mut transaction = written(&upgrade);
+    transaction.events = vec![emitted(PACKAGE.0, &event(1)), emitted(LATER, &event(2))];
+    let claim = chain.append(T0, &[transaction], false);
+    let committee = chain.committees().of_epoch(0).unwrap();
+    let proven = prove(1, &claim, &committee).unwrap();
+    assert_eq!(proven.upgrades(), [LATER]);
+    let mut packages = Packages::of(PACKAGE);
+    assert_eq!(events(&proven.read(&packages).unwrap()), [event(1)]);
+    packages.learn(&Served::new(&upgrade).prove().unwrap());
+    assert_eq!(events(&proven.read(&packages).unwrap()), [event(1), event(2)]);
+    // A first version is nobody's upgrade.
+    let claim = chain.append(T0, &[written(&package(LATER, 1, &[LATER]))], false);
+    assert_eq!(prove(2, &claim, &committee).unwrap().upgrades(), []);
+}

@@ -1,0 +1,84 @@
+//! `k3s-daas chain`: a cluster founded and governed, on any Sui network. Each command is one transaction, shown with its
+//! cost and sent when it is confirmed.
+
+mod cluster;
+mod founding;
+mod masters;
+mod package;
+mod policy;
+mod slash;
+mod submit;
+
+use crate::cli::chain::{ChainArgs, ChainCommand};
+use crate::cli::send::SendFlags;
+use crate::context::Context;
+use crate::output::done;
+use crate::place::{self, Place};
+use crate::sending::{Ask, Sending};
+use daas_chain::index::IndexIds;
+use daas_chain::ops::{Call, Ops, Outcome};
+use daas_types::Problem;
+use serde_json::{Value, json};
+
+/// Where a transaction goes, and who sends it.
+struct Counter<'a> {
+    context: &'a Context,
+    place: Place,
+    flags: &'a SendFlags,
+    sending: Sending<'a>,
+}
+
+pub(crate) async fn run(context: &Context, args: &ChainArgs) -> Result<(), Problem> {
+    use ChainCommand as C;
+    let place = Place::find(context, &args.place).await?;
+    let sending = Sending::new(context.output, &args.send, Ask::Always);
+    let counter = Counter { context, place, flags: &args.send, sending };
+    match &args.command {
+        C::Publish(file) => package::publish(&counter, file).await,
+        C::Upgrade(args) => package::upgrade(&counter, args).await,
+        C::VerifyPackage(args) => package::verify(&counter, args).await,
+        C::InitCluster(args) => Box::pin(founding::run(&counter, args)).await,
+        C::Policy(command) => policy::run(&counter, command).await,
+        C::Pause => cluster::pause(&counter, true).await,
+        C::Unpause => cluster::pause(&counter, false).await,
+        C::Operators(args) => cluster::operators(&counter, args).await,
+        C::Office(command) => cluster::office(&counter, command).await,
+        C::Migrate => cluster::migrate(&counter).await,
+        C::Treasury(command) => cluster::treasury(&counter, *command).await,
+        C::Measurement(command) => masters::measurement(&counter, command).await,
+        C::Master(command) => masters::master(&counter, command).await,
+        C::Slash(command) => Box::pin(slash::run(&counter, command)).await,
+        C::Submit(args) => submit::run(&counter, args).await,
+    }
+}
+
+// === impl Counter ===
+
+impl Counter<'_> {
+    /// The sender's transactions, and the cluster they are about.
+    fn clerk(&self) -> Result<(Ops, IndexIds), Problem> {
+        Ok((self.ops()?, self.place.ids()?))
+    }
+
+    fn ops(&self) -> Result<Ops, Problem> {
+        Ok(self.place.ops(place::sender(self.context, self.flags)?))
+    }
+
+    /// Sends, and answers what came of it unless it was only shown.
+    async fn send<O>(&self, what: &str, call: Call<'_, O>) -> Result<Option<O>, Problem> {
+        self.sending.send(&self.place.client, what, call).await
+    }
+
+    /// Sends, and says `text` once it is done.
+    async fn settle(&self, what: &str, call: Call<'_, Outcome>, text: &str, more: Value) -> Result<(), Problem> {
+        if let Some(outcome) = self.send(what, call).await? {
+            self.sending.receipt(done(text), &outcome, more);
+        }
+        Ok(())
+    }
+
+    /// The same, with nothing more to say to programs.
+    async fn plain(&self, what: &str, call: Call<'_, Outcome>, text: &str) -> Result<(), Problem> {
+        self.settle(what, call, text, json!({})).await
+    }
+}

@@ -1,0 +1,79 @@
+//! The cluster as a whole: its pause, its operators, its offices, its version, its treasury.
+
+use super::Counter;
+use crate::cli::chain::{OfficeCommand, OperatorsArgs, TreasuryCommand};
+use crate::output::done;
+use daas_types::onchain::Event;
+use daas_types::{Mist, Problem};
+use serde_json::json;
+
+pub(super) async fn pause(counter: &Counter<'_>, paused: bool) -> Result<(), Problem> {
+    let (ops, ids) = counter.clerk()?;
+    let call = ops.set_paused(&ids, paused);
+    if paused {
+        counter.plain("take no new stake", call, "no new stake is taken; `k3s-daas chain unpause` ends that").await
+    } else {
+        counter.plain("take new stake again", call, "new stake is taken").await
+    }
+}
+
+pub(super) async fn operators(counter: &Counter<'_>, args: &OperatorsArgs) -> Result<(), Problem> {
+    if args.positions.is_empty() && !args.none {
+        let operators = counter.place.client.cluster(&counter.place.ids()?).await?.operator_positions;
+        let lines: Vec<String> = operators.iter().map(ToString::to_string).collect();
+        let text = if lines.is_empty() { "no operator positions".to_owned() } else { lines.join("\n") };
+        counter.context.output.result(text, &json!({ "operator_positions": operators }));
+        return Ok(());
+    }
+    let (ops, ids) = counter.clerk()?;
+    let call = ops.set_operator_positions(&ids, &args.positions);
+    let count = args.positions.len();
+    let more = json!({ "operator_positions": args.positions });
+    let what = format!("name {count} operator positions");
+    counter.settle(&what, call, &format!("the operator's pool is {count} positions"), more).await
+}
+
+pub(super) async fn office(counter: &Counter<'_>, command: &OfficeCommand) -> Result<(), Problem> {
+    let (ops, ids) = counter.clerk()?;
+    let (office, holder, call) = match command {
+        OfficeCommand::Proposer(to) => ("proposer", to.holder, ops.appoint_proposer(&ids, to.holder)),
+        OfficeCommand::Judge(to) => ("judge", to.holder, ops.appoint_judge(&ids, to.holder)),
+    };
+    let what = format!("make {holder} the {office}");
+    let text = format!("{holder} is the {office}; whoever was it before is it no longer");
+    counter.settle(&what, call, &text, json!({ "office": office, "holder": holder })).await
+}
+
+pub(super) async fn migrate(counter: &Counter<'_>) -> Result<(), Problem> {
+    let (ops, ids) = counter.clerk()?;
+    let call = ops.migrate(&ids);
+    counter.plain("move the cluster to this package", call, "older versions of the package refuse the cluster now").await
+}
+
+pub(super) async fn treasury(counter: &Counter<'_>, command: TreasuryCommand) -> Result<(), Problem> {
+    let ids = counter.place.ids()?;
+    let cluster = counter.place.client.cluster(&ids).await?;
+    let (amount, beneficiary) = (cluster.treasury, cluster.policy.beneficiary);
+    match command {
+        TreasuryCommand::Show => {
+            let text = format!("{amount} SUI, for {beneficiary}");
+            let value = json!({ "treasury": amount.to_string(), "treasury_mist": amount.0, "beneficiary": beneficiary });
+            counter.context.output.result(text, &value);
+            Ok(())
+        }
+        TreasuryCommand::Pay => {
+            let what = format!("pay {amount} SUI to {beneficiary}");
+            let Some(outcome) = counter.send(&what, counter.ops()?.pay_treasury(&ids)).await? else {
+                return Ok(());
+            };
+            let paid = outcome.events.iter().find_map(|event| match event {
+                Event::TreasuryPaid(paid) => Some(paid.amount),
+                _ => None,
+            });
+            let paid = paid.unwrap_or(Mist(0));
+            let more = json!({ "paid": paid.to_string(), "paid_mist": paid.0, "beneficiary": beneficiary });
+            counter.sending.receipt(done(format!("{paid} SUI paid to {beneficiary}")), &outcome, more);
+            Ok(())
+        }
+    }
+}

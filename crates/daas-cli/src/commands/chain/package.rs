@@ -1,0 +1,84 @@
+//! The contract's code: published, upgraded, and compared with what was compiled.
+
+use super::Counter;
+use crate::cli::chain::{PackageFile, UpgradeArgs, VerifyPackageArgs};
+use crate::contract;
+use crate::output::{done, failed};
+use daas_chain::ops::{CompiledPackage, UpgradeSpec, compare_package, published_package};
+use daas_types::{ErrorCode, PackageId, Problem};
+use serde_json::json;
+
+pub(super) async fn publish(counter: &Counter<'_>, file: &PackageFile) -> Result<(), Problem> {
+    let package = compiled(file)?;
+    let ops = counter.ops()?;
+    let what = format!("publish the package (digest {}…)", package.digest.get(..16).unwrap_or_default());
+    let Some((id, outcome)) = counter.send(&what, ops.publish(&package)).await? else {
+        return Ok(());
+    };
+    let cap = outcome.created("package", "UpgradeCap");
+    let text = format!(
+        "{}\n  {} holds its UpgradeCap\n\n  k3s-daas chain verify-package {id}\n  \
+         k3s-daas chain init-cluster --package {id} --name NAME --proposer … --judge … --beneficiary …",
+        done(format!("package {id}")),
+        ops.sender(),
+    );
+    let more = json!({ "package": id, "digest": package.digest, "upgrade_cap": cap });
+    counter.sending.receipt(text, &outcome, more);
+    Ok(())
+}
+
+pub(super) async fn upgrade(counter: &Counter<'_>, args: &UpgradeArgs) -> Result<(), Problem> {
+    let package = compiled(&args.file)?;
+    let original = counter.place.ids()?.package;
+    let spec = UpgradeSpec { current: args.current.unwrap_or(original), original, cap: args.cap };
+    let ops = counter.ops()?;
+    let what = format!("upgrade package {} (digest {}…)", spec.current, package.digest.get(..16).unwrap_or_default());
+    let Some((id, outcome)) = counter.send(&what, ops.upgrade(&package, &spec)?).await? else {
+        return Ok(());
+    };
+    let text = format!(
+        "{}\n  the cluster still runs the version before it\n\n  k3s-daas chain verify-package {id}\n  \
+         k3s-daas chain migrate --code {id}",
+        done(format!("package {id}")),
+    );
+    counter.sending.receipt(text, &outcome, json!({ "package": id, "original": original, "digest": package.digest }));
+    Ok(())
+}
+
+pub(super) async fn verify(counter: &Counter<'_>, args: &VerifyPackageArgs) -> Result<(), Problem> {
+    let package = compiled(&args.file)?;
+    let id = match args.id {
+        Some(id) => id,
+        None => counter.place.ids()?.package,
+    };
+    let published = published_package(&counter.place.client, id).await?;
+    // An upgraded version holds the address of the first.
+    let original = published.type_origin_table.iter().map(|origin| PackageId(origin.package));
+    let compared = original.chain([id]).map(|original| compare_package(&package, &published, original));
+    let differences = compared.min_by_key(Vec::len).unwrap_or_default();
+    let words: Vec<String> = differences.iter().map(ToString::to_string).collect();
+    let modules = package.modules.len();
+    let value = json!({
+        "package": id, "version": published.version, "digest": package.digest, "same": words.is_empty(),
+        "modules": modules, "differences": words,
+    });
+    let Some(first) = words.first() else {
+        let text = format!("package {id} is the compiled one: {modules} modules, byte by byte (digest {})", package.digest);
+        counter.context.output.result(done(text), &value);
+        return Ok(());
+    };
+    let problem = Problem::new(ErrorCode::PackageMismatch, first);
+    counter.context.output.result(failed(format!("package {id} is not the compiled one:\n  {}", words.join("\n  "))), &value);
+    Err(problem)
+}
+
+fn compiled(file: &PackageFile) -> Result<CompiledPackage, Problem> {
+    let Some(path) = &file.package else {
+        return contract::compiled();
+    };
+    let bad = |cause: &dyn core::fmt::Display| {
+        Problem::new(ErrorCode::ConfigInvalid, format!("{}: {cause}", path.display()))
+    };
+    let text = std::fs::read_to_string(path).map_err(|e| bad(&e))?;
+    CompiledPackage::parse(&text).map_err(|e| bad(&e))
+}

@@ -1,0 +1,166 @@
+//! One transaction from what was typed to what came of it: its cost shown, its sender asked, its bytes handed out or sent.
+
+use crate::cli::send::SendFlags;
+use crate::output::Output;
+use daas_chain::client::ChainClient;
+use daas_chain::ops::{Call, Estimate, Gas, Outcome, Unsigned, parse_signature};
+use daas_types::genesis::Network;
+use daas_types::{ErrorCode, Mist, Problem};
+use serde_json::{Value, json};
+use std::io::{BufRead as _, IsTerminal as _, stdin};
+
+/// How transactions are sent, and where it is said.
+pub(crate) struct Sending<'a> {
+    output: Output,
+    flags: &'a SendFlags,
+    ask: Ask,
+}
+
+/// When the sender is asked first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Always, wherever it is.
+    Always,
+    /// Where money is real: everywhere but on a development network.
+    ForMoney,
+}
+
+// === impl Sending ===
+
+impl<'a> Sending<'a> {
+    pub(crate) fn new(output: Output, flags: &'a SendFlags, ask: Ask) -> Self {
+        Self { output, flags, ask }
+    }
+
+    /// Does `call`, which `what` says in a few words, unless it is only to be shown or handed out: then that is done, and
+    /// nothing is answered.
+    pub(crate) async fn send<O>(&self, client: &ChainClient, what: &str, call: Call<'_, O>) -> Result<Option<O>, Problem> {
+        if self.flags.unsigned {
+            self.hand_out(what, &call.unsigned().await?);
+            return Ok(None);
+        }
+        if !self.flags.signature.is_empty() {
+            return self.submit(client, call).await.map(Some);
+        }
+        let asks = !self.flags.yes && (self.ask == Ask::Always || client.genesis().devnet().is_none());
+        if self.flags.dry_run || asks {
+            let estimate = call.estimate().await?;
+            let text = cost(what, network(client), &estimate);
+            if self.flags.dry_run {
+                self.output.result(text, &as_json(what, &estimate));
+                return Ok(None);
+            }
+            self.output.note(text);
+            self.confirm()?;
+        }
+        Ok(Some(call.await?))
+    }
+
+    /// What a transaction did, for people and for programs.
+    pub(crate) fn receipt(&self, text: impl core::fmt::Display, outcome: &Outcome, more: Value) {
+        let mut value = receipt(outcome);
+        if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
+            value.extend(more);
+        }
+        self.output.result(text, &value);
+    }
+
+    /// The transaction as it is now, with signatures that were made for it before.
+    async fn submit<O>(&self, client: &ChainClient, call: Call<'_, O>) -> Result<O, Problem> {
+        let signatures = self.flags.signature.iter().map(|text| parse_signature(text));
+        let signatures = signatures.collect::<Result<Vec<_>, _>>()?;
+        let outcome = call.unsigned().await?.submit(client, call.package(), &signatures).await?;
+        Ok(call.read(outcome)?)
+    }
+
+    fn hand_out(&self, what: &str, unsigned: &Unsigned) {
+        let (bytes, digest, sender) = (unsigned.to_string(), unsigned.digest(), unsigned.sender());
+        self.output.note(format!(
+            "{what}: transaction {digest}, to be signed by {sender}\n  then: k3s-daas chain submit --tx BYTES --signature SIG"
+        ));
+        self.output.result(&bytes, &json!({ "tx": bytes, "digest": digest, "sender": sender, "what": what }));
+    }
+
+    /// Whoever cannot be asked must have said yes before.
+    fn confirm(&self) -> Result<(), Problem> {
+        if self.output.is_json() || !stdin().is_terminal() {
+            let cause = "nobody can be asked here; add --yes, or --dry-run to see the cost";
+            return Err(Problem::new(ErrorCode::NotConfirmed, cause));
+        }
+        self.output.note("send it? [y/N]");
+        let mut answer = String::new();
+        stdin().lock().read_line(&mut answer).map_err(Problem::of(ErrorCode::NotConfirmed))?;
+        match answer.trim() {
+            "y" | "Y" | "yes" => Ok(()),
+            _ => Err(Problem::new(ErrorCode::NotConfirmed, "the answer was no")),
+        }
+    }
+}
+
+/// What every transaction's JSON says.
+pub(crate) fn receipt(outcome: &Outcome) -> Value {
+    json!({
+        "transaction": outcome.digest, "checkpoint": outcome.checkpoint, "at_ms": outcome.timestamp.0,
+        "gas": gas(&outcome.gas),
+    })
+}
+
+/// The network's name.
+pub(crate) fn network(client: &ChainClient) -> &'static str {
+    match client.genesis().network() {
+        Network::Mainnet => "mainnet",
+        Network::Testnet => "testnet",
+        Network::Devnet(_) => "devnet",
+        Network::Other => "another Sui network",
+    }
+}
+
+fn cost(what: &str, network: &str, estimate: &Estimate) -> String {
+    let Gas { computation, storage, rebate } = estimate.gas;
+    let lines = [
+        ("on", network.to_owned()),
+        ("from", estimate.transaction.sender().to_string()),
+        ("gas", format!("{} SUI (computation {computation}, storage {storage}, rebate {rebate})", sui(estimate.gas.net()))),
+        ("pays", format!("{} SUI", estimate.amount)),
+        ("total", format!("{} SUI", sui(estimate.total()))),
+    ];
+    let lines = lines.iter().map(|(name, value)| format!("\n  {name:<6}{value}"));
+    format!("{what}{}", lines.collect::<String>())
+}
+
+fn as_json(what: &str, estimate: &Estimate) -> Value {
+    json!({
+        "what": what, "sent": false, "sender": estimate.transaction.sender(), "gas": gas(&estimate.gas),
+        "amount_mist": estimate.amount.0, "total_mist": whole(estimate.total()),
+    })
+}
+
+fn gas(gas: &Gas) -> Value {
+    json!({
+        "computation_mist": gas.computation.0, "storage_mist": gas.storage.0, "rebate_mist": gas.rebate.0,
+        "net_mist": whole(gas.net()),
+    })
+}
+
+/// Sums of a few u64 MIST fit: there are 10^19 MIST in the world.
+fn whole(mist: i128) -> i64 {
+    i64::try_from(mist).unwrap_or(if mist < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// MIST as SUI, below zero too.
+fn sui(mist: i128) -> String {
+    let amount = Mist(u64::try_from(mist.unsigned_abs()).unwrap_or(u64::MAX));
+    if mist < 0 { format!("-{amount}") } else { amount.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_back_is_below_zero() {
+        assert_eq!(sui(-1_500_000_000), "-1.5");
+        assert_eq!(sui(1), "0.000000001");
+        assert_eq!(whole(i128::MIN), i64::MIN);
+    }
+}

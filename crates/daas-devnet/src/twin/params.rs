@@ -1,0 +1,32 @@
+//! Parameter types, as the interface file spells them.
+
+pub(super) const ADDRESS: &str = "address";
+pub(super) const ADMIN: &str = "&0x0::caps::AdminCap";
+pub(super) const ANCHORS: &str = "&0x0::k8s_gateway::AuditAnchors";
+pub(super) const ANCHORS_MUT: &str = "&mut 0x0::k8s_gateway::AuditAnchors";
+pub(super) const BOOL: &str = "bool";
+pub(super) const BYTES: &str = "vector<u8>";
+pub(super) const CLOCK: &str = "&0x2::clock::Clock";
+pub(super) const CLUSTER: &str = "&0x0::cluster::Cluster";
+pub(super) const CLUSTER_MUT: &str = "&mut 0x0::cluster::Cluster";
+pub(super) const COIN: &str = "0x2::coin::Coin<0x2::sui::SUI>";
+pub(super) const DOCUMENT: &str = "0x2::nitro_attestation::NitroAttestationDocument";
+pub(super) const ID: &str = "0x2::object::ID";
+pub(super) const IDS: &str = "vector<0x2::object::ID>";
+pub(super) const JUDGE: &str = "&0x0::caps::JudgeCap";
+pub(super) const NAUTILUS: &str = "&0x0::nautilus::Nautilus";
+pub(super) const NAUTILUS_MUT: &str = "&mut 0x0::nautilus::Nautilus";
+pub(super) const OPTION_ADDRESS: &str = "0x1::option::Option<address>";
+pub(super) const OPTION_ID: &str = "0x1::option::Option<0x2::object::ID>";
+pub(super) const POSITION: &str = "&0x0::position::StakePosition";
+pub(super) const POSITION_MUT: &str = "&mut 0x0::position::StakePosition";
+pub(super) const PROPOSER: &str = "&0x0::caps::ProposerCap";
+pub(super) const REGISTRY: &str = "&0x0::registry::Registry";
+pub(super) const REGISTRY_MUT: &str = "&mut 0x0::registry::Registry";
+pub(super) const REQUEST: &str = "&0x0::k8s_gateway::K8sRequest";
+pub(super) const REQUEST_MUT: &str = "&mut 0x0::k8s_gateway::K8sRequest";
+pub(super) const STRING: &str = "0x1::string::String";
+pub(super) const U16: &str = "u16";
+pub(super) const U64: &str = "u64";
+pub(super) const U64S: &str = "vector<u64>";
+pub(super) const U8: &str = "u8";
