@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
-# The official TypeScript client's tests. crates/daas-devnet/tests starts a network and says in the environment where it is.
+# Node with the official TypeScript client: its tests, or with arguments a program of tests/typescript such as sign.mjs.
+# The tests are run by crates/daas-devnet/tests, which starts a network and says in the environment where it is.
 set -euo pipefail
 cd "$(dirname "$0")/../tests/typescript"
-[ -d node_modules ] && [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund --loglevel=error
-exec node --test
+fresh() { [ node_modules/.package-lock.json -nt package-lock.json ]; }
+# Once, whoever comes first; on the error output, since the standard output is the program's.
+fresh || (flock 9; fresh || npm ci --no-audit --no-fund --loglevel=error >&2) 9<.
+[ $# -gt 0 ] || set -- --test
+exec node "$@"
