@@ -136,7 +136,7 @@ fun a_former_owner_may_nothing() {
     abort
 }
 
-#[test, expected_failure]
+#[test, expected_failure(abort_code = staking::ENotNextOwner)]
 fun only_whom_it_is_offered_accepts() {
     let mut w = kept();
     stakes::offer(&mut w, owner(), option::some(@0xF));
@@ -144,7 +144,7 @@ fun only_whom_it_is_offered_accepts() {
     abort
 }
 
-#[test, expected_failure]
+#[test, expected_failure(abort_code = staking::ENotNextOwner)]
 fun an_offer_taken_back_is_not_accepted() {
     let mut w = kept();
     stakes::offer(&mut w, owner(), option::some(stranger()));
@@ -153,7 +153,7 @@ fun an_offer_taken_back_is_not_accepted() {
     abort
 }
 
-#[test, expected_failure]
+#[test, expected_failure(abort_code = staking::ENotNextOwner)]
 fun what_is_not_offered_is_not_accepted() {
     let mut w = kept();
     stakes::accept(&mut w, owner());
