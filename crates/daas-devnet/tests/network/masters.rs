@@ -262,7 +262,7 @@ async fn a_document_is_read_and_proven_before_the_contract_sees_it() {
         call(b, fleet.made.package, "nautilus", "register_master", args);
     });
     let error = made_up.await.unwrap_err().to_string();
-    assert!(error.contains("TYPE_MISMATCH"), "{error}");
+    assert!(error.contains("TypeMismatch"), "{error}");
 }
 
 #[tokio::test]
