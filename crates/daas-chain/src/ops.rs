@@ -42,7 +42,10 @@ pub use estimate::Estimate;
 pub use faucet::faucet;
 pub use offices::Offices;
 pub use outcome::{Created, Gas, Outcome, PositionOutcome};
-pub use package::{CompiledPackage, CompiledPackageError, PackageDifference, UpgradeSpec, compare_package, published_package};
+pub use package::{
+    CompiledPackage, CompiledPackageError, PackageDifference, UpgradeSpec, compare_package, published_package,
+};
+pub use submit::network_time;
 pub use unsigned::{Unsigned, UnsignedError, parse_signature};
 
 use crate::client::ChainClient;

@@ -25,9 +25,12 @@ impl Exit {
     pub(crate) fn of(problem: &Problem) -> Self {
         use ErrorCode as E;
         match problem.code {
-            E::ClusterFileMissing | E::ClusterFileBad | E::ConfigInvalid | E::WalletUnsafe | E::MockModeRefused => {
-                Self::Usage
-            }
+            E::ClusterFileMissing
+            | E::ClusterFileBad
+            | E::ConfigInvalid
+            | E::WalletUnsafe
+            | E::MockModeRefused
+            | E::NetworkUnknown => Self::Usage,
             E::ChainUnreachable | E::MasterUnreachable | E::NotRunning | E::ApiServerUnavailable | E::ChainStale => {
                 Self::Unreachable
             }
@@ -43,11 +46,17 @@ impl Exit {
             | E::UnbondingNotOver
             | E::NotStaked
             | E::AlreadyStaked
+            | E::SignatureRefused
             | E::DatastoreNotEncrypted => Self::Refused,
-            code if code.code().starts_with("D1") => Self::Refused,
+            code if code.code().starts_with("D1") || is_rule(code) => Self::Refused,
             _ => Self::Failed,
         }
     }
+}
+
+/// The contract's rules that have entries of their own.
+fn is_rule(code: ErrorCode) -> bool {
+    (ErrorCode::StakeAboveMaximum.code()..=ErrorCode::MaintenanceRefused.code()).contains(&code.code())
 }
 
 impl From<Exit> for ExitCode {
@@ -74,6 +83,10 @@ mod tests {
         assert_eq!(of(ErrorCode::NotRunning), Exit::Unreachable);
         assert_eq!(of(ErrorCode::ClusterFileMissing), Exit::Usage);
         assert_eq!(of(ErrorCode::PortBusy), Exit::Failed);
+        assert_eq!(of(ErrorCode::StakeAboveMaximum), Exit::Refused);
+        assert_eq!(of(ErrorCode::MaintenanceRefused), Exit::Refused);
+        assert_eq!(of(ErrorCode::KeyElsewhere), Exit::Failed);
+        assert_eq!(of(ErrorCode::NotConfirmed), Exit::Failed);
         assert_eq!(of(ErrorCode::Internal), Exit::Failed);
     }
 }

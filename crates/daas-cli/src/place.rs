@@ -9,7 +9,7 @@ use daas_chain::ops::{Discovered, Ops, discover};
 use daas_chain::wallet::{Wallet, WalletError};
 use daas_client::ClusterInfo;
 use daas_types::genesis::Network;
-use daas_types::{ErrorCode, PackageId, Problem, WalletAddress};
+use daas_types::{ErrorCode, Problem, WalletAddress};
 
 /// Where our development network and the Sui CLI's local one listen unless told otherwise.
 const LOCAL: &str = "http://127.0.0.1:9000";
@@ -25,7 +25,6 @@ pub(crate) struct Place {
     pub(crate) cluster: Option<ClusterInfo>,
     /// What the endpoints said of the network, where no join file pins it.
     pub(crate) discovered: Option<Discovered>,
-    code: Option<PackageId>,
 }
 
 // === impl Place ===
@@ -35,14 +34,13 @@ impl Place {
     pub(crate) async fn find(context: &Context, flags: &PlaceFlags) -> Result<Self, Problem> {
         let cluster = cluster(context, flags)?;
         let urls = urls(flags, cluster.as_ref())?;
-        let code = flags.code;
         let place = if let Some(cluster) = cluster {
             let client = ChainClient::connect_any(urls.clone(), &cluster.genesis).await?;
-            Self { client, urls, cluster: Some(cluster), discovered: None, code }
+            Self { client, urls, cluster: Some(cluster), discovered: None }
         } else {
             let discovered = discover(&urls).await?;
             let client = ChainClient::connect_any(urls.clone(), &discovered.genesis).await?;
-            Self { client, urls, cluster: None, discovered: Some(discovered), code }
+            Self { client, urls, cluster: None, discovered: Some(discovered) }
         };
         place.check(flags.network)?;
         Ok(place)
@@ -56,7 +54,7 @@ impl Place {
 
     /// Transactions of a wallet there.
     pub(crate) fn ops(&self, wallet: Wallet) -> Ops {
-        Ops::new(self.client.clone(), wallet).calling(self.code)
+        Ops::new(self.client.clone(), wallet)
     }
 
     /// The network must be the one that was named.
@@ -123,7 +121,9 @@ pub(crate) fn sender(context: &Context, flags: &SendFlags) -> Result<Wallet, Pro
 fn key_named(name: &str, flags: &SendFlags) -> Result<Wallet, Problem> {
     let found = match SuiCli::load()? {
         Some(sui) => sui.keystore()?.find(name).cloned().map_err(Problem::from),
-        None => Err(Problem::new(ErrorCode::WalletMissing, format!("there is no Sui CLI configuration to find {name} in"))),
+        None => {
+            Err(Problem::new(ErrorCode::WalletMissing, format!("there is no Sui CLI configuration to find {name} in")))
+        }
     };
     match (found, name.parse::<WalletAddress>()) {
         (Err(_), Ok(address)) if flags.needs_no_key() => Ok(Wallet::keyless(address)),

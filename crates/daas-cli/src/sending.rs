@@ -34,7 +34,12 @@ impl<'a> Sending<'a> {
 
     /// Does `call`, which `what` says in a few words, unless it is only to be shown or handed out: then that is done, and
     /// nothing is answered.
-    pub(crate) async fn send<O>(&self, client: &ChainClient, what: &str, call: Call<'_, O>) -> Result<Option<O>, Problem> {
+    pub(crate) async fn send<O>(
+        &self,
+        client: &ChainClient,
+        what: &str,
+        call: Call<'_, O>,
+    ) -> Result<Option<O>, Problem> {
         if self.flags.unsigned {
             self.hand_out(what, &call.unsigned().await?);
             return Ok(None);
@@ -42,8 +47,9 @@ impl<'a> Sending<'a> {
         if !self.flags.signature.is_empty() {
             return self.submit(client, call).await.map(Some);
         }
-        let asks = !self.flags.yes && (self.ask == Ask::Always || client.genesis().devnet().is_none());
-        if self.flags.dry_run || asks {
+        let matters = self.ask == Ask::Always || client.genesis().devnet().is_none();
+        if self.flags.dry_run || matters {
+            // What would fail ends here, before gas is spent on learning it.
             let estimate = call.estimate().await?;
             let text = cost(what, network(client), &estimate);
             if self.flags.dry_run {
@@ -51,18 +57,16 @@ impl<'a> Sending<'a> {
                 return Ok(None);
             }
             self.output.note(text);
-            self.confirm()?;
+            if !self.flags.yes {
+                self.confirm()?;
+            }
         }
         Ok(Some(call.await?))
     }
 
     /// What a transaction did, for people and for programs.
     pub(crate) fn receipt(&self, text: impl core::fmt::Display, outcome: &Outcome, more: Value) {
-        let mut value = receipt(outcome);
-        if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
-            value.extend(more);
-        }
-        self.output.result(text, &value);
+        self.output.result(text, &receipt(Some(outcome), more));
     }
 
     /// The transaction as it is now, with signatures that were made for it before.
@@ -97,12 +101,19 @@ impl<'a> Sending<'a> {
     }
 }
 
-/// What every transaction's JSON says.
-pub(crate) fn receipt(outcome: &Outcome) -> Value {
-    json!({
-        "transaction": outcome.digest, "checkpoint": outcome.checkpoint, "at_ms": outcome.timestamp.0,
-        "gas": gas(&outcome.gas),
-    })
+/// What every transaction's JSON says, and `more`. None was sent if there was nothing left to do.
+pub(crate) fn receipt(outcome: Option<&Outcome>, more: Value) -> Value {
+    let mut value = match outcome {
+        Some(outcome) => json!({
+            "transaction": outcome.digest, "checkpoint": outcome.checkpoint, "at_ms": outcome.timestamp.0,
+            "gas": gas(&outcome.gas),
+        }),
+        None => json!({ "transaction": null }),
+    };
+    if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
+        value.extend(more);
+    }
+    value
 }
 
 /// The network's name.
@@ -120,7 +131,10 @@ fn cost(what: &str, network: &str, estimate: &Estimate) -> String {
     let lines = [
         ("on", network.to_owned()),
         ("from", estimate.transaction.sender().to_string()),
-        ("gas", format!("{} SUI (computation {computation}, storage {storage}, rebate {rebate})", sui(estimate.gas.net()))),
+        (
+            "gas",
+            format!("{} SUI (computation {computation}, storage {storage}, rebate {rebate})", sui(estimate.gas.net())),
+        ),
         ("pays", format!("{} SUI", estimate.amount)),
         ("total", format!("{} SUI", sui(estimate.total()))),
     ];

@@ -112,9 +112,8 @@ mod tests {
         let keystore = folder.path().join("sui.keystore");
         std::fs::write(&keystore, serde_json::to_string_pretty(&texts).unwrap()).unwrap();
         std::fs::set_permissions(&keystore, std::fs::Permissions::from_mode(0o600)).unwrap();
-        let client = client
-            .replace("KEYSTORE", &keystore.display().to_string())
-            .replace("ADDRESS", &addresses[1].to_string());
+        let client =
+            client.replace("KEYSTORE", &keystore.display().to_string()).replace("ADDRESS", &addresses[1].to_string());
         std::fs::write(folder.path().join("client.yaml"), client).unwrap();
         (folder, addresses)
     }

@@ -150,6 +150,11 @@ impl Prover {
 // === impl ChainClient ===
 
 impl ChainClient {
+    /// An object, if it exists: the highest version that a verified checkpoint has.
+    pub(crate) async fn proven_object(&self, id: Address) -> Result<Option<ProvenObject>, ChainError> {
+        self.prover().object(id).await
+    }
+
     /// Proves what all endpoints say.
     pub(super) fn prover(&self) -> Prover {
         Prover::new(self.each())

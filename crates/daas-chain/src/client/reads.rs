@@ -3,7 +3,7 @@ use super::{ChainClient, ChainError, deadline};
 use super::proofs::Prover;
 use crate::index::IndexIds;
 use crate::verified::{Check, ProofError};
-use daas_types::onchain::{Cluster, NautilusState, PositionState, Registry, SealToken, Table};
+use daas_types::onchain::{Cluster, Nautilus, NautilusState, PositionState, Registry, SealToken, Table};
 use daas_types::{Address, ClusterId, Digest, Mist, PackageId, PositionId, SealId, WalletAddress};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use std::collections::BTreeSet;
@@ -169,7 +169,9 @@ impl Prover {
     }
 
     pub(super) async fn nautilus(&self, ids: &IndexIds) -> Result<NautilusState, ChainError> {
-        self.existing("nautilus", ids.nautilus.0, &tag(ids.package, "nautilus", "Nautilus")).await
+        let nautilus: Nautilus =
+            self.existing("nautilus", ids.nautilus.0, &tag(ids.package, "nautilus", "Nautilus")).await?;
+        Ok(nautilus.state())
     }
 
     async fn registry(&self, ids: &IndexIds) -> Result<Registry, ChainError> {

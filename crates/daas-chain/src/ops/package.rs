@@ -1,15 +1,12 @@
 use super::build::{Arg, Draft, FRAMEWORK, Step};
 use super::{Call, Ops, Outcome, TxError};
-use crate::client::{ChainClient, ChainError, deadline};
+use crate::client::{ChainClient, ChainError};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use core::fmt;
 use daas_types::{Address, PackageId};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
-use sui_rpc::field::{FieldMask, FieldMaskUtil};
-use sui_rpc::proto::sui::rpc::v2 as proto;
-use sui_sdk_types::{MovePackage, Object, ObjectData};
-use tonic::Code;
+use sui_sdk_types::{MovePackage, ObjectData};
 
 /// `UpgradeCap.policy`: layouts and public functions stay.
 const COMPATIBLE: u8 = 0;
@@ -128,19 +125,11 @@ fn made(outcome: Outcome) -> Result<(PackageId, Outcome), TxError> {
     Ok((id, outcome))
 }
 
-/// A published package, as the endpoint has it.
+/// A published package, proven. Nobody can change one, so it is also what is there now.
 pub async fn published_package(client: &ChainClient, id: PackageId) -> Result<MovePackage, ChainError> {
-    const CALL: &str = "get package";
-    let request = proto::GetObjectRequest::new(&id.0).with_read_mask(FieldMask::from_str("bcs"));
-    let answer = deadline(CALL, client.rpc().ledger_client().get_object(request)).await;
     let missing = || ChainError::Missing { what: "package", id: id.0 };
-    let answer = match answer {
-        Err(ChainError::Refused { code: Code::NotFound, .. }) => return Err(missing()),
-        answer => answer?,
-    };
-    let object: Object = bcs::from_bytes(answer.object().bcs().value())
-        .map_err(|_| ChainError::malformed(CALL, "the object does not decode"))?;
-    match object.data() {
+    let proven = client.proven_object(id.0).await?.ok_or_else(missing)?;
+    match proven.object().data() {
         ObjectData::Package(package) if package.id == id.0 => Ok(package.clone()),
         _ => Err(missing()),
     }
@@ -260,6 +249,10 @@ mod tests {
         }
     }
 
+    fn name(module: &str) -> sui_sdk_types::Identifier {
+        module.parse().unwrap()
+    }
+
     #[test]
     fn the_compiled_package_of_the_repository_parses() {
         let package = compiled();
@@ -283,7 +276,7 @@ mod tests {
         assert!(!compare_package(&compiled, &same, PackageId(Address::new([8; 32]))).is_empty());
 
         let mut other = same.clone();
-        let staking = other.modules.get_mut("staking").unwrap();
+        let staking = other.modules.get_mut(&name("staking")).unwrap();
         let length = staking.len();
         *staking.last_mut().unwrap() ^= 1;
         let bytes = |published| PackageDifference::Bytes {
@@ -293,11 +286,11 @@ mod tests {
             published,
         };
         assert_eq!(compare_package(&compiled, &other, PackageId(id)), [bytes(length)]);
-        other.modules.get_mut("staking").unwrap().pop();
+        other.modules.get_mut(&name("staking")).unwrap().pop();
         assert_eq!(compare_package(&compiled, &other, PackageId(id)), [bytes(length - 1)]);
 
         let mut other = same.clone();
-        let code = other.modules.remove("caps").unwrap();
+        let code = other.modules.remove(&name("caps")).unwrap();
         other.modules.insert("backdoor".parse().unwrap(), code);
         other.linkage_table.clear();
         assert_eq!(

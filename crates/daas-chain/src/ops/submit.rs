@@ -103,7 +103,7 @@ impl Ops {
             let request = proto::GetEpochRequest::latest().with_read_mask(FieldMask::from_str("reference_gas_price"));
             deadline("get epoch", self.client.rpc().ledger_client().get_epoch(request)).await
         };
-        let now = async { if draft.needs_now() { self.now().await } else { Ok(UnixMs(0)) } };
+        let now = async { if draft.needs_now() { network_time(&self.client).await } else { Ok(UnixMs(0)) } };
         let (coins, objects, epoch, now) = try_join4(self.client.coins(sender), objects, price, now).await?;
         let objects = objects.into_iter().map(|object| (object.id, object)).collect();
         Ok(Known { sender, coins, objects, offices, gas_price: epoch.epoch().reference_gas_price(), now })
@@ -121,15 +121,16 @@ impl Ops {
         let owner = self.client.reference(current).await?.owner;
         if owner == Owner::Address(sender.0) { Ok(current) } else { Err(missing()) }
     }
+}
 
-    /// The time of the chain's last checkpoint: never after its clock.
-    async fn now(&self) -> Result<UnixMs, ChainError> {
-        const CALL: &str = "get service info";
-        let request = proto::GetServiceInfoRequest::default();
-        let info = deadline(CALL, self.client.rpc().ledger_client().get_service_info(request)).await?;
-        let time = info.timestamp.ok_or_else(|| ChainError::malformed(CALL, "no timestamp"))?;
-        proto_to_timestamp_ms(time).map(UnixMs).map_err(|e| ChainError::malformed(CALL, e))
-    }
+/// The time of the network's last checkpoint, as the endpoint says: never after the network's own clock, whatever this
+/// machine's says.
+pub async fn network_time(client: &ChainClient) -> Result<UnixMs, ChainError> {
+    const CALL: &str = "get service info";
+    let request = proto::GetServiceInfoRequest::default();
+    let info = deadline(CALL, client.rpc().ledger_client().get_service_info(request)).await?;
+    let time = info.timestamp.ok_or_else(|| ChainError::malformed(CALL, "no timestamp"))?;
+    proto_to_timestamp_ms(time).map(UnixMs).map_err(|e| ChainError::malformed(CALL, e))
 }
 
 /// Executes a signed transaction, and waits until it is in a checkpoint. The events are those of `package`.

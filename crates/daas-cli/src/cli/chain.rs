@@ -11,6 +11,9 @@ use std::time::Duration;
 pub(crate) struct ChainArgs {
     #[command(flatten)]
     pub(crate) place: PlaceFlags,
+    /// Call the code of this upgraded package
+    #[arg(long, global = true, value_name = "PACKAGE", help_heading = "Network")]
+    pub(crate) code: Option<PackageId>,
     #[command(flatten)]
     pub(crate) send: SendFlags,
     #[command(subcommand)]

@@ -1,7 +1,6 @@
 //! How a transaction is sent.
 
 use clap::{Args, ValueEnum};
-use daas_types::PackageId;
 
 /// Shown, handed out, or sent.
 #[derive(Args, Clone, Debug, Default)]
@@ -34,7 +33,7 @@ pub(crate) enum NetworkName {
     Localnet,
 }
 
-/// Which network, and which version of the package there.
+/// Which network.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct PlaceFlags {
@@ -44,14 +43,16 @@ pub(crate) struct PlaceFlags {
     /// An RPC endpoint to ask instead; repeat for more, which stand by
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) rpc: Vec<String>,
-    /// Call the code of this upgraded package
-    #[arg(long, global = true, value_name = "PACKAGE")]
-    pub(crate) code: Option<PackageId>,
 }
 
 // === impl SendFlags ===
 
 impl SendFlags {
+    /// Of a command that only wants to know whose wallet it is.
+    pub(crate) fn for_the_address() -> Self {
+        Self { dry_run: true, ..Self::default() }
+    }
+
     /// Whether no key is needed here.
     pub(crate) fn needs_no_key(&self) -> bool {
         self.dry_run || self.unsigned || !self.signature.is_empty()

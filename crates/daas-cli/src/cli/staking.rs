@@ -1,6 +1,6 @@
 //! Arguments of the commands about stake.
 
-use super::send::SendFlags;
+use super::send::{PlaceFlags, SendFlags};
 use super::value::{duration, moment};
 use clap::{ArgGroup, Args, Subcommand};
 use daas_types::{Mist, NodeId, Permissions, PositionId, SealId, UnixMs, WalletAddress};
@@ -119,6 +119,8 @@ pub(crate) struct FaucetArgs {
     /// Where the faucet listens; by default port 9123 of the host that serves the chain
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: PlaceFlags,
 }
 
 /// A command about a position that takes nothing more.
@@ -197,6 +199,11 @@ pub(crate) enum WalletCommand {
     Address,
     /// Show the keys there are: this program's and the Sui CLI's
     List,
+    /// Show how much SUI the wallet has
+    Balance {
+        #[command(flatten)]
+        place: PlaceFlags,
+    },
     /// Send SUI
     Send {
         /// How much SUI
@@ -206,7 +213,7 @@ pub(crate) enum WalletCommand {
         #[arg(value_name = "ADDRESS")]
         to: WalletAddress,
         #[command(flatten)]
-        place: super::send::PlaceFlags,
+        place: PlaceFlags,
         #[command(flatten)]
         send: SendFlags,
     },

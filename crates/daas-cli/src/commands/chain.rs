@@ -17,13 +17,15 @@ use crate::place::{self, Place};
 use crate::sending::{Ask, Sending};
 use daas_chain::index::IndexIds;
 use daas_chain::ops::{Call, Ops, Outcome};
-use daas_types::Problem;
+use daas_types::{PackageId, Problem};
 use serde_json::{Value, json};
 
 /// Where a transaction goes, and who sends it.
 struct Counter<'a> {
     context: &'a Context,
     place: Place,
+    /// The version of the package whose code is called, if it is not the join file's.
+    code: Option<PackageId>,
     flags: &'a SendFlags,
     sending: Sending<'a>,
 }
@@ -32,7 +34,7 @@ pub(crate) async fn run(context: &Context, args: &ChainArgs) -> Result<(), Probl
     use ChainCommand as C;
     let place = Place::find(context, &args.place).await?;
     let sending = Sending::new(context.output, &args.send, Ask::Always);
-    let counter = Counter { context, place, flags: &args.send, sending };
+    let counter = Counter { context, place, code: args.code, flags: &args.send, sending };
     match &args.command {
         C::Publish(file) => package::publish(&counter, file).await,
         C::Upgrade(args) => package::upgrade(&counter, args).await,
@@ -61,7 +63,7 @@ impl Counter<'_> {
     }
 
     fn ops(&self) -> Result<Ops, Problem> {
-        Ok(self.place.ops(place::sender(self.context, self.flags)?))
+        Ok(self.place.ops(place::sender(self.context, self.flags)?).calling(self.code))
     }
 
     /// Sends, and answers what came of it unless it was only shown.

@@ -3,6 +3,7 @@ use crate::cli::FaucetArgs;
 use crate::cli::send::SendFlags;
 use crate::context::Context;
 use crate::output::done;
+use crate::place::Place;
 use crate::supervise::report::Report;
 use daas_chain::ops::faucet;
 use daas_client::ClusterInfo;
@@ -13,21 +14,22 @@ use serde_json::json;
 const PORT: u16 = 9123;
 
 pub(crate) async fn run(context: &Context, args: &FaucetArgs) -> Result<(), Problem> {
-    let cluster = context.cluster()?;
-    if cluster.genesis.devnet().is_none() {
+    let place = Place::find(context, &args.place).await?;
+    if place.client.genesis().devnet().is_none() {
         return Err(Problem::new(ErrorCode::ChainForeign, "only a development network gives SUI away"));
     }
-    let wallet = wallet_or_new(context, &SendFlags::default())?;
+    let to = wallet_or_new(context, &SendFlags::for_the_address())?.address();
     let url = match &args.url {
         Some(url) => url.clone(),
-        None => own(context, &cluster.join.rpc).map_or_else(|| beside(&cluster.join.rpc), Ok)?,
+        None => own(context, place.client.url()).map_or_else(|| beside(place.client.url()), Ok)?,
     };
-    let client = cluster.chain().await?;
-    let came = faucet(&client, &url, wallet.address()).await?;
-    let balance = client.balance(wallet.address()).await?;
-    let text = done(format!("{came} SUI came; {} has {balance}", wallet.address()));
-    let value = json!({ "address": wallet.address(), "received": came.to_string(), "balance": balance.to_string() });
-    context.output.result(text, &value);
+    let came = faucet(&place.client, &url, to).await?;
+    let balance = place.client.balance(to).await?;
+    let value = json!({
+        "address": to, "received": came.to_string(), "received_mist": came.0, "balance": balance.to_string(),
+        "balance_mist": balance.0,
+    });
+    context.output.result(done(format!("{came} SUI came; {to} has {balance}")), &value);
     Ok(())
 }
 

@@ -8,13 +8,12 @@ use crate::cli::{
 };
 use crate::context::Context;
 use crate::output::done;
-use crate::sending::{Ask, Sending, receipt};
+use crate::sending::{Ask, Sending};
 use crate::status_view::{PositionLine, ago, short};
-use daas_chain::clock;
-use daas_chain::ops::{Call, PositionOutcome};
+use daas_chain::ops::{Call, PositionOutcome, network_time};
 use daas_types::onchain::{PositionState, Status};
 use daas_types::{ErrorCode, Mist, PositionId, Problem, UnixMs};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 
 /// From now to the beginning of a maintenance that is announced without saying when.
@@ -22,7 +21,6 @@ const SOON: Duration = Duration::from_mins(1);
 
 /// A position, and who does something about it.
 struct Desk<'a> {
-    context: &'a Context,
     sending: Sending<'a>,
     staker: Staker,
     position: PositionId,
@@ -104,7 +102,10 @@ pub(crate) async fn unjail(context: &Context, args: &KeepArgs) -> Result<(), Pro
 
 pub(crate) async fn maintenance(context: &Context, args: &MaintenanceArgs) -> Result<(), Problem> {
     let desk = Desk::open(context, &args.keep.which, &args.keep.send).await?;
-    let from = args.begins.unwrap_or_else(|| clock::now().plus(SOON));
+    let from = match args.begins {
+        Some(begins) => begins,
+        None => network_time(desk.staker.ops.client()).await?.plus(SOON),
+    };
     let until = from.plus(args.lasts);
     let call = desk.staker.ops.announce_maintenance(&desk.staker.ids, desk.position, from, until);
     let what = format!("announce maintenance of {}", ago(args.lasts));
@@ -152,14 +153,14 @@ pub(crate) async fn owner(context: &Context, command: &OwnerCommand) -> Result<(
 // === impl Desk ===
 
 impl<'a> Desk<'a> {
-    async fn open(context: &'a Context, which: &PositionFlags, send: &'a SendFlags) -> Result<Self, Problem> {
+    async fn open(context: &Context, which: &PositionFlags, send: &'a SendFlags) -> Result<Self, Problem> {
         let cluster = context.cluster()?;
         let position = match which.position {
             Some(position) => position,
             None => Context::seal(which.seal.as_deref(), &cluster)?.1.position,
         };
         let staker = Staker::existing(context, &cluster, send).await?;
-        Ok(Self { context, sending: Sending::new(context.output, send, Ask::ForMoney), staker, position })
+        Ok(Self { sending: Sending::new(context.output, send, Ask::ForMoney), staker, position })
     }
 
     async fn state(&self) -> Result<PositionState, Problem> {
@@ -176,13 +177,8 @@ impl<'a> Desk<'a> {
         let Some(outcome) = self.sending.send(self.staker.ops.client(), &what, call).await? else {
             return Ok(());
         };
-        let line = PositionLine::new(&outcome.position, &self.staker.policy, clock::now());
-        let text = done(text(&line, &outcome));
-        let mut value = receipt(&outcome.outcome);
-        if let Value::Object(value) = &mut value {
-            value.insert("position".to_owned(), json!(line));
-        }
-        self.context.output.result(text, &value);
+        let line = PositionLine::new(&outcome.position, &self.staker.policy, outcome.outcome.timestamp);
+        self.sending.receipt(done(text(&line, &outcome)), &outcome.outcome, json!({ "position": line }));
         Ok(())
     }
 }

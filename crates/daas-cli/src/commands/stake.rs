@@ -3,7 +3,7 @@ use crate::cli::StakeArgs;
 use crate::context::Context;
 use crate::minting::{self, Missing};
 use crate::output::done;
-use crate::sending::{Ask, Sending};
+use crate::sending::{Ask, Sending, receipt};
 use crate::status_view::PositionLine;
 use daas_chain::clock;
 use daas_chain::ops::NodeStakeSpec;
@@ -25,14 +25,14 @@ pub(crate) async fn run(context: &Context, args: &StakeArgs) -> Result<(), Probl
     }
     let path = Context::seal_path(args.seal.seal.as_deref(), &cluster)?;
     let mut seal = seal_to_mint(&staker, &cluster, args, &path).await?;
-    let state = match minting::missing(&staker, &seal, args.amount).await? {
-        Missing::Nothing(state) => *state,
+    let (state, outcome) = match minting::missing(&staker, &seal, args.amount).await? {
+        Missing::Nothing(state) => (*state, None),
         Missing::Call(call) => {
             let what = format!("stake {} SUI", args.amount);
             let Some(outcome) = sending.send(staker.ops.client(), &what, call).await? else {
                 return Ok(());
             };
-            outcome.position
+            (outcome.position, Some(outcome.outcome))
         }
     };
     minting::keep(&state, &mut seal, &path)?;
@@ -44,7 +44,8 @@ pub(crate) async fn run(context: &Context, args: &StakeArgs) -> Result<(), Probl
         state.position,
         path.display()
     );
-    context.output.result(text, &json!({ "position": line, "seal": seal.seal, "seal_file": path }));
+    let more = json!({ "position": line, "seal": seal.seal, "seal_file": path });
+    context.output.result(text, &receipt(outcome.as_ref(), more));
     Ok(())
 }
 
@@ -65,7 +66,7 @@ async fn for_node(
     let Some(outcome) = sending.send(staker.ops.client(), &what, call).await? else {
         return Ok(());
     };
-    let line = PositionLine::new(&outcome.position, &staker.policy, clock::now());
+    let line = PositionLine::new(&outcome.position, &staker.policy, outcome.outcome.timestamp);
     let position = outcome.position.position;
     let text = format!(
         "{}\n  position {position}: {operator} makes its Seals\n\n  k3s-daas unstake --all --position {position}",

@@ -4,7 +4,7 @@ use crate::cli::TokenArgs;
 use crate::context::Context;
 use crate::minting::{self, Missing};
 use crate::output::done;
-use crate::sending::{Ask, Sending};
+use crate::sending::{Ask, Sending, receipt};
 use crate::status_view::ago;
 use daas_chain::clock;
 use daas_client::{ClusterInfo, SealFile, VerifiedMaster};
@@ -44,8 +44,8 @@ async fn refresh(
     let permissions = args.permissions.unwrap_or(seal.permissions);
     let mut next = minting::next(seal, path, permissions)?;
     let before = staker.position(seal.position).await?;
-    let state = match minting::replacement(&staker, &before, seal, &next) {
-        Missing::Nothing(state) => *state,
+    let (state, outcome) = match minting::replacement(&staker, &before, seal, &next) {
+        Missing::Nothing(state) => (*state, None),
         Missing::Call(call) => {
             if !args.send.dry_run {
                 minting::prepare(&next, path)?;
@@ -55,7 +55,7 @@ async fn refresh(
             let Some(outcome) = sending.send(staker.ops.client(), &what, call).await? else {
                 return Ok(());
             };
-            outcome.position
+            (outcome.position, Some(outcome.outcome))
         }
     };
     minting::adopt(&state, &mut next, path)?;
@@ -64,11 +64,11 @@ async fn refresh(
         super::kubeconfig::token_file(path, &next)?;
     }
     let text = done(format!("a new Seal ({permissions}), ends {}\n  Seal file {}", ends(&next), path.display()));
-    let value = json!({
+    let more = json!({
         "seal": next.seal, "position": state.position, "permissions": permissions.to_string(),
         "expires_ms": next.expires.0, "seal_file": path,
     });
-    context.output.result(text, &value);
+    context.output.result(text, &receipt(outcome.as_ref(), more));
     Ok(())
 }
 

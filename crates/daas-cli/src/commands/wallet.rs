@@ -28,13 +28,20 @@ pub(crate) async fn run(context: &Context, command: &WalletCommand) -> Result<()
             context.output.result(address, &json!({ "address": address, "wallet": path }));
         }
         WalletCommand::List => list(context, &path)?,
+        WalletCommand::Balance { place } => {
+            let (address, client) =
+                (sender(context, &SendFlags::for_the_address())?.address(), Place::find(context, place).await?.client);
+            let balance = client.balance(address).await?;
+            let value = json!({ "address": address, "balance": balance.to_string(), "balance_mist": balance.0 });
+            context.output.result(format!("{balance} SUI"), &value);
+        }
         WalletCommand::Send { amount, to, place, send } => {
             let place = Place::find(context, place).await?;
             let ops = place.ops(sender(context, send)?);
             let sending = Sending::new(context.output, send, Ask::Always);
             let what = format!("send {amount} SUI to {to}");
             if let Some(outcome) = sending.send(&place.client, &what, ops.transfer(*to, *amount)).await? {
-                let more = json!({ "amount": amount.to_string(), "to": to });
+                let more = json!({ "amount": amount.to_string(), "amount_mist": amount.0, "to": to });
                 sending.receipt(done(format!("{amount} SUI sent to {to}")), &outcome, more);
             }
         }

@@ -47,7 +47,9 @@ pub(super) async fn office(counter: &Counter<'_>, command: &OfficeCommand) -> Re
 pub(super) async fn migrate(counter: &Counter<'_>) -> Result<(), Problem> {
     let (ops, ids) = counter.clerk()?;
     let call = ops.migrate(&ids);
-    counter.plain("move the cluster to this package", call, "older versions of the package refuse the cluster now").await
+    counter
+        .plain("move the cluster to this package", call, "older versions of the package refuse the cluster now")
+        .await
 }
 
 pub(super) async fn treasury(counter: &Counter<'_>, command: TreasuryCommand) -> Result<(), Problem> {
@@ -57,7 +59,8 @@ pub(super) async fn treasury(counter: &Counter<'_>, command: TreasuryCommand) ->
     match command {
         TreasuryCommand::Show => {
             let text = format!("{amount} SUI, for {beneficiary}");
-            let value = json!({ "treasury": amount.to_string(), "treasury_mist": amount.0, "beneficiary": beneficiary });
+            let value =
+                json!({ "treasury": amount.to_string(), "treasury_mist": amount.0, "beneficiary": beneficiary });
             counter.context.output.result(text, &value);
             Ok(())
         }

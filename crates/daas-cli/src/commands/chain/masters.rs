@@ -4,9 +4,8 @@ use super::Counter;
 use crate::cli::chain::{EndorseArgs, MasterCommand, MeasurementCommand};
 use crate::output::done;
 use crate::status_view::{ago, short, table};
-use daas_chain::clock;
 use daas_chain::index::IndexIds;
-use daas_chain::ops::{Ops, Pcrs};
+use daas_chain::ops::{Ops, Pcrs, network_time};
 use daas_types::onchain::{MasterRecord, MeasurementStatus, Policy};
 use daas_types::{ErrorCode, PositionId, Problem, UnixMs};
 use serde_json::json;
@@ -24,9 +23,12 @@ pub(super) async fn measurement(counter: &Counter<'_>, command: &MeasurementComm
             let text = "announced: `k3s-daas chain measurement activate` puts it in force once the delay is over";
             ("announce", args.pcr0, text, ops.announce_measurement(&ids, &pcrs))
         }
-        M::Activate(args) => {
-            ("activate", args.pcr0, "in force: masters may register with it", ops.activate_measurement(&ids, &args.pcr0))
-        }
+        M::Activate(args) => (
+            "activate",
+            args.pcr0,
+            "in force: masters may register with it",
+            ops.activate_measurement(&ids, &args.pcr0),
+        ),
         M::Retire(args) => {
             ("retire", args.pcr0, "no more masters register with it", ops.retire_measurement(&ids, &args.pcr0))
         }
@@ -101,7 +103,7 @@ async fn list(counter: &Counter<'_>) -> Result<(), Problem> {
     let ids = counter.place.ids()?;
     let nautilus = counter.place.client.nautilus(&ids).await?;
     let policy = counter.place.client.cluster(&ids).await?.policy;
-    let now = clock::now();
+    let now = network_time(&counter.place.client).await?;
     let mut shown = table(&["endpoint", "key", "state", "position"]);
     for master in &nautilus.masters {
         let (key, position) = (hex::encode(&master.signing_key), short(&master.position.to_string()));

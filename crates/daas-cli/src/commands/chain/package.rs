@@ -63,12 +63,16 @@ pub(super) async fn verify(counter: &Counter<'_>, args: &VerifyPackageArgs) -> R
         "modules": modules, "differences": words,
     });
     let Some(first) = words.first() else {
-        let text = format!("package {id} is the compiled one: {modules} modules, byte by byte (digest {})", package.digest);
+        let text =
+            format!("package {id} is the compiled one: {modules} modules, byte by byte (digest {})", package.digest);
         counter.context.output.result(done(text), &value);
         return Ok(());
     };
     let problem = Problem::new(ErrorCode::PackageMismatch, first);
-    counter.context.output.result(failed(format!("package {id} is not the compiled one:\n  {}", words.join("\n  "))), &value);
+    counter
+        .context
+        .output
+        .result(failed(format!("package {id} is not the compiled one:\n  {}", words.join("\n  "))), &value);
     Err(problem)
 }
 
@@ -76,9 +80,8 @@ fn compiled(file: &PackageFile) -> Result<CompiledPackage, Problem> {
     let Some(path) = &file.package else {
         return contract::compiled();
     };
-    let bad = |cause: &dyn core::fmt::Display| {
-        Problem::new(ErrorCode::ConfigInvalid, format!("{}: {cause}", path.display()))
-    };
+    let bad =
+        |cause: &dyn core::fmt::Display| Problem::new(ErrorCode::ConfigInvalid, format!("{}: {cause}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|e| bad(&e))?;
     CompiledPackage::parse(&text).map_err(|e| bad(&e))
 }

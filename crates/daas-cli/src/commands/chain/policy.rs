@@ -29,7 +29,9 @@ pub(super) async fn run(counter: &Counter<'_>, command: &PolicyCommand) -> Resul
         }
         PolicyCommand::Apply => {
             let ops = counter.ops()?;
-            counter.plain("apply the announced policy", ops.apply_policy(&ids), "the announced policy is in force").await
+            counter
+                .plain("apply the announced policy", ops.apply_policy(&ids), "the announced policy is in force")
+                .await
         }
         PolicyCommand::Recall => {
             let ops = counter.ops()?;
@@ -85,8 +87,17 @@ mod tests {
     #[test]
     fn every_flag_sets_its_own_number() {
         let times = [
-            "appeal-window", "judge-window", "unbonding", "evidence-max-age", "cooldown", "jail", "silence",
-            "max-seal-lifetime", "heartbeat", "attestation", "delay",
+            "appeal-window",
+            "judge-window",
+            "unbonding",
+            "evidence-max-age",
+            "cooldown",
+            "jail",
+            "silence",
+            "max-seal-lifetime",
+            "heartbeat",
+            "attestation",
+            "delay",
         ];
         let amounts = ["viewer", "developer", "admin", "super", "min-stake", "max-stake", "node-minimum"];
         let mut line = vec!["k3s-daas".to_owned(), "chain".to_owned(), "policy".to_owned(), "announce".to_owned()];

@@ -4,8 +4,7 @@ use super::Counter;
 use crate::cli::chain::{ProposeArgs, ProveArgs, SlashCommand};
 use crate::output::done;
 use crate::status_view::{PositionLine, short, slash};
-use daas_chain::clock;
-use daas_chain::ops::{Call, DoubleSigned, PositionOutcome, SlashSpec};
+use daas_chain::ops::{Call, DoubleSigned, PositionOutcome, SlashSpec, network_time};
 use daas_types::{ErrorCode, PositionId, Problem};
 use serde::Deserialize;
 use serde_json::json;
@@ -37,7 +36,7 @@ pub(super) async fn run(counter: &Counter<'_>, command: &SlashCommand) -> Result
     match command {
         S::Show(_) => Ok(()),
         S::Propose(args) => {
-            let spec = spec(args)?;
+            let spec = spec(counter, args).await?;
             let call = ops.propose_slash(&ids, args.position, &spec);
             settle(counter, "propose a slash of", args.position, call, "proposed; the position is suspended").await
         }
@@ -74,7 +73,7 @@ async fn show(counter: &Counter<'_>, position: PositionId) -> Result<(), Problem
     let (client, ids) = (&counter.place.client, counter.place.ids()?);
     let state = client.position(&ids, position).await?;
     let state = state.ok_or_else(|| Problem::new(ErrorCode::NotStaked, format!("there is no position {position}")))?;
-    let now = clock::now();
+    let now = network_time(client).await?;
     let line = PositionLine::new(&state, &client.cluster(&ids).await?.policy, now);
     let text = match &line.slash {
         Some(pending) => slash(&line, pending, now),
@@ -96,14 +95,17 @@ async fn settle(
         return Ok(());
     };
     let policy = counter.place.client.cluster(&counter.place.ids()?).await?.policy;
-    let line = PositionLine::new(&outcome.position, &policy, clock::now());
-    let amounts =
-        format!("{} SUI active, {} frozen, {} on its way out", line.active, line.frozen, line.unbonding);
-    counter.sending.receipt(done(format!("{text}\n  {position}: {amounts}")), &outcome.outcome, json!({ "position": line }));
+    let line = PositionLine::new(&outcome.position, &policy, outcome.outcome.timestamp);
+    let amounts = format!("{} SUI active, {} frozen, {} on its way out", line.active, line.frozen, line.unbonding);
+    counter.sending.receipt(
+        done(format!("{text}\n  {position}: {amounts}")),
+        &outcome.outcome,
+        json!({ "position": line }),
+    );
     Ok(())
 }
 
-fn spec(args: &ProposeArgs) -> Result<SlashSpec, Problem> {
+async fn spec(counter: &Counter<'_>, args: &ProposeArgs) -> Result<SlashSpec, Problem> {
     let evidence_hash = match (&args.evidence, args.evidence_hash) {
         (_, Some(hash)) => hash,
         (Some(path), None) => {
@@ -112,7 +114,10 @@ fn spec(args: &ProposeArgs) -> Result<SlashSpec, Problem> {
         }
         (None, None) => return Err(Problem::new(ErrorCode::EvidenceRefused, "there is no evidence")),
     };
-    let evidence = args.at.unwrap_or_else(clock::now);
+    let evidence = match args.at {
+        Some(at) => at,
+        None => network_time(&counter.place.client).await?,
+    };
     Ok(SlashSpec { reason: args.reason as u8, evidence_hash, evidence, uri: args.uri.clone() })
 }
 

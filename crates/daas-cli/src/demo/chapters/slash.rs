@@ -1,7 +1,7 @@
 use crate::demo::chapters::work::{one_pod, pod_nodes};
 use crate::demo::manifests::NAMESPACE;
-use crate::stage::person::{run, start, succeed};
 use crate::paths::Office;
+use crate::stage::person::{run, start, succeed};
 use crate::stage::{STAKER_NODE, Stage, eventually, grounds};
 use anyhow::{Context as _, bail, ensure};
 use daas_chain::clock;

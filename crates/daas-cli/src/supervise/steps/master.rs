@@ -147,7 +147,8 @@ pub(super) async fn register(
     let ask = async || gateway::enclave(admin).await;
     let enclave = children.until(Name::Master, ENCLAVE_LIMIT, ErrorCode::ControlPlaneTimeout, ask).await?;
     if enclave.signing_key != identity.signing_key {
-        let cause = format!("{admin} answers for key {}, the master's is {}", enclave.signing_key, identity.signing_key);
+        let cause =
+            format!("{admin} answers for key {}, the master's is {}", enclave.signing_key, identity.signing_key);
         return Err(Problem::new(ErrorCode::MasterUnverified, cause));
     }
     let key = bytes(&enclave.signing_key)?;
