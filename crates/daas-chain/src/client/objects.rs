@@ -1,8 +1,8 @@
 //! Objects as the endpoint says the network keeps them: what transactions are built from.
 
 use super::{ChainClient, ChainError, DEADLINE};
-use daas_types::{Address, Digest, WalletAddress};
 use core::pin::pin;
+use daas_types::{Address, Digest, WalletAddress};
 use futures::{Stream, TryStreamExt};
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;

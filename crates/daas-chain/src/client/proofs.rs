@@ -5,12 +5,12 @@ use super::{ChainClient, ChainError, DEADLINE, deadline};
 use crate::verified::{Check, ClaimedObject, ProofError, ProvenObject};
 use bytes::Bytes;
 use daas_types::{Address, Digest};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
 use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::StructTag;
@@ -87,7 +87,11 @@ impl Prover {
     }
 
     /// The object, if it exists and is a `tag`.
-    pub(super) async fn typed<T: DeserializeOwned>(&self, id: Address, tag: &StructTag) -> Result<Option<T>, ChainError> {
+    pub(super) async fn typed<T: DeserializeOwned>(
+        &self,
+        id: Address,
+        tag: &StructTag,
+    ) -> Result<Option<T>, ChainError> {
         let Some(bytes) = self.contents(id, tag).await? else {
             return Ok(None);
         };
@@ -193,8 +197,9 @@ impl ChainClient {
             })
             .await?;
         let got = answer.transaction();
-        let checkpoint = got.checkpoint_opt().ok_or_else(|| {
-            ChainError::Unreachable { call: CALL, cause: format!("{transaction} is in no checkpoint yet") }
+        let checkpoint = got.checkpoint_opt().ok_or_else(|| ChainError::Unreachable {
+            call: CALL,
+            cause: format!("{transaction} is in no checkpoint yet"),
         })?;
         Ok((checkpoint, bytes(got.effects.as_ref().and_then(|effects| effects.bcs.as_ref()))))
     }

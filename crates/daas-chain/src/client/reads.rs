@@ -1,6 +1,6 @@
 use super::objects::{PAGE, listed};
-use super::{ChainClient, ChainError, deadline};
 use super::proofs::Prover;
+use super::{ChainClient, ChainError, deadline};
 use crate::index::IndexIds;
 use crate::verified::{Check, ProofError};
 use daas_types::onchain::{Cluster, Nautilus, NautilusState, PositionState, Registry, SealToken, Table};

@@ -3,9 +3,7 @@ use daas_types::genesis::Genesis;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use sui_crypto::bls12381::ValidatorCommitteeSignatureVerifier;
-use sui_sdk_types::{
-    CheckpointSummary, SignedCheckpointSummary, ValidatorAggregatedSignature, ValidatorCommittee,
-};
+use sui_sdk_types::{CheckpointSummary, SignedCheckpointSummary, ValidatorAggregatedSignature, ValidatorCommittee};
 
 /// The validators of one epoch. Their keys are points of the curve, and together they have some stake.
 #[derive(Debug)]

@@ -67,7 +67,8 @@ async fn a_disk_does_not_name_a_committee() {
     end_epoch(&other).await;
     let path = other.net.folder.path().join("index.redb");
     let store = Store::open(&path, other.client.genesis(), other.ids).unwrap();
-    let following = Following::of(Follower::new(other.client.clone(), Index::new(other.ids)).with_store(store).unwrap());
+    let following =
+        Following::of(Follower::new(other.client.clone(), Index::new(other.ids)).with_store(store).unwrap());
     following.sees(&other.stake(&other.rich(2).await, 5, "node-1").await.unwrap()).await;
     following.stop().await;
 

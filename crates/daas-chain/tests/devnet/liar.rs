@@ -104,8 +104,7 @@ impl LedgerService for Service {
         request: Request<proto::GetServiceInfoRequest>,
     ) -> Result<Response<proto::GetServiceInfoResponse>, Status> {
         let named = self.face.clone().ledger_client().get_service_info(request.into_inner()).await?.into_inner();
-        let mut answer =
-            self.real().ledger_client().get_service_info(proto::GetServiceInfoRequest::default()).await?;
+        let mut answer = self.real().ledger_client().get_service_info(proto::GetServiceInfoRequest::default()).await?;
         answer.get_mut().chain_id = named.chain_id;
         self.tell(|lies| &lies.info, answer.get_mut());
         Ok(answer)

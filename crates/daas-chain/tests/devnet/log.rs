@@ -39,7 +39,8 @@ pub(crate) struct Since(usize);
 impl Since {
     /// Waits for a line with all of `parts`.
     pub(crate) async fn says(self, parts: &[&str]) {
-        let said = |lines: &Vec<String>| lines[self.0..].iter().any(|line| parts.iter().all(|part| line.contains(part)));
+        let said =
+            |lines: &Vec<String>| lines[self.0..].iter().any(|line| parts.iter().all(|part| line.contains(part)));
         let mut lines = LINES.subscribe();
         if tokio::time::timeout(PATIENCE, lines.wait_for(said)).await.is_err() {
             let lines = LINES.borrow()[self.0..].join("");

@@ -57,10 +57,7 @@ async fn an_object_is_what_a_checkpoint_has() {
     });
     assert!(matches!(check(client.position(&world.ids, position).await), Check::Unwritten { .. }));
     // In a checkpoint that does not have it.
-    liar.says(Lies {
-        transaction: Some(Box::new(|transaction| transaction.checkpoint = Some(1))),
-        ..Lies::default()
-    });
+    liar.says(Lies { transaction: Some(Box::new(|transaction| transaction.checkpoint = Some(1))), ..Lies::default() });
     assert!(matches!(check(client.position(&world.ids, position).await), Check::Unincluded { .. }));
     // Not among the positions at all.
     liar.says(Lies { fields: Some(Box::new(Vec::clear)), ..Lies::default() });
@@ -97,11 +94,11 @@ async fn another_network_behind_the_right_genesis_is_not_followed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_branch_by_the_same_validator_is_not_followed() {
-    let World { net, client, operator, ids } = World::start().await;
-    let (net, twin) = net.fork().await;
-    let world = World { net, client, operator, ids };
+    let world = World::start().await;
+    let (net, twin) = world.net.fork().await;
+    let world = World { net, ..world };
     let liar = Liar::start(&world.net.devnet.rpc_url()).await;
-    let following = Following::of(Follower::new(through(&liar, &world).await, Index::new(ids)));
+    let following = Following::of(Follower::new(through(&liar, &world).await, Index::new(world.ids)));
     let staked = world.stake(&world.rich(2).await, 5, "node-1").await.unwrap();
     following.sees(&staked).await;
     // The other branch never had that stake, and is longer.

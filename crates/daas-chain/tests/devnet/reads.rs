@@ -1,8 +1,9 @@
-use crate::world::{Net, World};
+use crate::world::{Net, World, spec};
 use daas_chain::client::{Caps, ChainClient, ChainError};
 use daas_chain::index::IndexIds;
 use daas_chain::ops::Pcrs;
 use daas_types::genesis::{Genesis, MAINNET};
+use daas_types::onchain::MeasurementStatus;
 use daas_types::{ErrorCode, NautilusId, Permissions, PositionId, Problem};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -14,7 +15,7 @@ async fn objects_read_as_the_transactions_left_them() {
 
     let cluster = client.cluster(ids).await.unwrap();
     assert_eq!((cluster.name.as_str(), cluster.registry, cluster.nautilus), ("test", ids.registry, ids.nautilus));
-    assert_eq!(cluster.policy, daas_chain::ops::ClusterSpec::devnet("test").policy());
+    assert_eq!(cluster.policy, spec().policy);
     assert_eq!(client.ids_of(ids.package, ids.cluster).await.unwrap(), *ids);
     let registry = client.registry(ids).await.unwrap();
     assert_eq!((registry.positions.size, registry.nodes.size), (1, 1));
@@ -24,37 +25,40 @@ async fn objects_read_as_the_transactions_left_them() {
 
     let seals = client.seals(ids, staker.wallet().address()).await.unwrap();
     assert_eq!(seals.len(), 1);
-    assert_eq!((seals[0].position, seals[0].record.permissions), (staked.position.position, Permissions::BOTH));
-    assert_eq!(seals[0].record, staked.position.seals[0]);
-    assert_eq!(client.seal(ids, seals[0].record.id).await.unwrap().as_ref(), Some(&seals[0]));
+    assert_eq!((seals[0].position, seals[0].permissions), (staked.position.position, Permissions::BOTH));
+    assert_eq!(seals[0].record(), staked.position.seals[0]);
+    assert_eq!(client.seal(ids, seals[0].id).await.unwrap().as_ref(), Some(&seals[0]));
 
     let caps = client.caps(ids, operator.wallet().address()).await.unwrap();
-    assert!(caps.admin.is_some() && caps.proposer.is_some() && caps.judge.is_some());
+    assert!(caps.admin.is_some() && caps.proposer.is_none() && caps.judge.is_none());
+    let caps = client.caps(ids, world.proposer.wallet().address()).await.unwrap();
+    assert!(caps.admin.is_none() && caps.proposer.is_some());
     assert_eq!(client.caps(ids, staker.wallet().address()).await.unwrap(), Caps::default());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn measurements_and_masters_reach_the_index() {
+async fn measurements_and_endorsements_reach_the_index() {
     let world = World::start().await;
     let World { client, operator, ids, .. } = &world;
     let following = world.follow();
     let pcrs = Pcrs { pcr0: [1; 48], pcr1: [2; 48], pcr2: [3; 48] };
-    operator.allow_measurement(ids, &pcrs).await.unwrap();
-    let done = operator.register_master(ids, "https://m:6443", &[4; 32], &[5; 32], &[6; 32]).await.unwrap();
+    operator.announce_measurement(ids, &pcrs).await.unwrap();
+    operator.activate_measurement(ids, &pcrs.pcr0).await.unwrap();
+    let position = world.stake(operator, 5, "node-1").await.unwrap().position.position;
+    operator.set_operator_positions(ids, &[position]).await.unwrap();
+    let done = operator.endorse_master(ids, position, &[5; 32]).await.unwrap();
     following.reaches(done.checkpoint).await;
     let read = client.nautilus(ids).await.unwrap();
-    assert_eq!(following.index.snapshot().nautilus(), Some(&read));
-    assert_eq!(
-        (read.measurements[0].pcr0.as_slice(), read.masters[0].endpoint.as_str()),
-        (&[1; 48][..], "https://m:6443")
-    );
-
-    operator.remove_master(ids, &[5; 32]).await.unwrap();
-    let done = operator.revoke_measurement(ids, &[1; 48]).await.unwrap();
-    following.reaches(done.checkpoint).await;
     let snapshot = following.index.snapshot();
-    let nautilus = snapshot.nautilus().unwrap();
-    assert!(nautilus.measurements.is_empty() && nautilus.masters.is_empty());
+    assert_eq!(snapshot.nautilus(), Some(&read));
+    let measured = &read.measurements[0];
+    assert_eq!((measured.pcr0.as_slice(), measured.status), (&[1; 48][..], MeasurementStatus::InForce));
+    assert_eq!(read.endorsements.len(), 1);
+    assert!(snapshot.is_operator(position));
+
+    let done = operator.revoke_measurement(ids, &pcrs.pcr0).await.unwrap();
+    following.reaches(done.checkpoint).await;
+    assert!(following.index.snapshot().nautilus().unwrap().measurements.is_empty());
     following.stop().await;
 }
 

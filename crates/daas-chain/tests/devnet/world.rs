@@ -23,6 +23,11 @@ use tokio_util::sync::CancellationToken;
 /// Longer than anything here may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Seeds of the wallets that hold a cluster's offices.
+const PROPOSER: u8 = 0xb1;
+const JUDGE: u8 = 0xb2;
+const BENEFICIARY: u8 = 0xb3;
+
 /// A network whose clock a test can move.
 pub(crate) struct Net {
     pub(crate) devnet: RunningDevnet,
@@ -30,11 +35,13 @@ pub(crate) struct Net {
     ahead_ms: Arc<AtomicU64>,
 }
 
-/// A cluster on it, with its operator.
+/// A cluster on it, and whoever has an office there.
 pub(crate) struct World {
     pub(crate) net: Net,
     pub(crate) client: ChainClient,
     pub(crate) operator: Ops,
+    pub(crate) proposer: Ops,
+    pub(crate) judge: Ops,
     pub(crate) ids: IndexIds,
 }
 
@@ -119,9 +126,10 @@ impl World {
         let net = Net::start().await;
         let client = net.connect().await;
         let operator = net.rich(&client, 1).await;
+        let (proposer, judge) = (net.rich(&client, PROPOSER).await, net.rich(&client, JUDGE).await);
         let (package, _) = operator.publish(&compiled()).await.unwrap();
-        let (ids, _) = operator.create_cluster(package, &ClusterSpec::devnet("test")).await.unwrap();
-        Self { net, client, operator, ids }
+        let (ids, _) = operator.create_cluster(package, &spec()).await.unwrap();
+        Self { net, client, operator, proposer, judge, ids }
     }
 
     pub(crate) async fn rich(&self, seed: u8) -> Ops {
@@ -193,6 +201,12 @@ impl Following {
         let ended = tokio::time::timeout(PATIENCE, self.tasks.join_next()).await;
         ended.expect("the follower must stop").unwrap().unwrap().unwrap();
     }
+}
+
+/// The cluster.
+pub(crate) fn spec() -> ClusterSpec {
+    let [beneficiary, proposer, judge] = [BENEFICIARY, PROPOSER, JUDGE].map(|seed| wallet(seed).address());
+    ClusterSpec::devnet("test", beneficiary, proposer, judge)
 }
 
 pub(crate) fn wallet(seed: u8) -> Wallet {

@@ -29,8 +29,7 @@ enum Part {
     Events,
 }
 
-const PARTS: [Part; 6] =
-    [Part::Summary, Part::Signature, Part::Bitmap, Part::Contents, Part::Effects, Part::Events];
+const PARTS: [Part; 6] = [Part::Summary, Part::Signature, Part::Bitmap, Part::Contents, Part::Effects, Part::Events];
 
 fn part(claim: &mut Claim, part: Part) -> &mut Bytes {
     let first = &mut claim.transactions[0];
