@@ -3,10 +3,10 @@ use crate::control::{Control, Socket};
 use crate::execute::Executor;
 use crate::faucet::{self, Faucet};
 use crate::faults::Faults;
-use crate::ledger::Ledger;
+use crate::ledger::{Free, Ledger, free_on_disk_of};
 use crate::node::Node;
 use crate::time::Time;
-use crate::{Config, DevnetError, genesis, keys, rpc};
+use crate::{Config, DevnetError, files, genesis, keys, rpc};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use core::time::Duration;
 use daas_types::UnixMs;
@@ -61,7 +61,8 @@ impl Devnet {
         let sealer = Sealer::new(keys::validator(dir, config.seed)?);
         let faucet_key = keys::faucet(dir, config.seed)?;
         let faucet_address = faucet_key.public_key().derive_address();
-        let ledger = Ledger::open(&dir.join("ledger.redb"))?;
+        let faults = Arc::new(Faults::new());
+        let ledger = Ledger::open(&dir.join("ledger.redb"), room_in(dir, &faults))?;
         let time = Arc::new(Time::load(config.clock.clone(), ledger.clone(), still_at(&config))?);
         let now = UnixMs(time.now_ms());
         let (genesis, checkpoint) = genesis::establish(&ledger, &sealer, faucet_address, config.tee_root, now)?;
@@ -71,7 +72,7 @@ impl Devnet {
         let clock = Arc::new(move || UnixMs(clock.now_ms()));
         let executor = Arc::new(Executor::new(ledger, sealer, &genesis, clock));
         let shutdown = CancellationToken::new();
-        let node = Node { executor, time, faults: Arc::new(Faults::new()), shutdown: shutdown.clone() };
+        let node = Node { executor, time, faults, shutdown: shutdown.clone() };
         // Before anyone can ask: a restarted network is fresh at once.
         node.keep_fresh(0).await?;
 
@@ -94,6 +95,7 @@ impl Devnet {
         let faucet = Faucet::new(node.clone(), faucet_key);
         running.tasks.spawn(faucet::serve(faucet, faucet_listener, shutdown.clone()));
         running.tasks.spawn(socket.serve(control, shutdown));
+        running.tasks.spawn(until_the_ledger_fails(node.clone()));
         running.tasks.spawn(keep_fresh(node));
         tracing::info!(
             rpc = %running.rpc_addr,
@@ -133,7 +135,8 @@ impl RunningDevnet {
         let endpoints = serde_json::json!({ "rpc": self.rpc_url(), "faucet": self.faucet_url() });
         for (name, content) in [("genesis.json", genesis), ("endpoints.json", endpoints)] {
             let path = dir.join(name);
-            std::fs::write(&path, format!("{content:#}\n")).map_err(|source| DevnetError::File { path, source })?;
+            let text = format!("{content:#}\n");
+            files::keep(&path, text.as_bytes(), 0o644).map_err(|source| DevnetError::File { path, source })?;
         }
         Ok(())
     }
@@ -163,6 +166,20 @@ impl RunningDevnet {
         tracing::warn!("open requests did not end in time and were cut");
         self.tasks.shutdown().await;
         Ok(())
+    }
+}
+
+/// What the disk has left, or nothing if that fault is asked for.
+fn room_in(dir: &Path, faults: &Arc<Faults>) -> Free {
+    let (dir, faults) = (dir.to_owned(), faults.clone());
+    Arc::new(move || if faults.disk_is_full() { Ok(0) } else { free_on_disk_of(&dir) })
+}
+
+/// A network that can write nothing any more ends, for whoever looks after it to start it anew.
+async fn until_the_ledger_fails(node: Node) -> Result<(), DevnetError> {
+    tokio::select! {
+        () = node.shutdown.cancelled() => Ok(()),
+        cause = node.executor.ledger().failure() => Err(DevnetError::Ledger { cause }),
     }
 }
 

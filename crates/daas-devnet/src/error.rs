@@ -47,6 +47,12 @@ pub enum DevnetError {
     /// The ledger.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The ledger takes no more writes.
+    #[error("the ledger failed: {cause}; everything that was answered is in it: start again when the disk is well")]
+    Ledger {
+        /// What the database said first.
+        cause: String,
+    },
     /// A server ended by itself.
     #[error("{server} ended: {cause}")]
     Server {
@@ -64,6 +70,15 @@ pub enum StoreError {
     /// The database.
     #[error("the ledger: {0}")]
     Database(#[from] Box<redb::Error>),
+    /// The disk is nearly full. Nothing was written, and reading goes on.
+    #[error("the disk has less than {reserve_mib} MiB left: nothing is executed until there is more")]
+    Full {
+        /// What must be free.
+        reserve_mib: u64,
+    },
+    /// The disk cannot be asked.
+    #[error("the disk of the ledger: {0}")]
+    Disk(std::io::Error),
     /// The ledger was made by another version of this program.
     #[error("the ledger was written by another version of this program: use another state folder")]
     Format,

@@ -1,6 +1,6 @@
 //! Faults that a person asks for over the control socket. There are two places where they act: [`layer::FaultLayer`] around
 //! the gRPC services (delays, refusals, duplicates, dropped streams), and [`shown::Shown`], through which those services
-//! read the ledger (lies). A stall holds up the one way to a new checkpoint. The ledger never has a fault in it.
+//! read the ledger (lies). A stall holds up the one way to a new checkpoint; a full disk refuses it. The ledger never has a fault in it.
 
 mod body;
 pub(crate) mod layer;
@@ -137,6 +137,11 @@ impl Faults {
     /// Whether no checkpoints may be made.
     pub(crate) fn stalled(&self) -> bool {
         self.state().entries.iter().any(|e| e.fault == Fault::Stall)
+    }
+
+    /// Whether the ledger is to think that the disk is full.
+    pub(crate) fn disk_is_full(&self) -> bool {
+        self.state().entries.iter().any(|e| e.fault == Fault::DiskFull)
     }
 
     /// Waits for the end of a stall.

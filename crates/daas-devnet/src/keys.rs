@@ -1,11 +1,10 @@
 //! The devnet's own keys: files of hex in the state folder, readable by their owner alone. They come from the system's
 //! random numbers, or all from one seed.
 
-use crate::DevnetError;
+use crate::{DevnetError, files};
 use sha2::{Digest as _, Sha256};
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use sui_crypto::bls12381::Bls12381PrivateKey;
 use sui_crypto::ed25519::Ed25519PrivateKey;
@@ -72,18 +71,9 @@ fn secret(path: &Path, wanted: Option<[u8; 32]>) -> Result<[u8; 32], DevnetError
             if wanted.is_none() {
                 getrandom::fill(&mut bytes).map_err(|e| file(std::io::Error::other(e)))?;
             }
-            write_private(path, hex::encode(bytes).as_bytes()).map_err(file)?;
+            files::keep(path, hex::encode(bytes).as_bytes(), 0o600).map_err(file)?;
             Ok(bytes)
         }
         Err(error) => Err(file(error)),
     }
-}
-
-/// Whole or not at all, also when the process is killed between two writes.
-fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let draft = path.with_extension("draft");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(draft, path)
 }

@@ -3,11 +3,13 @@
 
 mod idle;
 mod records;
+mod room;
 #[cfg(test)]
 mod tests;
 mod view;
 
 pub(crate) use records::{Changes, StoredCheckpoint, StoredTransaction};
+pub(crate) use room::{Free, free_on_disk_of};
 pub(crate) use view::View;
 
 use crate::StoreError;
@@ -15,6 +17,7 @@ use crate::checkpoint::epoch_after;
 use redb::{
     Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition, WriteTransaction,
 };
+use room::Room;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -70,13 +73,18 @@ pub(crate) enum Holder {
 #[derive(Clone)]
 pub(crate) struct Ledger {
     db: Arc<Database>,
+    room: Room,
     tip: watch::Sender<Option<Tip>>,
+    /// What the database said when a write failed: it takes none after that.
+    failed: watch::Sender<Option<String>>,
 }
 
 // === impl Ledger ===
 
 impl Ledger {
-    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+    /// `free` tells how much room there is, in time before there is none.
+    pub(crate) fn open(path: &Path, free: Free) -> Result<Self, StoreError> {
+        let room = Room::new(free);
         let db = Database::create(path)?;
         let txn = db.begin_write()?;
         txn.open_table(OBJECTS)?;
@@ -99,7 +107,8 @@ impl Ledger {
             }
         }
         txn.commit()?;
-        let ledger = Self { db: Arc::new(db), tip: watch::Sender::new(None) };
+        let (tip, failed) = (watch::Sender::new(None), watch::Sender::new(None));
+        let ledger = Self { db: Arc::new(db), room, tip, failed };
         let tip = ledger.view()?.last_checkpoint()?.map(|c| Tip::of(&c));
         ledger.tip.send_replace(tip);
         Ok(ledger)
@@ -127,9 +136,8 @@ impl Ledger {
         transactions: &[StoredTransaction],
         changes: &Changes,
     ) -> Result<(), StoreError> {
-        let txn = self.db.begin_write()?;
-        apply_changes(&txn, changes)?;
-        {
+        self.write(|txn| {
+            apply_changes(txn, changes)?;
             let summary = &checkpoint.summary;
             let mut table = txn.open_table(TRANSACTIONS)?;
             let mut order = txn.open_table(ORDER)?;
@@ -148,17 +156,43 @@ impl Ledger {
             if summary.end_of_epoch_data.is_some() {
                 txn.open_table(EPOCHS)?.insert(summary.epoch, sequence)?;
             }
-        }
-        txn.commit()?;
+            Ok(())
+        })?;
         self.tip.send_replace(Some(Tip::of(checkpoint)));
         Ok(())
     }
 
     /// Keeps something that is no part of the chain.
     pub(crate) fn keep(&self, key: &str, value: &impl Serialize) -> Result<(), StoreError> {
-        let txn = self.db.begin_write()?;
-        txn.open_table(META)?.insert(key, encode(value).as_slice())?;
-        Ok(txn.commit()?)
+        self.write(|txn| {
+            txn.open_table(META)?.insert(key, encode(value).as_slice())?;
+            Ok(())
+        })
+    }
+
+    /// Waits until a write has failed, and answers why.
+    pub(crate) async fn failure(&self) -> String {
+        let mut failed = self.failed.subscribe();
+        match failed.wait_for(Option::is_some).await {
+            Ok(cause) => cause.clone().unwrap_or_default(),
+            // The sender lives as long as `self`.
+            Err(gone) => gone.to_string(),
+        }
+    }
+
+    fn write(&self, work: impl FnOnce(&WriteTransaction) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.room.check()?;
+        let written = (|| {
+            let txn = self.db.begin_write()?;
+            work(&txn)?;
+            Ok(txn.commit()?)
+        })();
+        if let Err(StoreError::Database(error)) = &written {
+            self.failed.send_modify(|first| {
+                first.get_or_insert_with(|| error.to_string());
+            });
+        }
+        written
     }
 }
 

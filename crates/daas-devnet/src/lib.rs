@@ -16,6 +16,7 @@ mod error;
 mod execute;
 mod faucet;
 mod faults;
+mod files;
 mod genesis;
 mod keys;
 mod layout;

@@ -31,13 +31,17 @@ impl Node {
         blocking(move || executor.submit(signed)).await?
     }
 
-    /// An empty checkpoint if there has been none within `idle_ms`, unless the network is stalled or makes them on demand.
+    /// An empty checkpoint if there has been none within `idle_ms`, unless the network is stalled, makes them on demand, or has
+    /// no room for one.
     pub(crate) async fn keep_fresh(&self, idle_ms: u64) -> Result<(), StoreError> {
         if self.time.is_still() || self.faults.stalled() {
             return Ok(());
         }
         let executor = self.executor.clone();
-        blocking(move || executor.tick(idle_ms)).await?
+        match blocking(move || executor.tick(idle_ms)).await? {
+            Err(StoreError::Full { .. }) => Ok(()),
+            ticked => ticked,
+        }
     }
 }
 

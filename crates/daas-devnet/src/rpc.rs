@@ -122,6 +122,7 @@ impl From<Refusal> for Status {
             Refusal::NotFound(_) => Self::not_found(refusal.to_string()),
             Refusal::Stale(_) => Self::failed_precondition(refusal.to_string()),
             Refusal::Stopping => Self::unavailable(refusal.to_string()),
+            Refusal::Store(StoreError::Full { .. }) => Self::resource_exhausted(refusal.to_string()),
             Refusal::Store(error) => {
                 tracing::error!(%error, "the ledger failed");
                 Self::internal(refusal.to_string())

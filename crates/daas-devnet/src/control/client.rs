@@ -120,6 +120,8 @@ enum Kind {
     Duplicates,
     /// Execute nothing and make no checkpoint; transactions wait
     Stall,
+    /// Refuse transactions with RESOURCE_EXHAUSTED and make no checkpoint, as on a full disk
+    DiskFull,
     /// Answer what the ledger does not say
     Lie {
         /// About what
@@ -219,6 +221,7 @@ impl Kind {
             Self::Unavailable { calls, percent, seed } => Fault::Unavailable { calls, percent, seed },
             Self::Duplicates => Fault::Duplicates,
             Self::Stall => Fault::Stall,
+            Self::DiskFull => Fault::DiskFull,
             Self::Lie { lie, checkpoint, fit } => Fault::Lie(Lie { lie, checkpoint, fit }),
         }
     }

@@ -1,4 +1,4 @@
-//! What the README says can be said.
+//! What docs/devnet.md says can be said.
 
 use super::client::Args;
 use super::protocol::Request;
@@ -6,7 +6,7 @@ use crate::faults::{Fault, LieKind};
 use clap::{Parser, ValueEnum as _};
 use std::collections::BTreeSet;
 
-const README: &str = include_str!("../../README.md");
+const GUIDE: &str = include_str!("../../../../docs/devnet.md");
 
 #[derive(Parser)]
 struct Line {
@@ -22,7 +22,7 @@ fn parsed(words: &str) -> Request {
 
 #[test]
 fn every_request_it_shows_is_one() {
-    let shown: Vec<Request> = README
+    let shown: Vec<Request> = GUIDE
         .lines()
         .filter(|line| line.starts_with("{\"command\""))
         .flat_map(|line| line.split("  ").map(str::trim).filter(|part| !part.is_empty()))
@@ -40,10 +40,10 @@ fn every_request_it_shows_is_one() {
 
 #[test]
 fn every_command_it_shows_is_one() {
-    let commands = README.lines().filter_map(|line| line.strip_prefix("control "));
+    let commands = GUIDE.lines().filter_map(|line| line.strip_prefix("control "));
     let commands: Vec<Request> = commands.map(|line| parsed(line.split('#').next().unwrap())).collect();
     assert!(commands.contains(&Request::ClockAdvance { ms: 10_000 }) && commands.len() == 10, "{commands:?}");
-    let rows = README.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let rows = GUIDE.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     let faults: Vec<Fault> = rows
         .filter(|row| !row.contains('…') && !row.contains('.'))
         .map(|row| match parsed(&format!("fault add {row}")) {
@@ -53,7 +53,7 @@ fn every_command_it_shows_is_one() {
         .collect();
     let lies = faults.iter().filter_map(|fault| if let Fault::Lie(lie) = fault { Some(lie.lie) } else { None });
     assert_eq!(lies.collect::<Vec<_>>(), LieKind::value_variants());
-    assert_eq!(faults.len(), 5 + LieKind::value_variants().len());
+    assert_eq!(faults.len(), 6 + LieKind::value_variants().len());
 }
 
 #[test]

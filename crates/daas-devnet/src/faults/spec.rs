@@ -31,6 +31,8 @@ pub enum Fault {
     Duplicates,
     /// Executes nothing and makes no checkpoint; transactions wait.
     Stall,
+    /// Refuses transactions with `RESOURCE_EXHAUSTED` and makes no checkpoint, as on a disk that is nearly full.
+    DiskFull,
     /// Answers what the ledger does not say.
     Lie(Lie),
 }
@@ -144,9 +146,11 @@ impl Fault {
                 Some(method) if !layer::is_stream(method) => Err(FaultError::NoStream(method.to_owned())),
                 known => Ok(known),
             },
-            Self::DropStreams | Self::Stall | Self::Lie(_) if known.is_some() => Err(FaultError::NoMethod(self.name())),
+            Self::DropStreams | Self::Stall | Self::DiskFull | Self::Lie(_) if known.is_some() => {
+                Err(FaultError::NoMethod(self.name()))
+            }
             Self::Lie(lie) => lie.check().map(|()| None),
-            Self::DropStreams | Self::Stall => Ok(None),
+            Self::DropStreams | Self::Stall | Self::DiskFull => Ok(None),
         }
     }
 
@@ -157,6 +161,7 @@ impl Fault {
             Self::Unavailable { .. } => "unavailable",
             Self::Duplicates => "duplicates",
             Self::Stall => "stall",
+            Self::DiskFull => "disk-full",
             Self::Lie(_) => "a lie",
         }
     }

@@ -2,7 +2,12 @@ use super::*;
 use crate::checkpoint::Sealer;
 use crate::keys::ValidatorSecret;
 use crate::system;
+use std::sync::atomic::{AtomicU64, Ordering};
 use sui_sdk_types::CheckpointSummary;
+
+fn open(path: &Path) -> Result<Ledger, StoreError> {
+    Ledger::open(path, Arc::new(|| Ok(u64::MAX)))
+}
 
 /// Empty checkpoints and others, in two epochs.
 fn chain(sealer: &Sealer) -> Vec<(StoredCheckpoint, Vec<StoredTransaction>)> {
@@ -28,12 +33,12 @@ fn every_checkpoint_comes_back_as_it_was_and_empty_ones_take_little() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("ledger");
     let made = chain(&Sealer::new(ValidatorSecret::of_a_stranger()));
-    let ledger = Ledger::open(&path).unwrap();
+    let ledger = open(&path).unwrap();
     for (checkpoint, transactions) in &made {
         ledger.append(checkpoint, transactions, &Changes::default()).unwrap();
     }
     drop(ledger);
-    let ledger = Ledger::open(&path).unwrap();
+    let ledger = open(&path).unwrap();
     let view = ledger.view().unwrap();
     for (checkpoint, transactions) in &made {
         let sequence = checkpoint.summary.sequence_number;
@@ -62,11 +67,33 @@ fn every_checkpoint_comes_back_as_it_was_and_empty_ones_take_little() {
 fn a_ledger_of_another_version_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("ledger");
-    let ledger = Ledger::open(&path).unwrap();
+    let ledger = open(&path).unwrap();
     ledger.append(&chain(&Sealer::new(ValidatorSecret::of_a_stranger()))[0].0, &[], &Changes::default()).unwrap();
     let txn = ledger.db.begin_write().unwrap();
     txn.open_table(META).unwrap().insert(FORMAT_KEY, b"1".as_slice()).unwrap();
     txn.commit().unwrap();
     drop(ledger);
-    assert!(matches!(Ledger::open(&path), Err(StoreError::Format)));
+    assert!(matches!(open(&path), Err(StoreError::Format)));
+}
+
+#[test]
+fn a_full_disk_refuses_writes_and_takes_them_again_when_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let free = Arc::new(AtomicU64::new(u64::MAX));
+    let asked = free.clone();
+    let room: Free = Arc::new(move || Ok(asked.load(Ordering::SeqCst)));
+    let ledger = Ledger::open(&dir.path().join("ledger"), room).unwrap();
+    let made = chain(&Sealer::new(ValidatorSecret::of_a_stranger()));
+    let append = |n: usize| ledger.append(&made[n].0, &made[n].1, &Changes::default());
+    append(0).unwrap();
+    free.store(16 * 1024 * 1024 - 1, Ordering::SeqCst);
+    assert!(matches!(append(1), Err(StoreError::Full { reserve_mib: 16 })));
+    assert!(matches!(ledger.keep("key", &1_u8), Err(StoreError::Full { .. })));
+    assert_eq!(ledger.tip().unwrap().height, 0);
+    assert_eq!(ledger.view().unwrap().last_checkpoint().unwrap().unwrap().summary.sequence_number, 0);
+    free.store(16 * 1024 * 1024, Ordering::SeqCst);
+    append(1).unwrap();
+    assert_eq!(ledger.tip().unwrap().height, 1);
+    // Being full is no failure of the database.
+    assert!(ledger.failed.borrow().is_none());
 }

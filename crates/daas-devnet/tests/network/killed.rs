@@ -1,54 +1,14 @@
 //! The process killed in the middle of its work.
 
 use crate::money::pay;
+use crate::process::{DEADLINE, send, serve};
 use crate::support::{SUI, Wallet};
-use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
 use sui_rpc::Client;
 use sui_rpc::faucet::FaucetClient;
 use sui_rpc::field::{FieldMask, FieldMaskUtil as _};
-use sui_rpc::proto::sui::rpc::v2::{
-    ExecuteTransactionRequest, GetBalanceRequest, GetCheckpointRequest, GetTransactionRequest,
-};
-use sui_sdk_types::{CheckpointSummary, StructTag};
-use sui_transaction_builder::TransactionBuilder;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use sui_rpc::proto::sui::rpc::v2::{GetBalanceRequest, GetCheckpointRequest, GetTransactionRequest};
+use sui_sdk_types::{Address, CheckpointSummary, StructTag};
 use tokio::time::timeout;
-
-const DEADLINE: Duration = Duration::from_mins(1);
-
-struct Process {
-    child: Child,
-    rpc: String,
-    faucet: String,
-}
-
-/// Starts the program and waits for its own word that it serves.
-async fn serve(dir: &Path) -> Process {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_k3s-daas-devnet"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--faucet", "127.0.0.1:0", "--state-dir"])
-        .arg(dir)
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let started = async {
-        while let Some(line) = lines.next_line().await.unwrap() {
-            if line.contains("devnet started") {
-                return;
-            }
-        }
-        panic!("the devnet ended before it served");
-    };
-    timeout(DEADLINE, started).await.unwrap();
-    let endpoints = std::fs::read_to_string(dir.join("endpoints.json")).unwrap();
-    let endpoints: serde_json::Value = serde_json::from_str(&endpoints).unwrap();
-    let text = |key: &str| endpoints[key].as_str().unwrap().to_owned();
-    Process { child, rpc: text("rpc"), faucet: text("faucet") }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_is_kept_and_nothing_is_half_done() {
@@ -99,20 +59,8 @@ async fn what_was_answered_is_kept_and_nothing_is_half_done() {
 }
 
 /// One transfer and the checkpoint it is in; `None` when the server is gone.
-async fn transfer(
-    client: &mut Client,
-    from: &Wallet,
-    to: sui_sdk_types::Address,
-) -> Option<(String, Option<CheckpointSummary>)> {
-    let mut builder = TransactionBuilder::new();
-    builder.set_sender(from.address);
-    pay(&mut builder, to, SUI / 1000);
-    let transaction = builder.build(client).await.ok()?;
-    let request = ExecuteTransactionRequest::default()
-        .with_transaction(transaction.clone())
-        .with_signatures(vec![from.sign(&transaction).into()])
-        .with_read_mask(FieldMask::from_str("digest,checkpoint"));
-    let done = client.execution_client().execute_transaction(request).await.ok()?.into_inner().transaction?;
+async fn transfer(client: &mut Client, from: &Wallet, to: Address) -> Option<(String, Option<CheckpointSummary>)> {
+    let done = send(client, from, |b| pay(b, to, SUI / 1000)).await.ok()?;
     let summary = summary(client, done.checkpoint()).await;
     Some((done.digest().to_owned(), summary))
 }
@@ -125,12 +73,7 @@ async fn summary(client: &mut Client, sequence: u64) -> Option<CheckpointSummary
 
 /// Every transaction that was answered is there, Bob has at least what they sent and nothing in parts, and the checkpoint last
 /// seen is still the one at its height.
-async fn check(
-    client: &mut Client,
-    answered: &[String],
-    bob: sui_sdk_types::Address,
-    last: Option<&CheckpointSummary>,
-) {
+async fn check(client: &mut Client, answered: &[String], bob: Address, last: Option<&CheckpointSummary>) {
     for digest in answered {
         let mut request = GetTransactionRequest::default();
         request.digest = Some(digest.clone());
