@@ -26,7 +26,6 @@ use tokio::time::Instant;
 pub struct Worker {
     cluster: ClusterInfo,
     chain: ChainClient,
-    ids: IndexIds,
     index: Index,
     staker: Staker,
     store: Store,
@@ -81,7 +80,6 @@ impl Worker {
         let staker = Staker::new(ops, ids, join.clone(), node_id.clone(), config.stake, store.folder());
         Ok(Self {
             chain,
-            ids,
             index: Index::new(ids),
             staker,
             machine: Machine::new(store.folder()),

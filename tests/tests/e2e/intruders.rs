@@ -23,6 +23,8 @@ use tokio::time::timeout;
 const HOUR: Duration = Duration::from_hours(1);
 /// A killed devnet is back within this, its restarts' growing delay included.
 const RESTARTED: Duration = Duration::from_mins(1);
+/// A master that may register again has done so within this.
+const REGISTERED: Duration = Duration::from_secs(20);
 /// Milliseconds into a stake, which takes some ten.
 const TORN: [u64; 5] = [2, 4, 6, 8, 12];
 
@@ -153,14 +155,17 @@ async fn revoked_measurement(cluster: &Cluster) -> Result<()> {
     let wallet = Wallet::load(&cluster.state().join("wallets/operator.key"))?;
     let ops = Ops::new(info.chain().await?, wallet);
     succeed(cluster.daas(&["verify"])).await?;
-    let allowed = info.nautilus().await?.measurements.into_iter().next().context("no measurement is allowed")?;
+    let nautilus = info.masters().await?.nautilus;
+    let allowed = nautilus.measurements.into_iter().next().context("no measurement is allowed")?;
     let pcr = |bytes: &[u8]| <[u8; 48]>::try_from(bytes);
     let pcrs = Pcrs { pcr0: pcr(&allowed.pcr0)?, pcr1: pcr(&allowed.pcr1)?, pcr2: pcr(&allowed.pcr2)? };
     ops.revoke_measurement(&info.ids(), &pcrs.pcr0).await?;
-    let ran = refused(cluster.daas(&["verify"]), &["D301"]).await?;
+    let ran = refused(cluster.daas(&["verify"]), &["D30"]).await?;
     ensure!(ran.code == 3, "exit code {}", ran.code);
-    ops.allow_measurement(&info.ids(), &pcrs).await?;
-    succeed(cluster.daas(&["verify"])).await.map(drop)
+    ops.announce_measurement(&info.ids(), &pcrs).await?;
+    ops.activate_measurement(&info.ids(), &pcrs.pcr0).await?;
+    // The master was taken off the list with its measurement, and registers anew by itself.
+    eventually(REGISTERED, async || succeed(cluster.daas(&["verify"])).await.map(drop)).await
 }
 
 /// One byte more, and `up` refuses to start it; the operator has to say that the change was meant.

@@ -1,101 +1,32 @@
 use super::*;
-use daas_chain::index::IndexIds;
-use daas_chain::verified::{CheckpointData, VerifiedCheckpoint};
-use daas_types::genesis::{DevnetAnchor, Genesis};
-use daas_types::onchain::{self, Policy, PolicyChanged, PositionEvent, PositionState, SealRecord, Status};
-use daas_types::{Address, Permissions, Thresholds, UnixMs};
-use sui_sdk_types::{CheckpointSummary, Digest, GasCostSummary};
+use daas_testkit::chain::{self, Staker};
+use daas_types::onchain::{PositionState, Proposal, SealRecord, Stage, Status};
+use daas_types::{Address, Permissions, UnixMs, WalletAddress};
 use tokio::time::timeout;
 
 pub(crate) const POSITION: PositionId = PositionId(Address::new([1; 32]));
-const T0: UnixMs = UnixMs(1_000_000);
 
-fn ids() -> IndexIds {
-    let id = |n: u8| Address::new([n; 32]);
-    IndexIds { package: id(10).into(), cluster: id(11).into(), registry: id(12).into(), nautilus: id(13).into() }
-}
-
-fn genesis() -> Genesis {
-    let anchor = DevnetAnchor { validator: vec![1; 96], tee_root: [2; 32] };
-    let summary = CheckpointSummary {
-        epoch: 0,
-        sequence_number: 0,
-        network_total_transactions: 0,
-        content_digest: Digest::ZERO,
-        previous_digest: None,
-        epoch_rolling_gas_cost_summary: GasCostSummary::default(),
-        timestamp_ms: 0,
-        checkpoint_commitments: vec![],
-        end_of_epoch_data: None,
-        version_specific_data: anchor.to_version_specific_data(),
-    };
-    Genesis::pinned(summary.digest(), &bcs::to_bytes(&summary).unwrap()).unwrap()
-}
-
-fn policy() -> onchain::Event {
-    onchain::Event::PolicyChanged(PolicyChanged {
-        cluster: ids().cluster,
-        generation: 1,
-        policy: Policy {
-            thresholds: Thresholds::default(),
-            min_stake: Mist(10),
-            node_minimum: Mist(10),
-            slash_bps: 1000,
-            appeal_window_ms: 5000,
-            unbonding_ms: 60_000,
-            max_seal_lifetime_ms: 60_000,
-            evidence_max_age_ms: 60_000,
-            super_is_masters: false,
-            operator_positions: vec![],
-        },
-    })
-}
-
-/// A chain that a test writes.
+/// A chain that a test writes, with one staker.
 pub(crate) struct Chain {
     pub(crate) index: Index,
-    sequence: u64,
-    generation: u64,
+    chain: chain::Chain,
+    staker: Staker,
 }
 
 impl Chain {
     pub(crate) fn new() -> Self {
-        let mut chain = Self { index: Index::new(ids()), sequence: 0, generation: 0 };
-        chain.apply(vec![policy()]);
-        chain
+        let chain = chain::Chain::new();
+        Self { index: chain.index.clone(), chain, staker: Staker::new(1, "1", Permissions::NODE) }
     }
 
     pub(crate) fn put(&mut self, status: Status, seals: &[u8]) {
-        self.generation += 1;
-        let record = |n: &u8| SealRecord {
-            id: seal(*n),
-            permissions: Permissions::NODE,
-            locator: vec![*n; 16],
-            commitment: vec![*n; 32],
-            session: None,
-            expires_ms: T0,
-        };
-        let state = PositionState {
-            position: POSITION,
-            cluster: ids().cluster,
-            generation: self.generation,
-            owner: Address::new([3; 32]).into(),
-            node_id: "n1".into(),
-            status,
-            active: Mist(10),
-            frozen: Mist(0),
-            unbonding: Mist(0),
-            unbonding_until_ms: UnixMs(0),
-            proposal: None,
-            seals: seals.iter().map(record).collect(),
-        };
-        self.apply(vec![onchain::Event::Position { name: PositionEvent::Restaked, state }]);
+        let minted = Staker::new(1, "1", Permissions::NODE).state.seals.remove(0);
+        let record = |n: &u8| SealRecord { id: seal(*n), ..minted.clone() };
+        self.change(|state| (state.status, state.seals) = (status, seals.iter().map(record).collect()));
     }
 
-    fn apply(&mut self, events: Vec<onchain::Event>) {
-        self.sequence += 1;
-        let data = CheckpointData { sequence: self.sequence, timestamp: T0, events };
-        self.index.apply(&VerifiedCheckpoint::trusting_devnet(&genesis(), data).unwrap());
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut PositionState)) {
+        self.chain.put(&mut self.staker, change);
     }
 }
 
@@ -160,4 +91,42 @@ async fn a_signal_is_told_once_and_a_dead_task_ends_the_worker() {
     interrupts.tasks.spawn("dies", async { anyhow::bail!("broken") });
     let Some(Event::Failed(ErrorCode::Internal, cause)) = next(&mut interrupts).await else { panic!("must fail") };
     assert!(cause.contains("dies") && cause.contains("broken"), "{cause}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_jail_is_told_once_and_its_end_is_no_news() {
+    let mut chain = Chain::new();
+    let (mut interrupts, _shutdown) = interrupts(&chain);
+    chain.put(Status::Active, &[7]);
+    interrupts.known(POSITION, 1, seal(7));
+    chain.change(|state| state.jailed_until_ms = UnixMs(9));
+    let Some(Event::Jailed(cause)) = next(&mut interrupts).await else { panic!("must be told") };
+    assert!(cause.contains("worker-1") && cause.contains("until 9"), "{cause}");
+    assert_eq!(next(&mut interrupts).await, None);
+    chain.change(|state| state.jailed_until_ms = UnixMs(0));
+    assert_eq!(next(&mut interrupts).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slash_that_lapsed_is_no_slash() {
+    let mut chain = Chain::new();
+    let (mut interrupts, _shutdown) = interrupts(&chain);
+    chain.put(Status::Active, &[7]);
+    interrupts.known(POSITION, 1, seal(7));
+    // The checkpoint that brings it is already as late as its end.
+    let proposal = Proposal {
+        reason: 4,
+        evidence_hash: vec![1; 32],
+        uri: String::new(),
+        proposer: WalletAddress(Address::new([9; 32])),
+        amount: Mist(1),
+        from_unbonding: Mist(0),
+        proposed_ms: UnixMs(1),
+        appeal_until_ms: UnixMs(2),
+        expires_ms: UnixMs(3),
+        stage: Stage::Appealed,
+        prior_status: Status::Active,
+    };
+    chain.change(|state| (state.status, state.proposal) = (Status::Suspended, Some(proposal)));
+    assert_eq!(next(&mut interrupts).await, None);
 }

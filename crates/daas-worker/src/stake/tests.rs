@@ -1,22 +1,11 @@
 use super::*;
-use daas_types::onchain::{Proposal, Status};
+use daas_testkit::chain::Staker;
+use daas_types::onchain::{Proposal, Stage, Status};
 use daas_types::{Address, WalletAddress};
 
 fn state(status: Status, active: u64) -> PositionState {
-    PositionState {
-        position: Address::new([1; 32]).into(),
-        cluster: Address::new([2; 32]).into(),
-        generation: 1,
-        owner: Address::new([3; 32]).into(),
-        node_id: "n1".into(),
-        status,
-        active: Mist(active),
-        frozen: Mist(0),
-        unbonding: Mist(0),
-        unbonding_until_ms: UnixMs(0),
-        proposal: None,
-        seals: vec![],
-    }
+    let state = Staker::new(1, "1", Permissions::NODE).state;
+    PositionState { generation: 1, status, active: Mist(active), seals: vec![], ..state }
 }
 
 fn proposal(reason: u8) -> Proposal {
@@ -24,12 +13,13 @@ fn proposal(reason: u8) -> Proposal {
         reason,
         evidence_hash: vec![0xab; 32],
         uri: "https://evidence.example/1".into(),
+        proposer: WalletAddress(Address::new([9; 32])),
         amount: Mist(500_000_000),
         from_unbonding: Mist(0),
         proposed_ms: UnixMs(1),
         appeal_until_ms: UnixMs(5001),
-        appealed: false,
-        upheld: false,
+        expires_ms: UnixMs(9001),
+        stage: Stage::Proposed,
         prior_status: Status::Active,
     }
 }
@@ -53,7 +43,20 @@ fn the_owner_learns_amount_reason_and_deadline() {
     for part in ["0.5 SUI", "reason 1 (an audit root signed twice)", "https://evidence.example/1", "5001", "abab"] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
+    for (stage, part) in [(Stage::Appealed, "already appealed"), (Stage::Upheld, "appealed and upheld")] {
+        suspended.proposal = Some(Proposal { stage, ..proposal(1) });
+        assert!(slash_cause(&suspended).ends_with(part));
+    }
     assert!(slash_cause(&state(Status::Slashed, 4_500_000_000)).contains("4.5 SUI remain"));
+}
+
+#[test]
+fn a_jailed_node_has_good_stake_and_stays_out_until_it_is_taken_out() {
+    let mut jailed = state(Status::Active, 10);
+    assert_eq!(jail_cause(&jailed), None);
+    jailed.jailed_until_ms = UnixMs(77);
+    assert_eq!(standing(&jailed, Mist(10)), Standing::Good);
+    assert!(jail_cause(&jailed).is_some_and(|cause| cause.contains("until 77")));
 }
 
 #[test]
@@ -86,15 +89,15 @@ fn a_record_is_the_seals_own_by_its_commitment_alone() {
     let record = |seal: &SealFile, n| SealRecord {
         id: id(n).into(),
         permissions: Permissions::NODE,
-        locator: seal.locator().0.to_vec(),
-        commitment: seal.commitment().0.to_vec(),
+        locator: seal.locator(),
+        commitment: seal.commitment(),
         session: None,
         expires_ms: UnixMs(1),
     };
     let other = seal.renewed().unwrap();
     let mut state = state(Status::Active, 10);
     // A copied locator does not make a record ours.
-    state.seals = vec![SealRecord { locator: seal.locator().0.to_vec(), ..record(&other, 8) }];
+    state.seals = vec![SealRecord { locator: seal.locator(), ..record(&other, 8) }];
     assert!(record_of(&seal, &state).is_none());
     state.seals.push(record(&seal, 9));
     assert_eq!(record_of(&seal, &state).unwrap().id, id(9).into());

@@ -13,6 +13,7 @@ fn events() -> impl Strategy<Value = Event> {
         (0..3u8).prop_map(|n| Event::Prepared(position(n))),
         Just(Event::SealLive),
         Just(Event::SealLost),
+        Just(Event::Jailed("silent".into())),
         Just(Event::MasterVerified),
         Just(Event::MasterRefused("no".into())),
         Just(Event::NodeUp),
@@ -46,7 +47,7 @@ impl Witness {
     fn sees(&mut self, before: Phase, event: &Event) {
         match event {
             // A process that starts knows nothing; a drain that goes on does not need to.
-            Event::Started | Event::SealLost => *self = Self::default(),
+            Event::Started | Event::SealLost | Event::Jailed(_) => *self = Self::default(),
             Event::SealLive => self.seal = true,
             Event::MasterVerified if before == Phase::Staked => self.master = true,
             Event::MasterRefused(_) => self.master = false,
@@ -142,6 +143,15 @@ fn the_way_in_and_out() {
     assert_eq!(state.phase, Phase::Gone);
     assert_eq!(state.ending.as_ref().unwrap().why.exit_code(), 0);
     assert_eq!(done, [Prepare, Mint, VerifyMaster, Join, RestartNode, Cordon, StopPods, StopNode, Clean]);
+}
+
+#[test]
+fn a_jailed_worker_goes_the_whole_way_in_again() {
+    let joined = way_in().into_iter().fold(State::default(), |state, event| step(state, event).0);
+    let (jailed, actions) = step(joined.clone(), Event::Jailed("silent".into()));
+    assert_eq!((jailed.phase, jailed.ending.as_ref(), actions), (Phase::Unproven, None, vec![Mint]));
+    let back = way_in().into_iter().skip(2).fold(jailed, |state, event| step(state, event).0);
+    assert_eq!(back, joined);
 }
 
 #[test]
