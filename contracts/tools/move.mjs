@@ -8,13 +8,13 @@ import { compileModules, Failure, packageDir, packageFiles, runTests, TEST_EDITI
 import { errorCoverage } from './coverage.mjs';
 import { incompatibilities } from './frozen.mjs';
 import { describeInterface } from './interface.mjs';
-import { missingTests, undocumented } from './readme.mjs';
+import { missingTests, undocumented, wrongStates } from './readme.mjs';
 import { signaturesAreCurrent } from './signatures.mjs';
 import { checkVectors, writeVectors } from './vectors.mjs';
 
 const outputs = { compiled: path.join(packageDir, 'compiled.json'), interface: path.join(packageDir, 'interface.json') };
 const readme = path.join(packageDir, '..', 'README.md');
-const frozenDir = path.join(packageDir, '..', 'frozen');
+const frozenFile = path.join(packageDir, '..', 'frozen', 'compiled.json');
 const commands = { build, test, check, vectors, freeze };
 
 /** Writes compiled.json and interface.json. */
@@ -28,22 +28,27 @@ async function build() {
     }
 }
 
-/** Runs the unit tests; sees that they expect every error and assert every vector. */
+/** Runs the unit tests; sees that they expect every error and assert every vector. Prints what did not pass, and counts. */
 async function test() {
     const files = packageFiles();
     const { passed: allPassed, output } = await runTests(files);
-    console.log(output);
-    const count = (verdict) => (output.match(new RegExp(`^\\[ ${verdict} +\\]`, 'gm')) ?? []).length;
-    const [passed, failed] = [count('PASS'), count('FAIL') + count('TIMEOUT')];
-    console.log(`${passed} passed, ${failed} failed`);
-    if (!allPassed || failed > 0 || passed === 0) throw new Failure('Move tests failed');
-    if (/^(warning|error)/m.test(output)) throw new Failure('the compiler warns of the tests');
+    const verdicts = output.split('\n').filter((line) => /^\[ (PASS|FAIL|TIMEOUT) +\]/.test(line));
+    const passed = verdicts.filter((line) => line.startsWith('[ PASS')).length;
+    const failed = verdicts.length - passed;
+    const sound = allPassed && failed === 0 && passed > 0;
+    const warned = /^(warning|error)/m.test(output);
+    if (!sound || warned) console.log(output.replaceAll(/^\[ PASS .*\n/gm, ''));
+    console.log(`Move tests: ${passed} passed, ${failed} failed`);
+    if (!sound) throw new Failure('Move tests failed');
+    if (warned) throw new Failure('the compiler warns of the tests');
 
     const described = JSON.parse((await compile()).interface);
-    const { count: errors, untested } = errorCoverage(described, files);
-    console.log(`abort codes: ${errors - untested.length} of ${errors} covered`);
+    const { count: errors, untested, vague } = errorCoverage(described, files);
+    const covered = errors - untested.length;
+    console.log(`abort codes: ${covered} of ${errors} covered by named tests, ${Math.floor((100 * covered) / errors)} %`);
     fail([
         ...untested.map((error) => `no test expects ${error}`),
+        ...vague.map((name) => `${name} does not say which error it expects`),
         ...checkVectors(described),
         ...(signaturesAreCurrent() ? [] : ['tests/signatures.move is not current: run `node contracts/tools/signatures.mjs`']),
     ]);
@@ -57,33 +62,48 @@ async function vectors() {
 
 /** Fails if what is checked in is not what the compiler makes now, or breaks what is frozen, or is not documented. */
 async function check() {
+    const { made, described, problems } = await inspect();
+    fail([...problems, ...broken(described)]);
+    const digest = digestOf(made.compiled);
+    const frozen = digestOf(fs.readFileSync(frozenFile, 'utf8'));
+    console.log(`bytecode: compiled.json and interface.json are current, digest ${digest}`);
+    console.log(frozen === digest ? 'frozen: this bytecode' : `frozen: ${frozen}, which an upgrade to this bytecode keeps`);
+    console.log('README.md: every call is in it, every test and every state it names exists');
+}
+
+/** Freezes the bytecode as it is now: upgrades must keep its interface. What is frozen is replaced only by what keeps it. */
+async function freeze() {
+    const { made, described, problems } = await inspect();
+    fail([...problems, ...(fs.existsSync(frozenFile) ? broken(described) : [])]);
+    fs.mkdirSync(path.dirname(frozenFile), { recursive: true });
+    fs.writeFileSync(frozenFile, made.compiled);
+    console.log(`frozen: digest ${digestOf(made.compiled)}`);
+}
+
+/** What the compiler makes now, and what is wrong with the rest of what is checked in, but for what is frozen. */
+async function inspect() {
     const made = await compile();
     const described = JSON.parse(made.interface);
     const stale = Object.entries(outputs)
         .filter(([name, file]) => !fs.existsSync(file) || fs.readFileSync(file, 'utf8') !== made[name])
         .map(([, file]) => `${path.basename(file)} is not what the compiler makes of sources/: run \`node contracts/tools/move.mjs build\``);
     const tested = await compileModules(withEdition(packageFiles(), TEST_EDITION));
-    const { digest } = JSON.parse(made.compiled);
-    const other = Buffer.from(tested.digest).toString('hex') === digest ? [] : ['the edition of the tests makes other bytecode'];
-    const text = fs.readFileSync(readme, 'utf8');
-    fail([...stale, ...other, ...broken(described), ...undocumented(described, text), ...missingTests(packageFiles(), text)]);
-    console.log(`compiled.json and interface.json are current, digest ${digest}`);
-    console.log(fs.existsSync(frozenDir) ? 'the interface keeps what is frozen' : 'nothing is frozen');
+    const same = Buffer.from(tested.digest).toString('hex') === digestOf(made.compiled);
+    const other = same ? [] : ['the edition of the tests makes other bytecode'];
+    const [text, files] = [fs.readFileSync(readme, 'utf8'), packageFiles()];
+    const unlike = [...undocumented(described, text), ...missingTests(files, text), ...wrongStates(files, text)];
+    return { made, described, problems: [...stale, ...other, ...unlike] };
 }
 
-/** Freezes the interface as it is now: upgrades must keep it. What is frozen is replaced only by what keeps it. */
-async function freeze() {
-    await check();
-    fs.mkdirSync(frozenDir, { recursive: true });
-    for (const file of Object.values(outputs)) fs.copyFileSync(file, path.join(frozenDir, path.basename(file)));
-    console.log('frozen');
-}
-
-/** What an upgrade would break. */
+/** What an upgrade from the frozen bytecode would break. */
 function broken(described) {
-    const file = path.join(frozenDir, path.basename(outputs.interface));
-    if (!fs.existsSync(file)) return [];
-    return incompatibilities(JSON.parse(fs.readFileSync(file, 'utf8')), described);
+    if (!fs.existsSync(frozenFile)) return ['nothing is frozen: run `node contracts/tools/move.mjs freeze`'];
+    const { modules } = JSON.parse(fs.readFileSync(frozenFile, 'utf8'));
+    return incompatibilities(interfaceOf(Object.values(modules).map(describeInterface)), described);
+}
+
+function digestOf(compiled) {
+    return JSON.parse(compiled).digest;
 }
 
 function fail(problems) {
@@ -100,8 +120,11 @@ async function compile() {
         dependencies: result.dependencies,
         modules: Object.fromEntries(parts.map(({ module, code }) => [module, code])),
     };
-    const described = Object.fromEntries(parts.map(({ module, functions, structs, errors }) => [module, { functions, structs, errors }]));
-    return { compiled: json(compiled), interface: json(described) };
+    return { compiled: json(compiled), interface: json(interfaceOf(parts)) };
+}
+
+function interfaceOf(parts) {
+    return Object.fromEntries(parts.map(({ module, functions, structs, errors }) => [module, { functions, structs, errors }]));
 }
 
 function json(value) {

@@ -68,7 +68,7 @@ public struct Cluster has key {
     operator_positions: vector<ID>,
     proposer_cap: ID,
     judge_cap: ID,
-    /// Slashed money. It never goes to whoever proposed or judged the slash.
+    /// Slashed money, for the beneficiary of the policy in force when it is paid out.
     treasury: Balance<SUI>,
 }
 

@@ -5,6 +5,7 @@ module k3s_daas::money_tests;
 
 use k3s_daas::masters;
 use k3s_daas::offices;
+use k3s_daas::position::StakePosition;
 use k3s_daas::signatures::{Self, key, of_other_root, of_root, other_root, root};
 use k3s_daas::slashes;
 use k3s_daas::stakes;
@@ -21,6 +22,8 @@ use k3s_daas::world::{
 use std::unit_test::assert_eq;
 
 const STEPS: u64 = 60;
+/// The status of a closed position.
+const CLOSED: u8 = 4;
 /// Sequence numbers for which there are signatures.
 const SEQUENCES: u64 = 12;
 
@@ -149,6 +152,17 @@ fun step(self: &mut Life) {
     let held = w.look!(|it| it.active() + it.frozen() + it.unbonding());
     let out = w.treasury() + w.purse(beneficiary()) + w.purse(owner());
     assert_eq!(held + out, self.paid_in);
+    assert!(w.look!(|it| is_in_order(it)));
+}
+
+/// What is frozen is the pending slash's; only who has one is suspended; who is closed, or will be, has no stake and no Seals.
+fun is_in_order(position: &StakePosition): bool {
+    let slash = position.proposal();
+    let frozen = slash.map!(|it| it.amount()).destroy_or!(0);
+    let of_unbonding = slash.map!(|it| it.from_unbonding()).destroy_or!(0);
+    let closed = slash.map!(|it| it.prior_status()).destroy_or!(position.status()) == CLOSED;
+    let empty = position.active() == 0 && position.seals().is_empty() && of_unbonding == frozen;
+    position.is_suspended() == slash.is_some() && position.frozen() == frozen && (!closed || empty)
 }
 
 fun take(self: &mut Life, kind: u64): bool {
@@ -224,7 +238,7 @@ fun take_of_stake(self: &mut Life, kind: u64): bool {
     let back = lapsed.map!(|slash| slash.amount()).destroy_or!(0);
     let back_unbonding = lapsed.map!(|slash| slash.from_unbonding()).destroy_or!(0);
     let (active, unbonding) = (active + back - back_unbonding, unbonding + back_unbonding);
-    let closed = w.look!(|it| it.is_closed()) || lapsed.is_some_and!(|it| it.prior_status() == 4);
+    let closed = w.look!(|it| it.is_closed()) || lapsed.is_some_and!(|it| it.prior_status() == CLOSED);
     let slashed = w.look!(|it| it.is_slashed()) || lapsed.is_some_and!(|it| it.prior_status() == 2);
     if (kind == RESTAKE && !closed) {
         let amount = sui(1) / 2 + drawn % sui(5);
