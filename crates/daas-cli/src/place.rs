@@ -39,6 +39,9 @@ impl Place {
             Self { client, urls, cluster: Some(cluster), discovered: None }
         } else {
             let discovered = discover(&urls).await?;
+            for (url, why) in &discovered.silent {
+                context.output.note(format!("passed over {url}: {why}"));
+            }
             let client = ChainClient::connect_any(urls.clone(), &discovered.genesis).await?;
             Self { client, urls, cluster: None, discovered: Some(discovered) }
         };

@@ -47,15 +47,14 @@ impl<'a> Sending<'a> {
         if !self.flags.signature.is_empty() {
             return self.submit(client, call).await.map(Some);
         }
-        let matters = self.ask == Ask::Always || client.genesis().devnet().is_none();
-        if self.flags.dry_run || matters {
-            // What would fail ends here, before gas is spent on learning it.
-            let estimate = call.estimate().await?;
-            let text = cost(what, network(client), &estimate);
-            if self.flags.dry_run {
-                self.output.result(text, &as_json(what, &estimate));
-                return Ok(None);
-            }
+        // What would fail ends here, before gas is spent on learning it.
+        let estimate = call.estimate().await?;
+        let text = cost(what, network(client), &estimate);
+        if self.flags.dry_run {
+            self.output.result(text, &as_json(what, &estimate));
+            return Ok(None);
+        }
+        if self.ask == Ask::Always || client.genesis().devnet().is_none() {
             self.output.note(text);
             if !self.flags.yes {
                 self.confirm()?;

@@ -17,6 +17,8 @@ pub struct Discovered {
     pub summary: Option<Vec<u8>>,
     /// The committee of the present epoch. A development network's is in its genesis.
     pub committee: ValidatorCommittee,
+    /// Endpoints that did not answer, and why.
+    pub silent: Vec<(String, String)>,
 }
 
 /// Why there is no network to pin.
@@ -60,11 +62,19 @@ impl From<DiscoverError> for Problem {
     }
 }
 
-/// Asks every one of `urls` which network it serves. All must answer, and say the same.
+/// Asks every one of `urls` which network it serves. All that answer must say the same.
 pub async fn discover(urls: &[String]) -> Result<Discovered, DiscoverError> {
     let mut first: Option<(&String, Said)> = None;
+    let mut silent = Vec::new();
     for url in urls {
-        let said = ask(url).await.map_err(|error| DiscoverError::Chain { url: url.clone(), error })?;
+        let said = match ask(url).await {
+            Ok(said) => said,
+            Err(error @ ChainError::Unreachable { .. }) if silent.len() + 1 < urls.len() => {
+                silent.push((url.clone(), error.to_string()));
+                continue;
+            }
+            Err(error) => return Err(DiscoverError::Chain { url: url.clone(), error }),
+        };
         match &first {
             None => first = Some((url, said)),
             Some((other, before)) if !before.agrees(&said) => {
@@ -81,7 +91,7 @@ pub async fn discover(urls: &[String]) -> Result<Discovered, DiscoverError> {
     // A development network's genesis names its first committee itself, and only that one.
     let named = genesis.committee().is_some();
     let genesis = if named { genesis } else { genesis.with_committee(committee.clone())? };
-    Ok(Discovered { genesis, summary, committee })
+    Ok(Discovered { genesis, summary, committee, silent })
 }
 
 // === impl Said ===

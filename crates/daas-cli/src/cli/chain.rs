@@ -105,8 +105,6 @@ pub(crate) struct InitArgs {
     /// The rules to start from; by default `devnet` on a development network, else `production`
     #[arg(long, value_enum)]
     pub(crate) preset: Option<Preset>,
-    #[command(flatten)]
-    pub(crate) policy: PolicyFlags,
     /// Where to write the join file, which may not be there yet
     #[arg(long, short, value_name = "FILE", default_value = "join.json")]
     pub(crate) output: PathBuf,
@@ -119,6 +117,8 @@ pub(crate) struct InitArgs {
     /// The cluster CA (PEM), if there is one already
     #[arg(long, value_name = "FILE", requires = "endpoint")]
     pub(crate) ca: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyFlags,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -197,7 +197,7 @@ pub(crate) struct PolicyFlags {
     /// Whether the super tier is bound to `system:masters`
     #[arg(long, value_name = "BOOL")]
     pub(crate) super_is_masters: Option<bool>,
-    /// Who is paid the slashed money
+    /// Who is paid the slashed money; a new cluster needs one
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) beneficiary: Option<WalletAddress>,
 }

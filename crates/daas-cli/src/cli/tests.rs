@@ -9,7 +9,24 @@ fn help_texts() {
     insta::assert_snapshot!("help", plain(&cli.render_help().to_string()));
     for command in cli.get_subcommands_mut() {
         let name = format!("help-{}", command.get_name());
-        insta::assert_snapshot!(name, plain(&command.render_help().to_string()));
+        insta::assert_snapshot!(name.clone(), plain(&command.render_help().to_string()));
+        let mut below = String::new();
+        commands_below(command, &mut below);
+        if !below.is_empty() {
+            insta::assert_snapshot!(format!("{name}-commands"), below);
+        }
+    }
+}
+
+/// The help of all commands below one, without the flags that the one above shows already.
+fn commands_below(command: &mut clap::Command, text: &mut String) {
+    const SHOWN: [&str; 3] = ["\nNetwork:\n", "\nSending:\n", "\nEverywhere:\n"];
+    for command in command.get_subcommands_mut() {
+        let help = plain(&command.render_help().to_string());
+        let end = SHOWN.iter().filter_map(|heading| help.find(heading)).min().unwrap_or(help.len());
+        text.push_str(help[..end].trim_end());
+        text.push_str("\n\n");
+        commands_below(command, text);
     }
 }
 

@@ -32,7 +32,9 @@ mod tests {
     fn every_shell_has_a_script_that_knows_the_commands() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let script = script(shell);
-            assert!(script.contains("kubeconfig") && script.contains("unstake"), "{shell}");
+            for word in ["kubeconfig", "unstake", "verify-package", "slash-bps"] {
+                assert!(script.contains(word), "{shell}: {word}");
+            }
         }
     }
 
@@ -50,6 +52,8 @@ mod tests {
     fn a_manual_page_for_each_command() {
         let dir = tempfile::tempdir().unwrap();
         man(dir.path()).unwrap();
-        assert!(dir.path().join("k3s-daas-stake.1").is_file());
+        for page in ["stake", "chain", "chain-publish", "chain-policy-announce", "chain-slash-propose"] {
+            assert!(dir.path().join(format!("k3s-daas-{page}.1")).is_file(), "{page}");
+        }
     }
 }

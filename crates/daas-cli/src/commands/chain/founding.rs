@@ -24,6 +24,10 @@ pub(super) async fn run(counter: &Counter<'_>, args: &InitArgs) -> Result<(), Pr
     for path in fresh.into_iter().flatten().filter(|path| path.exists()) {
         return Err(unusable(path, &"it is there already; name another"));
     }
+    // What is pinned here, everyone rests on: all endpoints that were named must agree on it.
+    if let Some((url, why)) = counter.place.discovered.as_ref().and_then(|found| found.silent.first()) {
+        return Err(Problem::new(ErrorCode::ChainUnreachable, format!("{url}: {why}")));
+    }
     let ops = counter.ops()?;
     let spec = ClusterSpec {
         name: args.name.clone(),
