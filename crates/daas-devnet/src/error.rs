@@ -79,6 +79,12 @@ pub enum StoreError {
     /// The disk cannot be asked.
     #[error("the disk of the ledger: {0}")]
     Disk(std::io::Error),
+    /// Another process has the ledger.
+    #[error("another process serves from this state folder")]
+    InUse,
+    /// The ledger's file is none, or not whole.
+    #[error("the ledger is damaged ({0}): use another state folder")]
+    Damaged(String),
     /// The ledger was made by another version of this program.
     #[error("the ledger was written by another version of this program: use another state folder")]
     Format,

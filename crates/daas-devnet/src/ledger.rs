@@ -15,11 +15,14 @@ pub(crate) use view::View;
 use crate::StoreError;
 use crate::checkpoint::epoch_after;
 use redb::{
-    Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition, WriteTransaction,
+    Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, StorageError,
+    TableDefinition, WriteTransaction,
 };
 use room::Room;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use sui_sdk_types::framework::Coin;
@@ -85,7 +88,7 @@ impl Ledger {
     /// `free` tells how much room there is, in time before there is none.
     pub(crate) fn open(path: &Path, free: Free) -> Result<Self, StoreError> {
         let room = Room::new(free);
-        let db = Database::create(path)?;
+        let db = open(path)?;
         let txn = db.begin_write()?;
         txn.open_table(OBJECTS)?;
         txn.open_table(LIVE)?;
@@ -220,6 +223,20 @@ impl Holder {
             Self::Object(parent) => (1, parent),
         };
         [&[kind], owner.as_bytes()].concat()
+    }
+}
+
+/// The database of `path`, a new one if there is none. Over some damages it panics.
+fn open(path: &Path) -> Result<Database, StoreError> {
+    let opened = catch_unwind(AssertUnwindSafe(|| Database::create(path)));
+    let damaged = |cause: &str| StoreError::Damaged(cause.to_owned());
+    match opened.map_err(|_| damaged("it cannot be read"))? {
+        Err(DatabaseError::DatabaseAlreadyOpen) => Err(StoreError::InUse),
+        Err(DatabaseError::Storage(StorageError::Io(e))) if e.kind() == ErrorKind::InvalidData => {
+            Err(damaged(&e.to_string()))
+        }
+        Err(DatabaseError::Storage(StorageError::Corrupted(cause))) => Err(damaged(&cause)),
+        opened => Ok(opened?),
     }
 }
 

@@ -7,6 +7,7 @@ use daas_types::UnixMs;
 use sha2::{Digest as _, Sha256};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -56,8 +57,29 @@ struct Serve {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One line, whatever the environment says about backtraces. A cause that the error quotes is not said again.
+#[expect(clippy::print_stderr, reason = "it concerns whoever started the program, also one who wants no log")]
+fn complain(error: &anyhow::Error) {
+    let mut line = String::from("error");
+    for cause in error.chain().map(ToString::to_string) {
+        if !line.ends_with(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    eprintln!("{line}");
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
     daas_daemon::logs::init(daas_daemon::logs::Format::Human, &args.log_level);
     let mut signals = JoinSet::new();
     let shutdown = daas_daemon::shutdown_on_signals(&mut signals).context("cannot listen for signals")?;

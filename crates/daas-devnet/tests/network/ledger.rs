@@ -2,7 +2,7 @@
 
 use crate::money::pay;
 use crate::support::*;
-use daas_devnet::{Devnet, DevnetError};
+use daas_devnet::{Devnet, DevnetError, StoreError};
 use daas_types::genesis::Genesis;
 use std::os::unix::fs::PermissionsExt as _;
 use sui_crypto::bls12381::ValidatorCommitteeSignatureVerifier;
@@ -92,7 +92,7 @@ async fn a_restart_keeps_everything() {
 async fn another_root_or_a_second_process_is_refused() {
     let net = Net::start().await;
     let second = Devnet::start(config(net.dir.path(), &net.clock)).await;
-    assert!(matches!(second, Err(DevnetError::Store(_))));
+    assert!(matches!(second, Err(DevnetError::Store(StoreError::InUse))));
     let (dir, clock) = (net.dir, net.clock);
     net.devnet.stop().await.unwrap();
     let other = daas_devnet::Config { tee_root: [8; 32], ..config(dir.path(), &clock) };

@@ -22,3 +22,4 @@ mod streams;
 mod support;
 mod typescript;
 mod web;
+mod wrong;
