@@ -64,6 +64,39 @@ fun a_silent_node_is_jailed_until_its_keeper_takes_it_out() {
     w.end();
 }
 
+/// A slash of the worker's position, over without anyone's doing.
+fun let_a_slash_lapse(w: &mut World) {
+    slashes::propose(w);
+    w.pass_ms(world::appeal_ms() + world::judge_ms());
+}
+
+#[test]
+fun jailing_clears_a_lapsed_slash() {
+    let mut w = worker();
+    let_a_slash_lapse(&mut w);
+    jail(&mut w, silence_ms());
+    assert!(w.look!(|position| position.is_active() && position.proposal().is_none()));
+    w.end();
+}
+
+#[test]
+fun unjailing_clears_a_lapsed_slash() {
+    let mut w = worker();
+    jail(&mut w, silence_ms());
+    let_a_slash_lapse(&mut w);
+    slashes::unjail(&mut w, operator());
+    assert!(w.look!(|position| position.is_active() && position.proposal().is_none()));
+    w.end();
+}
+
+#[test, expected_failure(abort_code = position::EForeignPosition)]
+fun another_clusters_node_is_not_jailed() {
+    let mut w = worker();
+    w.found_foreign();
+    jail(&mut w, silence_ms());
+    abort
+}
+
 #[test, expected_failure(abort_code = nautilus::ENotMaster)]
 fun only_a_master_jails() {
     let mut w = worker();

@@ -227,6 +227,14 @@ fun another_clusters_judge_does_not_cancel() {
     abort
 }
 
+#[test, expected_failure(abort_code = position::EForeignPosition)]
+fun a_judge_has_no_say_on_another_clusters_position() {
+    let mut w = appealed();
+    w.found_foreign();
+    slashes::cancel_as(&mut w, stranger());
+    abort
+}
+
 // === Admin ===
 
 #[test]

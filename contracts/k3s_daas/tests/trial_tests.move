@@ -62,6 +62,14 @@ fun a_slash_does_not_lapse_early() {
     abort
 }
 
+#[test, expected_failure(abort_code = position::EForeignPosition)]
+fun a_lapsed_slash_is_released_with_its_own_cluster() {
+    let mut w = lapsed();
+    w.found_foreign();
+    slashes::release_lapsed(&mut w, stranger());
+    abort
+}
+
 #[test, expected_failure(abort_code = position::ENoSlashPending)]
 fun nothing_lapses_without_a_slash() {
     let mut w = lapsed();
