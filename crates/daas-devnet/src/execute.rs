@@ -18,6 +18,8 @@ pub(crate) use publish::digest_of_package;
 pub(crate) use publish::interface;
 pub(crate) use resolve::Simulated;
 pub(crate) use settle::storage_cost;
+#[cfg(test)]
+pub(crate) use work::{Access, Item};
 pub(crate) use work::{Now, Place, Work};
 
 use crate::StoreError;

@@ -17,6 +17,8 @@ mod policy;
 mod position;
 mod registry;
 mod seal_token;
+#[cfg(test)]
+mod sequences;
 mod slashing;
 mod staking;
 #[cfg(test)]

@@ -1,0 +1,86 @@
+//! Random sequences of calls, run through the twin and, as generated Move tests, by the real compiler and VM: what one
+//! does the other must do, byte for byte, and what one refuses the other must refuse with the same code at the same place.
+//!
+//! `DAAS_SEQUENCES` says how many (100), `DAAS_SEED` with what seed (printed); a sequence of one seed is always the same.
+
+mod chain;
+mod draw;
+mod life;
+mod plan;
+mod random;
+mod scene;
+mod told;
+
+use super::{Run, errors, functions};
+use chain::Ground;
+use life::{Refused, Sequence, Step};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+const SEQUENCES: u64 = 100;
+const SEED: u64 = 20_261_101;
+/// Of each sequence so many calls that abort, at different places.
+const REFUSALS: usize = 3;
+
+#[test]
+fn the_real_vm_does_what_the_twin_does() {
+    let (count, seed) = (number("DAAS_SEQUENCES", SEQUENCES), number("DAAS_SEED", SEED));
+    println!("{count} sequences, DAAS_SEED={seed}");
+    let (ground, mut refused) = (Ground::new(), Refused::new());
+    let (mut told, mut calls) = (vec![], BTreeMap::new());
+    for n in 0..count {
+        let ends_refused = n % 3 == 0;
+        let sequence = life::live(&ground, seed + n, REFUSALS, ends_refused, &mut refused);
+        count_calls(&sequence, &mut calls);
+        told.push(told::sequence(&format!("s{n:04}"), &sequence));
+    }
+    report(&calls, &refused);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("sequences.json");
+    std::fs::write(&file, serde_json::to_vec(&json!({ "sequences": told })).unwrap()).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/sequences.sh");
+    let verdict = Command::new(script).arg(&file).status().unwrap();
+    if !verdict.success() {
+        let kept = dir.keep();
+        panic!("the two differ; the sequences are in {}", kept.display());
+    }
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |text| text.parse().expect(variable))
+}
+
+fn count_calls(sequence: &Sequence<'_>, calls: &mut BTreeMap<(&'static str, &'static str), usize>) {
+    let mut count = 0;
+    for step in &sequence.steps {
+        if let Step::Call(called) = step {
+            *calls.entry((called.op.function.module, called.op.function.name)).or_default() += 1;
+            count += 1;
+        }
+    }
+    assert!(count >= life::OPERATIONS);
+}
+
+/// What the sequences cover.
+fn report(calls: &BTreeMap<(&'static str, &'static str), usize>, refused: &Refused) {
+    let changes: Vec<_> = functions().filter(|it| matches!(it.run, Run::Change(_))).collect();
+    let uncalled: Vec<String> = changes
+        .iter()
+        .filter(|it| !calls.contains_key(&(it.module, it.name)))
+        .map(|it| format!("{}::{}", it.module, it.name))
+        .collect();
+    let is_refused =
+        |module: &str, name: &str| refused.keys().any(|(abort, _)| abort.module == module && abort.name == name);
+    let unseen: Vec<String> =
+        errors().filter(|it| !is_refused(it.module, it.name)).map(|it| format!("{}::{}", it.module, it.name)).collect();
+    let total: usize = calls.values().sum();
+    println!("{total} calls of {} of {} functions; not called: {uncalled:?}", calls.len(), changes.len());
+    let refusals: usize = refused.values().sum();
+    println!(
+        "{refusals} refusals with {} of {} codes; not seen: {unseen:?}",
+        errors().count() - unseen.len(),
+        errors().count()
+    );
+}

@@ -1,0 +1,235 @@
+//! One sequence: a cluster is founded, time passes, operations succeed; and what was refused on the way.
+
+use super::chain::{Abort, Chain, Done, Ground, Op};
+use super::draw::{self, Draw, Group};
+use super::plan::Plan;
+use super::random::Random;
+use super::scene::Scene;
+use std::collections::BTreeMap;
+use sui_sdk_types::{Address, Event};
+
+/// The least number of operations that succeed.
+pub(super) const OPERATIONS: usize = 30;
+const START_MS: u64 = 1_000_000_000;
+/// Percent of arguments that do not fit.
+const SLIPS: u64 = 3;
+/// So often is an operation drawn before time passes instead.
+const DRAWS: usize = 60;
+/// So many refusals are looked for at the end.
+const LAST_REFUSALS: usize = 25;
+
+/// What happens.
+pub(super) enum Step {
+    /// The clock shows this from now on.
+    Time(u64),
+    /// A cluster is of another version of the package.
+    Version(Address, u64),
+    Call(Box<Called>),
+}
+
+/// A call that succeeded.
+pub(super) struct Called {
+    pub(super) op: Op,
+    pub(super) events: Vec<Event>,
+    /// Each object that was passed, as it is after the call.
+    pub(super) objects: Vec<Vec<u8>>,
+    pub(super) made: Vec<Made>,
+}
+
+/// An object that the call made.
+pub(super) struct Made {
+    pub(super) id: Address,
+    /// `module::Name`.
+    pub(super) kind: String,
+    /// None if it is shared.
+    pub(super) owner: Option<Address>,
+    pub(super) contents: Vec<u8>,
+}
+
+/// A call that aborts after the first `after` steps.
+#[derive(Clone)]
+pub(super) struct Refusal {
+    pub(super) after: usize,
+    pub(super) op: Op,
+    pub(super) abort: Abort,
+}
+
+pub(super) struct Sequence<'g> {
+    pub(super) steps: Vec<Step>,
+    pub(super) refusals: Vec<Refusal>,
+    /// How it ended.
+    pub(super) chain: Chain<'g>,
+}
+
+/// How often each call of a function was refused so; the rarest are chosen first.
+pub(super) type Refused = BTreeMap<(Abort, &'static str), usize>;
+
+struct Life<'g> {
+    random: Random,
+    chain: Chain<'g>,
+    steps: Vec<Step>,
+    refusals: Vec<Refusal>,
+    plan: Plan,
+    theme: Group,
+    operations: usize,
+}
+
+/// The sequence of this seed; with as many `refusals`, and the last of them at its end if `ends_refused`.
+pub(super) fn live<'g>(
+    ground: &'g Ground,
+    seed: u64,
+    refusals: usize,
+    ends_refused: bool,
+    refused: &mut Refused,
+) -> Sequence<'g> {
+    let mut random = Random::new(seed);
+    let theme =
+        random.one_of([Group::Offices, Group::Stakes, Group::Slashes, Group::Slashes, Group::Masters, Group::Requests]);
+    let plan = Plan::drawn(&mut random, theme);
+    let chain = Chain::new(ground, START_MS + random.below(1_000_000));
+    let mut life = Life { random, chain, steps: vec![], refusals: vec![], plan, theme, operations: 0 };
+    life.begin();
+    let operations = OPERATIONS + life.random.index(8);
+    while life.operations < operations.max(life.plan.operations()) {
+        life.step();
+    }
+    life.settle();
+    life.end(refusals, ends_refused, refused)
+}
+
+// === impl Life ===
+
+impl<'g> Life<'g> {
+    fn begin(&mut self) {
+        self.steps.push(Step::Time(self.chain.now_ms));
+        while self.steps.len() < 2 {
+            let scene = Scene::of(&self.chain);
+            let first = draw::first(&mut Draw { random: &mut self.random, scene: &scene, slips: 0 });
+            self.call(first);
+        }
+    }
+
+    fn step(&mut self) {
+        let scene = Scene::of(&self.chain);
+        let restless = if self.plan.is_steady() { 6 } else { 30 };
+        if self.random.chance(restless) {
+            self.pass(&scene);
+        }
+        if self.random.chance(2) {
+            let version = self.random.one_of([0, 2]);
+            self.version(&scene, version);
+        }
+        let scene = Scene::of(&self.chain);
+        let before = self.operations;
+        for _ in 0..DRAWS {
+            if let Some(op) = self.drawn(&scene) {
+                self.call(op);
+            }
+            if self.operations > before {
+                break;
+            }
+        }
+        if self.random.chance(50) {
+            self.settle();
+        }
+    }
+
+    fn drawn(&mut self, scene: &Scene) -> Option<Op> {
+        let planned = self.random.chance(if self.plan.is_steady() { 75 } else { 50 });
+        let slips = if planned && self.random.chance(80) { 0 } else { SLIPS };
+        let mut draw = Draw { random: &mut self.random, scene, slips };
+        if planned && let Some(op) = self.plan.next(&mut draw) {
+            return Some(op);
+        }
+        let weight = |group: Group, weight: u64| weight * if group == self.theme { 4 } else { 1 };
+        let total = draw::all().map(|(_, group, w, _)| weight(group, w)).sum();
+        let mut at = draw.random.below(total);
+        let (_, _, _, drawn) = draw::all().find(|(_, group, w, _)| {
+            let weight = weight(*group, *w);
+            let here = at < weight;
+            at = at.saturating_sub(weight);
+            here
+        })?;
+        drawn(&mut draw)
+    }
+
+    fn call(&mut self, op: Op) {
+        match self.chain.run(&op) {
+            Ok(done) => {
+                let called = self.called(op, done);
+                self.steps.push(Step::Call(Box::new(called)));
+                self.operations += 1;
+            }
+            Err(Some(abort)) => self.refusals.push(Refusal { after: self.steps.len(), op, abort }),
+            // What is no code of the package, such as a sum that does not fit its type, has no place that both name.
+            Err(None) => {}
+        }
+    }
+
+    fn called(&self, op: Op, done: Done) -> Called {
+        let contents = |id: &Address| self.chain.objects[id].contents.clone();
+        let objects = op.objects().map(|id| contents(&id)).collect();
+        let made = done.made.iter().map(|id| {
+            let tag = &self.chain.objects[id].tag;
+            let kind = format!("{}::{}", tag.module(), tag.name());
+            Made { id: *id, kind, owner: self.chain.owner(*id), contents: contents(id) }
+        });
+        let made = made.collect();
+        Called { op, events: done.events, objects, made }
+    }
+
+    /// To just before, at or after a moment that matters, or a little further.
+    fn pass(&mut self, scene: &Scene) {
+        let edges = scene.edges_ms();
+        let near = &edges[..edges.len().min(5)];
+        let edge = self.random.pick(near).map(|edge| edge - 1 + self.random.below(3));
+        let later = match edge {
+            Some(edge) if self.random.chance(75) => edge,
+            _ => self.chain.now_ms + self.random.below(4000),
+        };
+        if later > self.chain.now_ms {
+            self.chain.now_ms = later;
+            self.steps.push(Step::Time(later));
+        }
+    }
+
+    fn version(&mut self, scene: &Scene, version: u64) {
+        let cluster = scene.clusters[0].id.0;
+        self.chain.set_version(cluster, version);
+        self.steps.push(Step::Version(cluster, version));
+    }
+
+    /// The first cluster is of this version again.
+    fn settle(&mut self) {
+        let scene = Scene::of(&self.chain);
+        if scene.clusters[0].version != 1 {
+            self.version(&scene, 1);
+        }
+    }
+
+    fn end(mut self, count: usize, ends_refused: bool, refused: &mut Refused) -> Sequence<'g> {
+        let last = self.steps.len();
+        let (scene, earlier) = (Scene::of(&self.chain), self.refusals.len());
+        while ends_refused && self.refusals.len() < earlier + LAST_REFUSALS {
+            let mut trial = self.chain.clone();
+            if let Some(op) = self.drawn(&scene)
+                && let Err(Some(abort)) = trial.run(&op)
+            {
+                self.refusals.push(Refusal { after: last, op, abort });
+            }
+        }
+        let mut chosen: Vec<Refusal> = vec![];
+        while chosen.len() < count {
+            let at_end = ends_refused && chosen.is_empty();
+            let found = self.refusals.iter().filter(|it| !at_end || it.after == last);
+            let known = |it: &Refusal| refused.get(&(it.abort, it.op.function.name)).copied().unwrap_or(0);
+            let of_code = |it: &Refusal| {
+                refused.iter().filter(|((abort, _), _)| *abort == it.abort).map(|(_, n)| n).sum::<usize>()
+            };
+            let Some(rarest) = found.min_by_key(|it| (known(it), of_code(it))).cloned() else { break };
+            *refused.entry((rarest.abort, rarest.op.function.name)).or_default() += 1;
+            chosen.push(rarest);
+        }
+        Sequence { steps: self.steps, refusals: chosen, chain: self.chain }
+    }
+}

@@ -1,0 +1,108 @@
+//! What chance alone would rarely reach: masters at work, and what there can be only so many of.
+
+use super::chain::Op;
+use super::draw::{
+    Draw, Group, announce, cancel, endorse, image, it, node_stake, op, propose, pure, refresh, register,
+};
+use super::random::Random;
+use super::scene::{Enclave, wallet};
+use daas_types::onchain::{Cluster, MeasurementStatus, PositionState, Status};
+
+/// What a sequence is after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    Nothing,
+    /// So many masters.
+    Masters(usize),
+    /// As many Seals of a position as there can be.
+    Seals,
+    /// As many trials of a position as count.
+    Trials,
+    /// As many measurements as there can be.
+    Images,
+}
+
+/// One more than there can be: of Seals, of measurements, of masters.
+const TOO_MANY: usize = 17;
+
+// === impl Plan ===
+
+impl Plan {
+    pub(super) fn drawn(random: &mut Random, theme: Group) -> Self {
+        match (random.below(16), theme) {
+            (0, _) => Self::Seals,
+            (1, _) => Self::Trials,
+            (2, _) => Self::Images,
+            (3, _) => Self::Masters(TOO_MANY),
+            (_, Group::Masters | Group::Requests) => Self::Masters(1),
+            (4..8, _) => Self::Masters(1),
+            _ => Self::Nothing,
+        }
+    }
+
+    /// How many operations it takes at least.
+    pub(super) fn operations(self) -> usize {
+        match self {
+            Self::Nothing | Self::Masters(1) => 0,
+            Self::Seals | Self::Images => 32,
+            Self::Masters(_) => 44,
+            Self::Trials => 72,
+        }
+    }
+
+    /// Whether the time should not pass it by.
+    pub(super) fn is_steady(self) -> bool {
+        self.operations() > 0
+    }
+
+    pub(super) fn next(self, draw: &mut Draw<'_>) -> Option<Op> {
+        let cluster = draw.scene.clusters.first()?.clone();
+        let first = draw
+            .scene
+            .positions
+            .iter()
+            .find(|it| it.cluster == cluster.id && it.active.0 > 0 && it.status != Status::Closed);
+        let Some(first) = first.cloned() else {
+            return if self == Self::Nothing { None } else { node_stake(draw, &cluster, wallet(0)) };
+        };
+        match self {
+            Self::Nothing => None,
+            Self::Seals if first.seals.len() < TOO_MANY => refresh(draw, &cluster, &first, 1),
+            Self::Trials if first.proposal.is_some() => cancel(draw, &cluster, &first),
+            Self::Trials => propose(draw, &cluster, &first),
+            Self::Images => {
+                let known = draw.scene.nautilus_of(cluster.id).measurements.len();
+                announce(draw, &cluster, &image(u8::try_from(known + 1).unwrap()))
+            }
+            Self::Masters(count) => master(draw, &cluster, &first, count),
+            Self::Seals => None,
+        }
+    }
+}
+
+/// The next thing on the way to so many masters.
+fn master(draw: &mut Draw<'_>, cluster: &Cluster, first: &PositionState, count: usize) -> Option<Op> {
+    let nautilus = draw.scene.nautilus_of(cluster.id);
+    let registered = nautilus.masters.len();
+    if registered >= count {
+        return None;
+    }
+    let status = nautilus.measurements.iter().map(|it| it.status).min_by_key(|it| *it != MeasurementStatus::InForce);
+    match status {
+        None => return announce(draw, cluster, &image(1)),
+        Some(MeasurementStatus::InForce) => {}
+        Some(_) => return None,
+    }
+    if !cluster.is_operator(first.position) {
+        let (cap, holder) = draw.admin(cluster.id)?;
+        let operators = pure(&vec![first.position]);
+        return op("cluster::set_operator_positions", holder, vec![cap, it(cluster.id), operators]);
+    }
+    let enclave = Enclave::new(u8::try_from(registered).unwrap());
+    let key = enclave.signing_key();
+    let endorsed = nautilus.endorsements.iter().any(|it| it.position == first.position && it.signing_key == key);
+    if !endorsed {
+        return endorse(draw, cluster, first, &enclave);
+    }
+    register(draw, cluster, first, &enclave, &format!("https://m{registered}:6443"))
+}
