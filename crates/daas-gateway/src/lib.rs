@@ -27,6 +27,9 @@ mod refusal;
 mod request;
 mod tls;
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 pub use admit::{Identity, Kind, NodeRole, Permit};
 pub use config::{ConfigError, FrontProxyIdentity, GatewayConfig, Limits, ServiceAccountConfig, UpstreamConfig};
 pub use gateway::{BindError, BoundGateway, Gateway};

@@ -135,10 +135,10 @@ async fn slashed(cluster: &Cluster, one: &Person, two: &Person, mut worker: Chil
     inside.stop().await
 }
 
-/// The operator's wallet holds the proposer's capability. Answers when the checkpoint was published.
+/// The proposer's wallet lies beside the operator's. Answers when the checkpoint was published.
 async fn propose(cluster: &Cluster, person: &Person) -> Result<UnixMs> {
     let info = cluster.info()?;
-    let wallet = Wallet::load(&cluster.state().join("wallets/operator.key"))?;
+    let wallet = Wallet::load(&cluster.state().join("wallets/proposer.key"))?;
     let ops = Ops::new(info.chain().await?, wallet);
     let spec = SlashSpec {
         reason: 1,
