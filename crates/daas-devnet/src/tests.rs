@@ -36,3 +36,25 @@ fn mistakes_are_named_before_anything_is_asked() {
     assert!(refused("fault add unavailable --percent 101").contains("101 is not in 0..=100"));
     assert!(refused("fault add lie big").contains("altered-event"));
 }
+
+/// The guide's commands can be typed, and its ports are the program's.
+#[test]
+fn the_guides_commands_are_commands() {
+    let guide = include_str!("../../../docs/devnet.md");
+    let lines = guide.lines().filter(|line| line.starts_with("k3s-daas-devnet "));
+    let lines = lines.map(|line| line.split('#').next().unwrap_or_default());
+    let mut served = 0;
+    for line in lines {
+        match Args::try_parse_from(line.split_whitespace()).unwrap_or_else(|e| panic!("{line}: {e}")).command {
+            Command::Serve(serve) => {
+                served += 1;
+                let addresses = [("--listen", serve.listen), ("--faucet", serve.faucet)];
+                for (flag, address) in addresses {
+                    assert!(guide.contains(&format!("| `http://{address}` (`{flag}`) |")), "{flag} {address}");
+                }
+            }
+            _ => panic!("{line}"),
+        }
+    }
+    assert_eq!(served, 2);
+}

@@ -58,9 +58,10 @@ async fn signer(args: &[&str], keys: &[String], threshold: usize, input: &str) -
     // One that fails early does not read.
     signer.stdin.take().unwrap().write_all(input.as_bytes()).await.ok();
     let output = tokio::time::timeout(DEADLINE, signer.wait_with_output()).await.unwrap().unwrap();
-    match output.status.success() {
-        true => Ok(serde_json::from_slice(&output.stdout).unwrap()),
-        false => Err(String::from_utf8(output.stderr).unwrap()),
+    if output.status.success() {
+        Ok(serde_json::from_slice(&output.stdout).unwrap())
+    } else {
+        Err(String::from_utf8(output.stderr).unwrap())
     }
 }
 
