@@ -11,6 +11,7 @@ pub use permit::{Identity, Kind, NodeRole, Permit};
 use crate::authenticate::{BoundToken, Caller, SealHolder};
 use crate::credential::Bearer;
 use crate::local::NodeCaller;
+use crate::namespaces::{Namespaces, Owner};
 use crate::refusal::Refusal;
 use core::time::Duration;
 use daas_chain::index::{Freshness, LivePosition, Snapshot};
@@ -31,6 +32,7 @@ pub(crate) struct View {
     /// The later of the machine's clock and the last verified checkpoint.
     pub(crate) now: UnixMs,
     pub(crate) node_stale_grace: Duration,
+    pub(crate) namespaces: Namespaces,
     /// Cancelled when the index becomes too old for people.
     pub(crate) people_stale: CancellationToken,
     /// Cancelled when it becomes too old for nodes.
@@ -113,19 +115,23 @@ fn node_right(holder: &SealHolder, view: &View) -> Result<NodeId, Refusal> {
 fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<Permit, Refusal> {
     let refused = |cause: String| Refusal::unauthorized(ServiceAccountRefused, cause);
     let mut cuts = Vec::with_capacity(2);
-    // A tenant's pod acts for the tenant, so people's staleness rule holds; everything else is part of the cluster.
-    let stale = if token.namespace.starts_with("t-") {
-        fresh(view)?;
-        let owner = view.snapshot.by_namespace(&token.namespace);
-        let owner = owner.ok_or_else(|| refused(format!("nobody's namespace: {}", token.namespace)))?;
-        let why = |inner: Refusal| refused(format!("owner of {}: {}", token.namespace, inner.cause()));
-        counts(owner).map_err(why)?;
-        tier_of(owner).map_err(why)?;
-        cuts.push(owner.cut.clone());
-        view.people_stale.clone()
-    } else {
-        within_grace(view)?;
-        view.nodes_stale.clone()
+    // A pod acts for its namespace's owner, so people's staleness rule holds; without one it is part of the cluster.
+    let stale = match acts_for(&token.namespace, view).map_err(refused)? {
+        Some((owner, least)) => {
+            fresh(view)?;
+            let why = |inner: Refusal| refused(format!("owner of {}: {}", token.namespace, inner.cause()));
+            counts(owner).map_err(why)?;
+            if tier_of(owner).map_err(why)? < least {
+                let cause = format!("owner of {}: {} SUI active", token.namespace, owner.state.active);
+                return Err(refused(cause));
+            }
+            cuts.push(owner.cut.clone());
+            view.people_stale.clone()
+        }
+        None => {
+            within_grace(view)?;
+            view.nodes_stale.clone()
+        }
     };
     let host = view.snapshot.by_node(&token.node);
     let host = host.ok_or_else(|| refused(format!("no position holds node {}", token.node)))?;
@@ -136,6 +142,21 @@ fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<P
     let authorization = bearer.authorization().ok_or_else(|| refused("the token is no header value".to_owned()))?;
     let kind = Kind::ServiceAccount { namespace: token.namespace.clone(), name: token.name.clone() };
     Ok(Permit::new(Upstream::PassThrough(authorization), kind, Leash::new(cuts, stale, token.expires)))
+}
+
+/// Whom a namespace's service accounts act for, and which tier gave it the namespace; `None` if for the cluster.
+fn acts_for<'a>(namespace: &str, view: &'a View) -> Result<Option<(&'a LivePosition, Tier)>, String> {
+    let (owner, least) = if namespace.starts_with("t-") {
+        (view.snapshot.by_namespace(namespace), Tier::Developer)
+    } else {
+        match view.namespaces.owner(namespace) {
+            Some(Owner::Cluster) => return Ok(None),
+            Some(Owner::Position(id)) => (view.snapshot.position(id), Tier::Admin),
+            None => (None, Tier::Admin),
+        }
+    };
+    let owner = owner.ok_or_else(|| format!("nobody's namespace: {namespace}"))?;
+    Ok(Some((owner, least)))
 }
 
 fn fresh(view: &View) -> Result<(), Refusal> {

@@ -1,3 +1,4 @@
+use crate::namespaces::Namespaces;
 use core::fmt;
 use core::time::Duration;
 use daas_types::ClusterId;
@@ -18,6 +19,8 @@ pub struct GatewayConfig {
     pub upstream: UpstreamConfig,
     /// Who signs service-account tokens; without it every such token is refused.
     pub service_account: Option<ServiceAccountConfig>,
+    /// Whose namespaces are, for service accounts. Whoever made this keeps it true.
+    pub namespaces: Namespaces,
     /// Bounds on what one client or all may take.
     pub limits: Limits,
 }

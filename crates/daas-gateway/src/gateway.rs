@@ -57,7 +57,7 @@ impl Gateway {
     ) -> Result<BoundGateway, BindError> {
         let (tasks, kill) = (TaskTracker::new(), CancellationToken::new());
         let app = Arc::new(App {
-            watch: Watch::new(index, config.node_stale_grace),
+            watch: Watch::new(index, config.node_stale_grace, config.namespaces.clone()),
             authenticator: Authenticator::new(&config)?,
             forwarder: Forwarder::new(&config, &tasks, &kill)?,
             local,

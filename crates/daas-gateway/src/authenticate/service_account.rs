@@ -72,9 +72,11 @@ impl Issuer {
         let claims = jsonwebtoken::decode::<Claims>(text, &self.key, &self.validation)
             .map_err(|error| refused(&format!("the token does not verify: {error}")))?
             .claims;
-        let bound = claims.kubernetes.ok_or_else(|| refused("the token has no kubernetes.io claims"))?;
-        bound.pod.as_ref().ok_or_else(|| refused("the token is not bound to a pod"))?;
-        let node = bound.node.ok_or_else(|| refused("the token is not bound to a node"))?;
+        let bound = claims.kubernetes.ok_or_else(|| refused("the token is not bound to a pod and a node"))?;
+        // Neither has a token without an end, or one minted for use outside the cluster.
+        let (Some(_), Some(node)) = (bound.pod, bound.node) else {
+            return Err(refused("the token is not bound to a pod and a node"));
+        };
         let node = node.name.parse().map_err(|_| refused("the token's node is not a node id"))?;
         if claims.sub != format!("system:serviceaccount:{}:{}", bound.namespace, bound.serviceaccount.name) {
             return Err(refused("the token's subject and claims differ"));
