@@ -51,6 +51,7 @@ struct Serve {
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     daas_daemon::logs::init(daas_daemon::logs::Format::Human, &args.log_level);
+    daas_daemon::raise_open_files();
     let mut signals = JoinSet::new();
     let shutdown = daas_daemon::shutdown_on_signals(&mut signals).context("cannot listen for signals")?;
     let clock: Clock = Arc::new(machine_time);

@@ -116,22 +116,19 @@ fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<P
     let refused = |cause: String| Refusal::unauthorized(ServiceAccountRefused, cause);
     let mut cuts = Vec::with_capacity(2);
     // A pod acts for its namespace's owner, so people's staleness rule holds; without one it is part of the cluster.
-    let stale = match acts_for(&token.namespace, view).map_err(refused)? {
-        Some((owner, least)) => {
-            fresh(view)?;
-            let why = |inner: Refusal| refused(format!("owner of {}: {}", token.namespace, inner.cause()));
-            counts(owner).map_err(why)?;
-            if tier_of(owner).map_err(why)? < least {
-                let cause = format!("owner of {}: {} SUI active", token.namespace, owner.state.active);
-                return Err(refused(cause));
-            }
-            cuts.push(owner.cut.clone());
-            view.people_stale.clone()
+    let stale = if let Some((owner, least)) = acts_for(&token.namespace, view).map_err(refused)? {
+        fresh(view)?;
+        let why = |inner: Refusal| refused(format!("owner of {}: {}", token.namespace, inner.cause()));
+        counts(owner).map_err(why)?;
+        if tier_of(owner).map_err(why)? < least {
+            let cause = format!("owner of {}: {} SUI active", token.namespace, owner.state.active);
+            return Err(refused(cause));
         }
-        None => {
-            within_grace(view)?;
-            view.nodes_stale.clone()
-        }
+        cuts.push(owner.cut.clone());
+        view.people_stale.clone()
+    } else {
+        within_grace(view)?;
+        view.nodes_stale.clone()
     };
     let host = view.snapshot.by_node(&token.node);
     let host = host.ok_or_else(|| refused(format!("no position holds node {}", token.node)))?;

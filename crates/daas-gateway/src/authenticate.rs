@@ -9,9 +9,12 @@ use crate::credential::{Bearer, Token};
 use crate::refusal::Refusal;
 use aws_lc_rs::hmac;
 use daas_chain::index::{LivePosition, LiveSeal, Snapshot};
-use daas_types::ErrorCode::{ServiceAccountRefused, TokenExpired, TokenForeign, TokenMalformed, TokenUnknown};
+use daas_types::ErrorCode::{
+    PositionClosed, ServiceAccountRefused, TokenExpired, TokenForeign, TokenMalformed, TokenUnknown,
+};
+use daas_types::onchain::Status;
 use daas_types::pop::{PopError, PopToken, Usage};
-use daas_types::{ClusterId, SealSecret, UnixMs};
+use daas_types::{ClusterId, PositionId, SealId, SealSecret, UnixMs};
 use quick_cache::sync::Cache;
 use service_account::Issuer;
 use std::sync::Arc;
@@ -46,6 +49,8 @@ pub(crate) struct Authenticator {
     /// Only what was accepted once is in it, so tokens of strangers push nothing out.
     verified: Cache<[u8; 32], Verified>,
     key: hmac::Key,
+    /// Whose Seals were shown, to tell their holders what became of them.
+    positions: Cache<SealId, PositionId>,
 }
 
 #[derive(Clone)]
@@ -63,6 +68,7 @@ impl Authenticator {
             cluster: config.cluster,
             issuer: config.service_account.as_ref().map(Issuer::new).transpose()?,
             verified: Cache::new(config.limits.token_cache),
+            positions: Cache::new(config.limits.token_cache),
             key: hmac::Key::generate(hmac::HMAC_SHA256, &rng).expect("the system's random source must answer"),
         })
     }
@@ -98,8 +104,7 @@ impl Authenticator {
         };
         token.check(self.cluster, now).map_err(refused)?;
         let claims = token.claims();
-        let unknown = || Refusal::unauthorized(TokenUnknown, format!("Seal {} is not live", claims.seal));
-        let (position, seal) = snapshot.seal(claims.seal).ok_or_else(unknown)?;
+        let (position, seal) = snapshot.seal(claims.seal).ok_or_else(|| self.gone(claims.seal, snapshot))?;
         let signer = token.signer();
         if signer != position.state.owner && seal.record.session != Some(signer) {
             let cause = format!("{signer} is neither the owner nor the session key of Seal {}", claims.seal);
@@ -109,8 +114,20 @@ impl Authenticator {
         if known.is_none() {
             // Only here: anyone can sign a token for any Seal with a key of their own.
             self.verified.insert(key, Verified::Pop(token));
+            self.positions.insert(holder.seal.record.id, holder.position.state.position);
         }
         Ok(holder)
+    }
+
+    /// Why a Seal is not live. Its position took it along when it closed; otherwise another Seal took its place.
+    fn gone(&self, seal: SealId, snapshot: &Snapshot) -> Refusal {
+        let closed = self.positions.get(&seal).filter(|position| {
+            snapshot.position(*position).is_none_or(|live| live.state.status == Status::Closed && !live.gap)
+        });
+        match closed {
+            Some(position) => Refusal::forbidden(PositionClosed, format!("position {position} is closed")),
+            None => Refusal::unauthorized(TokenUnknown, format!("Seal {seal} is not live")),
+        }
     }
 
     /// Anyone can copy a locator into a Seal of its own, so it only names candidates; the commitment decides.

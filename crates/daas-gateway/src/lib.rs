@@ -30,6 +30,7 @@ mod tls;
 
 pub use admit::{Identity, Kind, NodeRole, Permit};
 pub use config::{ConfigError, FrontProxyIdentity, GatewayConfig, Limits, ServiceAccountConfig, UpstreamConfig};
+pub use connection::network;
 pub use gateway::{BindError, BoundGateway, Gateway};
 pub use local::{ConnectionInfo, LocalEndpoints, NodeCaller};
 pub use namespaces::{Namespaces, Owner};

@@ -17,7 +17,7 @@ use daas_chain::index::{Freshness, Index, IndexIds};
 use daas_chain::store::Store;
 use daas_daemon::admin::Admin;
 use daas_daemon::config::Loaded;
-use daas_daemon::{Readiness, TaskEnd, Tasks};
+use daas_daemon::{Readiness, TaskEnd, Tasks, raise_open_files};
 use daas_engine::build;
 use daas_engine::pki::{CertFiles, Pki};
 use daas_engine::{EngineKind, Server, ServerConfig, ServerEndpoints, ServerPorts, TlsVersion};
@@ -278,7 +278,7 @@ fn gateway_config(
             public_key: endpoints.service_account_public_key_pem.clone(),
         }),
         namespaces,
-        limits: Limits::default(),
+        limits: Limits::default().within(raise_open_files()),
     })
 }
 

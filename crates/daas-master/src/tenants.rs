@@ -194,13 +194,18 @@ async fn close(client: &Client, namespace: &Namespace, now: UnixMs) -> anyhow::R
         }),
     )
     .await?;
-    if since >= POD_GRACE {
+    if let Some(end) = pods_end(since) {
         let pods: Api<Pod> = Api::namespaced(client.clone(), &name);
-        let grace = if since < POD_GRACE + POD_END * 2 { u32::try_from(POD_END.as_secs()).ok() } else { Some(0) };
-        let params = DeleteParams { grace_period_seconds: grace, ..DeleteParams::default() };
+        let params = DeleteParams { grace_period_seconds: Some(end), ..DeleteParams::default() };
         pods.delete_collection(&params, &ListParams::default()).await?;
     }
     Ok(())
+}
+
+/// How many seconds pods are given, if they are to end at all; a moment later they are not asked any more.
+fn pods_end(since: Duration) -> Option<u32> {
+    let asked = since < POD_GRACE + POD_END * 2;
+    (since >= POD_GRACE).then(|| if asked { u32::try_from(POD_END.as_secs()).unwrap_or_default() } else { 0 })
 }
 
 /// Gives a namespace back to its maker. What it had bound there is to be bound again.
@@ -219,7 +224,7 @@ mod tests {
     use daas_testkit::chain::Chain;
     use daas_types::{Permissions, PositionId};
 
-    fn namespace(name: &str, labels: Value, annotations: Value) -> Namespace {
+    fn namespace(name: &str, labels: &Value, annotations: &Value) -> Namespace {
         let metadata = json!({ "name": name, "labels": labels, "annotations": annotations });
         serde_json::from_value(json!({ "metadata": metadata })).unwrap()
     }
@@ -230,17 +235,17 @@ mod tests {
         let mut admin = chain.staker(1, "5", Permissions::USER);
         let mut developer = chain.staker(2, "2", Permissions::USER);
         let made = |position: PositionId| json!({ crate::namespaces::POSITION: position.to_string() });
-        let ours = namespace("ours", json!({}), made(admin.state.position));
+        let ours = namespace("ours", &json!({}), &made(admin.state.position));
         let lost =
-            namespace("ours", json!({}), json!({ "daas/position": admin.state.position.to_string(), LOST_AT: "1" }));
+            namespace("ours", &json!({}), &json!({ "daas/position": admin.state.position.to_string(), LOST_AT: "1" }));
         let tenant = namespace(
             &daas_chain::index::namespace_of(developer.state.position),
-            json!({ OWNER: "x", MANAGED_BY: MANAGER }),
-            json!({}),
+            &json!({ OWNER: "x", MANAGED_BY: MANAGER }),
+            &json!({}),
         );
         let fates = || {
             let snapshot = chain.index.snapshot();
-            [&ours, &lost, &tenant, &namespace("default", json!({}), json!({}))].map(|n| fate(n, &snapshot))
+            [&ours, &lost, &tenant, &namespace("default", &json!({}), &json!({}))].map(|n| fate(n, &snapshot))
         };
         assert_eq!(fates(), [Fate::Stays, Fate::Reopens, Fate::Stays, Fate::Stays]);
         chain.put(&mut admin, |state| state.active = Mist::from_sui(2));
@@ -249,6 +254,14 @@ mod tests {
         // Being read again is not being gone.
         chain.put(&mut admin, |state| state.generation += 5);
         assert_eq!(fates()[0], Fate::Stays);
+    }
+
+    /// Whatever they asked for themselves.
+    #[test]
+    fn pods_go_after_the_grace() {
+        assert_eq!(pods_end(Duration::from_millis(599_999)), None);
+        assert_eq!(pods_end(POD_GRACE), Some(30));
+        assert_eq!(pods_end(POD_GRACE + Duration::from_mins(1)), Some(0));
     }
 
     /// Each kind, or the datastore is anyone's to fill. Quotas do not count Events, which end by themselves.
