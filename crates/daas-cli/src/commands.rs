@@ -7,6 +7,7 @@ mod faucet;
 mod join;
 pub(crate) mod kubeconfig;
 mod position;
+mod rights;
 mod stake;
 mod status;
 mod token;
