@@ -8,6 +8,7 @@ mod faucet;
 mod join;
 pub(crate) mod kubeconfig;
 pub(crate) mod position;
+mod rights;
 mod stake;
 mod status;
 mod token;

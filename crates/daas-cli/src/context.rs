@@ -36,7 +36,13 @@ impl Context {
     }
 
     pub(crate) fn cluster(&self) -> Result<ClusterInfo, Problem> {
-        ClusterInfo::load(&self.cluster_path())
+        ClusterInfo::load(&self.cluster_path()).map_err(|problem| match problem.code {
+            // Whoever named a file is not helped by being told to name one.
+            ErrorCode::ClusterFileMissing if self.cluster.is_some() => {
+                Problem::new(ErrorCode::ClusterFileBad, problem.cause)
+            }
+            _ => problem,
+        })
     }
 
     /// Whether the trust anchor was named.

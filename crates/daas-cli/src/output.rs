@@ -1,10 +1,10 @@
 //! The one place that prints: results to standard output, progress and problems to standard error.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is this module's job")]
 
 use daas_types::Problem;
 use serde::Serialize;
 use serde_json::json;
 use std::fmt;
+use std::io::{ErrorKind, Write};
 
 /// How results are shown.
 #[derive(Clone, Copy, Debug)]
@@ -29,34 +29,58 @@ impl Output {
     pub(crate) fn result(self, text: impl fmt::Display, value: &impl Serialize) {
         if self.json {
             match serde_json::to_string_pretty(value) {
-                Ok(json) => println!("{json}"),
-                Err(error) => eprintln!("the result cannot be shown as JSON: {error}"),
+                Ok(json) => print(&format!("{json}\n")),
+                Err(error) => complain(&format!("the result cannot be shown as JSON: {error}")),
             }
         } else {
-            println!("{text}");
+            print(&format!("{text}\n"));
         }
     }
 
     /// Bytes that are the result themselves: a token, a kubeconfig, a script.
     #[expect(clippy::unused_self, reason = "whoever prints holds the one handle for it")]
     pub(crate) fn raw(self, text: &str) {
-        print!("{text}");
+        print(text);
     }
 
     /// Progress, and hints that are not the result. A program gets none, so that it can parse a problem.
     pub(crate) fn note(self, text: impl fmt::Display) {
         if !self.json {
-            eprintln!("{text}");
+            complain(&text.to_string());
         }
+    }
+
+    /// What is not as it should be, though the command does its work. A program gets none, as of progress.
+    pub(crate) fn warning(self, problem: &Problem) {
+        self.note(problem.render());
     }
 
     /// What went wrong.
     pub(crate) fn problem(self, problem: &Problem) {
         if self.json {
-            eprintln!("{}", as_json(problem));
+            complain(&as_json(problem).to_string());
         } else {
-            eprintln!("{}", problem.render());
+            complain(&problem.render());
         }
+    }
+}
+
+/// To standard output. Whoever closed it has read enough; any other failure is worth a word.
+fn print(text: &str) {
+    if let Err(error) = write(&mut std::io::stdout().lock(), text) {
+        complain(&format!("standard output: {error}"));
+    }
+}
+
+/// To standard error, where a failure can be told to nobody.
+fn complain(text: &str) {
+    drop(writeln!(std::io::stderr().lock(), "{text}"));
+}
+
+fn write(to: &mut impl Write, text: &str) -> std::io::Result<()> {
+    match to.write_all(text.as_bytes()).and_then(|()| to.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result,
     }
 }
 
@@ -82,6 +106,15 @@ pub(crate) fn as_json(problem: &Problem) -> serde_json::Value {
 mod tests {
     use super::*;
     use daas_types::ErrorCode;
+
+    /// A reader such as `head` closes the pipe when it has enough.
+    #[test]
+    fn a_closed_pipe_is_no_trouble() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        drop(reader);
+        write(&mut writer, "text").unwrap();
+        assert_eq!(write(&mut [0; 2].as_mut_slice(), "text").unwrap_err().kind(), ErrorKind::WriteZero);
+    }
 
     #[test]
     fn a_problem_says_what_why_and_what_now() {

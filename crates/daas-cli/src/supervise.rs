@@ -9,13 +9,15 @@ pub(crate) mod lock;
 pub(crate) mod report;
 mod steps;
 
+pub(crate) use steps::operator_node;
+
 use crate::cli::SuperviseArgs;
 use crate::commands::up;
 use crate::context::Context;
 use crate::paths::StateDir;
 use children::Children;
 use daas_chain::clock;
-use daas_daemon::{logs, shutdown_on_signals};
+use daas_daemon::{logs, raise_open_files, shutdown_on_signals};
 use daas_types::{ErrorCode, Problem};
 use report::{Phase, Recorded, Report, Reporter};
 use std::time::Duration;
@@ -27,6 +29,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(context: &Context, args: &SuperviseArgs) -> Result<(), Problem> {
     logs::init(logs::Format::Human, "info");
+    raise_open_files();
     if nix::unistd::setsid().is_err() {
         // It leads a group already, as when a person started it by hand: then the terminal is wanted.
         tracing::info!("staying in this session");

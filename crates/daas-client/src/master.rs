@@ -14,7 +14,13 @@ use daas_types::api::{
 use daas_types::onchain::{MasterRecord, NautilusState, Pcrs, Policy};
 use daas_types::{ErrorCode, Problem, UnixMs};
 use hyper::Method;
+use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Between questions to a busy master: six, within three seconds.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_millis(1600);
 
 /// What the chain says of a cluster's masters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,8 +57,7 @@ impl VerifiedMaster {
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce).map_err(|e| Problem::new(ErrorCode::Internal, e))?;
         let request = AttestationRequest { nonce: Some(hex::encode(nonce)) };
-        let answer: AttestationResponse =
-            connection.call(Method::POST, "/api/v1/attestation", None, Some(&request)).await?;
+        let answer = evidence(&mut connection, &request).await?;
         if answer.informative {
             return Err(unverified("the master answered without our nonce"));
         }
@@ -96,6 +101,33 @@ impl VerifiedMaster {
     /// `GET /api/v1/staking/status`; with a token also the caller's own stake.
     pub async fn staking_status(&mut self, token: Option<&str>) -> Result<StakingStatusResponse, Problem> {
         self.connection.call(Method::GET, "/api/v1/staking/status", token, None::<&()>).await
+    }
+
+    /// Whether the API server lets the token's holder list these, everywhere or in one namespace.
+    pub async fn may_list(&mut self, token: &str, resource: &str, namespace: Option<&str>) -> Result<bool, Problem> {
+        let attributes = json!({ "verb": "list", "resource": resource, "namespace": namespace });
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": { "resourceAttributes": attributes },
+        });
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+        let answer: Value = self.connection.call(Method::POST, path, Some(token), Some(&review)).await?;
+        Ok(answer["status"]["allowed"] == true)
+    }
+}
+
+/// Asks for evidence. A master whose device is busy with others is asked again: nothing has been decided yet.
+async fn evidence(connection: &mut Connection, request: &AttestationRequest) -> Result<AttestationResponse, Problem> {
+    let mut wait = FIRST_WAIT;
+    loop {
+        match connection.call(Method::POST, "/api/v1/attestation", None, Some(request)).await {
+            Err(problem) if problem.code == ErrorCode::TooManyRequests && wait <= LONGEST_WAIT => {
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
+            answer => return answer,
+        }
     }
 }
 

@@ -3,10 +3,12 @@
 pub mod admin;
 pub mod config;
 pub mod logs;
+mod open_files;
 mod readiness;
 mod signals;
 mod tasks;
 
+pub use open_files::raise_open_files;
 pub use readiness::{Readiness, Ready};
 pub use signals::shutdown_on_signals;
 pub use tasks::{TaskEnd, Tasks};

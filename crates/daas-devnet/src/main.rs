@@ -81,6 +81,7 @@ fn complain(error: &anyhow::Error) {
 
 async fn run(args: Args) -> anyhow::Result<()> {
     daas_daemon::logs::init(daas_daemon::logs::Format::Human, &args.log_level);
+    daas_daemon::raise_open_files();
     let mut signals = JoinSet::new();
     let shutdown = daas_daemon::shutdown_on_signals(&mut signals).context("cannot listen for signals")?;
     let clock: Clock = Arc::new(machine_time);

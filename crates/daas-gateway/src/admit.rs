@@ -11,6 +11,7 @@ pub use permit::{Identity, Kind, NodeRole, Permit};
 use crate::authenticate::{BoundToken, Caller, SealHolder};
 use crate::credential::Bearer;
 use crate::local::NodeCaller;
+use crate::namespaces::{Namespaces, Owner};
 use crate::refusal::Refusal;
 use core::time::Duration;
 use daas_chain::index::{Freshness, Hold, Index, LivePosition, Right, Snapshot};
@@ -33,6 +34,7 @@ pub(crate) struct View {
     /// The later of the machine's clock and the last verified checkpoint.
     pub(crate) now: UnixMs,
     pub(crate) node_stale_grace: Duration,
+    pub(crate) namespaces: Namespaces,
     /// Cancelled when the index becomes too old for people.
     pub(crate) people_stale: CancellationToken,
     /// Cancelled when it becomes too old for nodes.
@@ -119,14 +121,15 @@ fn node_right(holder: &SealHolder, view: &View) -> Result<NodeId, Refusal> {
 fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<Permit, Refusal> {
     let refused = |cause: String| Refusal::unauthorized(ServiceAccountRefused, cause);
     let mut holds = Vec::with_capacity(2);
-    // A tenant's pod acts for the tenant, so people's staleness rule holds; everything else is part of the cluster.
-    let stale = if token.namespace.starts_with("t-") {
+    // A pod acts for its namespace's owner, so people's staleness rule holds; without one it is part of the cluster.
+    let stale = if let Some((owner, least)) = acts_for(&token.namespace, view).map_err(refused)? {
         fresh(view)?;
-        let owner = view.snapshot.by_namespace(&token.namespace);
-        let owner = owner.ok_or_else(|| refused(format!("nobody's namespace: {}", token.namespace)))?;
         let why = |inner: Refusal| refused(format!("owner of {}: {}", token.namespace, inner.cause()));
         counts(owner).map_err(why)?;
-        tier_of(owner).map_err(why)?;
+        if tier_of(owner).map_err(why)? < least {
+            let cause = format!("owner of {}: {} SUI active", token.namespace, owner.state.active);
+            return Err(refused(cause));
+        }
         holds.push(view.index.hold(owner.clone(), Right::People, None));
         view.people_stale.clone()
     } else {
@@ -150,6 +153,21 @@ impl SealHolder {
     fn hold(&self, right: Right, view: &View) -> Hold {
         view.index.hold(self.position.clone(), right, Some(self.seal.clone()))
     }
+}
+
+/// Whom a namespace's service accounts act for, and which tier gave it the namespace; `None` if for the cluster.
+fn acts_for<'a>(namespace: &str, view: &'a View) -> Result<Option<(&'a Arc<LivePosition>, Tier)>, String> {
+    let (owner, least) = if namespace.starts_with("t-") {
+        (view.snapshot.by_namespace(namespace), Tier::Developer)
+    } else {
+        match view.namespaces.owner(namespace) {
+            Some(Owner::Cluster) => return Ok(None),
+            Some(Owner::Position(id)) => (view.snapshot.position(id), Tier::Admin),
+            None => (None, Tier::Admin),
+        }
+    };
+    let owner = owner.ok_or_else(|| format!("nobody's namespace: {namespace}"))?;
+    Ok(Some((owner, least)))
 }
 
 fn fresh(view: &View) -> Result<(), Refusal> {

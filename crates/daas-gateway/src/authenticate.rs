@@ -10,11 +10,11 @@ use crate::refusal::Refusal;
 use aws_lc_rs::hmac;
 use daas_chain::index::{LivePosition, Snapshot};
 use daas_types::ErrorCode::{
-    SealExpired, ServiceAccountRefused, TokenExpired, TokenForeign, TokenMalformed, TokenUnknown,
+    PositionClosed, SealExpired, ServiceAccountRefused, TokenExpired, TokenForeign, TokenMalformed, TokenUnknown,
 };
-use daas_types::onchain::SealRecord;
+use daas_types::onchain::{SealRecord, Status};
 use daas_types::pop::{PopError, PopToken, Usage};
-use daas_types::{ClusterId, SealSecret, UnixMs, WalletAddress};
+use daas_types::{ClusterId, PositionId, SealId, SealSecret, UnixMs, WalletAddress};
 use quick_cache::sync::Cache;
 use service_account::Issuer;
 use std::sync::Arc;
@@ -51,6 +51,8 @@ pub(crate) struct Authenticator {
     /// Only what was accepted once is in it, so tokens of strangers push nothing out.
     verified: Cache<[u8; 32], Verified>,
     key: hmac::Key,
+    /// Whose Seals were shown, to tell their holders what became of them.
+    positions: Cache<SealId, PositionId>,
 }
 
 #[derive(Clone)]
@@ -73,6 +75,7 @@ impl Authenticator {
             cluster,
             issuer: issuer.map(Issuer::new).transpose()?,
             verified: Cache::new(remembered),
+            positions: Cache::new(remembered),
             key: hmac::Key::generate(hmac::HMAC_SHA256, &rng).expect("the system's random source must answer"),
         })
     }
@@ -108,15 +111,26 @@ impl Authenticator {
         };
         token.check(self.cluster, now).map_err(refused)?;
         let claims = token.claims();
-        let unknown = || Refusal::unauthorized(TokenUnknown, format!("Seal {} is not live", claims.seal));
-        let (position, seal) = snapshot.seal(claims.seal).ok_or_else(unknown)?;
+        let (position, seal) = snapshot.seal(claims.seal).ok_or_else(|| self.gone(claims.seal, snapshot))?;
         let until = speaks_until(token.signer(), position, seal, now)?;
         let holder = SealHolder { position: position.clone(), seal: seal.clone(), usage: claims.usage, until };
         if known.is_none() {
             // Only here: anyone can sign a token for any Seal with a key of their own.
             self.verified.insert(key, Verified::Pop(token));
+            self.positions.insert(holder.seal.id, holder.position.state.position);
         }
         Ok(holder)
+    }
+
+    /// Why a Seal is not live. Its position took it along when it closed; otherwise another Seal took its place.
+    fn gone(&self, seal: SealId, snapshot: &Snapshot) -> Refusal {
+        let closed = self.positions.get(&seal).filter(|position| {
+            snapshot.position(*position).is_none_or(|live| live.state.status == Status::Closed && !live.gap)
+        });
+        match closed {
+            Some(position) => Refusal::forbidden(PositionClosed, format!("position {position} is closed")),
+            None => Refusal::unauthorized(TokenUnknown, format!("Seal {seal} is not live")),
+        }
     }
 
     /// Anyone can copy a locator into a Seal of its own, so it only names candidates; the commitment decides.

@@ -1,3 +1,4 @@
+use crate::namespaces::Namespaces;
 use core::fmt;
 use core::time::Duration;
 use daas_types::ClusterId;
@@ -18,6 +19,8 @@ pub struct GatewayConfig {
     pub upstream: UpstreamConfig,
     /// Who signs service-account tokens; without it every such token is refused.
     pub service_account: Option<ServiceAccountConfig>,
+    /// Whose namespaces are, for service accounts. Whoever made this keeps it true.
+    pub namespaces: Namespaces,
     /// Bounds on what one client or all may take.
     pub limits: Limits,
 }
@@ -57,7 +60,7 @@ pub struct ServiceAccountConfig {
 pub struct Limits {
     /// Client connections at once.
     pub connections: usize,
-    /// Client connections at once of one address.
+    /// Client connections at once of one address, or of one /64 of IPv6.
     pub connections_per_address: usize,
     /// Streams at once of one client connection.
     pub streams_per_connection: u32,
@@ -69,6 +72,8 @@ pub struct Limits {
     pub header_read: Duration,
     /// Upstream connections of one pool.
     pub upstream_connections: usize,
+    /// Streams and tunnels that one position, one node, or one namespace's service accounts may have open at once.
+    pub streams_per_holder: usize,
     /// An upstream connection is made within this.
     pub upstream_connect: Duration,
     /// The API server answers with a head within this.
@@ -98,6 +103,17 @@ pub enum ConfigError {
 
 // === impl Limits ===
 
+impl Limits {
+    /// The same, with no more connections than a process that may open so many files can serve: a tunnel needs two.
+    #[must_use]
+    pub fn within(self, open_files: u64) -> Self {
+        let files = usize::try_from(open_files).unwrap_or(usize::MAX);
+        let others = self.upstream_connections.saturating_mul(4).saturating_add(256);
+        let room = files.saturating_sub(others).div_euclid(2).max(1);
+        Self { connections: self.connections.min(room), ..self }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -108,6 +124,8 @@ impl Default for Limits {
             unproven: Duration::from_secs(10),
             header_read: Duration::from_secs(30),
             upstream_connections: 128,
+            // A quarter of what the upstream connections carry.
+            streams_per_holder: 3_000,
             upstream_connect: Duration::from_secs(5),
             upstream_response: Duration::from_secs(90),
             token_cache: 10_000,
@@ -120,5 +138,18 @@ impl Default for Limits {
 impl fmt::Debug for FrontProxyIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FrontProxyIdentity").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_fit_into_the_files_that_may_be_open() {
+        let connections = |files| Limits::default().within(files).connections;
+        assert_eq!(connections(1 << 20), 10_000);
+        assert_eq!(connections(4096), (4096 - 768) / 2);
+        assert_eq!(connections(64), 1);
     }
 }

@@ -4,6 +4,7 @@ mod cord;
 mod place;
 
 pub(crate) use cord::{Cord, TrackedExecutor};
+pub use place::network;
 pub(crate) use place::{Place, Places};
 
 use crate::config::Limits;
@@ -20,6 +21,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +37,8 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const PING: Duration = Duration::from_secs(20);
 /// After an error of `accept`, such as too many open files.
 const BREATH: Duration = Duration::from_millis(50);
+/// Such an error is said at most once in this time.
+const QUIET: Duration = Duration::from_secs(30);
 
 /// What every connection shares.
 #[derive(Clone)]
@@ -55,12 +59,17 @@ pub(crate) struct Server {
 impl Server {
     /// Accepts until draining.
     pub(crate) async fn accept(&self, listener: TcpListener) {
+        let mut failed = None;
         loop {
             let (tcp, peer) = match self.drain.run_until_cancelled(listener.accept()).await {
                 None => return,
                 Some(Ok(accepted)) => accepted,
                 Some(Err(error)) => {
-                    tracing::warn!(%error, "accept failed");
+                    // Thousands a minute where it is that too many files are open.
+                    if failed.is_none_or(|at: Instant| at.elapsed() >= QUIET) {
+                        failed = Some(Instant::now());
+                        tracing::warn!(%error, "accept failed");
+                    }
                     tokio::time::sleep(BREATH).await;
                     continue;
                 }
@@ -71,8 +80,12 @@ impl Server {
             };
             let server = self.clone();
             self.tasks.spawn(async move {
-                let kill = server.kill.clone();
-                kill.run_until_cancelled(server.connection(tcp, peer, place)).await;
+                let (kill, given_up) = (server.kill.clone(), place.given_up());
+                tokio::select! {
+                    () = kill.cancelled() => {}
+                    () = given_up.cancelled() => measure::connection("gave_way"),
+                    () = server.connection(tcp, peer, place) => {}
+                }
             });
         }
     }

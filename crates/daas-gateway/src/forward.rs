@@ -7,6 +7,7 @@
 mod body;
 mod head;
 mod pool;
+mod share;
 mod upgrade;
 
 pub(crate) use body::GatewayBody;
@@ -25,7 +26,9 @@ use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use pool::{Lane, Pool};
+use share::Shares;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,6 +37,7 @@ pub(crate) struct Forwarder {
     identity: Route,
     pass_through: Route,
     response: Duration,
+    shares: Arc<Shares>,
     tasks: TaskTracker,
     kill: CancellationToken,
 }
@@ -70,6 +74,7 @@ impl Forwarder {
             identity: route(UpstreamTls::identity(&config.upstream)?),
             pass_through: route(UpstreamTls::pass_through(&config.upstream)?),
             response: config.limits.upstream_response,
+            shares: Shares::new(config.limits.streams_per_holder),
             tasks: tasks.clone(),
             kill: kill.clone(),
         })
@@ -85,6 +90,7 @@ impl Forwarder {
     ) -> Result<Response<GatewayBody>, Refusal> {
         let lane = Lane::of(&parts.uri);
         let route = self.route(permit);
+        let share = self.shares.take(permit)?;
         head::for_h2(&mut parts, &route.dialer.tls.name, permit)?;
         let mut lease = permit.leash().lease(now);
         let exchange = self.exchange(route, permit, lane, parts, body, now);
@@ -96,7 +102,7 @@ impl Forwarder {
                 Refusal::new(ApiServerUnavailable, StatusCode::GATEWAY_TIMEOUT, cause)
             })??,
         };
-        Ok(head::answer(response))
+        Ok(head::answer(response.map(|(body, slot)| (body, slot.with(share)))))
     }
 
     /// Closes connections that carry nothing, all but one of each kind.

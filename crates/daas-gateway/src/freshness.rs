@@ -1,6 +1,7 @@
 //! Becoming stale is an event: what was opened while the chain was fresh does not outlive that.
 
 use crate::admit::View;
+use crate::namespaces::Namespaces;
 use core::time::Duration;
 use daas_chain::index::{Freshness, Index};
 use daas_types::UnixMs;
@@ -14,6 +15,7 @@ const TICK: Duration = Duration::from_millis(250);
 pub(crate) struct Watch {
     index: Index,
     node_stale_grace: Duration,
+    namespaces: Namespaces,
     people: Gate,
     nodes: Gate,
 }
@@ -25,8 +27,8 @@ struct Gate(Mutex<CancellationToken>);
 // === impl Watch ===
 
 impl Watch {
-    pub(crate) fn new(index: Index, node_stale_grace: Duration) -> Self {
-        Self { index, node_stale_grace, people: Gate::default(), nodes: Gate::default() }
+    pub(crate) fn new(index: Index, node_stale_grace: Duration, namespaces: Namespaces) -> Self {
+        Self { index, node_stale_grace, namespaces, people: Gate::default(), nodes: Gate::default() }
     }
 
     /// What a decision rests on, now.
@@ -39,6 +41,7 @@ impl Watch {
             nodes_stale: self.nodes.token(self.nodes_open(freshness)),
             node_stale_grace: self.node_stale_grace,
             index: self.index.clone(),
+            namespaces: self.namespaces.clone(),
             snapshot,
             freshness,
             now,

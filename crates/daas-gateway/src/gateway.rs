@@ -3,7 +3,7 @@ use crate::config::{ConfigError, GatewayConfig};
 use crate::connection::{Places, Server};
 use crate::forward::Forwarder;
 use crate::freshness::Watch;
-use crate::local::LocalEndpoints;
+use crate::local::{self, LocalEndpoints};
 use crate::request::App;
 use core::time::Duration;
 use daas_chain::index::Index;
@@ -11,6 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -57,10 +58,11 @@ impl Gateway {
     ) -> Result<BoundGateway, BindError> {
         let (tasks, kill) = (TaskTracker::new(), CancellationToken::new());
         let app = Arc::new(App {
-            watch: Watch::new(index, config.node_stale_grace),
+            watch: Watch::new(index, config.node_stale_grace, config.namespaces.clone()),
             authenticator: Authenticator::new(config.cluster, config.service_account.as_ref(), config.limits.token_cache)?,
             forwarder: Forwarder::new(&config, &tasks, &kill)?,
             local,
+            unread: Semaphore::new(local::UNREAD),
         });
         let GatewayConfig { listen: addr, limits, .. } = config;
         let listener = TcpListener::bind(addr).await.map_err(|source| BindError::Listen { addr, source })?;

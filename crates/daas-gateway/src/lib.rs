@@ -23,6 +23,7 @@ mod gateway;
 mod hygiene;
 mod local;
 mod measure;
+mod namespaces;
 mod refusal;
 mod request;
 mod tls;
@@ -32,7 +33,9 @@ pub mod testing;
 
 pub use admit::{Identity, Kind, NodeRole, Permit};
 pub use config::{ConfigError, FrontProxyIdentity, GatewayConfig, Limits, ServiceAccountConfig, UpstreamConfig};
+pub use connection::network;
 pub use gateway::{BindError, BoundGateway, Gateway};
 pub use local::{ConnectionInfo, LocalEndpoints, NodeCaller};
+pub use namespaces::{Namespaces, Owner};
 pub use refusal::Refusal;
 pub use tls::server_config;

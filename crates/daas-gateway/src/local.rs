@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use core::fmt;
 use core::time::Duration;
-use daas_types::ErrorCode::{Internal, NodeIdMismatch, TokenMissing};
+use daas_types::ErrorCode::{Internal, NodeIdMismatch, TokenMissing, TooManyRequests};
 use daas_types::api::{
     AttestationRequest, AttestationResponse, HeartbeatRequest, HeartbeatResponse, RegisterWorkerRequest,
     RegisterWorkerResponse,
@@ -27,8 +27,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::net::SocketAddr;
 
-/// Largest body of these endpoints.
+/// Largest body of a worker, and of a question for evidence, which is a nonce.
 const MAX_BODY: usize = 64 * 1024;
+const MAX_QUESTION: usize = 1024;
+/// Workers' bodies with the token inside that are read at once: anyone may send one.
+pub(crate) const UNREAD: usize = 64;
 /// A body arrives within this.
 const BODY: Duration = Duration::from_secs(10);
 /// An endpoint answers within this.
@@ -127,21 +130,23 @@ impl Endpoint {
         request: Request<Incoming>,
     ) -> Result<Response<GatewayBody>, Refusal> {
         let (parts, body) = request.into_parts();
-        let body = read(body).await?;
         match self {
             Self::Attest => {
+                let body = read(body, MAX_QUESTION).await?;
                 let request: AttestationRequest =
                     if body.is_empty() { AttestationRequest::default() } else { parse(&body)? };
                 let informative = request.nonce.is_none();
                 json(&app.local.attest(connection, request, informative).await?)
             }
             Self::RegisterWorker => {
+                let body = read_workers(app, &parts.headers, body, true).await?;
                 let request: RegisterWorkerRequest = parse(&body)?;
                 let token = request.seal_token.as_deref();
                 let caller = node(app, &parts.headers, token, &request.node_id, true)?;
                 json(&app.local.register_worker(connection, &caller, request).await?)
             }
             Self::Heartbeat => {
+                let body = read_workers(app, &parts.headers, body, false).await?;
                 let request: HeartbeatRequest = parse(&body)?;
                 let token = request.seal_token.as_deref();
                 let caller = node(app, &parts.headers, token, &request.node_id, false)?;
@@ -158,6 +163,22 @@ impl fmt::Debug for ConnectionInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConnectionInfo").field("peer", &self.peer).finish_non_exhaustive()
     }
+}
+
+/// A worker's body: at once if a header says that it is a node's, and else when there is room for a stranger's.
+async fn read_workers(app: &App, headers: &HeaderMap, body: Incoming, joins: bool) -> Result<Bytes, Refusal> {
+    if let Some(bearer) = Bearer::of_node(headers, None)? {
+        let view = app.watch.view();
+        // One of a Seal that is no node's waits with the strangers: its body may hold another token, which is to be said first.
+        if admit_worker(app.authenticate(&bearer, Usage::Worker, &view)?, joins, &view).is_ok() {
+            return read(body, MAX_BODY).await;
+        }
+    }
+    let full =
+        |_| Refusal::new(TooManyRequests, StatusCode::TOO_MANY_REQUESTS, "too many bodies without a token before them");
+    let room = tokio::time::timeout(BODY, app.unread.acquire()).await;
+    let _room = room.map_err(full)?.map_err(|closed| Refusal::unavailable(Internal, closed))?;
+    read(body, MAX_BODY).await
 }
 
 fn node(
@@ -180,14 +201,14 @@ fn node(
     Ok(caller)
 }
 
-async fn read(body: Incoming) -> Result<Bytes, Refusal> {
-    let collect = Limited::new(body, MAX_BODY).collect();
+async fn read(body: Incoming, most: usize) -> Result<Bytes, Refusal> {
+    let collect = Limited::new(body, most).collect();
     let refused = |status, cause: &str| Refusal::new(ErrorCode::PathRefused, status, cause);
     let collected = tokio::time::timeout(BODY, collect)
         .await
         .map_err(|_| refused(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))?;
     let collected = collected.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-        Some(_) => refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 64 KiB"),
+        Some(_) => refused(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {most} bytes")),
         None => refused(StatusCode::BAD_REQUEST, "the body did not arrive"),
     })?;
     Ok(collected.to_bytes())

@@ -18,6 +18,7 @@ use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// What every request shares.
@@ -26,6 +27,8 @@ pub(crate) struct App {
     pub(crate) authenticator: Authenticator,
     pub(crate) forwarder: Forwarder,
     pub(crate) local: Arc<dyn LocalEndpoints>,
+    /// Bodies that are read before it is known whose they are.
+    pub(crate) unread: Semaphore,
 }
 
 /// What the requests of one connection share.
@@ -75,7 +78,9 @@ impl Context {
     }
 
     fn admit(&self) {
-        self.admitted.store(true, Ordering::Relaxed);
+        if !self.admitted.swap(true, Ordering::Relaxed) {
+            self.place.prove();
+        }
     }
 
     /// Ends after `limit` if no request has been admitted by then, and otherwise never.

@@ -21,12 +21,12 @@ use daas_chain::ops::Ops;
 use daas_chain::store::Store;
 use daas_daemon::admin::Admin;
 use daas_daemon::config::Loaded;
-use daas_daemon::{Readiness, TaskEnd, Tasks};
+use daas_daemon::{Readiness, TaskEnd, Tasks, raise_open_files};
 use daas_engine::build;
 use daas_engine::pki::{CertFiles, Pki};
 use daas_engine::{EngineKind, Server, ServerConfig, ServerEndpoints, ServerPorts, TlsVersion};
 use daas_gateway::{
-    FrontProxyIdentity, Gateway, GatewayConfig, Limits, ServiceAccountConfig, UpstreamConfig, server_config,
+    FrontProxyIdentity, Gateway, GatewayConfig, Limits, Namespaces, ServiceAccountConfig, UpstreamConfig, server_config,
 };
 use daas_types::api::ClusterSettings;
 use daas_types::genesis::Genesis;
@@ -272,7 +272,14 @@ async fn serve(
     let CertFiles { cert, key } = &endpoints.controller;
     let client = kubernetes::client(&api, &endpoints.server_ca, cert, key).await?;
     let gateway = (config.api.advertise, config.api.port);
-    let controllers = Controllers { client: client.clone(), index: index.clone(), gateway };
+    let namespaces = Namespaces::default();
+    let controllers = Controllers {
+        client: client.clone(),
+        index: index.clone(),
+        gateway,
+        cluster_dns: config.k3s.cluster_dns,
+        namespaces: namespaces.clone(),
+    };
     controllers.prepare().await.context("preparing Kubernetes")?;
 
     let local = MasterEndpoints {
@@ -286,9 +293,10 @@ async fn serve(
         settings: settings(config),
     };
     let tls = server_config(chain(&endpoints.gateway_serving.cert)?, private_key(&endpoints.gateway_serving.key)?)?;
-    let bound = Gateway::bind(gateway_config(config, pins, &endpoints)?, tls, index.clone(), Arc::new(local))
-        .await
-        .map_err(Problem::of(ErrorCode::PortBusy))?;
+    let bound =
+        Gateway::bind(gateway_config(config, pins, &endpoints, namespaces)?, tls, index.clone(), Arc::new(local))
+            .await
+            .map_err(Problem::of(ErrorCode::PortBusy))?;
     let stop = shutdown.clone();
     tasks.spawn("gateway", async move {
         bound.run(stop, DRAIN).await;
@@ -298,11 +306,17 @@ async fn serve(
     let warden = Warden { client, index: index.clone(), ops, ids, presence, registration };
     tasks.spawn("warden", warden.run(shutdown.clone()));
     tasks.spawn("revocation", controllers.clone().run_revocation(shutdown.clone()));
+    tasks.spawn("namespaces", controllers.clone().run_namespaces(shutdown.clone()));
     tasks.spawn("controllers", controllers.run_rounds(shutdown.clone()));
     Ok(())
 }
 
-fn gateway_config(config: &Config, pins: &ChainPins, endpoints: &ServerEndpoints) -> anyhow::Result<GatewayConfig> {
+fn gateway_config(
+    config: &Config,
+    pins: &ChainPins,
+    endpoints: &ServerEndpoints,
+    namespaces: Namespaces,
+) -> anyhow::Result<GatewayConfig> {
     Ok(GatewayConfig {
         listen: SocketAddr::new(config.api.bind, config.api.port),
         cluster: pins.cluster,
@@ -320,7 +334,8 @@ fn gateway_config(config: &Config, pins: &ChainPins, endpoints: &ServerEndpoints
             issuer: endpoints.service_account_issuer.clone(),
             public_key: endpoints.service_account_public_key_pem.clone(),
         }),
-        limits: Limits::default(),
+        namespaces,
+        limits: Limits::default().within(raise_open_files()),
     })
 }
 

@@ -3,16 +3,24 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use daas_attest::device::Nsm;
 use daas_attest::{Binding, Evidence, Roots, SecurityLevel, UnverifiedDocument, bind_nonce};
-use daas_gateway::{ConnectionInfo, Refusal};
+use daas_gateway::{ConnectionInfo, Refusal, network};
 use daas_types::ErrorCode;
 use daas_types::api::{AttestationRequest, AttestationResponse};
 use daas_types::onchain::Pcrs;
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
-/// Questions to the device at once; more are told to come again.
+/// Questions to the device at once; more wait in line.
 const PLACES: usize = 8;
+/// Questions of one address at once, waiting ones too: the line is for everyone.
+const PLACES_OF_ONE: usize = 2;
+/// The longest wait in line; then it is better to come again.
+const LINE: Duration = Duration::from_secs(10);
 
 /// Makes this master's evidence.
 #[derive(Clone)]
@@ -26,6 +34,13 @@ struct Inner {
     binding: Binding,
     /// Anyone may ask, and the device answers one at a time.
     places: Semaphore,
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// One address' place in line; free again when dropped.
+struct Turn<'a> {
+    inner: &'a Inner,
+    address: IpAddr,
 }
 
 // === impl Attestor ===
@@ -33,7 +48,15 @@ struct Inner {
 impl Attestor {
     /// An attestor on `device`, for what this master is bound to. `roots` tell how much its documents are worth.
     pub(crate) fn new(device: PathBuf, roots: Roots, binding: Binding) -> Self {
-        Self { inner: Arc::new(Inner { device, roots, binding, places: Semaphore::new(PLACES) }) }
+        Self {
+            inner: Arc::new(Inner {
+                device,
+                roots,
+                binding,
+                places: Semaphore::new(PLACES),
+                by_address: Mutex::default(),
+            }),
+        }
     }
 
     /// Answers `/api/v1/attestation`.
@@ -47,6 +70,7 @@ impl Attestor {
             (true, _) | (false, None) => None,
             (false, Some(text)) => Some(bind_nonce(&parse_nonce(&text)?, &connection.exporter)),
         };
+        let _turn = self.inner.turn(network(connection.peer.ip()))?;
         let document = self.document(nonce.unwrap_or_default()).await?;
         let read = UnverifiedDocument::read(&document, &self.inner.roots).map_err(|e| unavailable(&e))?;
         // The level is what the document's own root makes it, so that a wrong setting cannot overstate it.
@@ -81,21 +105,52 @@ impl Attestor {
     pub(crate) async fn document(&self, nonce: [u8; 32]) -> Result<Vec<u8>, Refusal> {
         match self.evidence(nonce).await? {
             Evidence::Nitro(document) => Ok(document),
-            _ => Err(unavailable(&"the device gives evidence of an unknown kind")),
+            _ => Err(unavailable(&"the device gives evidence of a kind this endpoint does not carry")),
         }
     }
 
     /// Evidence from the device, answering `nonce`. The device is synchronous and may stall, so it gets a thread.
     async fn evidence(&self, nonce: [u8; 32]) -> Result<Evidence, Refusal> {
-        let _place = self.inner.places.try_acquire().map_err(|_| {
-            Refusal::new(ErrorCode::TooManyRequests, http::StatusCode::TOO_MANY_REQUESTS, "the TEE device is busy")
-        })?;
+        let place = timeout(LINE, self.inner.places.acquire()).await;
+        let _place = place.map_err(|_| busy("the TEE device is busy"))?.map_err(|e| unavailable(&e))?;
         let inner = self.inner.clone();
         tokio::task::spawn_blocking(move || Nsm::open(&inner.device)?.attest(&inner.binding, &nonce))
             .await
             .map_err(|e| unavailable(&e))?
             .map_err(|e| unavailable(&e))
     }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    fn turn(&self, address: IpAddr) -> Result<Turn<'_>, Refusal> {
+        let mut turns = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_one = turns.entry(address).or_default();
+        if *of_one >= PLACES_OF_ONE {
+            return Err(busy("this address asks the TEE device already"));
+        }
+        *of_one += 1;
+        Ok(Turn { inner: self, address })
+    }
+}
+
+// === impl Turn ===
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut turns = self.inner.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = turns.get(&self.address).map_or(0, |n| n.saturating_sub(1));
+        if left == 0 {
+            turns.remove(&self.address);
+        } else {
+            turns.insert(self.address, left);
+        }
+    }
+}
+
+fn busy(cause: &str) -> Refusal {
+    Refusal::new(ErrorCode::TooManyRequests, http::StatusCode::TOO_MANY_REQUESTS, cause)
 }
 
 fn parse_nonce(text: &str) -> Result<[u8; 32], Refusal> {
@@ -109,4 +164,33 @@ fn parse_nonce(text: &str) -> Result<[u8; 32], Refusal> {
 fn unavailable(error: &dyn std::fmt::Display) -> Refusal {
     tracing::error!(%error, "the TEE device gives no evidence");
     Refusal::unavailable(ErrorCode::EvidenceUnavailable, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_does_not_fill_the_line() {
+        let binding = Binding {
+            genesis: daas_types::Digest::ZERO,
+            cluster: daas_testkit::chain::cluster(),
+            package: daas_types::PackageId(daas_types::Address::new([0; 32])),
+            config_digest: [0; 32],
+            ca_spki: [0; 32],
+            signing_key: [0; 32],
+        };
+        let attestor = Attestor::new(
+            PathBuf::new(),
+            Roots::for_genesis(&daas_types::genesis::Genesis::of_digest(daas_types::Digest::ZERO)),
+            binding,
+        );
+        let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let turns = [attestor.inner.turn(one).unwrap(), attestor.inner.turn(one).unwrap()];
+        assert_eq!(attestor.inner.turn(one).err().unwrap().code(), ErrorCode::TooManyRequests);
+        assert!(attestor.inner.turn(other).is_ok());
+        drop(turns);
+        assert!(attestor.inner.turn(one).is_ok());
+        assert!(attestor.inner.by_address.lock().unwrap().is_empty());
+    }
 }

@@ -2,11 +2,12 @@
 //! Every effect is idempotent, so a round that fails is simply done again.
 
 use crate::nodes::Nodes;
-use crate::{endpoint, rbac, tenants};
+use crate::{bindings, endpoint, namespaces, rbac, tenants};
 use daas_chain::clock;
 use daas_chain::index::{Change, Index};
+use daas_gateway::Namespaces;
 use kube::Client;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{MissedTickBehavior, interval};
@@ -24,6 +25,10 @@ pub(crate) struct Controllers {
     pub(crate) index: Index,
     /// The gateway, for the `kubernetes` Service.
     pub(crate) gateway: (IpAddr, u16),
+    /// The address that pods ask for names.
+    pub(crate) cluster_dns: Ipv4Addr,
+    /// Whose namespaces are, for the gateway.
+    pub(crate) namespaces: Namespaces,
 }
 
 // === impl Controllers ===
@@ -33,7 +38,16 @@ impl Controllers {
     pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
         rbac::apply_all(&self.client).await?;
         Nodes::new(self.client.clone()).prepare().await?;
-        endpoint::publish(&self.client, self.gateway.0, self.gateway.1).await
+        namespaces::learn(&self.client, &self.namespaces).await?;
+        // Not worth a cluster: where it is outside the service network, nobody can take it either.
+        logged("dns", endpoint::reserve_dns(&self.client, self.cluster_dns).await);
+        endpoint::publish(&self.client, self.gateway.0, self.gateway.1).await?;
+        rbac::in_force(&self.client).await
+    }
+
+    /// Keeps the gateway's knowledge of namespaces true.
+    pub(crate) async fn run_namespaces(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        namespaces::run(self.client, self.namespaces, shutdown).await
     }
 
     /// Cuts nodes off the moment their right goes. Apart from [`Self::run_rounds`], so that nothing slow stands before it.
@@ -82,6 +96,7 @@ impl Controllers {
                     logged("rights", rbac::apply_all(&self.client).await);
                     logged("endpoint", endpoint::publish(&self.client, self.gateway.0, self.gateway.1).await);
                     logged("nodes", nodes.reconcile(&self.index.snapshot()).await);
+                    logged("bindings", bindings::sweep(&self.client, &self.index.snapshot()).await);
                 }
                 // Lagging loses nothing: the round looks at the whole snapshot. A burst is one round.
                 _ = changes.recv() => while !matches!(changes.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {},

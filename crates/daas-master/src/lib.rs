@@ -4,6 +4,7 @@
 
 pub mod app;
 mod attest;
+mod bindings;
 pub mod config;
 mod controllers;
 mod endpoint;
@@ -11,6 +12,7 @@ pub mod identity;
 mod join;
 mod kubernetes;
 mod local;
+mod namespaces;
 mod nodes;
 mod presence;
 mod problems;

@@ -104,8 +104,15 @@ impl Nodes {
     /// Brings every node's taints, and the pods of those without a right, in line with the chain.
     pub(crate) async fn reconcile(&self, snapshot: &Snapshot) -> anyhow::Result<()> {
         let nodes: Api<Node> = Api::all(self.client.clone());
+        let records = self.records().await?;
         for node in nodes.list(&ListParams::default()).await? {
             let name = node.name_any();
+            if let Some(record) = records.get(&name) {
+                let operator = snapshot.is_operator(record.position);
+                if let Err(error) = self.keep_owner(&node, &owner_label(record.position), operator).await {
+                    tracing::warn!(node = name, error = format!("{error:#}"), "node's owner not written down again");
+                }
+            }
             let right = name.parse().ok().and_then(|id: NodeId| snapshot.by_node(&id)).is_some_and(|p| has_right(p));
             let tainted = self.set_revoked(&node, !right).await;
             let evicted = if right { Ok(()) } else { self.evict_all(&name).await };
@@ -124,6 +131,21 @@ impl Nodes {
         let tainted = self.set_revoked(&node, true).await;
         self.evict_all(name).await?;
         tainted
+    }
+
+    /// Puts back what says whose a node is. Never over another owner's: that node is one that its new owner has yet to join.
+    async fn keep_owner(&self, node: &Node, owner: &str, operator: bool) -> anyhow::Result<()> {
+        let taints = node.spec.as_ref().and_then(|s| s.taints.clone()).unwrap_or_default();
+        let Some(patch) = owned(node.labels().get(OWNER).map(String::as_str), taints, owner, operator) else {
+            return Ok(());
+        };
+        let name = node.name_any();
+        tracing::warn!(node = name, "the node's owner had been taken off it");
+        let mut patch = json!({ "metadata": { "labels": { OWNER: owner } }, "spec": { "taints": patch } });
+        patch["metadata"]["resourceVersion"] = json!(node.resource_version());
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        nodes.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        Ok(())
     }
 
     async fn set_revoked(&self, node: &Node, revoked: bool) -> anyhow::Result<()> {
@@ -188,6 +210,23 @@ fn has_right(position: &LivePosition) -> bool {
     position.rights.node
 }
 
+/// The taints of a node with its owner's; `None` when label and taint are there, or the label is another's.
+fn owned(label: Option<&str>, mut taints: Vec<Taint>, owner: &str, operator: bool) -> Option<Vec<Taint>> {
+    if label.is_some_and(|label| label != owner) {
+        return None;
+    }
+    let wanted = owner_taint(owner);
+    let is_there = operator || taints.contains(&wanted);
+    if label.is_some() && is_there {
+        return None;
+    }
+    if !is_there {
+        taints.retain(|taint| taint.key != OWNER);
+        taints.push(wanted);
+    }
+    Some(taints)
+}
+
 /// The taints with or without ours; `None` when nothing changes.
 fn with_revoked(mut taints: Vec<Taint>, revoked: bool) -> Option<Vec<Taint>> {
     let is_ours = |t: &Taint| t.key == REVOKED && t.effect == "NoExecute";
@@ -205,6 +244,16 @@ fn with_revoked(mut taints: Vec<Taint>, revoked: bool) -> Option<Vec<Taint>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_strangers_node_keeps_its_owner() {
+        let (ours, other) = (owner_taint("a"), owner_taint("b"));
+        assert_eq!(owned(Some("a"), vec![ours.clone()], "a", false), None);
+        assert_eq!(owned(Some("a"), vec![], "a", false), Some(vec![ours.clone()]));
+        assert_eq!(owned(None, vec![other], "a", false), Some(vec![ours.clone()]));
+        assert_eq!(owned(Some("a"), vec![], "a", true), None, "the operator's nodes are for everyone");
+        assert_eq!(owned(Some("b"), vec![], "a", false), None, "another's node is replaced when it joins");
+    }
 
     #[test]
     fn other_taints_stay() {

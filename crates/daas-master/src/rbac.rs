@@ -3,19 +3,25 @@
 //! | tier | file |
 //! |---|---|
 //! | viewer | `rbac/viewer.yaml` |
-//! | developer | `rbac/developer.yaml`, and `edit` in namespaces of its own (`tenants.rs`) |
+//! | developer | `rbac/developer.yaml`: `daas:tenant`, bound in the namespace of its own (`tenants.rs`) |
 //! | admin | `rbac/admin.yaml` |
 //! | super | `rbac/super.yaml` |
 //!
-//! Subjects are groups, never user names, because keys rotate. No tier holds `nodes/proxy`: even `get` on it is every
+//! Subjects are groups, never user names, because keys rotate. Beside the tiers stand the policies, which say what no tier may:
+//! RBAC alone cannot say "only while you hold it". No tier holds `nodes/proxy`: even `get` on it is every
 //! command on every node. No tier holds `escalate`, `bind` or `impersonate`.
 
 use crate::kubernetes::{apply, documents};
+use crate::namespaces::POSITION;
+use daas_types::Tier;
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::ListParams;
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
 
 const TIERS: [&str; 4] = [
     include_str!("rbac/viewer.yaml"),
@@ -24,12 +30,22 @@ const TIERS: [&str; 4] = [
     include_str!("rbac/super.yaml"),
 ];
 const SYSTEM: &str = include_str!("rbac/system.yaml");
-const POLICIES: [&str; 4] = [
+const POLICIES: [&str; 9] = [
+    include_str!("policies/protected.yaml"),
+    include_str!("policies/rights.yaml"),
+    include_str!("policies/cluster.yaml"),
+    include_str!("policies/namespaces.yaml"),
+    include_str!("policies/pods.yaml"),
+    include_str!("policies/services.yaml"),
+    include_str!("policies/nodes.yaml"),
     include_str!("policies/node-address.yaml"),
     include_str!("policies/node-self.yaml"),
-    include_str!("policies/protected.yaml"),
-    include_str!("policies/pods.yaml"),
 ];
+/// Nobody's wallet and nobody's position.
+const PROBE: &str = "0x0";
+/// The API server looks for new policies every second.
+const IN_FORCE: Duration = Duration::from_secs(30);
+const VERBS: [&str; 8] = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
 
 /// Applies everything of ours that does not depend on who has staked: policies before rights. One object that cannot be
 /// applied does not keep the others from it.
@@ -40,26 +56,92 @@ pub(crate) async fn apply_all(client: &Client) -> anyhow::Result<()> {
             result = result.and(apply(client, object).await);
         }
     }
-    result.and(apply(client, custom_resources(client).await?).await)
+    for object in custom_resources(client).await? {
+        result = result.and(apply(client, object).await);
+    }
+    result
 }
 
-/// Cluster admins manage the resources of every CRD, whose groups nobody knows beforehand.
-async fn custom_resources(client: &Client) -> anyhow::Result<Value> {
+/// Waits until the API server asks the policies, which it takes up some time after they are written: until then everything
+/// that they forbid would be allowed. Asked as an admin makes a namespace, and nothing is made.
+pub(crate) async fn in_force(client: &Client) -> anyhow::Result<()> {
+    let asked = async {
+        loop {
+            // Whatever it says of its maker, what is written down is the maker; and what the master says, nobody else does.
+            let made = probe(client, json!({ POSITION: "0x1" })).await;
+            let marked = made.is_ok_and(|n| n.annotations().get(POSITION).is_some_and(|id| id == PROBE));
+            let forged = probe(client, json!({ "daas/lost-at-ms": "1" })).await;
+            if marked && matches!(forged, Err(kube::Error::Api(ref status)) if status.code == 403) {
+                return;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(IN_FORCE, asked).await.map_err(|_| anyhow::anyhow!("the policies are not in force after {IN_FORCE:?}"))
+}
+
+async fn probe(client: &Client, annotations: Value) -> kube::Result<Namespace> {
+    let body = json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": { "name": "daas-probe", "annotations": annotations },
+    });
+    let request = http::Request::post("/api/v1/namespaces?dryRun=All")
+        .header("content-type", "application/json")
+        .header("impersonate-user", PROBE)
+        .header("impersonate-uid", PROBE)
+        .header("impersonate-group", Tier::Admin.group())
+        .body(body.to_string().into_bytes())
+        .map_err(kube::Error::HttpError)?;
+    client.request(request).await
+}
+
+/// Cluster admins manage the resources of every CRD, whose groups nobody knows beforehand; but not those that look like
+/// Kubernetes' own, because a CRD can be called into any group, also into one that decides what its members may.
+async fn custom_resources(client: &Client) -> anyhow::Result<[Value; 2]> {
     let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let groups: BTreeSet<String> =
-        crds.list(&ListParams::default()).await?.items.into_iter().map(|crd| crd.spec.group).collect();
-    Ok(custom_resources_role(&groups))
+    let kinds: BTreeSet<Kind> = crds
+        .list(&ListParams::default())
+        .await?
+        .items
+        .into_iter()
+        .map(|crd| Kind { group: crd.spec.group, plural: crd.spec.names.plural })
+        .collect();
+    let (of_kubernetes, others): (Vec<_>, Vec<_>) = kinds.iter().partition(|kind| kind.is_of_kubernetes());
+    Ok([
+        custom_resources_role("daas:custom-resources", &others),
+        custom_resources_role("daas:custom-resources-of-kubernetes", &of_kubernetes),
+    ])
 }
 
-fn custom_resources_role(groups: &BTreeSet<String>) -> Value {
-    let verbs = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
-    let rules: Vec<Value> =
-        groups.iter().map(|group| json!({ "apiGroups": [group], "resources": ["*"], "verbs": verbs })).collect();
+/// A kind that a CRD makes.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    group: String,
+    plural: String,
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// The same rule as in `policies/cluster.yaml`.
+    fn is_of_kubernetes(&self) -> bool {
+        let below = |domain: &str| self.group == domain || self.group.ends_with(&format!(".{domain}"));
+        !self.group.contains('.') || below("k8s.io") || below("kubernetes.io")
+    }
+}
+
+/// Names the kinds, because `*` in a group also holds what another server puts there.
+fn custom_resources_role(name: &str, kinds: &[&Kind]) -> Value {
+    let rule = |kind: &&Kind| {
+        let plural = &kind.plural;
+        let resources = [plural.clone(), format!("{plural}/status"), format!("{plural}/scale")];
+        json!({ "apiGroups": [kind.group], "resources": resources, "verbs": VERBS })
+    };
     json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
-        "metadata": { "name": "daas:custom-resources" },
-        "rules": rules,
+        "metadata": { "name": name },
+        "rules": kinds.iter().map(rule).collect::<Vec<_>>(),
     })
 }
 
@@ -74,8 +156,12 @@ mod tests {
                 all.extend(object["rules"].as_array().cloned().unwrap_or_default());
             }
         }
-        all.extend(custom_resources_role(&["a.b".to_owned()].into())["rules"].as_array().cloned().unwrap());
+        all.extend(custom_resources_role("x", &[&kind("a.b")])["rules"].as_array().cloned().unwrap());
         all
+    }
+
+    fn kind(group: &str) -> Kind {
+        Kind { group: group.to_owned(), plural: "things".to_owned() }
     }
 
     fn has(rule: &Value, field: &str, words: &[&str]) -> bool {
@@ -90,6 +176,30 @@ mod tests {
                 assert!(!has(&rule, "resources", &["*", "nodes/proxy", "nodes/*", "*/*", "*/proxy"]), "{rule}");
             }
             assert!(!has(&rule, "apiGroups", &["*", "certificates.k8s.io"]), "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_crd_named_into_kubernetes_groups_gives_admins_nothing() {
+        for group in
+            ["admissionregistration.k8s.io", "metrics.k8s.io", "k8s.io", "kubernetes.io", "x.kubernetes.io", "apps"]
+        {
+            assert!(kind(group).is_of_kubernetes(), "{group}");
+        }
+        for group in ["cert-manager.io", "cluster.x-k8s.io", "notk8s.io", "k8s.io.example.org"] {
+            assert!(!kind(group).is_of_kubernetes(), "{group}");
+        }
+    }
+
+    /// What lies between an admin and the operator's machine, the API's other groups, and a role that everyone has.
+    #[test]
+    fn admins_write_nothing_by_which_they_become_more() {
+        let writes = ["create", "update", "patch", "delete", "deletecollection"];
+        let admin = &documents(include_str!("rbac/admin.yaml")).unwrap()[0];
+        for rule in admin["rules"].as_array().unwrap().iter().filter(|rule| has(rule, "verbs", &writes)) {
+            assert!(!has(rule, "apiGroups", &["apiregistration.k8s.io", "admissionregistration.k8s.io"]), "{rule}");
+            let never = ["*", "clusterroles", "clusterrolebindings", "services/status", "pods/status", "servicecidrs"];
+            assert!(!has(rule, "resources", &never), "{rule}");
         }
     }
 

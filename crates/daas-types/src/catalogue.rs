@@ -75,6 +75,8 @@ catalogue! {
         "See why with `k3s-daas status`.";
     TooManyRequests "D117" "요청이 너무 많습니다." "The master serves as many requests at once as it can."
         "Try again in a second.";
+    RightsPending "D118" "권한을 아직 준비하는 중입니다." "The rights of this stake are still being set up."
+        "Try again in a few seconds; if it lasts, the operator looks at `k3s-daas status`.";
 
     ChainStale "D201" "체인 정보가 오래되어 잠시 거부합니다." "The master has seen no verified checkpoint for too long."
         "Wait; if it lasts, the operator checks the master's RPC endpoint.";
@@ -162,8 +164,8 @@ catalogue! {
         "Check the endpoint in join.json and that port 6443 is open.";
     ClusterFileMissing "D304" "--cluster join.json이 필요합니다." "This network is not compiled in, so its trust anchor is needed."
         "Add `--cluster join.json`, the file that `k3s-daas up` wrote for the cluster.";
-    ClusterFileBad "D305" "join.json을 읽을 수 없습니다." "The cluster file is refused."
-        "Get the file again from the operator.";
+    ClusterFileBad "D305" "join.json을 읽을 수 없습니다." "The cluster file cannot be read, or is refused."
+        "Check the path; if it is right, get the file again from the operator.";
     InsecureKubeconfig "D306" "kubeconfig가 안전하지 않습니다." "The kubeconfig skips TLS verification, uses a proxy, or pins another CA."
         "Write it again with `k3s-daas kubeconfig`.";
     EvidenceUnavailable "D307" "TEE 장치를 사용할 수 없습니다." "The TEE device does not answer."

@@ -35,6 +35,7 @@ fn run(args: RunArgs) -> Result<u8, Problem> {
     let (file, flags) = args.flags();
     let config = WorkerConfig::load(file, std::env::vars().collect(), flags)?;
     daas_daemon::logs::init(config.log_format, &config.log_level);
+    daas_daemon::raise_open_files();
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let runtime = tokio::runtime::Runtime::new().map_err(Problem::of(ErrorCode::Internal))?;
     let ending = runtime.block_on(async {

@@ -18,6 +18,10 @@ fn bad_input_before_a_start() {
         step("nobody's rights", no_root(&cluster)).await?;
         step("no Go and nothing built", no_go(&cluster)).await?;
         step("a configuration with three mistakes", three_mistakes(&cluster)).await?;
+        step("a cluster file that is not there", async {
+            refused(cluster.daas(&["--cluster", "nope.json", "verify"]), &["D305", "nope.json", "Check the path"]).await
+        })
+        .await?;
         step("down where nothing ever ran", async {
             let ran = crate::support::commands::run(cluster.daas(&["down"])).await?;
             ensure!(ran.code == 0 && ran.stdout.contains("nothing was running"), "{ran:?}");

@@ -8,11 +8,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 use daas_chain::clock;
 use daas_chain::ops::{Ops, Pcrs, SealSpec, StakeSpec};
 use daas_chain::wallet::Wallet;
-use daas_client::{SealFile, write_private};
+use daas_client::SealFile;
 use daas_types::pop::Usage;
 use daas_types::{Address, ClusterId, Mist, Permissions, UnixMs};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
 use nix::sys::signal::Signal;
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -40,7 +38,11 @@ fn intruders() {
             succeed(poor.daas(&["faucet"])).await?;
             let ran = refused(poor.daas(&["stake", "0.4"]), &["D206", "0.5"]).await?;
             ensure!(ran.code == 3, "exit code {}", ran.code);
-            Ok(())
+            refused(poor.daas(&["kubeconfig", "--output", "kubeconfig"]), &["D211"]).await.map(drop)
+        })
+        .await?;
+        step("the operator's node, joined again", async {
+            refused(cluster.daas(&["join", "--node-id", "operator"]), &["D207", "operator's own node"]).await
         })
         .await?;
         for (round, moment) in TORN.into_iter().enumerate() {
@@ -73,7 +75,7 @@ async fn bad_tokens(cluster: &Cluster, operator: &SealFile) -> Result<()> {
         ("words", "let-me-in".to_owned(), "TokenMalformed"),
     ];
     for (what, token, reason) in cases {
-        match ask(cluster, &token).await {
+        match cluster.ask(&token).await {
             Err(kube::Error::Api(status)) => {
                 ensure!(status.code == 401 && status.reason == reason, "{what}: {status:?} instead of {reason}");
                 ensure!(!status.message.contains(&token), "{what}: the message repeats the token");
@@ -81,23 +83,10 @@ async fn bad_tokens(cluster: &Cluster, operator: &SealFile) -> Result<()> {
             other => bail!("{what}: {other:?} instead of {reason}"),
         }
     }
-    let long = ask(cluster, &"ab".repeat(5 << 20)).await;
+    let long = cluster.ask(&"ab".repeat(5 << 20)).await;
     ensure!(long.is_err(), "10 MB of token were taken");
-    ask(cluster, &good).await.context("the good token, after all that")?;
+    cluster.ask(&good).await.context("the good token, after all that")?;
     Ok(())
-}
-
-/// Asks the gateway for the API's versions, with this bearer token.
-async fn ask(cluster: &Cluster, token: &str) -> kube::Result<String> {
-    let file = cluster.folder().join("bearer");
-    write_private(&file, token.as_bytes()).expect("the cluster's folder must be writable");
-    let mut kubeconfig = Kubeconfig::read_from(cluster.state().join("kubeconfig"))?;
-    for user in kubeconfig.auth_infos.iter_mut().filter_map(|user| user.auth_info.as_mut()) {
-        (user.exec, user.token_file) = (None, Some(file.display().to_string()));
-    }
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    let request = http::Request::get("/api").body(Vec::new()).expect("a constant request must build");
-    Client::try_from(config)?.request_text(request).await
 }
 
 /// Someone else's Seal, minted anew: it opens nothing, and does not get in the way of the one it was copied from.
@@ -112,7 +101,7 @@ async fn copied_seal(cluster: &Cluster, operator: &SealFile) -> Result<()> {
     let copied = ops.stake_and_mint_seal(&info.ids(), &spec).await?;
     ensure!(copied.position.position != operator.position, "a position of the thief's own was expected");
     let secret = operator.secret().expose_hex();
-    ask(cluster, &secret).await.context("the secret, after its Seal was copied")?;
+    cluster.ask(&secret).await.context("the secret, after its Seal was copied")?;
     let who = cluster.operator().get(&["auth", "whoami", "-o=jsonpath={.status.userInfo.username}"]).await?;
     ensure!(who.contains(&operator.owner.to_string()), "the operator is {who}");
     Ok(())

@@ -2,9 +2,9 @@ use crate::cli::JoinArgs;
 use crate::context::Context;
 use crate::machine::{self, ProcessId};
 use crate::output::done;
-use crate::paths::{sibling, worker_record};
-use daas_client::ClusterInfo;
-use daas_types::{ErrorCode, Problem};
+use crate::paths::{StateDir, sibling, worker_record};
+use crate::supervise::{lock, operator_node};
+use daas_types::{ErrorCode, NodeId, Problem};
 use serde_json::json;
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -21,7 +21,8 @@ pub(crate) fn run(context: &Context, args: &JoinArgs) -> Result<(), Problem> {
     }
     // A bad trust anchor is this command's to refuse, before anything runs.
     let cluster_path = context.cluster_path();
-    ClusterInfo::load(&cluster_path)?;
+    context.cluster()?;
+    not_the_operators(&context.state, &args.node_id)?;
     let program = sibling("k3s-daas-worker")?;
     let state = context.state.node(&args.node_id);
     let mut command = Command::new(&program);
@@ -35,6 +36,16 @@ pub(crate) fn run(context: &Context, args: &JoinArgs) -> Result<(), Problem> {
         record(std::process::id(), &state)?;
         become_worker(command).map(|never| match never {})
     }
+}
+
+/// The cluster that runs on this machine has a node already, under a name of its own.
+fn not_the_operators(state: &StateDir, node: &NodeId) -> Result<(), Problem> {
+    if *node != operator_node() || lock::holder(state).is_none() {
+        return Ok(());
+    }
+    let cause =
+        format!("`{node}` is the operator's own node, which runs with the cluster of {}", state.path().display());
+    Err(Problem::new(ErrorCode::NodeIdTaken, cause))
 }
 
 fn arguments(args: &JoinArgs, cluster: &Path, state: &Path, wallet: &Path) -> Vec<OsString> {
@@ -102,6 +113,19 @@ fn ended_early(child: &mut Child) -> Result<Option<ExitStatus>, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_operators_node_is_not_joined_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::new(folder.path()).unwrap();
+        let other: NodeId = "n1".parse().unwrap();
+        not_the_operators(&state, &operator_node()).unwrap();
+        ProcessId::own().unwrap().record(&state.supervisor()).unwrap();
+        let refused = not_the_operators(&state, &operator_node()).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::NodeIdTaken);
+        assert!(refused.cause.contains("operator's own node"), "{refused}");
+        not_the_operators(&state, &other).unwrap();
+    }
 
     #[test]
     fn the_worker_gets_files_not_secrets() {

@@ -1,11 +1,11 @@
+use super::rights::{self, Holder};
 use crate::cli::KubeconfigArgs;
 use crate::context::Context;
 use crate::kubeconfig::{Access, render};
 use crate::output::done;
 use daas_chain::clock;
-use daas_chain::index::namespace_of;
 use daas_client::{ClusterInfo, SealFile, VerifiedMaster, write_private};
-use daas_types::{ErrorCode, Problem, Tier};
+use daas_types::{ErrorCode, Problem};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 pub(crate) async fn run(context: &Context, args: &KubeconfigArgs) -> Result<(), Problem> {
     let cluster = context.cluster()?;
     let (seal_path, seal) = Context::seal(args.seal.as_deref(), &cluster)?;
-    VerifiedMaster::connect(&cluster, &cluster.masters().await?, clock::now()).await?;
-    let namespace = default_namespace(&cluster, &seal).await?;
+    let holder = Holder::of(&cluster, &seal).await?;
+    let mut master = VerifiedMaster::connect(&cluster, &cluster.masters().await?, clock::now()).await?;
+    let namespace = holder.namespace();
     let yaml = if args.static_token {
         let token = token_file(&seal_path, &seal)?;
         context.output.note(format!("the token file is {}", token.display()));
@@ -22,6 +23,7 @@ pub(crate) async fn run(context: &Context, args: &KubeconfigArgs) -> Result<(), 
     } else {
         with_plugin(&cluster, &context.cluster_path(), &seal_path, namespace.as_deref())?
     };
+    rights::settle(context.output, &mut master, &holder, &seal).await;
     match &args.output {
         None => context.output.raw(&yaml),
         Some(path) => {
@@ -55,13 +57,4 @@ pub(crate) fn token_file(seal_path: &Path, seal: &SealFile) -> Result<PathBuf, P
     let path = seal_path.with_extension("token");
     write(&path, &seal.secret().expose_hex())?;
     Ok(path)
-}
-
-/// A developer works in a namespace of its own, so kubectl starts there.
-async fn default_namespace(cluster: &ClusterInfo, seal: &SealFile) -> Result<Option<String>, Problem> {
-    let chain = cluster.chain().await?;
-    let policy = chain.cluster(&cluster.ids()).await?.policy;
-    let position = chain.position(&cluster.ids(), seal.position).await?;
-    let tier = position.and_then(|state| state.rights(&policy, clock::now()).tier);
-    Ok((tier == Some(Tier::Developer)).then(|| namespace_of(seal.position)))
 }

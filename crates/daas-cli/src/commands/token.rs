@@ -1,4 +1,5 @@
 use super::kubeconfig::write;
+use super::rights::{self, Holder};
 use crate::chain::Staker;
 use crate::cli::TokenArgs;
 use crate::context::Context;
@@ -25,7 +26,9 @@ pub(crate) async fn run(context: &Context, args: &TokenArgs) -> Result<(), Probl
         (seal.secret().expose_hex(), format!("the Seal's secret; ends {}", ends(&seal)))
     } else {
         // Whoever pastes it somewhere has at least a master that proved itself.
-        VerifiedMaster::connect(&cluster, &cluster.masters().await?, clock::now()).await?;
+        let holder = Holder::of(&cluster, &seal).await?;
+        let mut master = VerifiedMaster::connect(&cluster, &cluster.masters().await?, clock::now()).await?;
+        rights::settle(context.output, &mut master, &holder, &seal).await;
         let usage = if seal.permissions.covers(Permissions::USER) { Usage::User } else { Usage::Worker };
         let token = seal.mint(usage, clock::now())?;
         (token, format!("a token of {} s", MAX_LIFETIME.as_secs()))

@@ -6,6 +6,8 @@ mod network;
 mod node;
 mod operator;
 
+pub(crate) use operator::node_id as operator_node;
+
 use super::children::Children;
 use super::report::{Reporter, StepName, StepState};
 use crate::cli::{Settings, SuperviseArgs};

@@ -113,6 +113,8 @@ fn kubelet(layout: &Layout, config: &NodeConfig, client_ca: &Path) -> String {
         "podLogsDir": layout.state.join("pods-log"),
         "volumePluginDir": layout.state.join("volume-plugins"),
         "maxPods": config.max_pods,
+        // Else one pod's fork bomb takes the machine's.
+        "podPidsLimit": 1024,
         "registerWithTaints": taints,
         // kube-proxy speaks nftables; a kubelet's iptables chains would be left behind.
         "makeIPTablesUtilChains": false,

@@ -12,7 +12,7 @@ use http::StatusCode;
 const GRACE: Duration = Duration::from_mins(15);
 
 fn view(index: &Index) -> View {
-    Watch::new(index.clone(), GRACE).view()
+    Watch::new(index.clone(), GRACE, Namespaces::default()).view()
 }
 
 fn holder(view: &View, staker: &Staker, usage: Usage) -> Caller {
@@ -205,7 +205,7 @@ fn when_stale_people_are_refused_and_nodes_have_their_grace() {
     assert!(admit_worker(holder(&within, &staker, Usage::Worker), false, &within).is_ok());
     let join = admit_worker(holder(&within, &staker, Usage::Worker), true, &within).unwrap_err();
     assert_eq!(join.code(), ChainStale, "no join on a stale index");
-    let late = Watch::new(chain.index.clone(), Duration::from_secs(50)).view();
+    let late = Watch::new(chain.index.clone(), Duration::from_secs(50), Namespaces::default()).view();
     assert_eq!(admit(holder(&late, &staker, Usage::Kubelet), &late).unwrap_err().code(), ChainStale);
 }
 

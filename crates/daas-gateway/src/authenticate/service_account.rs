@@ -3,6 +3,7 @@ use crate::refusal::Refusal;
 use daas_types::ErrorCode::{ServiceAccountRefused, TokenExpired};
 use daas_types::pop::SKEW;
 use daas_types::{NodeId, UnixMs};
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 
@@ -28,6 +29,8 @@ pub(super) struct Issuer {
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
+    /// Required all the same, in words that tell more than a parser's.
+    #[serde(default)]
     exp: u64,
     #[serde(default)]
     nbf: u64,
@@ -70,11 +73,18 @@ impl Issuer {
     pub(super) fn verify(&self, text: &str) -> Result<BoundToken, Refusal> {
         let refused = |cause: &str| Refusal::unauthorized(ServiceAccountRefused, cause);
         let claims = jsonwebtoken::decode::<Claims>(text, &self.key, &self.validation)
-            .map_err(|error| refused(&format!("the token does not verify: {error}")))?
+            .map_err(|error| match error.kind() {
+                ErrorKind::MissingRequiredClaim(claim) => refused(&format!(
+                    "no `{claim}` in the token: such as a Secret's, it is not bound to a pod and a node"
+                )),
+                _ => refused(&format!("the token does not verify: {error}")),
+            })?
             .claims;
-        let bound = claims.kubernetes.ok_or_else(|| refused("the token has no kubernetes.io claims"))?;
-        bound.pod.as_ref().ok_or_else(|| refused("the token is not bound to a pod"))?;
-        let node = bound.node.ok_or_else(|| refused("the token is not bound to a node"))?;
+        let bound = claims.kubernetes.ok_or_else(|| refused("the token is not bound to a pod and a node"))?;
+        // Neither has a token without an end, or one minted for use outside the cluster.
+        let (Some(_), Some(node)) = (bound.pod, bound.node) else {
+            return Err(refused("the token is not bound to a pod and a node"));
+        };
         let node = node.name.parse().map_err(|_| refused("the token's node is not a node id"))?;
         if claims.sub != format!("system:serviceaccount:{}:{}", bound.namespace, bound.serviceaccount.name) {
             return Err(refused("the token's subject and claims differ"));
@@ -100,5 +110,24 @@ impl BoundToken {
             return Err(Refusal::unauthorized(TokenExpired, format!("not before {}; it is {now}", self.not_before)));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jsonwebtoken::{EncodingKey, Header, encode};
+    use rcgen::KeyPair;
+    use serde_json::json;
+
+    #[test]
+    fn a_secrets_token_is_told_what_it_is() {
+        let key = KeyPair::generate().unwrap();
+        let config = ServiceAccountConfig { issuer: "https://issuer".to_owned(), public_key: key.public_key_pem() };
+        let claims = json!({ "iss": "kubernetes/serviceaccount", "sub": "system:serviceaccount:a:b" });
+        let signer = EncodingKey::from_ec_pem(key.serialize_pem().as_bytes()).unwrap();
+        let token = encode(&Header::new(Algorithm::ES256), &claims, &signer).unwrap();
+        let refusal = Issuer::new(&config).unwrap().verify(&token).unwrap_err();
+        assert!(refusal.cause().contains("a Secret's"), "{}", refusal.cause());
     }
 }

@@ -3,6 +3,7 @@
 
 use super::Dialer;
 use super::body::RequestBody;
+use super::share::Share;
 use crate::connection::TrackedExecutor;
 use crate::refusal::Refusal;
 use core::pin::Pin;
@@ -61,7 +62,10 @@ struct Connection {
 }
 
 /// A stream's place on a connection; free again when dropped.
-pub(crate) struct Slot(Arc<AtomicUsize>);
+pub(crate) struct Slot {
+    used: Arc<AtomicUsize>,
+    share: Option<Share>,
+}
 
 // === impl Lane ===
 
@@ -189,13 +193,20 @@ impl Connections {
 impl Slot {
     fn take(used: &Arc<AtomicUsize>) -> Self {
         used.fetch_add(1, Ordering::Relaxed);
-        Self(used.clone())
+        Self { used: used.clone(), share: None }
+    }
+
+    /// The same, giving the holder's share back with it.
+    pub(super) fn with(mut self, share: Option<Share>) -> Self {
+        self.share = share;
+        self
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.used.fetch_sub(1, Ordering::Relaxed);
+        drop(self.share.take());
     }
 }
 

@@ -2,6 +2,7 @@
 //! server has said 101.
 
 use super::body::{GatewayBody, RequestBody};
+use super::share::Share;
 use super::{Forwarder, head, lost};
 use crate::admit::{Lease, Permit};
 use crate::connection::Place;
@@ -70,6 +71,7 @@ impl Forwarder {
         now: UnixMs,
     ) -> Result<Response<GatewayBody>, Refusal> {
         let UpgradeRequest { protocol, client } = upgrade;
+        let share = self.shares.take(permit)?;
         let dialer = &self.route(permit).dialer;
         head::for_http11(&mut parts, &dialer.tls.name, permit)?;
         parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -94,7 +96,7 @@ impl Forwarder {
         };
         let response = response.map_err(|error| Refusal::unavailable(ApiServerUnavailable, super::chain(&error)))?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return self.tunnel(response, &protocol, client, lease, place);
+            return self.tunnel(response, &protocol, client, lease, (place, share));
         }
         let mut response = response.map(|body| GatewayBody::Upstream { body, _slot: None });
         hygiene::scrub_response(response.headers_mut());
@@ -109,7 +111,7 @@ impl Forwarder {
         protocol: &HeaderValue,
         client: OnUpgrade,
         lease: Lease,
-        place: Arc<Place>,
+        held: (Arc<Place>, Option<Share>),
     ) -> Result<Response<GatewayBody>, Refusal> {
         let agreed = response.headers().get(UPGRADE).cloned();
         let agreed = agreed.filter(|agreed| agreed.as_bytes().eq_ignore_ascii_case(protocol.as_bytes()));
@@ -127,7 +129,7 @@ impl Forwarder {
                     tracing::debug!(%error, "a tunnel ended");
                 },
             }
-            drop((open, place));
+            drop((open, held));
         });
         hygiene::scrub_response(response.headers_mut());
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));

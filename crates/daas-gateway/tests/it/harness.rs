@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use daas_gateway::{
-    BoundGateway, ConnectionInfo, FrontProxyIdentity, Gateway, GatewayConfig, Limits, LocalEndpoints, NodeCaller,
-    Refusal, ServiceAccountConfig, UpstreamConfig, server_config,
+    BoundGateway, ConnectionInfo, FrontProxyIdentity, Gateway, GatewayConfig, Limits, LocalEndpoints, Namespaces,
+    NodeCaller, Owner, Refusal, ServiceAccountConfig, UpstreamConfig, server_config,
 };
 use daas_testkit::chain::{Chain, Staker, cluster};
 use daas_testkit::client::{Http1, Http2};
@@ -44,6 +44,7 @@ pub(crate) struct World {
     pub(crate) local: Arc<Local>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) accounts: KeyPair,
+    pub(crate) namespaces: Namespaces,
     pub(crate) running: JoinSet<()>,
 }
 
@@ -70,6 +71,8 @@ impl World {
         let (ca, front) = (Ca::new("cluster"), Ca::new("request-header"));
         let upstream = Upstream::start(ca.server(&["kubernetes"]), &front, streams).await;
         let accounts = KeyPair::generate().unwrap();
+        let namespaces = Namespaces::default();
+        namespaces.set("kube-system".to_owned(), Some(Owner::Cluster));
         let proxy = front.client("daas:gateway");
         let config = GatewayConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -85,6 +88,7 @@ impl World {
                 issuer: ISSUER.to_owned(),
                 public_key: accounts.public_key_pem(),
             }),
+            namespaces: namespaces.clone(),
             limits,
         };
         let leaf = ca.server(&["localhost", "127.0.0.1"]);
@@ -94,7 +98,7 @@ impl World {
         let (addr, shutdown) = (bound.local_addr(), CancellationToken::new());
         let mut running = JoinSet::new();
         running.spawn(bound.run(shutdown.clone(), drain));
-        Self { addr, ca, upstream, chain, local, shutdown, accounts, running }
+        Self { addr, ca, upstream, chain, local, shutdown, accounts, namespaces, running }
     }
 
     pub(crate) async fn http2(&self) -> Http2 {

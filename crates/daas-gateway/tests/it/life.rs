@@ -104,3 +104,39 @@ async fn an_answer_that_never_comes_has_a_deadline() {
     assert_eq!((response.status().as_u16(), reason(response).await), (504, "ApiServerUnavailable".to_owned()));
     within(world.upstream.until_open(0)).await;
 }
+
+#[tokio::test]
+async fn a_flood_of_strangers_leaves_the_gateway_open() {
+    let limits = Limits { connections: 8, ..Limits::default() };
+    let world = World::with(Options { limits, ..Options::default() }, Duration::from_secs(1)).await;
+    let staker = world.chain.staker(1, "5", Permissions::USER);
+    let holder = client::Http2::connect(world.addr, &world.ca.roots()).await;
+    assert_eq!(holder.send(get("/api", &user(&staker))).await.unwrap().status(), 200);
+    let mut strangers = Vec::new();
+    for _ in 0..30 {
+        strangers.push(tokio::net::TcpStream::connect(world.addr).await.unwrap());
+    }
+    // A new one comes in, and whoever was in stays.
+    assert_eq!(world.send(get("/api", &user(&staker))).await.status(), 200);
+    assert_eq!(holder.send(get("/api", &user(&staker))).await.unwrap().status(), 200);
+    // The first to come was the first to go.
+    assert!(matches!(within(strangers[0].read(&mut [0; 1])).await, Ok(0) | Err(_)));
+}
+
+#[tokio::test]
+async fn one_holder_does_not_take_all_streams() {
+    let limits = Limits { streams_per_holder: 2, ..Limits::default() };
+    let world = World::with(Options { limits, ..Options::default() }, Duration::from_secs(1)).await;
+    let (greedy, other) =
+        (world.chain.staker(1, "5", Permissions::USER), world.chain.staker(2, "5", Permissions::USER));
+    let client = world.http2().await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        held.push(within(client.send(get("/api/v1/pods?watch=true", &user(&greedy)))).await.unwrap());
+    }
+    let (status, reason) = world.refusal(get("/api", &user(&greedy))).await;
+    assert_eq!((status.as_u16(), reason.as_str()), (429, "TooManyRequests"));
+    assert_eq!(world.send(get("/api", &user(&other))).await.status(), 200);
+    drop(held.pop());
+    within(Box::pin(async { while world.send(get("/api", &user(&greedy))).await.status() != 200 {} })).await;
+}

@@ -134,3 +134,15 @@ async fn status_shows_totals_to_all_and_ones_own_to_oneself() {
     assert_eq!(body["mine"]["tier"], Value::Null);
     assert_eq!(world.refusal(get(path, "nonsense")).await.0, 401);
 }
+
+#[tokio::test]
+async fn a_wrong_token_is_refused_before_the_body() {
+    let world = World::new().await;
+    let stranger = daas_testkit::chain::Staker::new(9, "5", Permissions::NODE);
+    let bearer = format!("Bearer {}", stranger.token(Usage::Worker));
+    let large = "x".repeat(70_000);
+    let request = build("POST", "/api/v1/nodes/heartbeat", &[("authorization", &bearer)], &large);
+    assert_eq!(world.refusal(request).await.0, 401);
+    // Without one the body is looked at for it, so far as it is a body of ours.
+    assert_eq!(world.refusal(build("POST", "/api/v1/nodes/heartbeat", &[], &large)).await.0, 413);
+}

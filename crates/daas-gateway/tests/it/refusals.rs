@@ -164,6 +164,9 @@ async fn what_became_of_the_stake_is_named() {
     assert_eq!(refused(&world, &token).await, is(401, "SealExpired"));
     world.chain.put(&mut staker, |state| state.seals.clear());
     assert_eq!(refused(&world, &token).await, is(401, "TokenUnknown"));
+    // Unstaked, the position takes its Seals along; who showed one before is told so.
+    world.chain.put(&mut staker, |state| state.status = Status::Closed);
+    assert_eq!(refused(&world, &token).await, is(403, "PositionClosed"));
 }
 
 fn hex_of(bytes: &[u8]) -> String {

@@ -1,6 +1,7 @@
 use crate::harness::{ISSUER, World, get, user, within};
 use daas_chain::clock;
 use daas_chain::index::namespace_of;
+use daas_gateway::Owner;
 use daas_types::{Mist, Permissions};
 use http_body_util::BodyExt;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -57,6 +58,9 @@ async fn tokens_not_bound_to_a_live_pod_and_node_are_refused() {
     let world = World::new().await;
     let _node = world.chain.staker(1, "5", Permissions::NODE);
     let poor = world.chain.staker(3, "0.1", Permissions::BOTH);
+    let viewer = world.chain.staker(4, "0.5", Permissions::USER);
+    let developer = world.chain.staker(5, "2", Permissions::USER);
+    world.namespaces.set("made".to_owned(), Some(Owner::Position(developer.state.position)));
     let key = &world.accounts;
     let now = clock::now().secs();
     let stranger = KeyPair::generate().unwrap();
@@ -82,6 +86,10 @@ async fn tokens_not_bound_to_a_live_pod_and_node_are_refused() {
         (token(key, "kube-system", "worker-3", |_| ()), "ServiceAccountRefused"),
         (token(key, "t-00000000000000000000000000000000", "worker-1", |_| ()), "ServiceAccountRefused"),
         (token(key, &namespace_of(poor.state.position), "worker-1", |_| ()), "ServiceAccountRefused"),
+        // A viewer has no namespace, an admin's is not a developer's any more, and `default` is nobody's.
+        (token(key, &namespace_of(viewer.state.position), "worker-1", |_| ()), "ServiceAccountRefused"),
+        (token(key, "made", "worker-1", |_| ()), "ServiceAccountRefused"),
+        (token(key, "default", "worker-1", |_| ()), "ServiceAccountRefused"),
     ];
     // Unsigned, and signed with the public key as if it were a shared secret.
     let claims = json!({ "iss": ISSUER, "aud": ISSUER, "sub": "x", "exp": now + 60 });
@@ -97,10 +105,12 @@ async fn tokens_not_bound_to_a_live_pod_and_node_are_refused() {
 #[tokio::test]
 async fn losing_the_node_or_the_namespaces_owner_cuts() {
     let world = World::new().await;
-    for who in ["node", "owner"] {
-        let mut node = world.chain.staker(if who == "node" { 1 } else { 3 }, "5", Permissions::NODE);
-        let mut owner = world.chain.staker(if who == "node" { 2 } else { 4 }, "2", Permissions::USER);
-        let namespace = namespace_of(owner.state.position);
+    for (round, who) in ["node", "owner", "maker"].into_iter().enumerate() {
+        let n = u8::try_from(round * 2 + 1).unwrap();
+        let mut node = world.chain.staker(n, "5", Permissions::NODE);
+        let mut owner = world.chain.staker(n + 1, if who == "maker" { "5" } else { "2" }, Permissions::USER);
+        let namespace = if who == "maker" { "made".to_owned() } else { namespace_of(owner.state.position) };
+        world.namespaces.set("made".to_owned(), Some(Owner::Position(owner.state.position)));
         let token = token(&world.accounts, &namespace, &node.state.node_id, |_| ());
         let client = world.http2().await;
         let mut watch = within(client.send(get("/api/v1/pods?watch=true", &token))).await.unwrap();

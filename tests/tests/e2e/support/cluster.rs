@@ -5,8 +5,10 @@ use super::machine::Machine;
 use super::person::Person;
 use super::say;
 use anyhow::{Context as _, Result};
-use daas_client::ClusterInfo;
+use daas_client::{ClusterInfo, write_private};
 use daas_engine::build::{self, Program};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -89,6 +91,19 @@ impl Cluster {
 
     pub(crate) fn info(&self) -> Result<ClusterInfo> {
         Ok(ClusterInfo::load(&self.state().join("join.json"))?)
+    }
+
+    /// Asks the gateway for the API's versions, with this bearer token.
+    pub(crate) async fn ask(&self, token: &str) -> kube::Result<String> {
+        let file = self.folder().join("bearer");
+        write_private(&file, token.as_bytes()).expect("the cluster's folder must be writable");
+        let mut kubeconfig = Kubeconfig::read_from(self.state().join("kubeconfig"))?;
+        for user in kubeconfig.auth_infos.iter_mut().filter_map(|user| user.auth_info.as_mut()) {
+            (user.exec, user.token_file) = (None, Some(file.display().to_string()));
+        }
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        let request = http::Request::get("/api").body(Vec::new()).expect("a constant request must build");
+        Client::try_from(config)?.request_text(request).await
     }
 
     /// `status.json`.

@@ -138,7 +138,7 @@ pub(super) async fn stake(start: &Start<'_>, operator: &Staker) -> Result<(SealF
 }
 
 /// The name of the operator's own node.
-pub(super) fn node_id() -> NodeId {
+pub(crate) fn node_id() -> NodeId {
     NODE.parse().expect("the constant must be a node id")
 }
 
