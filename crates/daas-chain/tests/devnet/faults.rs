@@ -10,7 +10,7 @@ mod traffic;
 mod trouble;
 mod truth;
 
-use crate::world::{PATIENCE, World};
+use crate::world::{Following, PATIENCE, World};
 use core::time::Duration;
 use daas_chain::follow::Follower;
 use daas_chain::index::Index;
@@ -187,11 +187,16 @@ impl Run {
         let Self { world, store, traffic, mut tally, .. } = self;
         let truth = Truth::replayed(&world.client, world.ids, world.client.heights().await.unwrap().0).await;
         assert_eq!(tally.checked(&truth), digest(truth.last()), "the index of the client that was killed");
-        // What it left on disk.
+        // What it left on disk, and where that leads.
         let saved = Store::open(&store, world.client.genesis(), world.ids).unwrap();
         let index = Index::new(world.ids);
-        let _follower = Follower::new(world.client.clone(), index.clone()).with_store(saved).unwrap();
-        assert_eq!(seen(&index.snapshot()), truth.last(), "what it left on disk");
+        let follower = Follower::new(world.client.clone(), index.clone()).with_store(saved).unwrap();
+        let found = index.snapshot();
+        assert_eq!(digest(&seen(&found)), truth.at(found.checkpoint()).digest, "what it left on disk");
+        let following = Following::of(follower);
+        following.reaches(tip).await;
+        assert_eq!(seen(&index.snapshot()), truth.last(), "what that leads to");
+        following.stop().await;
         // Read from the chain's objects, with proofs.
         let fresh = world.follow();
         fresh.reaches(tip).await;
