@@ -4,7 +4,7 @@ CARGO         ?= cargo
 BIN           := target/$(if $(filter dev,$(CARGO_PROFILE)),debug,$(CARGO_PROFILE))
 DAAS          := $(BIN)/k3s-daas
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites build-all engine contracts up down demo test lint bench
+.PHONY: help prerequisites build-all engine contracts up down demo test lint bench bench-token bench-index
 
 help:               ## this list
 	@grep -E '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -29,6 +29,10 @@ lint:               ## formatting, clippy, licences and advisories
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; else echo "cargo-deny is not installed: licences and advisories not checked"; fi
-bench: bench-revocation  ## all benchmarks
+bench: bench-revocation bench-token bench-index  ## all benchmarks
+bench-token: BENCH = -p daas-gateway --bench token
+bench-index: BENCH = -p daas-chain --bench index
+bench-token bench-index:
+	$(CARGO) bench --locked $(BENCH)
 bench-%: build-all
 	$(DAAS) bench $*

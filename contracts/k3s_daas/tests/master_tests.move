@@ -332,6 +332,37 @@ fun a_revoked_masters_signature_does_not() {
 
 // === Clusters kept apart ===
 
+/// With another cluster's `Nautilus` named in place of ours.
+fun astray(): World {
+    let mut w = master();
+    let position = w.position();
+    let ours = w.found_foreign();
+    w.name_cluster(ours);
+    w.focus(position);
+    w
+}
+
+#[test, expected_failure(abort_code = nautilus::EForeignNautilus)]
+fun a_position_endorses_nobody_in_another_cluster() {
+    let mut w = astray();
+    masters::endorse(&mut w, owner(), key());
+    abort
+}
+
+#[test, expected_failure(abort_code = nautilus::EForeignNautilus)]
+fun nobody_registers_in_another_clusters_nautilus() {
+    let mut w = astray();
+    masters::register(&mut w, key());
+    abort
+}
+
+#[test, expected_failure(abort_code = nautilus::EForeignNautilus)]
+fun another_clusters_masters_are_none_of_this_one() {
+    let mut w = astray();
+    masters::heartbeat(&mut w, enclave(key()));
+    abort
+}
+
 #[test, expected_failure(abort_code = nautilus::EForeignNautilus)]
 fun another_clusters_nautilus_tells_nothing_of_this_one() {
     let mut w = master();

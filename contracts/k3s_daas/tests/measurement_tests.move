@@ -181,3 +181,12 @@ fun an_unknown_measurement_is_not_revoked() {
     masters::revoke_image(&mut w, admin(), pcr(1));
     abort
 }
+
+#[test, expected_failure(abort_code = nautilus::EForeignNautilus)]
+fun a_measurement_comes_into_force_in_its_own_cluster() {
+    let mut w = announced();
+    let ours = w.found_foreign();
+    w.name_cluster(ours);
+    masters::activate(&mut w, stranger(), pcr(0));
+    abort
+}

@@ -62,13 +62,9 @@ impl ChainClient {
         rpc_urls: impl IntoIterator<Item = U>,
         genesis: &Genesis,
     ) -> Result<Self, ChainError> {
-        let committees = Committees::pinned(genesis).ok_or(ChainError::NoCommittee(genesis.digest()))?;
-        let committees = committees.map_err(ChainError::BadCommittee)?;
-        let endpoints = Endpoints::new(rpc_urls)?;
-        let count = endpoints.count();
-        let client = Self { shared: Arc::new(Shared { genesis: genesis.clone(), committees, endpoints }), fixed: None };
+        let client = Self::unchecked(rpc_urls, genesis)?;
         let mut checked = client.check_genesis().await;
-        for _ in 1..count {
+        for _ in 1..client.shared.endpoints.count() {
             let Err(error) = &checked else { break };
             tracing::warn!(%error, rpc.url = client.url(), "RPC endpoint passed over");
             client.shared.endpoints.blame(client.at(), error);
@@ -76,6 +72,17 @@ impl ChainClient {
             checked = client.check_genesis().await;
         }
         checked.map(|()| client)
+    }
+
+    /// Nothing is sent yet, and nobody asked what the endpoints serve.
+    pub(crate) fn unchecked<U: Into<String>>(
+        rpc_urls: impl IntoIterator<Item = U>,
+        genesis: &Genesis,
+    ) -> Result<Self, ChainError> {
+        let committees = Committees::pinned(genesis).ok_or(ChainError::NoCommittee(genesis.digest()))?;
+        let committees = committees.map_err(ChainError::BadCommittee)?;
+        let shared = Shared { genesis: genesis.clone(), committees, endpoints: Endpoints::new(rpc_urls)? };
+        Ok(Self { shared: Arc::new(shared), fixed: None })
     }
 
     /// The pinned network.

@@ -123,12 +123,7 @@ impl Store {
     }
 
     /// Saves what `applied` says has changed. The head goes with it in one transaction.
-    pub(crate) fn save(
-        &self,
-        snapshot: &Snapshot,
-        sequence: Sequence,
-        applied: &Applied,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn save(&self, snapshot: &Snapshot, sequence: Sequence, applied: &Applied) -> Result<(), StoreError> {
         let Some(timestamp) = snapshot.timestamp().filter(|_| self.devnet) else {
             return Ok(());
         };

@@ -128,9 +128,9 @@ impl TestChain {
 
     fn claim(&self, mut summary: CheckpointSummary, transactions: &[TestTransaction]) -> Claim {
         let effects: Vec<_> = (0_u64..).zip(transactions).map(|(n, t)| t.effects(&summary, n)).collect();
-        let infos = effects.iter().map(|effects| {
-            CheckpointTransactionInfo::new(*effects.transaction_digest(), effects.digest(), vec![])
-        });
+        let infos = effects
+            .iter()
+            .map(|effects| CheckpointTransactionInfo::new(*effects.transaction_digest(), effects.digest(), vec![]));
         let contents = CheckpointContents::new_v1(infos.collect());
         summary.content_digest = contents.digest();
         let served = effects.iter().zip(transactions).map(|(effects, transaction)| ClaimedTransaction {

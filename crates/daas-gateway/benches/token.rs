@@ -16,8 +16,8 @@ use daas_chain::index::Snapshot;
 use daas_gateway::testing::Verifier;
 use daas_testkit::bench::{Report, quantile, timed};
 use daas_testkit::chain::{Chain, Staker, cluster};
-use daas_types::pop::{Claims, MAX_LIFETIME, Usage};
 use daas_types::onchain::PositionState;
+use daas_types::pop::{Claims, MAX_LIFETIME, Usage};
 use daas_types::{Address, Permissions, SealId, SealSecret, UnixMs, WalletAddress};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
@@ -81,7 +81,8 @@ fn report(holders: &[Holder], snapshot: &Snapshot, now: UnixMs) {
     let signature = signature_alone(holders);
     let map = hash_map(holders);
 
-    let mut report = Report::new("token", &["100,000 Seals indexed", "mean µs", "p99 µs", "peer", "peer's µs", "ratio"]);
+    let mut report =
+        Report::new("token", &["100,000 Seals indexed", "mean µs", "p99 µs", "peer", "peer's µs", "ratio"]);
     for (what, cost, peer, least) in [
         ("PoP token, first seen", &first, "Ed25519 alone", &signature),
         ("PoP token, cached", &again, "SHA-256 and a hash map", &map),

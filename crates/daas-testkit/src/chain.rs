@@ -198,7 +198,8 @@ impl Staker {
     /// A key that may sign for the Seal until then, once it is on chain.
     pub fn session(&mut self, expires_ms: UnixMs) -> Ed25519PrivateKey {
         let key = Ed25519PrivateKey::new([0x5e; 32]);
-        self.state.seals[0].session = Some(Session { key: WalletAddress(key.public_key().derive_address()), expires_ms });
+        self.state.seals[0].session =
+            Some(Session { key: WalletAddress(key.public_key().derive_address()), expires_ms });
         key
     }
 

@@ -31,7 +31,14 @@ fn main() {
     let (bytes, one) = (grown.bytes_per_seal, grown.bytes_per_position);
     let ratio = against(bytes, peers.map_bytes_per_seal);
     let theirs = format!("{:.0}", peers.map_bytes_per_seal);
-    report.row(&row("a Seal in memory, of 16 on a position", &format!("{bytes:.0}"), "bytes", "std HashMap", &theirs, &ratio));
+    report.row(&row(
+        "a Seal in memory, of 16 on a position",
+        &format!("{bytes:.0}"),
+        "bytes",
+        "std HashMap",
+        &theirs,
+        &ratio,
+    ));
     report.row(&row("a position with one Seal in memory", &format!("{one:.0}"), "bytes", "", "", ""));
     let (small, large) = (grown.verify_one_us, grown.verify_full_us);
     report.row(&row("verifying a checkpoint of one event", &format!("{small:.0}"), "µs", "", "", ""));
@@ -56,7 +63,8 @@ fn main() {
         for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
             let value = quantile(delays, share);
             let seen = quantile(&served.subscriber_ms, share);
-            let (peer, theirs) = if key == "delay" { ("plain subscriber", format!("{seen:.1}")) } else { ("", String::new()) };
+            let (peer, theirs) =
+                if key == "delay" { ("plain subscriber", format!("{seen:.1}")) } else { ("", String::new()) };
             report.row(&row(&format!("{what}, {name}"), &format!("{value:.1}"), "ms", peer, &theirs, ""));
             report.figure(&format!("{key}_{name}_ms"), value);
         }

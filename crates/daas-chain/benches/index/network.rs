@@ -108,8 +108,11 @@ fn millis(from: UnixMs, to: UnixMs) -> f64 {
 impl Subscriber {
     async fn start(url: &str) -> Self {
         let mut client = Client::new(url).unwrap();
-        let request = SubscribeCheckpointsRequest::default()
-            .with_read_mask(FieldMask::from_paths(["sequence_number", "summary.bcs", "transactions.events.bcs"]));
+        let request = SubscribeCheckpointsRequest::default().with_read_mask(FieldMask::from_paths([
+            "sequence_number",
+            "summary.bcs",
+            "transactions.events.bcs",
+        ]));
         let answer = client.subscription_client().subscribe_checkpoints(request).await.unwrap();
         let mut stream = answer.into_inner();
         let (sender, last) = watch::channel(0);

@@ -2,8 +2,8 @@
 
 use crate::population::{AT_ONCE, EVENTS, Population};
 use daas_testkit::bench::{resident, timed};
-use daas_types::onchain::{Event, PositionState};
 use daas_types::PositionId;
+use daas_types::onchain::{Event, PositionState};
 use redb::{Database, Durability, TableDefinition};
 use std::collections::HashMap;
 

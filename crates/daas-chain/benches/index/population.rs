@@ -3,7 +3,9 @@
 use core::time::Duration;
 use daas_chain::index::IndexIds;
 use daas_testkit::chain::{Staker, ids};
-use daas_types::onchain::{ClusterEvent, ClusterState, Event, Policy, PositionEvent, PositionState, SealRecord, Session};
+use daas_types::onchain::{
+    ClusterEvent, ClusterState, Event, Policy, PositionEvent, PositionState, SealRecord, Session,
+};
 use daas_types::{Address, Commitment, Locator, Permissions, UnixMs, WalletAddress};
 
 pub(crate) const EVENTS: u32 = 1_000_000;

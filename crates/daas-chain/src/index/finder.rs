@@ -28,12 +28,7 @@ impl Finder {
     }
 
     /// Forgets that something at `place` is known by this, unless others there have the same hash.
-    pub(super) fn remove<'a>(
-        &mut self,
-        known_by: &[u8],
-        place: u32,
-        mut others: impl Iterator<Item = &'a [u8]>,
-    ) {
+    pub(super) fn remove<'a>(&mut self, known_by: &[u8], place: u32, mut others: impl Iterator<Item = &'a [u8]>) {
         let hash = self.hash(known_by);
         if !others.any(|other| self.hash(other) == hash) {
             self.entries.remove(&(hash | u64::from(place)));

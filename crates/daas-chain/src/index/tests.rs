@@ -184,7 +184,10 @@ fn another_clusters_events_are_dropped() {
     // Another cluster's Nautilus that says that it is of this one, and one of this cluster's under another id.
     let mut stray = nautilus(9);
     stray.id = NautilusId(address(4, 2));
-    index.apply(&checkpoint(2, vec![event(state_of_other(1, other)), event(self::state(2, 1, Status::Active, 5, &[2]))]));
+    index.apply(&checkpoint(
+        2,
+        vec![event(state_of_other(1, other)), event(self::state(2, 1, Status::Active, 5, &[2]))],
+    ));
     let held = hold(&index, 2, Right::People, Some(2));
     let mut events: Vec<_> =
         ClusterEvent::ALL.iter().map(|name| Event::Cluster { name: *name, state: state.clone() }).collect();
@@ -203,7 +206,12 @@ fn another_clusters_events_are_dropped() {
     assert_eq!(live(&index, 2).rights, ADMIN);
     assert!(!is_lost(&held));
     // A base of another cluster is none.
-    index.bootstrap(Base { cluster: state, nautilus: masters, positions: vec![state_of_other(3, other)], checkpoint: 9 });
+    index.bootstrap(Base {
+        cluster: state,
+        nautilus: masters,
+        positions: vec![state_of_other(3, other)],
+        checkpoint: 9,
+    });
     assert_eq!((index.snapshot().positions().count(), index.snapshot().policy()), (1, &policy()));
 }
 

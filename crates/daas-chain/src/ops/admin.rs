@@ -1,4 +1,4 @@
-use super::build::{Arg, Office};
+use super::build::{Arg, DISPLAY_REGISTRY, Office};
 use super::{Call, ClusterSpec, Ops, Outcome, Pcrs, TxError};
 use crate::index::IndexIds;
 use daas_types::onchain::{Event, Policy};
@@ -20,6 +20,12 @@ impl Ops {
             let ids = IndexIds { package, cluster: made.cluster, registry: made.registry, nautilus: made.nautilus };
             Ok((ids, outcome))
         })
+    }
+
+    /// Says once, for everyone and for ever, how wallets show this package's Seals. A development network has no registry of
+    /// such things.
+    pub fn create_display(&self, package: PackageId) -> Call<'_, Outcome> {
+        self.entry_of(package, "seal_token", "create_display", [Arg::shared_mut(DISPLAY_REGISTRY)])
     }
 
     /// Announces a policy in place of any announced before.

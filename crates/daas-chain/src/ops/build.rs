@@ -19,6 +19,8 @@ const PUBLISH_BUDGET: Mist = Mist(1_000_000_000);
 
 /// The shared `Clock`.
 pub(super) const CLOCK: Address = Address::from_static("0x6");
+/// The shared `DisplayRegistry`.
+pub(super) const DISPLAY_REGISTRY: Address = Address::from_static("0xd");
 /// The Sui framework.
 pub(super) const FRAMEWORK: Address = Address::from_static("0x2");
 

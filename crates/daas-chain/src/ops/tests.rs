@@ -1,3 +1,5 @@
+mod interface;
+
 use super::build::{Arg, Draft, Known, Office, Step};
 use super::*;
 use crate::client::{Coin, Reference};

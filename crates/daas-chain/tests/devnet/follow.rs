@@ -61,6 +61,12 @@ fn another_store_is_not_taken(path: &Path, world: &World) {
     let store = Store::open(path, &mainnet, world.ids).unwrap();
     let index = Index::new(world.ids);
     drop(Follower::new(world.client.clone(), index.clone()).with_store(store).unwrap());
+    assert_eq!(index.snapshot().positions().count(), 0, "another network's index is not taken");
+    // Not even by the same digest.
+    let real = Genesis::of_digest(world.client.genesis().digest());
+    let store = Store::open(path, &real, world.ids).unwrap();
+    let index = Index::new(world.ids);
+    drop(Follower::new(world.client.clone(), index.clone()).with_store(store).unwrap());
     assert_eq!(index.snapshot().positions().count(), 0, "a disk is not believed about a real network");
     let store = Store::open(path, world.client.genesis(), other).unwrap();
     let index = Index::new(other);

@@ -9,6 +9,7 @@ use daas_chain::follow::Follower;
 use daas_chain::index::Index;
 use daas_chain::ops::Ops;
 use daas_chain::testing::TestChain;
+use daas_devnet::control::Request;
 use daas_types::PositionId;
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::{CheckpointContents, CheckpointSummary, EndOfEpochData, TransactionEvents};
@@ -178,6 +179,20 @@ async fn an_old_tip_is_no_news() {
     let replayed = move |checkpoint: &mut proto::Checkpoint| checkpoint.sequence_number = Some(old);
     let lies = Lies { info: Some(Box::new(tip)), pushed: Some(Box::new(replayed)), ..Lies::default() };
     scene.refuses("replay: it was served again", lies).await;
+    // However often it comes, it is no sign of life.
+    let lies = Lies { info: Some(Box::new(tip)), pushed: Some(Box::new(replayed)), ..Lies::default() };
+    let control = &scene.world.net.devnet.control;
+    let mut often = tokio::time::interval(Duration::from_millis(100));
+    let replays = async {
+        loop {
+            often.tick().await;
+            control.ask(Request::Checkpoint).await.unwrap();
+        }
+    };
+    tokio::select! {
+        () = scene.refuses("replay: it was served again", lies) => {}
+        () = replays => {}
+    }
     // Said to be a younger one.
     let renamed = |checkpoint: &mut proto::Checkpoint| {
         checkpoint.sequence_number = checkpoint.sequence_number.map(|sequence| sequence + 1);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
 
 mod epochs;
+mod faults;
 mod follow;
 mod liar;
 mod lies;

@@ -26,6 +26,8 @@ pub(crate) enum ChainCommand {
     Publish(PackageFile),
     /// Publish a new version of the package
     Upgrade(UpgradeArgs),
+    /// Say once how wallets show the package's Seals; anyone may
+    Display(DisplayArgs),
     /// Found a cluster and write its join.json
     InitCluster(Box<InitArgs>),
     /// The cluster's rules
@@ -77,6 +79,13 @@ pub(crate) struct UpgradeArgs {
     /// The wallet's UpgradeCap object
     #[arg(long, value_name = "ID")]
     pub(crate) cap: Address,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DisplayArgs {
+    /// The published package; by default the join file's
+    #[arg(value_name = "PACKAGE")]
+    pub(crate) id: Option<PackageId>,
 }
 
 /// Where a policy starts from.

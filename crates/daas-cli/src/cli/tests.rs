@@ -74,3 +74,33 @@ fn global_flags_stand_anywhere() {
     assert_eq!(cli.global.state_dir, std::path::Path::new("/s"));
     assert_eq!(cli.global.cluster.as_deref(), Some(std::path::Path::new("j")));
 }
+
+/// Every command of the operator's guide can be typed.
+#[test]
+fn the_operators_guide_is_understood() {
+    let text = include_str!("../../../../docs/operating.md").replace("\\\n", " ");
+    let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let mut typed = 0;
+    for line in blocks.flat_map(str::lines) {
+        let line = line.split(['#', '>']).next().unwrap_or_default();
+        let line = match line.strip_prefix("chain ") {
+            Some(rest) => format!("k3s-daas chain --cluster join.json {rest}"),
+            None => line.to_owned(),
+        };
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if words.first() != Some(&"k3s-daas") {
+            continue;
+        }
+        let (key, pcr) = ("07".repeat(32), "07".repeat(48));
+        let filled = words.iter().zip([""].iter().chain(&words)).map(|(word, before)| match (*before, *word) {
+            ("--key", "HEX") => key.as_str(),
+            (_, "HEX") => pcr.as_str(),
+            (_, "PACKAGE" | "NEW_PACKAGE" | "POSITION" | "ADDRESS" | "UPGRADE_CAP") => "0x7",
+            (_, word) => word,
+        });
+        let parsed = Cli::try_parse_from(filled);
+        assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        typed += 1;
+    }
+    assert!(typed >= 30, "only {typed} commands were found");
+}

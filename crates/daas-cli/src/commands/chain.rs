@@ -38,6 +38,7 @@ pub(crate) async fn run(context: &Context, args: &ChainArgs) -> Result<(), Probl
     match &args.command {
         C::Publish(file) => package::publish(&counter, file).await,
         C::Upgrade(args) => package::upgrade(&counter, args).await,
+        C::Display(args) => package::display(&counter, args).await,
         C::VerifyPackage(args) => package::verify(&counter, args).await,
         C::InitCluster(args) => Box::pin(founding::run(&counter, args)).await,
         C::Policy(command) => policy::run(&counter, command).await,

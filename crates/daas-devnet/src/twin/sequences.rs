@@ -1,7 +1,8 @@
 //! Random sequences of calls, run through the twin and, as generated Move tests, by the real compiler and VM: what one
 //! does the other must do, byte for byte, and what one refuses the other must refuse with the same code at the same place.
 //!
-//! `DAAS_SEQUENCES` says how many (100), `DAAS_SEED` with what seed (printed); a sequence of one seed is always the same.
+//! `DAAS_SEQUENCES` says how many (100), `DAAS_SEED` with what seed (printed); what happens in a sequence follows from its
+//! seed. With `DAAS_SEQUENCES_FILE` they are only recorded, there.
 
 mod chain;
 mod draw;
@@ -37,9 +38,13 @@ fn the_real_vm_does_what_the_twin_does() {
         told.push(told::sequence(&format!("s{n:04}"), &sequence));
     }
     report(&calls, &refused);
+    let told = serde_json::to_vec(&json!({ "sequences": told })).unwrap();
+    if let Ok(file) = std::env::var("DAAS_SEQUENCES_FILE") {
+        return std::fs::write(file, told).unwrap();
+    }
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("sequences.json");
-    std::fs::write(&file, serde_json::to_vec(&json!({ "sequences": told })).unwrap()).unwrap();
+    std::fs::write(&file, told).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/sequences.sh");
     let verdict = Command::new(script).arg(&file).status().unwrap();
     if !verdict.success() {
@@ -75,6 +80,7 @@ fn report(calls: &BTreeMap<(&'static str, &'static str), usize>, refused: &Refus
         |module: &str, name: &str| refused.keys().any(|(abort, _)| abort.module == module && abort.name == name);
     let unseen: Vec<String> =
         errors().filter(|it| !is_refused(it.module, it.name)).map(|it| format!("{}::{}", it.module, it.name)).collect();
+    println!("{calls:?}");
     let total: usize = calls.values().sum();
     println!("{total} calls of {} of {} functions; not called: {uncalled:?}", calls.len(), changes.len());
     let refusals: usize = refused.values().sum();

@@ -46,10 +46,7 @@ fn a_seal_that_disappears_is_cut_alone() {
     index.apply(&checkpoint(2, vec![event(state(1, 1, Status::Active, 5, &[1, 2]))]));
     let (gone, kept) = (hold(&index, 1, Right::People, Some(1)), hold(&index, 1, Right::People, Some(2)));
     let (node, nobodys) = (hold(&index, 1, Right::Node, Some(1)), hold(&index, 1, Right::Node, None));
-    let revoked = Event::Position {
-        name: PositionEvent::SealRevoked,
-        state: state(1, 2, Status::Active, 5, &[2, 3]),
-    };
+    let revoked = Event::Position { name: PositionEvent::SealRevoked, state: state(1, 2, Status::Active, 5, &[2, 3]) };
     index.apply(&checkpoint(3, vec![revoked]));
     assert!(is_lost(&gone) && is_lost(&node) && !is_lost(&kept) && !is_lost(&nobodys));
     assert!(index.snapshot().seal(SealId(address(6, 1))).is_none());
@@ -63,10 +60,7 @@ fn all_seals_revoked_and_a_new_owner_cut_everything_shown_before() {
     for name in [PositionEvent::AllSealsRevoked, PositionEvent::OwnershipAccepted] {
         let index = index();
         index.apply(&checkpoint(2, vec![event(state(1, 1, Status::Active, 5, &[1, 2]))]));
-        let held = [
-            hold(&index, 1, Right::People, Some(1)),
-            hold(&index, 1, Right::Node, Some(2)),
-        ];
+        let held = [hold(&index, 1, Right::People, Some(1)), hold(&index, 1, Right::Node, Some(2))];
         let mut after = state(1, 2, Status::Active, 5, &[]);
         if name == PositionEvent::OwnershipAccepted {
             after.owner = WalletAddress(address(7, 9));

@@ -95,10 +95,15 @@ fn a_position_with_a_gap_stays_without_rights() {
 
 #[test]
 fn what_lapsed_while_nobody_looked_has_lapsed() {
-    let saved = Snapshot::of_saved((7, T0), Some(cluster(1, policy())), Some(nautilus(1)), [
-        (suspended(2, 0), false),
-        (PositionState { position: PositionId(address(5, 2)), seals: vec![], ..suspended(2, 9) }, false),
-    ]);
+    let saved = Snapshot::of_saved(
+        (7, T0),
+        Some(cluster(1, policy())),
+        Some(nautilus(1)),
+        [
+            (suspended(2, 0), false),
+            (PositionState { position: PositionId(address(5, 2)), seals: vec![], ..suspended(2, 9) }, false),
+        ],
+    );
     let index = Index::new(ids());
     index.restore(saved);
     assert_eq!((live(&index, 1).rights, live(&index, 2).rights), (ADMIN, NOTHING));

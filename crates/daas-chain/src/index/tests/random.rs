@@ -63,8 +63,7 @@ fn visible(index: &Index) -> Vec<String> {
         })
         .collect();
     for n in 0..40 {
-        let found: std::collections::BTreeSet<_> =
-            snapshot.by_locator(Locator([n; 16])).map(|(_, s)| s.id).collect();
+        let found: std::collections::BTreeSet<_> = snapshot.by_locator(Locator([n; 16])).map(|(_, s)| s.id).collect();
         seen.push(format!("{n} {found:?} {}", snapshot.seal(SealId(address(6, n))).is_some()));
     }
     seen.sort();

@@ -3,8 +3,10 @@
 use super::Counter;
 use crate::cli::chain::{OfficeCommand, OperatorsArgs, TreasuryCommand};
 use crate::output::done;
+use daas_chain::index::IndexIds;
+use daas_chain::ops::Offices;
 use daas_types::onchain::Event;
-use daas_types::{Mist, Problem};
+use daas_types::{ErrorCode, Mist, Problem};
 use serde_json::json;
 
 pub(super) async fn pause(counter: &Counter<'_>, paused: bool) -> Result<(), Problem> {
@@ -35,6 +37,7 @@ pub(super) async fn operators(counter: &Counter<'_>, args: &OperatorsArgs) -> Re
 
 pub(super) async fn office(counter: &Counter<'_>, command: &OfficeCommand) -> Result<(), Problem> {
     let (ops, ids) = counter.clerk()?;
+    apart(counter, &ids, command).await?;
     let (office, holder, call) = match command {
         OfficeCommand::Proposer(to) => ("proposer", to.holder, ops.appoint_proposer(&ids, to.holder)),
         OfficeCommand::Judge(to) => ("judge", to.holder, ops.appoint_judge(&ids, to.holder)),
@@ -42,6 +45,22 @@ pub(super) async fn office(counter: &Counter<'_>, command: &OfficeCommand) -> Re
     let what = format!("make {holder} the {office}");
     let text = format!("{holder} is the {office}; whoever was it before is it no longer");
     counter.settle(&what, call, &text, json!({ "office": office, "holder": holder })).await
+}
+
+/// Someone with two offices could use neither: the contract tells them apart when they are used.
+async fn apart(counter: &Counter<'_>, ids: &IndexIds, command: &OfficeCommand) -> Result<(), Problem> {
+    let client = &counter.place.client;
+    let cluster = client.cluster(ids).await?;
+    let offices = Offices::of(client, &cluster).await?;
+    let (holder, other, named) = match command {
+        OfficeCommand::Proposer(to) => (to.holder, offices.judge, "judge"),
+        OfficeCommand::Judge(to) => (to.holder, offices.proposer, "proposer"),
+    };
+    let taken = if other == Some(holder) { named } else { "beneficiary" };
+    if other == Some(holder) || cluster.policy.beneficiary == holder {
+        return Err(Problem::new(ErrorCode::OfficesNotApart, format!("{holder} is the {taken}")));
+    }
+    Ok(())
 }
 
 pub(super) async fn migrate(counter: &Counter<'_>) -> Result<(), Problem> {

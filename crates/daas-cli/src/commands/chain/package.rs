@@ -1,7 +1,7 @@
 //! The contract's code: published, upgraded, and compared with what was compiled.
 
 use super::Counter;
-use crate::cli::chain::{PackageFile, UpgradeArgs, VerifyPackageArgs};
+use crate::cli::chain::{DisplayArgs, PackageFile, UpgradeArgs, VerifyPackageArgs};
 use crate::contract;
 use crate::output::{done, failed};
 use daas_chain::ops::{CompiledPackage, UpgradeSpec, compare_package, published_package};
@@ -45,12 +45,16 @@ pub(super) async fn upgrade(counter: &Counter<'_>, args: &UpgradeArgs) -> Result
     Ok(())
 }
 
+pub(super) async fn display(counter: &Counter<'_>, args: &DisplayArgs) -> Result<(), Problem> {
+    let package = named(counter, args.id)?;
+    let ops = counter.ops()?;
+    let call = ops.create_display(package);
+    counter.plain("say how wallets show Seals", call, "wallets show Seals by name, permissions and expiry").await
+}
+
 pub(super) async fn verify(counter: &Counter<'_>, args: &VerifyPackageArgs) -> Result<(), Problem> {
     let package = compiled(&args.file)?;
-    let id = match args.id {
-        Some(id) => id,
-        None => counter.place.ids()?.package,
-    };
+    let id = named(counter, args.id)?;
     let published = published_package(&counter.place.client, id).await?;
     // An upgraded version holds the address of the first.
     let original = published.type_origin_table.iter().map(|origin| PackageId(origin.package));
@@ -74,6 +78,11 @@ pub(super) async fn verify(counter: &Counter<'_>, args: &VerifyPackageArgs) -> R
         .output
         .result(failed(format!("package {id} is not the compiled one:\n  {}", words.join("\n  "))), &value);
     Err(problem)
+}
+
+/// The one that was named, else the join file's.
+fn named(counter: &Counter<'_>, id: Option<PackageId>) -> Result<PackageId, Problem> {
+    id.map_or_else(|| Ok(counter.place.ids()?.package), Ok)
 }
 
 fn compiled(file: &PackageFile) -> Result<CompiledPackage, Problem> {

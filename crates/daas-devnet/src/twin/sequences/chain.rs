@@ -110,29 +110,26 @@ impl<'g> Chain<'g> {
     /// Runs a call. `None`: it fails with something that is no code of the package; then, and when it aborts, nothing has
     /// happened.
     pub(super) fn run(&mut self, op: &Op) -> Result<Done, Option<Abort>> {
-        let before = self.objects.clone();
-        let outcome = self.attempt(op, self.transactions + 1);
-        match outcome {
-            Ok(done) => {
-                self.transactions += 2;
-                let made: Vec<_> = done.made.iter().filter_map(|id| Some((*id, self.alias(op, *id)?))).collect();
-                self.aliases.extend(made);
-                let is_cluster = |id: &&Address| self.objects[*id].tag.name().as_str() == "Cluster";
-                self.founded.extend(done.made.iter().filter(is_cluster));
-                Ok(done)
-            }
-            Err(abort) => {
-                self.objects = before;
-                Err(abort)
-            }
-        }
+        let (done, objects) = self.attempt(op)?;
+        self.objects = objects;
+        self.transactions += 2;
+        let made: Vec<_> = done.made.iter().filter_map(|id| Some((*id, self.alias(op, *id)?))).collect();
+        self.aliases.extend(made);
+        let is_cluster = |id: &&Address| self.objects[*id].tag.name().as_str() == "Cluster";
+        self.founded.extend(done.made.iter().filter(is_cluster));
+        Ok(done)
     }
 
-    fn attempt(&mut self, op: &Op, number: u64) -> Result<Done, Option<Abort>> {
-        let mut work = Work::new(&self.ground.view, digest(number), &self.ground.roots);
-        for (id, now) in std::mem::take(&mut self.objects) {
-            let item = Item { before: None, access: Access::Write, now: Some(now), written: false };
-            work.items.insert(id, item);
+    /// What running it would do.
+    pub(super) fn trial(&self, op: &Op) -> Result<(), Option<Abort>> {
+        self.attempt(op).map(drop)
+    }
+
+    fn attempt(&self, op: &Op) -> Result<(Done, BTreeMap<Address, Now>), Option<Abort>> {
+        let mut work = Work::new(&self.ground.view, digest(self.transactions + 1), &self.ground.roots);
+        for (id, now) in &self.objects {
+            let item = Item { before: None, access: Access::Write, now: Some(now.clone()), written: false };
+            work.items.insert(*id, item);
         }
         let args = op.args.iter().map(|given| argument(&mut work, given)).collect();
         let Run::Change(run) = op.function.run else { panic!("{} changes nothing", op.function.name) };
@@ -145,15 +142,15 @@ impl<'g> Chain<'g> {
             now_ms: self.now_ms,
         };
         run(&mut call).map_err(|fault| abort_of(&fault))?;
-        let mut made = vec![];
+        let (mut made, mut objects) = (vec![], BTreeMap::new());
         for (id, item) in work.items {
             let Some(now) = item.now else { continue };
             if item.access == Access::New && !matches!(now.place, Place::Owned(Owner::Object(_))) {
                 made.push(id);
             }
-            self.objects.insert(id, now);
+            objects.insert(id, now);
         }
-        Ok(Done { events: work.events, made })
+        Ok((Done { events: work.events, made }, objects))
     }
 
     /// What the VM of the unit tests derives in place of `id`: it takes the length of the name as 4 bytes, being a program
@@ -164,7 +161,12 @@ impl<'g> Chain<'g> {
             "StakePosition" => {
                 made = bcs::from_bytes(&self.objects[&id].contents).unwrap();
                 let salt = op.pure(3);
-                (op.objects().nth(1)?, encode(&(made.owner, u64::from_le_bytes(salt.try_into().unwrap()))), "registry", "PositionKey")
+                (
+                    op.objects().nth(1)?,
+                    encode(&(made.owner, u64::from_le_bytes(salt.try_into().unwrap()))),
+                    "registry",
+                    "PositionKey",
+                )
             }
             "K8sRequest" => (self.told(op.objects().nth(1)?), op.pure(9), "k8s_gateway", "RequestKey"),
             _ => return None,

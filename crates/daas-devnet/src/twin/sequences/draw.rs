@@ -24,18 +24,27 @@ pub(super) use stakes::{node_ids, node_stake, refresh};
 /// How calls of one function are drawn; `None` if the moment has nothing for it.
 pub(super) type Drawn = fn(&mut Draw<'_>) -> Option<Op>;
 
-/// Every entry function, its group, and how often it is tried within it.
-pub(super) fn all() -> impl Iterator<Item = (&'static str, Group, u64, Drawn)> {
-    let groups = [
-        (Group::Offices, offices::DRAWN),
-        (Group::Stakes, stakes::DRAWN),
-        (Group::Slashes, slashes::DRAWN),
-        (Group::Masters, masters::DRAWN),
-        (Group::Requests, requests::DRAWN),
-    ];
-    groups
-        .into_iter()
-        .flat_map(|(group, drawn)| drawn.iter().map(move |(name, weight, draw)| (*name, group, *weight, *draw)))
+const GROUPS: [(Group, &[(&str, u64, Drawn)]); 5] = [
+    (Group::Offices, offices::DRAWN),
+    (Group::Stakes, stakes::DRAWN),
+    (Group::Slashes, slashes::DRAWN),
+    (Group::Masters, masters::DRAWN),
+    (Group::Requests, requests::DRAWN),
+];
+
+/// A call of any function. Each is as often tried as the moments are rare in which it can succeed, and as its group is
+/// wanted.
+pub(super) fn any(draw: &mut Draw<'_>, wanted: impl Fn(Group) -> u64) -> Option<Op> {
+    let all =
+        GROUPS.iter().flat_map(|(group, drawn)| drawn.iter().map(|(_, weight, draw)| (wanted(*group) * weight, draw)));
+    let mut at = draw.random.below(all.clone().map(|(weight, _)| weight).sum());
+    for (weight, drawn) in all {
+        if at < weight {
+            return drawn(draw);
+        }
+        at -= weight;
+    }
+    None
 }
 
 /// What a sequence may be mostly about.

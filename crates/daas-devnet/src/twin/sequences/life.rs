@@ -15,8 +15,11 @@ const START_MS: u64 = 1_000_000_000;
 const SLIPS: u64 = 3;
 /// So often is an operation drawn before time passes instead.
 const DRAWS: usize = 60;
-/// So many refusals are looked for at the end.
-const LAST_REFUSALS: usize = 25;
+/// So many calls that may abort are tried before each step, and at the end.
+const TRIALS: usize = 6;
+const LAST_TRIALS: usize = 100;
+/// Percent of their arguments that do not fit.
+const TRIAL_SLIPS: u64 = 8;
 
 /// What happens.
 pub(super) enum Step {
@@ -111,7 +114,11 @@ impl<'g> Life<'g> {
 
     fn step(&mut self) {
         let scene = Scene::of(&self.chain);
-        let restless = if self.plan.is_steady() { 6 } else { 30 };
+        let restless = match self.theme {
+            _ if self.plan.is_steady() => 5,
+            Group::Slashes => 45,
+            _ => 30,
+        };
         if self.random.chance(restless) {
             self.pass(&scene);
         }
@@ -120,6 +127,7 @@ impl<'g> Life<'g> {
             self.version(&scene, version);
         }
         let scene = Scene::of(&self.chain);
+        self.hunt(&scene, TRIALS);
         let before = self.operations;
         for _ in 0..DRAWS {
             if let Some(op) = self.drawn(&scene) {
@@ -135,22 +143,14 @@ impl<'g> Life<'g> {
     }
 
     fn drawn(&mut self, scene: &Scene) -> Option<Op> {
-        let planned = self.random.chance(if self.plan.is_steady() { 75 } else { 50 });
+        let planned = self.random.chance(if self.plan.is_steady() { 90 } else { 50 });
         let slips = if planned && self.random.chance(80) { 0 } else { SLIPS };
         let mut draw = Draw { random: &mut self.random, scene, slips };
         if planned && let Some(op) = self.plan.next(&mut draw) {
             return Some(op);
         }
-        let weight = |group: Group, weight: u64| weight * if group == self.theme { 4 } else { 1 };
-        let total = draw::all().map(|(_, group, w, _)| weight(group, w)).sum();
-        let mut at = draw.random.below(total);
-        let (_, _, _, drawn) = draw::all().find(|(_, group, w, _)| {
-            let weight = weight(*group, *w);
-            let here = at < weight;
-            at = at.saturating_sub(weight);
-            here
-        })?;
-        drawn(&mut draw)
+        let theme = self.theme;
+        draw::any(&mut draw, |group| if group == theme { 4 } else { 1 })
     }
 
     fn call(&mut self, op: Op) {
@@ -207,17 +207,20 @@ impl<'g> Life<'g> {
         }
     }
 
-    fn end(mut self, count: usize, ends_refused: bool, refused: &mut Refused) -> Sequence<'g> {
-        let last = self.steps.len();
-        let (scene, earlier) = (Scene::of(&self.chain), self.refusals.len());
-        while ends_refused && self.refusals.len() < earlier + LAST_REFUSALS {
-            let mut trial = self.chain.clone();
-            if let Some(op) = self.drawn(&scene)
-                && let Err(Some(abort)) = trial.run(&op)
-            {
-                self.refusals.push(Refusal { after: last, op, abort });
+    /// Looks for calls that abort now.
+    fn hunt(&mut self, scene: &Scene, trials: usize) {
+        for _ in 0..trials {
+            let mut draw = Draw { random: &mut self.random, scene, slips: TRIAL_SLIPS };
+            let Some(op) = draw::any(&mut draw, |_| 1) else { continue };
+            if let Err(Some(abort)) = self.chain.trial(&op) {
+                self.refusals.push(Refusal { after: self.steps.len(), op, abort });
             }
         }
+    }
+
+    fn end(mut self, count: usize, ends_refused: bool, refused: &mut Refused) -> Sequence<'g> {
+        let last = self.steps.len();
+        self.hunt(&Scene::of(&self.chain), LAST_TRIALS);
         let mut chosen: Vec<Refusal> = vec![];
         while chosen.len() < count {
             let at_end = ends_refused && chosen.is_empty();

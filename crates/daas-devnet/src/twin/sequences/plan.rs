@@ -45,8 +45,8 @@ impl Plan {
         match self {
             Self::Nothing | Self::Masters(1) => 0,
             Self::Seals | Self::Images => 32,
-            Self::Masters(_) => 44,
-            Self::Trials => 72,
+            Self::Masters(_) => 48,
+            Self::Trials => 80,
         }
     }
 

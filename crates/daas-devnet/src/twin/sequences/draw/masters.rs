@@ -11,18 +11,18 @@ use daas_types::{PackageId, UnixMs};
 use sui_sdk_types::{Address, Digest};
 
 pub(super) const DRAWN: &[(&str, u64, Drawn)] = &[
-    ("nautilus::announce_measurement", 3, announce_measurement),
+    ("nautilus::announce_measurement", 2, announce_measurement),
     ("nautilus::activate_measurement", 4, activate_measurement),
-    ("nautilus::retire_measurement", 1, retire_measurement),
+    ("nautilus::retire_measurement", 2, retire_measurement),
     ("nautilus::revoke_measurement", 1, revoke_measurement),
     ("nautilus::endorse_master", 5, endorse_master),
     ("nautilus::register_master", 8, register_master),
-    ("nautilus::heartbeat", 4, heartbeat),
+    ("nautilus::heartbeat", 5, heartbeat),
     ("nautilus::remove_master", 1, remove_master),
-    ("node::jail", 4, jail),
+    ("node::jail", 6, jail),
 ];
 
-const ENDPOINTS: [&str; 3] = ["https://a:6443", "https://b", "https://master.example:6443"];
+const ENDPOINTS: [&str; 2] = ["https://b", "https://master.example:6443"];
 const BAD_ENDPOINTS: [&str; 5] = ["", "https://", "http://a", "httpS://a", "a https://a"];
 const MAX_AGE_MS: u64 = 300_000;
 const SKEW_MS: u64 = 60_000;

@@ -8,14 +8,14 @@ use sui_sdk_types::Address;
 
 pub(super) const DRAWN: &[(&str, u64, Drawn)] = &[
     ("founding::create_cluster", 1, create_cluster),
-    ("cluster::announce_policy", 4, announce_policy),
+    ("cluster::announce_policy", 3, announce_policy),
     ("cluster::recall_policy", 1, recall_policy),
-    ("cluster::apply_policy", 4, apply_policy),
-    ("cluster::set_paused", 2, set_paused),
+    ("cluster::apply_policy", 8, apply_policy),
+    ("cluster::set_paused", 1, set_paused),
     ("cluster::set_operator_positions", 3, set_operator_positions),
-    ("cluster::appoint_proposer", 2, appoint_proposer),
-    ("cluster::appoint_judge", 2, appoint_judge),
-    ("cluster::pay_treasury", 3, pay_treasury),
+    ("cluster::appoint_proposer", 1, appoint_proposer),
+    ("cluster::appoint_judge", 1, appoint_judge),
+    ("cluster::pay_treasury", 10, pay_treasury),
     ("cluster::migrate", 1, migrate),
 ];
 
@@ -52,7 +52,7 @@ fn create(
 
 fn create_cluster(draw: &mut Draw<'_>) -> Option<Op> {
     let full = draw.scene.clusters.len() >= 2;
-    if full && draw.random.chance(80) {
+    if full && draw.random.chance(95) {
         return None;
     }
     let offices = match draw.slip() {
@@ -143,8 +143,8 @@ fn set_operator_positions(draw: &mut Draw<'_>) -> Option<Op> {
     let of = draw.scene.positions.iter().filter(|it| it.cluster == cluster.id);
     let mut positions: Vec<Address> = of.map(|it| it.position.0).collect();
     positions.retain(|_| draw.random.chance(80));
-    if draw.random.chance(8) {
-        let length = if draw.slip() { 65 } else { 64 };
+    if draw.random.chance(12) {
+        let length = if draw.random.chance(40) { 65 } else { 64 };
         positions.resize(length, Address::TWO);
     }
     op("cluster::set_operator_positions", holder, vec![cap, named, pure(&positions)])

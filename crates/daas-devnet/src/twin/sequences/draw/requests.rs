@@ -8,9 +8,9 @@ use daas_types::onchain::{RequestState, RequestStatus};
 
 pub(super) const DRAWN: &[(&str, u64, Drawn)] = &[
     ("k8s_gateway::submit_k8s_request", 5, submit_k8s_request),
-    ("k8s_gateway::record_result", 4, record_result),
+    ("k8s_gateway::record_result", 10, record_result),
     ("k8s_gateway::cancel_k8s_request", 2, cancel_k8s_request),
-    ("k8s_gateway::anchor_root", 4, anchor_root),
+    ("k8s_gateway::anchor_root", 6, anchor_root),
 ];
 
 const HOUR_MS: u64 = 3_600_000;
@@ -90,7 +90,7 @@ fn cancel_k8s_request(draw: &mut Draw<'_>) -> Option<Op> {
 fn anchor_root(draw: &mut Draw<'_>) -> Option<Op> {
     let cluster = draw.cluster()?;
     let master = master(draw, &cluster);
-    let anchors = if draw.slip() { draw.random.pick(&draw.scene.anchors)?.id } else { cluster.anchors };
+    let anchors = if draw.slip() || draw.slip() { draw.random.pick(&draw.scene.anchors)?.id } else { cluster.anchors };
     let (sender, named, root) = (draw.by(master), draw.named(cluster.id), draw.digest());
     // Milliseconds rise; sometimes not since the last one.
     let sequence = draw.scene.now_ms % 100_000_000 + draw.random.below(3);

@@ -9,18 +9,18 @@ use sui_sdk_types::Address;
 
 pub(super) const DRAWN: &[(&str, u64, Drawn)] = &[
     ("staking::propose_slash", 6, propose_slash),
-    ("staking::appeal_slash", 5, appeal_slash),
-    ("staking::uphold_slash", 3, uphold_slash),
-    ("staking::reduce_slash", 3, reduce_slash),
+    ("staking::appeal_slash", 9, appeal_slash),
+    ("staking::uphold_slash", 5, uphold_slash),
+    ("staking::reduce_slash", 8, reduce_slash),
     ("staking::cancel_slash", 3, cancel_slash),
-    ("staking::execute_slash", 5, execute_slash),
-    ("staking::release_lapsed_slash", 2, release_lapsed_slash),
-    ("staking::slash_double_signed", 4, slash_double_signed),
+    ("staking::execute_slash", 12, execute_slash),
+    ("staking::release_lapsed_slash", 4, release_lapsed_slash),
+    ("staking::slash_double_signed", 5, slash_double_signed),
 ];
 
 fn propose_slash(draw: &mut Draw<'_>) -> Option<Op> {
     let cluster = draw.cluster()?;
-    let position = draw.position(&cluster, |it| it.proposal.is_none() && it.active.0 + it.unbonding.0 > 0)?;
+    let position = draw.position(&cluster, |it| it.proposal.is_none() && it.active.0.max(it.unbonding.0) > 0)?;
     propose(draw, &cluster, &position)
 }
 

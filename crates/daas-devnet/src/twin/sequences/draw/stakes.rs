@@ -19,7 +19,7 @@ pub(super) const DRAWN: &[(&str, u64, Drawn)] = &[
     ("staking::offer_ownership", 2, offer_ownership),
     ("staking::accept_ownership", 4, accept_ownership),
     ("k8s_gateway::create_worker_seal_token", 4, create_worker_seal_token),
-    ("node::unjail", 3, unjail),
+    ("node::unjail", 8, unjail),
     ("node::announce_maintenance", 3, announce_maintenance),
 ];
 
@@ -81,7 +81,7 @@ fn seal(draw: &mut Draw<'_>, cluster: &Cluster) -> Vec<Given> {
 }
 
 fn salt(draw: &mut Draw<'_>) -> u64 {
-    if draw.slip() { draw.random.below(2) } else { draw.random.below(1_000_000) }
+    if draw.random.chance(15) { 7 } else { draw.random.below(1_000_000) }
 }
 
 fn stake_and_mint_seal(draw: &mut Draw<'_>) -> Option<Op> {
