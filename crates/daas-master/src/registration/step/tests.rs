@@ -188,3 +188,15 @@ fn a_record_that_is_not_of_this_master_as_it_is_does_not_count() {
     });
     assert_eq!(revoked, lacks(&[Missing::Measurement]));
 }
+
+#[test]
+fn a_removed_master_waits_to_be_answered_for_anew() {
+    // The admin's removal takes the endorsement along.
+    let mut world = registered();
+    world.nautilus.masters.clear();
+    let endorsement = world.nautilus.endorsements.pop().unwrap();
+    assert_eq!(next(&world), lacks(&[Missing::Endorsement]));
+    // Where it stayed, as after a revoked measurement that is back in force, it registers by itself.
+    world.nautilus.endorsements.push(endorsement);
+    assert_eq!(next(&world), register());
+}
