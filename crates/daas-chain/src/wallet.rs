@@ -195,7 +195,8 @@ impl From<WalletError> for Problem {
 fn private(file: &File, path: &Path) -> Result<(), WalletError> {
     let failed = |cause| WalletError::File { path: path.to_owned(), cause };
     let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(WalletError::Unsafe { path: path.to_owned(), mode }) }
+    let others = mode & 0o077;
+    if others == 0 { Ok(()) } else { Err(WalletError::Unsafe { path: path.to_owned(), mode }) }
 }
 
 /// At most `limit` bytes. Sized at once, so that growing leaves no copy of a key behind.

@@ -80,7 +80,6 @@ fn rule(module: &str, name: &str) -> Option<ErrorCode> {
         ("position", "ESlashed" | "ERecovering") => E::PositionSlashed,
         ("position", "EClosed") => E::PositionClosed,
         ("position", "ENoSlashPending") => E::NoSlashPending,
-        ("position", "EAlreadyTried" | "ETooManyTrials" | "ENothingToSlash") => E::EvidenceRefused,
         ("position", "ENotOwner" | "ENotKeeper") | ("staking", "ENotNextOwner") | ("k8s_gateway", "ENotRequester") => {
             E::NotYours
         }
@@ -91,17 +90,18 @@ fn rule(module: &str, name: &str) -> Option<ErrorCode> {
         ("staking", "EBadAmount") | ("slashing", "EBadReduction") => E::AmountRefused,
         ("staking", "ESlashPending") => E::SlashPending,
         ("node", "EBadMaintenance" | "EMaintenanceTooSoon") => E::MaintenanceRefused,
-        ("node", "EStillJailed") => E::TooEarly,
-        ("node", _) => E::NodeStateRefused,
         ("staking", "EBeneficiary" | "EOwnPosition") | ("slashing", "EOwnCase") | ("cluster", "EOfficesNotApart") => {
             E::OfficesNotApart
         }
         ("staking", "ECoolingDown")
+        | ("node", "EStillJailed")
         | ("slashing", "EAppealOpen" | "EAwaitingJudge" | "ENotAppealed" | "ENotLapsed")
         | ("cluster" | "nautilus", "ETooEarly") => E::TooEarly,
+        ("node", _) => E::NodeStateRefused,
         ("slashing", "EAppealOver" | "EAlreadyAppealed" | "EAlreadyUpheld" | "ELapsed") => E::TooLate,
         ("slashing", "EBadReason" | "EBadEvidenceHash" | "EEvidenceInFuture" | "EEvidenceTooOld" | "EUriTooLong")
-        | ("staking", "EForeignKey" | "ESameRoot" | "EBadSignature") => E::EvidenceRefused,
+        | ("staking", "EForeignKey" | "ESameRoot" | "EBadSignature")
+        | ("position", "EAlreadyTried" | "ETooManyTrials" | "ENothingToSlash") => E::EvidenceRefused,
         ("caps", "EForeignCap") | ("cluster", "ENotProposer" | "ENotJudge") => E::OfficeMissing,
         ("cluster", "EWrongVersion" | "ENotOlder") => E::PackageMismatch,
         ("cluster", "EPaused") => E::ClusterPaused,

@@ -79,16 +79,11 @@ pub(crate) async fn appeal(context: &Context, args: &AppealArgs) -> Result<(), P
 pub(crate) async fn revoke_seal(context: &Context, args: &RevokeSealArgs) -> Result<(), Problem> {
     let desk = Desk::open(context, &args.keep.which, &args.keep.send).await?;
     let (ids, position) = (&desk.staker.ids, desk.position);
-    match args.id {
-        Some(seal) => {
-            let call = desk.staker.ops.revoke_seal(ids, position, seal);
-            desk.settle(&format!("void Seal {seal}"), call, |_, _| format!("Seal {seal} is void")).await
-        }
-        None => {
-            let call = desk.staker.ops.revoke_all_seals(ids, position);
-            desk.settle("void all Seals", call, |_, _| "all Seals of the position are void".to_owned()).await
-        }
-    }
+    let (what, call) = match args.id {
+        Some(seal) => (format!("Seal {seal}"), desk.staker.ops.revoke_seal(ids, position, seal)),
+        None => ("all Seals".to_owned(), desk.staker.ops.revoke_all_seals(ids, position)),
+    };
+    desk.settle(&format!("void {what}"), call, |_, _| format!("void: {what}")).await
 }
 
 pub(crate) async fn unjail(context: &Context, args: &KeepArgs) -> Result<(), Problem> {

@@ -37,7 +37,9 @@ async fn cluster(net: &Net) -> [Person; 3] {
     operator.json(&init).await;
     let join = operator.home().join("join.json");
     assert!(operator.home().join("pins.json").exists());
-    people.iter_mut().for_each(|person| person.joins(&join));
+    for person in &mut people {
+        person.joins(&join);
+    }
     people
 }
 

@@ -33,9 +33,9 @@ impl Signer {
             let made = theirs(&["new", scheme], &[], "").await;
             keys.push(made["key"].as_str().unwrap().to_owned());
         }
-        let mut signer = Self { keys: keys.join(","), threshold, address: String::new() };
-        signer.address = signer.ask("address", "").await["address"].as_str().unwrap().to_owned();
-        signer
+        let nameless = Self { keys: keys.join(","), threshold, address: String::new() };
+        let address = nameless.ask("address", "").await["address"].as_str().unwrap().to_owned();
+        Self { address, ..nameless }
     }
 
     /// Signs the bytes; the other implementation must know the same transaction by the same digest.
@@ -51,7 +51,7 @@ impl Signer {
     }
 
     /// The key as the Sui CLI keeps it, with a name and as the active one.
-    fn into_sui_cli(&self, folder: &Path, rpc: &str) {
+    fn write_as_the_sui_cli(&self, folder: &Path, rpc: &str) {
         std::fs::create_dir_all(folder).unwrap();
         let key = SimpleKeypair::from_suiprivkey(&self.keys).unwrap().to_base64();
         let keystore = folder.join("sui.keystore");
@@ -124,7 +124,7 @@ async fn same_effects(scheme: &str, seed: u64) {
     let signer = Signer::new(&[scheme], 1).await;
     let (mut here, mut there) = (nets[0].person("ann"), nets[1].person("ann"));
     // Here the key is the Sui CLI's active one; there is no key there.
-    signer.into_sui_cli(&here.home().join("sui"), &nets[0].rpc());
+    signer.write_as_the_sui_cli(&here.home().join("sui"), &nets[0].rpc());
     there.signs_as(&signer.address);
     here.signs_as(&signer.address);
     for person in [&here, &there] {

@@ -124,7 +124,7 @@ async fn rules(net: &Net, operator: &mut Purse) {
     let shown = operator.person.json(&show).await;
     assert_eq!((&shown["policy"]["slash_bps"], &shown["announced"]["slash_bps"]), (&1000.into(), &2000.into()));
     operator.may_not(&["chain", "policy", "apply"], "TooEarly").await;
-    net.pass(Duration::from_mins(60)).await;
+    net.pass(Duration::from_hours(1)).await;
     operator.does(&["chain", "policy", "apply"], 0).await;
     let shown = operator.person.json(&show).await;
     assert_eq!((&shown["policy"]["slash_bps"], &shown["announced"]), (&2000.into(), &Value::Null));

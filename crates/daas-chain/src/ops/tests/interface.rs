@@ -182,6 +182,23 @@ fn pure(bytes: &[u8], parameter: &str) -> bool {
     }
 }
 
+#[test]
+fn what_does_not_fit_is_told_apart() {
+    let office = Arg::Office(Office::Judge, ids());
+    for (arg, right, wrong) in [
+        (Arg::shared(id(1)), "&0x0::cluster::Cluster", "&mut 0x0::cluster::Cluster"),
+        (Arg::shared_mut(id(1)), "&mut 0x0::cluster::Cluster", "&0x0::cluster::Cluster"),
+        (Arg::clock(), "&0x2::clock::Clock", "&0x0::cluster::Cluster"),
+        (office, "&0x0::caps::JudgeCap", "&0x0::caps::AdminCap"),
+        (Arg::pure(&1_u64), "u64", "u8"),
+        (Arg::pure(&id(1)), "address", "vector<u8>"),
+        (Arg::pure(&None::<Address>), "0x1::option::Option<address>", "address"),
+        (Arg::Payment(Mist(1)), "0x2::coin::Coin<0x2::sui::SUI>", "u64"),
+    ] {
+        assert!(fits(&arg, right) && !fits(&arg, wrong), "{arg:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_upgrade_is_authorized_made_and_committed() {
     let package = CompiledPackage {

@@ -20,8 +20,8 @@ pub(super) async fn run(counter: &Counter<'_>, args: &InitArgs) -> Result<(), Pr
         Some(path) => read(path)?,
         None => String::new(),
     };
-    let fresh = [Some(&args.output), args.pins.as_ref()];
-    for path in fresh.into_iter().flatten().filter(|path| path.exists()) {
+    let mut written = [Some(&args.output), args.pins.as_ref()].into_iter().flatten();
+    if let Some(path) = written.find(|path| path.exists()) {
         return Err(unusable(path, &"it is there already; name another"));
     }
     // What is pinned here, everyone rests on: all endpoints that were named must agree on it.
@@ -39,11 +39,12 @@ pub(super) async fn run(counter: &Counter<'_>, args: &InitArgs) -> Result<(), Pr
     let Some((ids, outcome)) = counter.send(&what, ops.create_cluster(args.package, &spec)).await? else {
         return Ok(());
     };
-    let pins = pins(counter, &ids)?;
-    if let Some(path) = &args.pins {
-        write(path, &pins)?;
-    }
-    write(&args.output, &pins.into_join_file(args.endpoint.clone().unwrap_or_default(), ca))?;
+    keep(args, pins(counter, &ids)?, ca).map_err(|problem| {
+        // It is there and paid for: what is not written down is said.
+        let IndexIds { package, cluster, registry, nautilus } = ids;
+        let made = format!("package {package}, cluster {cluster}, registry {registry}, nautilus {nautilus}");
+        Problem::new(problem.code, format!("{}; the cluster is made: {made}", problem.cause))
+    })?;
     let text = format!(
         "{}\n  join file {}: compare its genesis and committee with what others see before you give it away",
         done(format!("cluster {}", ids.cluster)),
@@ -57,18 +58,24 @@ pub(super) async fn run(counter: &Counter<'_>, args: &InitArgs) -> Result<(), Pr
     Ok(())
 }
 
+/// Writes what everyone else starts from.
+fn keep(args: &InitArgs, pins: ChainPins, ca: String) -> Result<(), Problem> {
+    if let Some(path) = &args.pins {
+        write(path, &pins)?;
+    }
+    write(&args.output, &pins.into_join_file(args.endpoint.clone().unwrap_or_default(), ca))
+}
+
 fn policy(counter: &Counter<'_>, args: &InitArgs) -> Result<Policy, Problem> {
     let beneficiary = args.policy.beneficiary.ok_or_else(|| {
         Problem::new(ErrorCode::ConfigInvalid, "--beneficiary ADDRESS: who is paid the slashed money must be named")
     })?;
     let devnet = counter.place.client.genesis().devnet().is_some();
-    let start = match args.preset {
-        Some(Preset::Devnet) => Policy::devnet(beneficiary),
-        Some(Preset::Production) => Policy::production(beneficiary),
-        None if devnet => Policy::devnet(beneficiary),
-        None => Policy::production(beneficiary),
-    };
-    Ok(args.policy.over(start))
+    let preset = args.preset.unwrap_or(if devnet { Preset::Devnet } else { Preset::Production });
+    Ok(args.policy.over(match preset {
+        Preset::Devnet => Policy::devnet(beneficiary),
+        Preset::Production => Policy::production(beneficiary),
+    }))
 }
 
 /// What a master and everyone else are pinned to.
