@@ -44,7 +44,7 @@ function transaction(module, name, parameters) {
         `    0x0::${module}::${name}(${[...given.map((it) => it.passes), ...context].join(', ')});`,
         '    let mut seen = vector[];',
         ...lines('shows'),
-        '    p.seen = vector[digest(seen)];',
+        '    p.seen = digest(seen);',
         ...lines('after'),
         '}',
     ].join('\n');
@@ -74,7 +74,7 @@ function object(type, name) {
         takes: [`${name}: address`],
         before: [`let ${mutable ? 'mut ' : ''}${name} = p.scenario.${take}(${name}.to_id());`],
         passes: `${mutable ? '&mut ' : '&'}${name}`,
-        shows: [`seen.append(bcs::to_bytes(&${name}));`],
+        shows: [`seen.push_back(bcs::to_bytes(&${name}));`],
         after: [back],
     };
 }
@@ -127,8 +127,8 @@ const EUnknownKind: u64 = 6;
 public struct Player {
     scenario: Scenario,
     clock: Clock,
-    /// Of the last transaction: the objects passed.
-    seen: vector<vector<u8>>,
+    /// Of the objects passed in the last transaction.
+    seen: vector<u8>,
 }
 
 public fun begin(): Player {
@@ -154,21 +154,20 @@ public fun version(p: &mut Player, cluster: address, version: u64) {
 
 public fun run(byte: u8, length: u64): vector<u8> { vector::tabulate!(length, |_| byte) }
 
-/// After a call: the objects passed, the events, and the objects made, which are \`made\` of these kinds with these owners
-/// (0x0: shared).
-public fun saw(p: &mut Player, events: vector<u8>, kinds: vector<u8>, made: vector<address>, owners: vector<address>, seen: vector<u8>) {
-    let mut told = bcs::to_bytes(&event::num_events());
-    events.do!(|kind| told.append(events_of(kind)));
-    assert!(p.seen[0] == seen.take(8), EOtherObjects);
-    assert!(digest(told) == seen.skip(8).take(8), EOtherEvents);
+/// After a call: the objects passed, and the events, which are of these kinds.
+public fun saw(p: &Player, objects: vector<u8>, kinds: vector<u8>, events: vector<u8>) {
+    let mut told = vector[bcs::to_bytes(&event::num_events())];
+    kinds.do!(|kind| told.push_back(events_of(kind)));
+    assert!(p.seen == objects, EOtherObjects);
+    assert!(digest(told) == events, EOtherEvents);
+}
+
+/// The objects that it made, of these kinds and with these owners (0x0: shared).
+public fun made(p: &mut Player, kinds: vector<u8>, made: vector<address>, owners: vector<address>, seen: vector<u8>) {
     p.scenario.next_tx(@0x0);
     let mut shown = vector[];
-    let mut index = 0u64;
-    made.do!(|id| {
-        shown.append(show(p, kinds[index], id.to_id(), owners[index]));
-        index = index + 1;
-    });
-    assert!(digest(shown) == seen.skip(16), EOtherMade);
+    made.length().do!(|index| shown.push_back(show(p, kinds[index], made[index].to_id(), owners[index])));
+    assert!(digest(shown) == seen, EOtherMade);
 }
 
 /// What the tables of a cluster say of these node ids and keys.
@@ -178,12 +177,12 @@ public fun books(p: &mut Player, cluster: address, names: vector<vector<u8>>, ke
     let registry = p.scenario.take_shared_by_id<Registry>(cluster.registry());
     let nautilus = p.scenario.take_shared_by_id<Nautilus>(cluster.nautilus());
     let anchors = p.scenario.take_shared_by_id<AuditAnchors>(cluster.anchors());
-    let mut told = bcs::to_bytes(&registry.position_count());
-    registry.position_count().do!(|index| told.append(bcs::to_bytes(&registry.position_at(index))));
-    names.do!(|name| told.append(bcs::to_bytes(&registry.position_of_node(name.to_string()))));
+    let mut told = vector[bcs::to_bytes(&registry.position_count())];
+    registry.position_count().do!(|index| told.push_back(bcs::to_bytes(&registry.position_at(index))));
+    names.do!(|name| told.push_back(bcs::to_bytes(&registry.position_of_node(name.to_string()))));
     keys.do!(|key| {
-        told.append(bcs::to_bytes(&nautilus.answers_for(&cluster, key)));
-        told.append(bcs::to_bytes(&anchors.last_anchor(key)));
+        told.push_back(bcs::to_bytes(&nautilus.answers_for(&cluster, key)));
+        told.push_back(bcs::to_bytes(&anchors.last_anchor(key)));
     });
     assert!(digest(told) == seen, EOtherBooks);
     test_scenario::return_shared(cluster);
@@ -204,7 +203,7 @@ public fun purse(p: &mut Player, holder: address, amount: u64) {
     assert!(paid == amount, EOtherPurse);
 }
 
-fun digest(bytes: vector<u8>): vector<u8> { std::hash::sha2_256(bytes).take(8) }
+fun digest(parts: vector<vector<u8>>): vector<u8> { std::hash::sha2_256(bcs::to_bytes(&parts)) }
 
 fun maybe<T: drop>(mut values: vector<T>): Option<T> {
     if (values.is_empty()) option::none() else option::some(values.pop_back())

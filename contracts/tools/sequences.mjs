@@ -98,14 +98,13 @@ function sequenceSource({ name, steps, books, refusals }, events, kinds) {
 function stepSource(step, events, kinds) {
     if (step.time) return [`    p.time(${step.time});`];
     if (step.version) return [`    p.version(@${step.version[0]}, ${step.version[1]});`];
+    const [objects, told, shown] = step.seen.map((digest) => `x"${digest}"`);
+    const list = (values) => `vector[${values.join(', ')}]`;
+    const source = [`    ${played(step)}`, `    p.saw(${objects}, ${list(step.events.map((type) => events.indexOf(type)))}, ${told});`];
     const { made } = step;
-    const told = [
-        step.events.map((type) => events.indexOf(type)),
-        made.map(({ kind }) => kinds.indexOf(kind)),
-        made.map(({ id }) => `@${id}`),
-        made.map(({ owner }) => `@${owner ?? '0x0'}`),
-    ];
-    return [`    ${played(step)}`, `    p.saw(${told.map((list) => `vector[${list.join(', ')}]`).join(', ')}, x"${step.seen}");`];
+    if (made.length === 0) return source;
+    const parts = [made.map(({ kind }) => kinds.indexOf(kind)), made.map(({ id }) => `@${id}`), made.map(({ owner }) => `@${owner ?? '0x0'}`)];
+    return [...source, `    p.made(${parts.map(list).join(', ')}, ${shown});`];
 }
 
 function played({ call, sender, args }) {

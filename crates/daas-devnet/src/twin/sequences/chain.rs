@@ -112,7 +112,8 @@ impl<'g> Chain<'g> {
     pub(super) fn run(&mut self, op: &Op) -> Result<Done, Option<Abort>> {
         let (done, objects) = self.attempt(op)?;
         self.objects = objects;
-        self.transactions += 2;
+        // Objects that were made are looked at in a transaction of its own.
+        self.transactions += if done.made.is_empty() { 1 } else { 2 };
         let made: Vec<_> = done.made.iter().filter_map(|id| Some((*id, self.alias(op, *id)?))).collect();
         self.aliases.extend(made);
         let is_cluster = |id: &&Address| self.objects[*id].tag.name().as_str() == "Cluster";

@@ -33,7 +33,7 @@ fn step(chain: &Chain<'_>, step: &Step) -> Value {
             let mut told = call(chain, &called.op);
             told["events"] = events(called).into();
             told["made"] = called.made.iter().map(|it| made(chain, it)).collect();
-            told["seen"] = hex::encode(seen(chain, called)).into();
+            told["seen"] = seen(chain, called).to_vec().into();
             told
         }
     }
@@ -62,30 +62,33 @@ fn events(called: &Called) -> Vec<String> {
     kinds
 }
 
-/// Of the objects passed, of the events (their number, then each type's), of the objects made: eight bytes each.
-fn seen(chain: &Chain<'_>, called: &Called) -> Vec<u8> {
-    let mut told = u32::try_from(called.events.len()).unwrap().to_le_bytes().to_vec();
+/// Of the objects passed, of the events (their number, then each type's), of the objects made.
+fn seen(chain: &Chain<'_>, called: &Called) -> [String; 3] {
+    let mut told = vec![u32::try_from(called.events.len()).unwrap().to_le_bytes().to_vec()];
     for kind in events(called) {
         let is = |tag: &StructTag| format!("{}::{}", tag.module(), tag.name()) == kind;
-        let of_kind: Vec<_> = called.events.iter().filter(|event| is(&event.type_)).collect();
-        told.push(u8::try_from(of_kind.len()).unwrap());
-        told.extend(of_kind.iter().flat_map(|event| event.contents.iter()));
+        let of_kind: Vec<&[u8]> = called.events.iter().filter(|it| is(&it.type_)).map(|it| &it.contents[..]).collect();
+        told.push([vec![u8::try_from(of_kind.len()).unwrap()], of_kind.concat()].concat());
     }
-    let made = called.made.iter().flat_map(|made| made.contents.clone()).collect();
-    [called.objects.concat(), told, made].map(|bytes| digest(chain, bytes)).concat()
+    let made = called.made.iter().map(|made| made.contents.clone()).collect();
+    [called.objects.clone(), told, made].map(|parts| digest(chain, parts))
 }
 
 /// With the ids that the VM has.
-fn digest(chain: &Chain<'_>, mut bytes: Vec<u8>) -> Vec<u8> {
-    for (real, alias) in &chain.aliases {
-        let mut at = 0;
-        while let Some(found) = bytes[at..].windows(Address::LENGTH).position(|it| it == real.as_bytes()) {
-            at += found;
-            bytes[at..at + Address::LENGTH].copy_from_slice(alias.as_bytes());
-            at += Address::LENGTH;
-        }
+fn digest(chain: &Chain<'_>, mut parts: Vec<Vec<u8>>) -> String {
+    for bytes in &mut parts {
+        chain.aliases.iter().for_each(|(real, alias)| replace(bytes, real.as_bytes(), alias.as_bytes()));
     }
-    Sha256::digest(bytes)[..8].to_vec()
+    hex::encode(Sha256::digest(encode(&parts)))
+}
+
+fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
+    let mut at = 0;
+    while let Some(found) = bytes[at..].windows(from.len()).position(|it| it == from) {
+        at += found;
+        bytes[at..at + to.len()].copy_from_slice(to);
+        at += to.len();
+    }
 }
 
 fn call(chain: &Chain<'_>, op: &Op) -> Value {
@@ -159,18 +162,18 @@ fn books(chain: &Chain<'_>) -> Value {
         let books = scene.registries.iter().find(|it| it.id == cluster.registry).unwrap();
         let nautilus = scene.nautilus_of(cluster.id);
         let anchors = scene.anchors.iter().find(|it| it.id == cluster.anchors).unwrap();
-        let mut seen = encode(&books.positions.size);
+        let mut seen = vec![encode(&books.positions.size)];
         for index in 0..books.positions.size {
-            seen.extend(entry(chain, books.positions.id, &TypeTag::U64, &encode(&index)).unwrap());
+            seen.push(entry(chain, books.positions.id, &TypeTag::U64, &encode(&index)).unwrap());
         }
         for name in node_ids() {
-            seen.extend(option(entry(chain, books.nodes.id, &registry::string_type(), &encode(&name))));
+            seen.push(option(entry(chain, books.nodes.id, &registry::string_type(), &encode(&name))));
         }
         for key in &keys {
-            seen.extend(option(entry(chain, nautilus.keys.id, &k8s_gateway::key_type(), &encode(key))));
-            seen.extend(option(entry(chain, anchors.logs.id, &k8s_gateway::key_type(), &encode(key))));
+            seen.push(option(entry(chain, nautilus.keys.id, &k8s_gateway::key_type(), &encode(key))));
+            seen.push(option(entry(chain, anchors.logs.id, &k8s_gateway::key_type(), &encode(key))));
         }
-        json!({ "cluster": cluster.id.to_string(), "seen": hex::encode(digest(chain, seen)) })
+        json!({ "cluster": cluster.id.to_string(), "seen": digest(chain, seen) })
     });
     let holders: Vec<Address> = wallets();
     let coins = |holder: Address| -> u64 {
