@@ -12,9 +12,12 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+const START: &str = "\
+To begin: `k3s-daas-devnet serve --state-dir ./net`, then open http://127.0.0.1:9000 in a browser. docs/devnet.md explains the rest.";
+
 /// A Sui development network with the k3s_daas contracts, and the simulated TEE. Never for production.
 #[derive(Parser)]
-#[command(name = "k3s-daas-devnet", version)]
+#[command(name = "k3s-daas-devnet", version, after_help = START)]
 struct Args {
     /// What to run
     #[command(subcommand)]
@@ -26,7 +29,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the network: gRPC, grpc-web and a faucet
+    /// Serve the network: gRPC, gRPC-web, pages to look at and a faucet
     Serve(Serve),
     /// Serve the simulated Nitro Security Module on a Unix socket
     Nsm(nsm::Args),

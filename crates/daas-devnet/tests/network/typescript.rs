@@ -38,9 +38,15 @@ async fn the_typescript_client_finds_a_sui_network() {
     let output = tokio::time::timeout(DEADLINE, tests.output()).await.unwrap().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    // A file that is not found is no failure to the runner.
-    let passed = text.lines().find_map(|line| line.strip_prefix("# pass ")).unwrap();
-    assert!(passed.parse::<u32>().unwrap() >= 20, "{passed} passed");
+    // A file that is not found is no failure to the runner: something of each must have run.
+    for name in [
+        "a transfer is simulated",
+        "a call changes the object, and its event is heard",
+        "a table is read",
+        "a position: ",
+    ] {
+        assert!(text.lines().any(|line| line.starts_with("ok ") && line.contains(name)), "{name}\n{text}");
+    }
 }
 
 fn script() -> Command {

@@ -9,17 +9,18 @@ use std::collections::BTreeSet;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     head: String,
-    body: String,
+    pub(crate) body: String,
 }
 
 async fn request(net: &Net, line: &str, headers: &str) -> Answer {
     request_at(net.devnet.rpc_addr, line, headers).await
 }
 
-async fn request_at(address: std::net::SocketAddr, line: &str, headers: &str) -> Answer {
+/// `headers` may go on with a body.
+pub(crate) async fn request_at(address: std::net::SocketAddr, line: &str, headers: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let text = format!("{line} HTTP/1.1\r\nhost: devnet\r\nconnection: close\r\n{headers}\r\n");
     stream.write_all(text.as_bytes()).await.unwrap();

@@ -1,10 +1,14 @@
 //! What the program says to whoever starts it wrongly: one line that names what is wrong.
 
 use crate::support::*;
+use crate::web::request_at;
 use std::fs;
 use std::path::Path;
+use sui_rpc::field::{FieldMask, FieldMaskUtil as _};
+use sui_rpc::proto::sui::rpc::v2::{ExecuteTransactionRequest, GetObjectRequest};
 use tokio::process::Command;
 use tokio::time::timeout;
+use tonic::Code;
 
 /// Starts it so that it must end by itself; answers the last line it says.
 async fn refused(dir: &Path, words: &[&str]) -> String {
@@ -53,6 +57,46 @@ async fn a_wrong_start_is_told_in_a_line() {
         assert!(parts.iter().all(|part| parts.iter().filter(|p| *p == part).count() == 1), "{line}");
     }
     assert_eq!(refused(net.dir.path(), &[]).await, "error: another process serves from this state folder");
+}
+
+#[tokio::test]
+async fn the_faucet_and_the_services_name_what_they_cannot_read() {
+    let net = Net::start().await;
+    let faucet = async |body: &str| {
+        let asked = format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        request_at(net.devnet.faucet_addr, "POST /v2/gas", &asked).await
+    };
+    let address = Wallet::new(1).address;
+    for (body, status, said) in [
+        ("money", 400, "expected value at line 1"),
+        ("{}", 422, "missing field `FixedAmountRequest`"),
+        (r#"{"FixedAmountRequest":{}}"#, 422, "missing field `recipient`"),
+        (r#"{"FixedAmountRequest":{"recipient":"me"}}"#, 422, "recipient"),
+        (&format!(r#"{{"FixedAmountRequest":{{"recipient":"{address}"}}}}"#), 200, "Success"),
+    ] {
+        let answer = faucet(body).await;
+        assert!(answer.status == status && answer.body.contains(said), "{body}: {} {}", answer.status, answer.body);
+    }
+
+    let mut client = net.client.clone();
+    let mut no_id = GetObjectRequest::default();
+    let mut unknown_field = GetObjectRequest::new(&address);
+    unknown_field.read_mask = Some(FieldMask::from_str("price"));
+    let mut unknown = GetObjectRequest::new(&address);
+    unknown.read_mask = None;
+    no_id.object_id = Some("0xzz".to_owned());
+    for (request, code, said) in [
+        (GetObjectRequest::default(), Code::InvalidArgument, "object_id is missing"),
+        (no_id, Code::InvalidArgument, "object_id: "),
+        (unknown_field, Code::InvalidArgument, "read_mask: no field price"),
+        (unknown, Code::NotFound, "not found"),
+    ] {
+        let status = client.ledger_client().get_object(request).await.unwrap_err();
+        assert!(status.code() == code && status.message().contains(said), "{status:?}");
+    }
+    let nothing = client.execution_client().execute_transaction(ExecuteTransactionRequest::default()).await;
+    let status = nothing.unwrap_err();
+    assert!(status.code() == Code::InvalidArgument && status.message().contains("transaction"), "{status:?}");
 }
 
 #[tokio::test]
