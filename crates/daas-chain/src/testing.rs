@@ -1,5 +1,9 @@
 //! A chain that a test writes: checkpoints that one-validator committees really signed, without a network.
 
+mod signed;
+
+pub use signed::SignedCheckpoint;
+
 use crate::verified::{Claim, ClaimedSignature, ClaimedTransaction, Committees, Packages, VerifiedCheckpoint, prove};
 use daas_types::genesis::{DevnetAnchor, Genesis};
 use daas_types::onchain::{Event, PositionEvent, PositionState};

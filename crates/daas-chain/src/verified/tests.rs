@@ -4,7 +4,6 @@ use daas_types::onchain::TreasuryPaid;
 use daas_types::{Address, ClusterId, Mist, PackageId, WalletAddress};
 
 mod committees;
-mod cost;
 mod garbled;
 mod genuine;
 mod objects;
@@ -45,6 +44,15 @@ fn the_truth_is_believed() {
     assert_eq!((checkpoint.sequence(), checkpoint.timestamp(), checkpoint.digest()), (1, T0, chain.last().digest()));
     assert_eq!(events(&checkpoint), [event(1), event(2)]);
     assert!(checkpoint.events().iter().all(|event| event.checkpoint() == 1));
+}
+
+#[test]
+fn a_committee_of_many_is_believed() {
+    use crate::testing::SignedCheckpoint;
+    for validators in [1, 2, 3, 4, 120] {
+        let signed = SignedCheckpoint::new(validators, 2);
+        assert_eq!(signed.verify(&signed.committee()).sequence(), 1);
+    }
 }
 
 /// The check that refuses `claim` once `lie` has changed it.

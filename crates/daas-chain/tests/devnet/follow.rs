@@ -1,10 +1,12 @@
+use crate::log;
 use crate::world::{Following, PATIENCE, World};
 use core::time::Duration;
 use daas_chain::clock;
 use daas_chain::follow::Follower;
-use daas_chain::index::{FRESH_FOR, Freshness, Index, Right};
+use daas_chain::index::{FRESH_FOR, Freshness, Index, IndexIds, Right};
 use daas_chain::store::Store;
-use daas_types::genesis::{Genesis, MAINNET};
+use daas_chain::testing::TestChain;
+use daas_types::genesis::Genesis;
 use std::path::Path;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,22 +58,21 @@ async fn a_restarted_follower_resumes_where_it_stopped() {
 
 /// The file at `path` is of the world's cluster; nothing else may be started from it.
 fn another_store_is_not_taken(path: &Path, world: &World) {
-    let other = daas_chain::index::IndexIds { cluster: "0x1".parse().unwrap(), ..world.ids };
-    let mainnet = Genesis::of_digest(MAINNET.parse().unwrap());
-    let store = Store::open(path, &mainnet, world.ids).unwrap();
-    let index = Index::new(world.ids);
-    drop(Follower::new(world.client.clone(), index.clone()).with_store(store).unwrap());
-    assert_eq!(index.snapshot().positions().count(), 0, "another network's index is not taken");
-    // Not even by the same digest.
-    let real = Genesis::of_digest(world.client.genesis().digest());
-    let store = Store::open(path, &real, world.ids).unwrap();
-    let index = Index::new(world.ids);
-    drop(Follower::new(world.client.clone(), index.clone()).with_store(store).unwrap());
-    assert_eq!(index.snapshot().positions().count(), 0, "a disk is not believed about a real network");
-    let store = Store::open(path, world.client.genesis(), other).unwrap();
-    let index = Index::new(other);
-    let _unused = Follower::new(world.client.clone(), index.clone()).with_store(store).unwrap();
-    assert_eq!(index.snapshot().positions().count(), 0, "another cluster's index is not taken");
+    let taken = |genesis: &Genesis, ids| {
+        // A file that is not taken is emptied.
+        let copy = path.with_extension("copy");
+        std::fs::copy(path, &copy).unwrap();
+        let (index, store) = (Index::new(ids), Store::open(&copy, genesis, ids).unwrap());
+        drop(Follower::new(world.client.clone(), index.clone()).with_store(store).unwrap());
+        index.snapshot().positions().count() > 0
+    };
+    let genesis = world.client.genesis();
+    assert!(taken(genesis, world.ids));
+    assert!(!taken(TestChain::new(1).genesis(), world.ids), "another network's index is not taken");
+    let real = Genesis::of_digest(genesis.digest());
+    assert!(!taken(&real, world.ids), "a disk is not believed about a real network");
+    let other = IndexIds { cluster: "0x1".parse().unwrap(), ..world.ids };
+    assert!(!taken(genesis, other), "another cluster's index is not taken");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,7 +98,10 @@ async fn a_network_put_in_its_place_is_not_followed() {
     let World { net, client, ids, .. } = World::start().await;
     let following = Following::of(Follower::new(client, Index::new(ids)));
     following.reaches(1).await;
+    let log = log::listen();
     let impostor = net.replace().await;
+    let serves = format!("the endpoint serves the network with genesis {}", impostor.devnet.genesis.digest());
+    log.says(&["the RPC endpoint is not believed", &serves]).await;
     let seen = following.index.snapshot().checkpoint();
     // The impostor grows past what was seen; the follower looks at it at least once in that time.
     let other = impostor.connect().await;

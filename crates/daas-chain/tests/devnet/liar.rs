@@ -23,6 +23,8 @@ pub(crate) struct Lies {
     pub(crate) checkpoint: Change<proto::Checkpoint>,
     /// Only what is pushed.
     pub(crate) pushed: Change<proto::Checkpoint>,
+    /// It has no checkpoint 0 any more.
+    pub(crate) forgot_genesis: bool,
     pub(crate) info: Change<proto::GetServiceInfoResponse>,
     pub(crate) epoch: Change<proto::Epoch>,
     pub(crate) asked_object: Change<proto::GetObjectRequest>,
@@ -116,6 +118,9 @@ impl LedgerService for Service {
     ) -> Result<Response<proto::GetCheckpointResponse>, Status> {
         let request = request.into_inner();
         if request.checkpoint_id == Some(CheckpointId::SequenceNumber(0)) {
+            if self.lies.lock().unwrap().forgot_genesis {
+                return Err(Status::not_found("it was pruned"));
+            }
             return self.face.clone().ledger_client().get_checkpoint(request).await;
         }
         let mut answer = self.real().ledger_client().get_checkpoint(request).await?;

@@ -127,6 +127,27 @@ async fn the_same_short_id_is_not_the_same_network() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_without_the_genesis_names_it_in_full() {
+    let net = Net::start().await;
+    let liar = Liar::start(&net.devnet.rpc_url()).await;
+    let digest = net.devnet.genesis.digest();
+    let connect = async |name: String| {
+        let info = move |info: &mut proto::GetServiceInfoResponse| info.chain_id = Some(name.clone());
+        liar.says(Lies { forgot_genesis: true, info: Some(Box::new(info)), ..Lies::default() });
+        ChainClient::connect(&liar.url, &net.devnet.genesis).await
+    };
+    connect(digest.to_string()).await.unwrap();
+    // What Sui calls a chain's identifier is the first four bytes.
+    let short: String = digest.inner()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    let error = connect(short).await.unwrap_err();
+    assert!(matches!(&error, ChainError::Malformed { cause, .. } if cause.contains("full digest")), "{error}");
+    let mut near = digest.into_inner();
+    near[31] ^= 1;
+    let error = connect(Digest::new(near).to_string()).await.unwrap_err();
+    assert!(matches!(error, ChainError::Foreign { got, .. } if got == Digest::new(near)), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_honest_endpoint_is_enough() {
     let world = World::start().await;
     let honest = world.net.devnet.rpc_url();

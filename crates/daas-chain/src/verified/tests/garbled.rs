@@ -116,3 +116,74 @@ fn a_huge_number_is_refused_at_once() {
     *part(&mut claim, Part::Bitmap) = bytes.into();
     assert_eq!(prove_it(&claim).unwrap_err().check, Check::Layout("signature's bitmap"));
 }
+
+/// The end of an epoch, as [`Committees::advance`] takes it, with other bytes in its summary.
+fn advanced(change: impl FnOnce(&mut Vec<u8>)) -> Option<Result<(), ProofError>> {
+    let mut claim = TRUTH.claim.clone();
+    let mut summary = claim.summary.take().unwrap().to_vec();
+    change(&mut summary);
+    claim.summary = Some(summary.into());
+    let known = Committees::pinned(TestChain::new(1).genesis()).unwrap().unwrap();
+    let advanced = known.advance(claim.signed_summary().ok()?);
+    assert_eq!(known.last_epoch(), u64::from(advanced.is_ok()));
+    Some(advanced)
+}
+
+/// An object in a checkpoint of its own, with other bytes in one of its parts.
+fn object_with(of_effects: bool, change: impl FnOnce(&mut Vec<u8>)) -> Result<ProvenObject, ProofError> {
+    let mut served = objects::Served::example();
+    let part = if of_effects { served.effects.as_mut().unwrap() } else { &mut served.object.bytes };
+    let mut bytes = part.to_vec();
+    change(&mut bytes);
+    *part = bytes.into();
+    served.prove()
+}
+
+proptest! {
+    #[test]
+    fn no_bit_of_a_committee_may_be_another(at: prop::sample::Index, bit in 0..8_u8) {
+        let flip = |bytes: &mut Vec<u8>| {
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+        };
+        prop_assert!(advanced(flip).is_none_or(|advanced| advanced.is_err()));
+    }
+
+    #[test]
+    fn no_bytes_name_a_committee(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(advanced(|summary| *summary = bytes).is_none_or(|advanced| advanced.is_err()));
+    }
+
+    #[test]
+    fn a_committee_of_anything_does_no_harm(
+        epoch: u64,
+        members in prop::collection::vec((prop::collection::vec(any::<u8>(), 96), any::<u64>(), any::<bool>()), 0..5),
+    ) {
+        let genuine = TestChain::new(1).genesis().committee().unwrap().members[0].public_key;
+        let members = members.into_iter().map(|(key, stake, good)| sui_sdk_types::ValidatorCommitteeMember {
+            public_key: if good { genuine } else { sui_sdk_types::Bls12381PublicKey::from_bytes(key).unwrap() },
+            stake,
+        });
+        let committee = sui_sdk_types::ValidatorCommittee { epoch, members: members.collect() };
+        if let Ok(committee) = Committee::new(committee) {
+            let summary = TRUTH.claim.signed_summary().unwrap();
+            prop_assert_eq!(committee.epoch(), epoch);
+            // Of another epoch, it has signed nothing of this one.
+            prop_assert!(epoch == 0 || committee.check(&summary.checkpoint, &summary.signature).is_err());
+        }
+    }
+
+    #[test]
+    fn no_bit_of_an_object_may_be_another(of_effects: bool, at: prop::sample::Index, bit in 0..8_u8) {
+        let flip = |bytes: &mut Vec<u8>| {
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+        };
+        prop_assert!(object_with(of_effects, flip).is_err());
+    }
+
+    #[test]
+    fn no_bytes_are_an_object(of_effects: bool, bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(object_with(of_effects, |part| *part = bytes).is_err());
+    }
+}

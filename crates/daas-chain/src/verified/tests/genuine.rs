@@ -8,13 +8,18 @@ use bytes::Bytes;
 use serde_json::Value;
 
 const SEQUENCE: u64 = 1137;
+const CLOCK: Address = Address::from_static("0x6");
 
 fn part(value: &Value) -> Bytes {
     STANDARD.decode(value.as_str().unwrap()).unwrap().into()
 }
 
+fn file() -> Value {
+    serde_json::from_str(include_str!("checkpoint_1137.json")).unwrap()
+}
+
 fn served() -> (Committee, Claim) {
-    let file: Value = serde_json::from_str(include_str!("checkpoint_1137.json")).unwrap();
+    let file = file();
     let committee = Committee::new(bcs::from_bytes(&part(&file["committee"])).unwrap()).unwrap();
     let signature = &file["signature"];
     let signature = ClaimedSignature {
@@ -51,6 +56,22 @@ fn what_real_validators_signed_is_believed() {
     // The file has four of them only, which is not enough to believe that it has all events.
     let refused = prove(SEQUENCE, &claim, &committee).unwrap_err().check;
     assert!(matches!(refused, Check::TransactionHidden { .. }), "{refused}");
+}
+
+#[test]
+fn an_object_that_a_real_transaction_wrote_is_believed() {
+    let (committee, claim) = served();
+    let committed = Header::prove(SEQUENCE, &claim, &committee).unwrap().into_effects();
+    let effects = claim.transactions[0].effects.as_ref();
+    let decoded: sui_sdk_types::TransactionEffects = bcs::from_bytes(effects.unwrap()).unwrap();
+    let object =
+        ClaimedObject { id: CLOCK, bytes: part(&file()["object"]), transaction: *decoded.transaction_digest() };
+    let proven = object.prove(SEQUENCE, &committed, effects).unwrap();
+    assert_eq!(proven.object().object_id(), CLOCK);
+    let mut earlier = object.bytes.to_vec();
+    *earlier.last_mut().unwrap() ^= 1;
+    let refused = ClaimedObject { bytes: earlier.into(), ..object }.prove(SEQUENCE, &committed, effects).unwrap_err();
+    assert!(matches!(refused.check, Check::Unwritten { id: CLOCK, .. }), "{refused}");
 }
 
 #[test]

@@ -35,10 +35,10 @@ fn written(object: &Object) -> TestTransaction {
 }
 
 /// What an honest server says of `object`, which the only transaction of a checkpoint wrote.
-struct Served {
-    object: ClaimedObject,
+pub(super) struct Served {
+    pub(super) object: ClaimedObject,
     committed: HashMap<Digest, Digest>,
-    effects: Option<Bytes>,
+    pub(super) effects: Option<Bytes>,
 }
 
 // === impl Served ===
@@ -55,7 +55,11 @@ impl Served {
         Self { object, committed, effects: claim.transactions[0].effects.clone() }
     }
 
-    fn prove(&self) -> Result<ProvenObject, ProofError> {
+    pub(super) fn example() -> Self {
+        Self::new(&package(LATER, 2, &[PACKAGE.0]))
+    }
+
+    pub(super) fn prove(&self) -> Result<ProvenObject, ProofError> {
         self.object.prove(1, &self.committed, self.effects.as_ref())
     }
 
