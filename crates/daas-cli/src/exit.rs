@@ -47,6 +47,7 @@ impl Exit {
             | E::NotStaked
             | E::AlreadyStaked
             | E::SignatureRefused
+            | E::ObjectMissing
             | E::DatastoreNotEncrypted => Self::Refused,
             code if code.code().starts_with("D1") || is_rule(code) => Self::Refused,
             _ => Self::Failed,

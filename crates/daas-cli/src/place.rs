@@ -3,6 +3,7 @@
 use crate::cli::send::{NetworkName, PlaceFlags, SendFlags};
 use crate::context::Context;
 use crate::sui_cli::SuiCli;
+use clap::ValueEnum;
 use daas_chain::client::ChainClient;
 use daas_chain::index::IndexIds;
 use daas_chain::ops::{Discovered, Ops, discover};
@@ -25,6 +26,8 @@ pub(crate) struct Place {
     pub(crate) cluster: Option<ClusterInfo>,
     /// What the endpoints said of the network, where no join file pins it.
     pub(crate) discovered: Option<Discovered>,
+    /// The flags that name it, to be typed again.
+    pub(crate) typed: String,
 }
 
 // === impl Place ===
@@ -34,16 +37,17 @@ impl Place {
     pub(crate) async fn find(context: &Context, flags: &PlaceFlags) -> Result<Self, Problem> {
         let cluster = cluster(context, flags)?;
         let urls = urls(flags, cluster.as_ref())?;
+        let typed = typed(context, flags);
         let place = if let Some(cluster) = cluster {
             let client = ChainClient::connect_any(urls.clone(), &cluster.genesis).await?;
-            Self { client, urls, cluster: Some(cluster), discovered: None }
+            Self { client, urls, cluster: Some(cluster), discovered: None, typed }
         } else {
             let discovered = discover(&urls).await?;
             for (url, why) in &discovered.silent {
                 context.output.note(format!("passed over {url}: {why}"));
             }
             let client = ChainClient::connect_any(urls.clone(), &discovered.genesis).await?;
-            Self { client, urls, cluster: None, discovered: Some(discovered) }
+            Self { client, urls, cluster: None, discovered: Some(discovered), typed }
         };
         place.check(flags.network)?;
         Ok(place)
@@ -104,6 +108,17 @@ fn urls(flags: &PlaceFlags, cluster: Option<&ClusterInfo>) -> Result<Vec<String>
         },
     };
     Ok(vec![url])
+}
+
+fn typed(context: &Context, flags: &PlaceFlags) -> String {
+    let mut text: String = flags.rpc.iter().map(|url| format!(" --rpc {url}")).collect();
+    if let Some(name) = flags.network.as_ref().and_then(ValueEnum::to_possible_value) {
+        text.push_str(&format!(" --network {}", name.get_name()));
+    }
+    if context.names_cluster() {
+        text.push_str(&format!(" --cluster {}", context.cluster_path().display()));
+    }
+    text
 }
 
 /// Who sends: the wallet or key that was named; else this program's own wallet; else the Sui CLI's active address.

@@ -155,6 +155,8 @@ catalogue! {
         "Answer `y`, or add `--yes` where nobody can be asked.";
     NetworkUnknown "D238" "어느 Sui 네트워크인지 알 수 없습니다." "Which Sui network is meant is not known."
         "Name it: `--network testnet`, `--rpc URL`, or `--cluster join.json`.";
+    ObjectMissing "D239" "체인에 그런 객체가 없습니다." "There is no such object on this network."
+        "Check the id, and which network is asked: `--network`, `--rpc`, `--cluster join.json`.";
 
     MasterUnverified "D301" "마스터를 검증하지 못했습니다. 토큰을 보내지 않았습니다." "The master's evidence was refused; no token was sent."
         "`k3s-daas verify --cluster join.json` shows which check failed; ask the operator.";

@@ -136,7 +136,8 @@ impl ChainError {
             | Self::Lagging { .. } => ErrorCode::ChainUnreachable,
             Self::Foreign { .. } => ErrorCode::ChainForeign,
             Self::Unproven(_) => ErrorCode::ChainUnproven,
-            Self::Missing { .. } | Self::WrongType { .. } | Self::Unreadable(_) => ErrorCode::PackageMismatch,
+            Self::Missing { .. } => ErrorCode::ObjectMissing,
+            Self::WrongType { .. } | Self::Unreadable(_) => ErrorCode::PackageMismatch,
             Self::NoCommittee(_) | Self::BadCommittee(_) => ErrorCode::ClusterFileBad,
             Self::NoEndpoint => ErrorCode::ConfigInvalid,
         }

@@ -74,7 +74,7 @@ async fn one_changed_byte_of_a_package_is_found() {
     assert!(ran.code == Some(3) && ran.stdout.contains("module staking differs at byte"), "{ran:?}");
     assert_eq!(ann.refused(&args).await.0, "PackageMismatch");
     let missing = ann.refused(&["chain", "verify-package", &format!("0x{}", "5".repeat(64))]).await;
-    assert_eq!(missing.1, 3, "{missing:?}");
+    assert_eq!(missing, ("ObjectMissing".to_owned(), 3));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,11 +16,13 @@ pub(super) async fn publish(counter: &Counter<'_>, file: &PackageFile) -> Result
         return Ok(());
     };
     let cap = outcome.created("package", "UpgradeCap");
+    let typed = &counter.place.typed;
     let text = format!(
-        "{}\n  {} holds its UpgradeCap\n\n  k3s-daas chain verify-package {id}\n  \
-         k3s-daas chain init-cluster --package {id} --name NAME --proposer … --judge … --beneficiary …",
+        "{}\n  {} holds its UpgradeCap{}\n\n  k3s-daas chain verify-package {id}{typed}\n  \
+         k3s-daas chain init-cluster --package {id}{typed} --name NAME --proposer … --judge … --beneficiary …",
         done(format!("package {id}")),
         ops.sender(),
+        cap.map(|cap| format!(" {cap}")).unwrap_or_default(),
     );
     let more = json!({ "package": id, "digest": package.digest, "upgrade_cap": cap });
     counter.sending.receipt(text, &outcome, more);
@@ -37,9 +39,10 @@ pub(super) async fn upgrade(counter: &Counter<'_>, args: &UpgradeArgs) -> Result
         return Ok(());
     };
     let text = format!(
-        "{}\n  the cluster still runs the version before it\n\n  k3s-daas chain verify-package {id}\n  \
-         k3s-daas chain migrate --code {id}",
+        "{}\n  the cluster still runs the version before it\n\n  k3s-daas chain verify-package {id}{typed}\n  \
+         k3s-daas chain migrate --code {id}{typed}",
         done(format!("package {id}")),
+        typed = counter.place.typed,
     );
     counter.sending.receipt(text, &outcome, json!({ "package": id, "original": original, "digest": package.digest }));
     Ok(())
