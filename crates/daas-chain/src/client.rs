@@ -165,7 +165,9 @@ impl ChainClient {
         const CALL: &str = "get service info";
         let request = proto::GetServiceInfoRequest::default();
         let info = deadline(CALL, self.rpc().ledger_client().get_service_info(request)).await?;
-        info.chain_id().parse().map_err(|_| ChainError::malformed(CALL, "no full digest of the genesis"))
+        // Fewer bytes than a digest has would parse too.
+        let named = info.chain_id().parse().ok().filter(|named: &Digest| named.to_string() == info.chain_id());
+        named.ok_or_else(|| ChainError::malformed(CALL, "no full digest of the genesis"))
     }
 }
 

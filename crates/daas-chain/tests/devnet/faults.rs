@@ -69,8 +69,8 @@ async fn no_fault_and_no_death_changes_what_is_known() {
             rounds.push((run.any_trouble(), None));
         }
     }
-    run.judge().await;
-    println!("{:.1} s", start.elapsed().as_secs_f64());
+    let judged = run.judge().await;
+    println!("{judged} in {:.1} s", start.elapsed().as_secs_f64());
 }
 
 // === impl Run ===
@@ -180,7 +180,7 @@ impl Run {
     }
 
     /// Whether all that was ever known was true, and whether all is known.
-    async fn judge(mut self) {
+    async fn judge(mut self) -> String {
         let tip = self.world.client.heights().await.unwrap().0;
         self.process.reaches(tip).await;
         self.tally.life(self.process.dies().await);
@@ -202,6 +202,6 @@ impl Run {
         fresh.reaches(tip).await;
         assert_eq!(seen(&fresh.index.snapshot()), truth.last(), "an index rebuilt from objects");
         fresh.stop().await;
-        println!("{} transactions, {} more that the contract refused; {tally}", traffic.succeeded, traffic.failed);
+        format!("{} transactions, {} more that the contract refused; {tally}", traffic.succeeded, traffic.failed)
     }
 }

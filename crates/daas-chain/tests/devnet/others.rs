@@ -138,7 +138,7 @@ async fn an_endpoint_without_the_genesis_names_it_in_full() {
     };
     connect(digest.to_string()).await.unwrap();
     // What Sui calls a chain's identifier is the first four bytes.
-    let short: String = digest.inner()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    let short = hex::encode(&digest.inner()[..4]);
     let error = connect(short).await.unwrap_err();
     assert!(matches!(&error, ChainError::Malformed { cause, .. } if cause.contains("full digest")), "{error}");
     let mut near = digest.into_inner();

@@ -97,9 +97,10 @@ impl Traffic {
     /// Something that each may do next; some of it the contract refuses. Nothing is sent.
     pub(crate) async fn batch(&mut self, world: &World) -> Batch {
         let Self { people, dice, began, used, .. } = self;
-        let stakers = people.iter().filter(|person| matches!(person.does, Office::Staker(ids) if ids == world.ids));
+        let mut stakers =
+            people.iter().rev().filter(|person| matches!(person.does, Office::Staker(ids) if ids == world.ids));
         // Always the same one, so that the others may go on.
-        let victim = position(&world.ids, &stakers.last().unwrap().ops);
+        let victim = position(&world.ids, &stakers.next().unwrap().ops);
         let built = people.iter().map(|person| {
             *used += 1;
             person.next(world, Chance { any: dice.below(100), victim, unique: *used }, *began)

@@ -86,11 +86,12 @@ impl Trouble {
             // It is also told of the genesis, to whoever connects.
             Self::Lie(LieKind::AlteredTimestamp, _) => &[SIGNATURE, "the endpoint serves the network with genesis"],
             Self::Lie(LieKind::HiddenEvent, Fit::Nothing) => &["are left out"],
-            Self::Lie(LieKind::ForeignSignature | LieKind::ForgedEpoch, _) => &[SIGNATURE],
-            Self::Lie(_, Fit::Nothing) => &["events: those of transaction"],
+            Self::Lie(LieKind::AlteredEvent | LieKind::InventedEvent, Fit::Nothing) => {
+                &["events: those of transaction"]
+            }
             Self::Lie(_, Fit::Effects) => &["effects: those of transaction"],
             Self::Lie(_, Fit::Contents) => &["contents: their digest is"],
-            Self::Lie(_, Fit::Summary | Fit::Signature) => &[SIGNATURE],
+            Self::Lie(..) => &[SIGNATURE],
             _ => &[],
         }
     }
