@@ -2,6 +2,7 @@
 
 use crate::world::{Net, Person, mist};
 use serde_json::Value;
+use std::path::PathBuf;
 use std::time::Duration;
 
 const SUI: i128 = 1_000_000_000;
@@ -68,27 +69,8 @@ async fn from_an_empty_folder_to_a_slashed_staker_who_has_left() {
     let verified = staker.person.json(&["chain", "verify-package", &package]).await;
     assert_eq!((&verified["same"], &verified["version"]), (&Value::Bool(true), &Value::from(1)));
 
-    // Found a cluster whose rules change no sooner than an hour after they are announced.
-    let join = operator.person.home().join("join.json");
-    let (proposes, judges) = (proposer.person.address().await, judge.person.address().await);
-    let init = [
-        "chain",
-        "init-cluster",
-        "--name",
-        "walk",
-        "--package",
-        &package,
-        "--proposer",
-        &proposes,
-        "--judge",
-        &judges,
-        "--beneficiary",
-        &beneficiary,
-        "--delay",
-        "1h",
-    ];
-    let founded = operator.does(&init, 0).await;
-    assert!(join.exists() && founded["cluster"].is_string());
+    let offices = [proposer.person.address().await, judge.person.address().await, beneficiary];
+    let join = founded(&mut operator, &package, &offices).await;
     for purse in [&mut operator, &mut proposer, &mut judge, &mut staker, &mut treasury] {
         purse.person.joins(&join);
     }
@@ -96,7 +78,7 @@ async fn from_an_empty_folder_to_a_slashed_staker_who_has_left() {
     rules(&net, &mut operator).await;
     let at = slashed(&net, &mut staker, &mut proposer, &mut judge, &mut operator).await;
 
-    // The slashed money goes to the beneficiary, and nobody else's balance knows of it.
+    // The slashed money goes to the beneficiary.
     let paid = operator.does(&["chain", "treasury", "pay"], 0).await;
     assert_eq!(mist(&paid["paid_mist"]), 2 * SUI / 5);
     treasury.has += 2 * SUI / 5;
@@ -115,6 +97,16 @@ async fn from_an_empty_folder_to_a_slashed_staker_who_has_left() {
     let (has, gas) = purses.iter().fold((0, 0), |(has, gas), purse| (has + purse.has, gas + purse.gas));
     assert_eq!(has + gas, 4 * 1000 * SUI);
     assert!(staker.has < 1000 * SUI - 2 * SUI / 5 && gas > 0);
+}
+
+/// A cluster whose rules change no sooner than an hour after they are announced. Answers its join file.
+async fn founded(operator: &mut Purse, package: &str, offices: &[String; 3]) -> PathBuf {
+    let join = operator.person.home().join("join.json");
+    let mut init = vec!["chain", "init-cluster", "--name", "walk", "--delay", "1h", "--package", package];
+    init.extend(["--proposer", &offices[0], "--judge", &offices[1], "--beneficiary", &offices[2]]);
+    let founded = operator.does(&init, 0).await;
+    assert!(join.exists() && founded["cluster"].is_string());
+    join
 }
 
 /// Announced, too early, applied; and one that is taken back.
