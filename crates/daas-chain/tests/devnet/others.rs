@@ -6,7 +6,7 @@ use crate::world::{Following, Net, World};
 use core::time::Duration;
 use daas_chain::client::{ChainClient, ChainError};
 use daas_chain::follow::Follower;
-use daas_chain::index::Index;
+use daas_chain::index::{FRESH_FOR, Index};
 use daas_chain::verified::Check;
 use daas_devnet::control::Request;
 use daas_types::genesis::Genesis;
@@ -204,4 +204,37 @@ async fn an_endpoint_that_is_gone_is_passed_over() {
     following.stop().await;
     let error = ChainClient::connect_any(Vec::<String>::new(), world.client.genesis()).await.unwrap_err();
     assert!(matches!(error, ChainError::NoEndpoint), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_is_behind_does_not_count() {
+    let world = World::start().await;
+    let liar = Liar::start(&world.net.devnet.rpc_url()).await;
+    let urls = [liar.url.clone(), world.net.devnet.rpc_url()];
+    let client = ChainClient::connect_any(urls, world.client.genesis()).await.unwrap();
+    let staker = world.rich(2).await;
+    world.net.advance(FRESH_FOR + Duration::from_secs(1));
+    let staked = world.stake(&staker, 5, "node-1").await.unwrap();
+    let old = |info: &mut proto::GetServiceInfoResponse| info.checkpoint_height = Some(1);
+    liar.says(Lies { info: Some(Box::new(old)), ..Lies::default() });
+    let log = log::listen();
+    let following = Following::of(Follower::new(client, Index::new(world.ids)));
+    log.says(&[&liar.url, "RPC endpoint passed over", "its newest checkpoint, 1, is"]).await;
+    following.sees(&staked).await;
+    following.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_tells_of_nothing_young_is_left() {
+    let world = World::start().await;
+    let first = Liar::start(&world.net.devnet.rpc_url()).await;
+    let urls = [first.url.clone(), world.net.devnet.rpc_url()];
+    let client = ChainClient::connect_any(urls, world.client.genesis()).await.unwrap();
+    let log = log::listen();
+    // For whom every checkpoint is old.
+    let following = Following::of(Follower::new(client, Index::with_bound(world.ids, Duration::ZERO)));
+    log.says(&[&first.url, "chain lost", "its newest checkpoint, "]).await;
+    let staked = world.stake(&world.rich(2).await, 5, "node-1").await.unwrap();
+    following.sees(&staked).await;
+    following.stop().await;
 }
