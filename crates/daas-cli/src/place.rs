@@ -111,14 +111,11 @@ fn urls(flags: &PlaceFlags, cluster: Option<&ClusterInfo>) -> Result<Vec<String>
 }
 
 fn typed(context: &Context, flags: &PlaceFlags) -> String {
-    let mut text: String = flags.rpc.iter().map(|url| format!(" --rpc {url}")).collect();
-    if let Some(name) = flags.network.as_ref().and_then(ValueEnum::to_possible_value) {
-        text.push_str(&format!(" --network {}", name.get_name()));
-    }
-    if context.names_cluster() {
-        text.push_str(&format!(" --cluster {}", context.cluster_path().display()));
-    }
-    text
+    let network = flags.network.as_ref().and_then(ValueEnum::to_possible_value);
+    let rpc = flags.rpc.iter().map(|url| ("rpc", url.clone()));
+    let network = network.map(|name| ("network", name.get_name().to_owned()));
+    let cluster = context.names_cluster().then(|| ("cluster", context.cluster_path().display().to_string()));
+    rpc.chain(network).chain(cluster).fold(String::new(), |text, (flag, value)| text + " --" + flag + " " + &value)
 }
 
 /// Who sends: the wallet or key that was named; else this program's own wallet; else the Sui CLI's active address.

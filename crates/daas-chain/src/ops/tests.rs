@@ -146,10 +146,10 @@ fn unsigned_bytes_come_back_and_wrong_signatures_are_named() {
     let good = key.sign_transaction(&transaction).unwrap();
     assert_eq!(parse_signature(&good.to_base64()).unwrap(), good);
     assert!(matches!(parse_signature("AAAA"), Err(UnsignedError::NotASignature(_))));
-    assert_eq!(unsigned.check(&[good.clone()]), Ok(()));
+    assert_eq!(unsigned.check(core::slice::from_ref(&good)), Ok(()));
     assert_eq!(unsigned.check(&[]), Err(UnsignedError::NotTheSender(known.sender)));
     let stranger = Ed25519PrivateKey::new([2; 32]).sign_transaction(&transaction).unwrap();
-    assert_eq!(unsigned.check(&[stranger.clone()]), Err(UnsignedError::NotTheSender(known.sender)));
+    assert_eq!(unsigned.check(core::slice::from_ref(&stranger)), Err(UnsignedError::NotTheSender(known.sender)));
     assert_eq!(unsigned.check(&[stranger, good.clone()]), Ok(()), "a sponsor signs too");
     known.gas_price += 1;
     let other = Unsigned::of(call(vec![Arg::Payment(Mist(5))]).build(&known).unwrap());

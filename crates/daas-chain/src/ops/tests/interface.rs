@@ -35,23 +35,11 @@ fn interface() -> BTreeMap<(String, String), Vec<String>> {
     called.map(|(name, function)| (name, function.parameters)).collect()
 }
 
-fn drafts(ops: &Ops) -> Vec<Draft> {
+/// What governs a cluster, and what its masters do.
+fn of_the_cluster(ops: &Ops) -> Vec<Draft> {
     let (ids, at, who, pcr0) = (ids(), id(2).into(), WalletAddress(id(8)), [1; 48]);
     let policy = Policy::devnet(who);
-    let seal = SealSpec {
-        permissions: Permissions::BOTH,
-        locator: Locator([1; 16]),
-        commitment: Commitment([2; 32]),
-        session: Some(who),
-        lifetime: Duration::from_secs(1),
-    };
-    let SealSpec { locator, commitment, lifetime, .. } = seal;
-    let node = WorkerSealSpec { locator, commitment, session: None, lifetime };
-    let stake = StakeSpec { amount: Mist(1), salt: 2, node_id: Some("n-1".parse().unwrap()), seal };
-    let for_node = NodeStakeSpec { amount: Mist(1), salt: 2, node_id: "n-1".parse().unwrap(), operator: who };
     let cluster = ClusterSpec { name: "c".to_owned(), policy: policy.clone(), proposer: who, judge: who };
-    let slash = SlashSpec { reason: 1, evidence_hash: [1; 32], evidence: UnixMs(1), uri: "u".to_owned() };
-    let proof = DoubleSigned { signing_key: [1; 32], sequence: 1, signed: [([1; 32], [2; 64]), ([3; 32], [4; 64])] };
     let register = RegisterSpec {
         position: at,
         document: vec![1; 300],
@@ -59,18 +47,7 @@ fn drafts(ops: &Ops) -> Vec<Draft> {
         ca_spki: [1; 32],
         config_digest: [2; 32],
     };
-    let request = RequestSpec {
-        method: "GET".to_owned(),
-        path: "/".to_owned(),
-        namespace: String::new(),
-        resource_type: "pods".to_owned(),
-        payload: vec![],
-        payload_hash: vec![1; 32],
-        waits: Duration::from_secs(1),
-        idempotency_key: vec![1; 16],
-    };
     let pcrs = Pcrs { pcr0, pcr1: [2; 48], pcr2: [3; 48] };
-    let of = |call: Call<'_, PositionOutcome>| call.draft().clone();
     let plain = |call: Call<'_, Outcome>| call.draft().clone();
     vec![
         ops.create_cluster(ids.package, &cluster).draft().clone(),
@@ -92,6 +69,24 @@ fn drafts(ops: &Ops) -> Vec<Draft> {
         plain(ops.register_master(&ids, &register)),
         plain(ops.heartbeat(&ids)),
         plain(ops.remove_master(&ids, &[1; 32])),
+        plain(ops.record_result(&ids, id(6).into(), 200, &[1; 32])),
+        plain(ops.anchor_root(&ids, id(6).into(), 1, &[1; 32], 2)),
+        ops.jail(&ids, at, UnixMs(1)).draft().clone(),
+    ]
+}
+
+/// What is done to one position.
+fn of_a_position(ops: &Ops) -> Vec<Draft> {
+    let (ids, at, who) = (ids(), id(2).into(), WalletAddress(id(8)));
+    let (locator, commitment, lifetime) = (Locator([1; 16]), Commitment([2; 32]), Duration::from_secs(1));
+    let seal = SealSpec { permissions: Permissions::BOTH, locator, commitment, session: Some(who), lifetime };
+    let node = WorkerSealSpec { locator, commitment, session: None, lifetime };
+    let stake = StakeSpec { amount: Mist(1), salt: 2, node_id: Some("n-1".parse().unwrap()), seal };
+    let for_node = NodeStakeSpec { amount: Mist(1), salt: 2, node_id: "n-1".parse().unwrap(), operator: who };
+    let slash = SlashSpec { reason: 1, evidence_hash: [1; 32], evidence: UnixMs(1), uri: "u".to_owned() };
+    let proof = DoubleSigned { signing_key: [1; 32], sequence: 1, signed: [([1; 32], [2; 64]), ([3; 32], [4; 64])] };
+    let of = |call: Call<'_, PositionOutcome>| call.draft().clone();
+    vec![
         of(ops.stake_and_mint_seal(&ids, &stake)),
         of(ops.stake_for_node(&ids, &for_node)),
         of(ops.restake(&ids, at, Mist(1))),
@@ -112,14 +107,24 @@ fn drafts(ops: &Ops) -> Vec<Draft> {
         of(ops.revoke_seal(&ids, at, id(6).into())),
         of(ops.revoke_all_seals(&ids, at)),
         of(ops.create_worker_seal_token(&ids, at, None, &node)),
-        of(ops.jail(&ids, at, UnixMs(1))),
         of(ops.unjail(&ids, at)),
         of(ops.announce_maintenance(&ids, at, UnixMs(1), UnixMs(2))),
-        ops.submit_k8s_request(&ids, at, &request).draft().clone(),
-        plain(ops.cancel_k8s_request(&ids, id(6).into())),
-        plain(ops.record_result(&ids, id(6).into(), 200, &[1; 32])),
-        plain(ops.anchor_root(&ids, id(6).into(), 1, &[1; 32], 2)),
     ]
+}
+
+fn of_a_request(ops: &Ops) -> [Draft; 2] {
+    let request = RequestSpec {
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        namespace: String::new(),
+        resource_type: "pods".to_owned(),
+        payload: vec![],
+        payload_hash: vec![1; 32],
+        waits: Duration::from_secs(1),
+        idempotency_key: vec![1; 16],
+    };
+    let submitted = ops.submit_k8s_request(&ids(), id(2).into(), &request).draft().clone();
+    [submitted, ops.cancel_k8s_request(&ids(), id(6).into()).draft().clone()]
 }
 
 fn ops() -> Ops {
@@ -131,7 +136,8 @@ fn ops() -> Ops {
 #[tokio::test]
 async fn every_entry_function_is_called_as_it_was_compiled() {
     let mut left = interface();
-    for draft in drafts(&ops()) {
+    let ops = ops();
+    for draft in [of_the_cluster(&ops), of_a_position(&ops), of_a_request(&ops).to_vec()].concat() {
         let Some(Step::Call { package, module, function, args }) = draft.steps.last() else { panic!("{draft:?}") };
         assert_eq!(*package, id(7), "{module}::{function}");
         let called = ((*module).to_owned(), (*function).to_owned());
