@@ -192,13 +192,13 @@ public fun books(p: &mut Player, cluster: address, names: vector<vector<u8>>, ke
 }
 
 /// All that an address was paid.
-public fun purse(p: &mut Player, holder: address, amount: u64) {
+public fun purse(p: &mut Player, holder: address, amount: u128) {
     p.scenario.next_tx(holder);
-    let paid = test_scenario::ids_for_address<Coin<SUI>>(holder).fold!(0u64, |sum, id| {
+    let paid = test_scenario::ids_for_address<Coin<SUI>>(holder).fold!(0u128, |sum, id| {
         let coin = p.scenario.take_from_sender_by_id<Coin<SUI>>(id);
         let value = coin.value();
         test_scenario::return_to_address(holder, coin);
-        sum + value
+        sum + (value as u128)
     });
     assert!(paid == amount, EOtherPurse);
 }

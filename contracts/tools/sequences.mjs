@@ -9,6 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Failure, packageDir, packageFiles, runTests } from './compiler.mjs';
+import { emittedEvents, inOrder } from './emits.mjs';
 import { playerFunction, playerSource } from './player.mjs';
 
 /** The compiler's time grows faster than their number. */
@@ -111,14 +112,23 @@ function played({ call, sender, args }) {
     return `p.${playerFunction(call)}(${[`@${sender}`, ...args].join(', ')});`;
 }
 
+/** Calls whose events came in another order than the function's code emits them. */
+function misordered(sequences) {
+    const { modules } = JSON.parse(fs.readFileSync(path.join(packageDir, 'compiled.json'), 'utf8'));
+    const emitted = emittedEvents(modules);
+    const wrong = ({ call, events }) => call && !inOrder(events, emitted(call));
+    return sequences.flatMap(({ name, steps }) => steps.filter(wrong).map(({ call, events }) => `FAIL ${name}: ${call} does not emit ${events.join(', ')} in this order`));
+}
+
 function read(file) {
     return JSON.parse(fs.readFileSync(file, 'utf8')).sequences;
 }
 
 /** Divides the packages among workers, and says what came of them. */
 async function main(file) {
-    const count = Math.min(MAX_WORKERS, os.availableParallelism(), Math.ceil(read(file).length / PER_PACKAGE));
-    const [failures, totals] = [[], { tests: 0, packages: 0 }];
+    const sequences = read(file);
+    const count = Math.min(MAX_WORKERS, os.availableParallelism(), Math.ceil(sequences.length / PER_PACKAGE));
+    const [failures, totals] = [misordered(sequences), { tests: 0, packages: 0 }];
     const started = Date.now();
     const hear = ({ at, tests, failures: found, ms }) => {
         totals.tests += tests;
@@ -127,7 +137,7 @@ async function main(file) {
         if (process.env.DAAS_VERBOSE) console.log(`package from ${at}: ${tests} tests, ${found.length} failed, ${ms} ms`);
     };
     const codes = await Promise.all(Array.from({ length: count }, (_, first) => worker(file, first, count, hear)));
-    failures.slice(0, SHOWN).forEach((failure) => console.error(failure));
+    failures.sort().slice(0, SHOWN).forEach((failure) => console.error(failure));
     console.log(`${totals.tests} tests in ${totals.packages} packages, ${failures.length} failed, ${Math.round((Date.now() - started) / 1000)} s`);
     if (failures.length > 0 || totals.tests === 0 || codes.some((code) => code !== 0)) process.exitCode = 1;
 }

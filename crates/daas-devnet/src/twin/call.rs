@@ -239,7 +239,7 @@ impl Call<'_, '_> {
     }
 
     /// An abort of the framework's, whose codes have no names.
-    pub(crate) fn framework_abort(&self, module: &'static str, function: &'static str, code: u64) -> Fault {
+    pub(crate) fn framework_abort(module: &'static str, function: &'static str, code: u64) -> Fault {
         ExecutionError::MoveAbort { location: location(FRAMEWORK, module, function), code }.into()
     }
 
@@ -263,7 +263,7 @@ impl Call<'_, '_> {
     pub(crate) fn split(&self, balance: Mist, less: Mist) -> Result<Mist, Fault> {
         const NOT_ENOUGH: u64 = 2;
         let left = balance.0.checked_sub(less.0).map(Mist);
-        left.ok_or_else(|| self.framework_abort("balance", "split", NOT_ENOUGH))
+        left.ok_or_else(|| Self::framework_abort("balance", "split", NOT_ENOUGH))
     }
 }
 

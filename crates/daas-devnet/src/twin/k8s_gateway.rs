@@ -142,15 +142,12 @@ fn anchor_root(call: &mut Call<'_, '_>) -> Result<(), Fault> {
     let root = call.bytes(4)?;
     call.ensure(root.len() == DIGEST_LENGTH, BAD_ROOT, NAME)?;
     let anchor = Anchor { sequence: call.pure(3)?, root, records: call.pure(5)?, anchored_ms: UnixMs(call.now_ms) };
-    match call.field_value::<_, Anchor>(anchors.logs.id, &key_type(), &signing_key)? {
-        Some(last) => {
-            call.ensure(anchor.sequence > last.sequence, OLD_SEQUENCE, NAME)?;
-            call.set_field(anchors.logs.id, (&key_type(), &signing_key), &anchor)?;
-        }
-        None => {
-            let value = (call.tag("k8s_gateway", "Anchor").into(), &anchor);
-            call.add_entry(&mut anchors.logs, (&key_type(), &signing_key), value);
-        }
+    if let Some(last) = call.field_value::<_, Anchor>(anchors.logs.id, &key_type(), &signing_key)? {
+        call.ensure(anchor.sequence > last.sequence, OLD_SEQUENCE, NAME)?;
+        call.set_field(anchors.logs.id, (&key_type(), &signing_key), &anchor)?;
+    } else {
+        let value = (call.tag("k8s_gateway", "Anchor").into(), &anchor);
+        call.add_entry(&mut anchors.logs, (&key_type(), &signing_key), value);
     }
     call.emit("k8s_gateway", "RootAnchored", &RootAnchored { cluster: anchors.cluster, signing_key, anchor });
     call.store(2, &anchors)

@@ -47,11 +47,11 @@ fn load_nitro_attestation(call: &mut Call<'_, '_>) -> Result<Vec<u8>, Fault> {
     let bytes = call.bytes(0)?;
     let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     call.work.spend(PARSE_COST.saturating_add(PARSE_COST_PER_BYTE.saturating_mul(length)));
-    let signed = SignedDocument::verify(&bytes, &call.work.roots, UnixMs(call.now_ms));
+    let signed = SignedDocument::verify(&bytes, call.work.roots, UnixMs(call.now_ms));
     if !matches!(signed, Err(SignedDocumentError::Malformed(_))) {
         call.work.spend(VERIFY_COST + VERIFY_COST_PER_CERTIFICATE * CERTIFICATES);
     }
-    let aborted = |code| call.framework_abort("nitro_attestation", "load_nitro_attestation_internal", code);
+    let aborted = |code| Call::framework_abort("nitro_attestation", "load_nitro_attestation_internal", code);
     let signed = signed.map_err(|error| match error {
         SignedDocumentError::Malformed(_) => aborted(PARSE_ERROR),
         SignedDocumentError::Unproven(_) => aborted(VERIFY_ERROR),

@@ -22,8 +22,12 @@ use std::process::Command;
 
 const SEQUENCES: u64 = 100;
 const SEED: u64 = 20_261_101;
-/// Of each sequence so many calls that abort, at different places.
-const REFUSALS: usize = 3;
+/// Of each sequence so many calls that abort, at different places; and of so many sequences one has the first of them at
+/// its end.
+const REFUSALS: usize = 5;
+const ENDS_REFUSED: u64 = 3;
+/// So many are in memory at once.
+const AT_ONCE: usize = 50;
 
 #[test]
 fn the_real_vm_does_what_the_twin_does() {
@@ -31,11 +35,13 @@ fn the_real_vm_does_what_the_twin_does() {
     println!("{count} sequences, DAAS_SEED={seed}");
     let (ground, mut refused) = (Ground::new(), Refused::new());
     let (mut told, mut calls) = (vec![], BTreeMap::new());
-    for n in 0..count {
-        let ends_refused = n % 3 == 0;
-        let sequence = life::live(&ground, seed + n, REFUSALS, ends_refused, &mut refused);
-        count_calls(&sequence, &mut calls);
-        told.push(told::sequence(&format!("s{n:04}"), &sequence));
+    let numbers: Vec<u64> = (0..count).collect();
+    for some in numbers.chunks(AT_ONCE) {
+        for (n, mut sequence) in some.iter().zip(live(&ground, seed, some)) {
+            sequence.choose(REFUSALS, n % ENDS_REFUSED == 0, &mut refused);
+            count_calls(&sequence, &mut calls);
+            told.push(told::sequence(&format!("s{n:04}"), &sequence));
+        }
     }
     report(&calls, &refused);
     let told = serde_json::to_vec(&json!({ "sequences": told })).unwrap();
@@ -51,6 +57,17 @@ fn the_real_vm_does_what_the_twin_does() {
         let kept = dir.keep();
         panic!("the two differ; the sequences are in {}", kept.display());
     }
+}
+
+/// The sequences of these numbers, made in two threads.
+fn live<'g>(ground: &'g Ground, seed: u64, numbers: &[u64]) -> Vec<Sequence<'g>> {
+    let (first, second) = numbers.split_at(numbers.len() / 2);
+    let all = |numbers: &[u64]| -> Vec<_> { numbers.iter().map(|n| life::live(ground, seed + n)).collect() };
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| all(first));
+        let second = all(second);
+        first.join().unwrap().into_iter().chain(second).collect()
+    })
 }
 
 fn number(variable: &str, default: u64) -> u64 {
@@ -77,10 +94,9 @@ fn report(calls: &BTreeMap<(&'static str, &'static str), usize>, refused: &Refus
         .map(|it| format!("{}::{}", it.module, it.name))
         .collect();
     let is_refused =
-        |module: &str, name: &str| refused.keys().any(|(abort, _)| abort.module == module && abort.name == name);
+        |module: &str, name: &str| refused.keys().any(|(abort, ..)| abort.module == module && abort.name == name);
     let unseen: Vec<String> =
         errors().filter(|it| !is_refused(it.module, it.name)).map(|it| format!("{}::{}", it.module, it.name)).collect();
-    println!("{calls:?}");
     let total: usize = calls.values().sum();
     println!("{total} calls of {} of {} functions; not called: {uncalled:?}", calls.len(), changes.len());
     let refusals: usize = refused.values().sum();

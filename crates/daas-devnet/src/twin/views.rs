@@ -127,7 +127,7 @@ fn position_at(call: &mut Call<'_, '_>) -> Result<Vec<u8>, Fault> {
     const NO_FIELD: u64 = 1;
     let (books, index): (Registry, u64) = (call.object(0)?, call.pure(1)?);
     let found: Option<PositionId> = call.field_value(books.positions.id, &TypeTag::U64, &index)?;
-    let none = || call.framework_abort("dynamic_field", "borrow_child_object", NO_FIELD);
+    let none = || Call::framework_abort("dynamic_field", "borrow_child_object", NO_FIELD);
     Ok(encode(&found.ok_or_else(none)?))
 }
 

@@ -156,14 +156,12 @@ fn answer(
     let endorsed = nautilus.endorsements.iter().any(|it| it.position == position && it.signing_key == signing_key);
     call.ensure(endorsed, NOT_ENDORSED, "answer")?;
     call.ensure(cluster.is_operator(position), NOT_OPERATOR, "answer")?;
-    match call.field_value::<_, PositionId>(nautilus.keys.id, &key_type(), &signing_key)? {
-        Some(answers) => call.ensure(answers == position, KEY_OF_ANOTHER, "answer"),
-        None => {
-            let entry = (&key_type(), &signing_key);
-            call.add_entry(&mut nautilus.keys, entry, (registry::id_type(), &position));
-            Ok(())
-        }
+    if let Some(answers) = call.field_value::<_, PositionId>(nautilus.keys.id, &key_type(), &signing_key)? {
+        return call.ensure(answers == position, KEY_OF_ANOTHER, "answer");
     }
+    let entry = (&key_type(), &signing_key);
+    call.add_entry(&mut nautilus.keys, entry, (registry::id_type(), &position));
+    Ok(())
 }
 
 fn is_endpoint(endpoint: &str) -> bool {

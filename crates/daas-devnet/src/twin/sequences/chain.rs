@@ -33,6 +33,8 @@ pub(super) struct Op {
     pub(super) function: &'static Function,
     pub(super) sender: Address,
     pub(super) args: Vec<Given>,
+    /// Whether something about it was drawn so as not to fit.
+    pub(super) slipped: bool,
 }
 
 /// An argument.

@@ -24,7 +24,10 @@ pub(super) use stakes::{node_ids, node_stake, refresh};
 /// How calls of one function are drawn; `None` if the moment has nothing for it.
 pub(super) type Drawn = fn(&mut Draw<'_>) -> Option<Op>;
 
-const GROUPS: [(Group, &[(&str, u64, Drawn)]); 5] = [
+/// A function, how often it is tried within its group, and how it is drawn.
+type Weighted = (&'static str, u64, Drawn);
+
+const GROUPS: [(Group, &[Weighted]); 5] = [
     (Group::Offices, offices::DRAWN),
     (Group::Stakes, stakes::DRAWN),
     (Group::Slashes, slashes::DRAWN),
@@ -33,18 +36,33 @@ const GROUPS: [(Group, &[(&str, u64, Drawn)]); 5] = [
 ];
 
 /// A call of any function. Each is as often tried as the moments are rare in which it can succeed, and as its group is
-/// wanted.
-pub(super) fn any(draw: &mut Draw<'_>, wanted: impl Fn(Group) -> u64) -> Option<Op> {
-    let all =
-        GROUPS.iter().flat_map(|(group, drawn)| drawn.iter().map(|(_, weight, draw)| (wanted(*group) * weight, draw)));
-    let mut at = draw.random.below(all.clone().map(|(weight, _)| weight).sum());
-    for (weight, drawn) in all {
-        if at < weight {
-            return drawn(draw);
+/// wanted. If it `slips`, one thing about it does not fit, be it any.
+pub(super) fn any(random: &mut Random, scene: &Scene, slips: bool, wanted: impl Fn(Group) -> u64) -> Option<Op> {
+    let drawn = function(random, wanted);
+    let seed = random.next();
+    let mut draw = Draw::of(Random::new(seed), scene);
+    let op = drawn(&mut draw);
+    if !slips {
+        return op;
+    }
+    let mut draw = Draw { slip_at: Some(random.index(draw.decisions)), ..Draw::of(Random::new(seed), scene) };
+    let op = drawn(&mut draw);
+    op.map(|op| Op { slipped: draw.slipped, ..op })
+}
+
+fn function(random: &mut Random, wanted: impl Fn(Group) -> u64) -> Drawn {
+    let all: Vec<(u64, Drawn)> = GROUPS
+        .iter()
+        .flat_map(|(group, drawn)| drawn.iter().map(|(_, weight, drawn)| (wanted(*group) * weight, *drawn)))
+        .collect();
+    let mut at = random.below(all.iter().map(|(weight, _)| weight).sum());
+    for (weight, drawn) in &all {
+        if at < *weight {
+            return *drawn;
         }
         at -= weight;
     }
-    None
+    all[0].1
 }
 
 /// What a sequence may be mostly about.
@@ -58,10 +76,12 @@ pub(super) enum Group {
 }
 
 pub(super) struct Draw<'a> {
-    pub(super) random: &'a mut Random,
+    pub(super) random: Random,
     pub(super) scene: &'a Scene,
-    /// How often, in percent, an argument does not fit.
-    pub(super) slips: u64,
+    /// Which decision goes wrong, of those there are.
+    slip_at: Option<usize>,
+    decisions: usize,
+    slipped: bool,
 }
 
 pub(super) fn pure<T: Serialize + ?Sized>(value: &T) -> Given {
@@ -95,19 +115,34 @@ impl From<Address> for Id {
 }
 
 /// `function` is `module::name`.
+#[expect(clippy::unnecessary_wraps, reason = "it ends functions of the type Drawn")]
 pub(super) fn op(function: &'static str, sender: Address, args: Vec<Given>) -> Option<Op> {
     let (module, name) = function.split_once("::").unwrap();
     let function = find(PACKAGE, module, name).unwrap_or_else(|| panic!("{module}::{name}"));
     assert_eq!(function.params.len(), args.len(), "{name}");
-    Some(Op { function, sender, args })
+    Some(Op { function, sender, args, slipped: false })
 }
 
 // === impl Draw ===
 
-impl Draw<'_> {
-    /// Now and then, the wrong thing.
+impl<'a> Draw<'a> {
+    /// Everything fits.
+    pub(super) fn of(random: Random, scene: &'a Scene) -> Self {
+        Self { random, scene, slip_at: None, decisions: 0, slipped: false }
+    }
+
+    /// Whether this decision goes wrong.
     pub(super) fn slip(&mut self) -> bool {
-        self.random.chance(self.slips)
+        let slips = self.slip_at == Some(self.decisions);
+        self.decisions += 1;
+        self.slipped |= slips;
+        slips
+    }
+
+    /// What is right, or one of the others.
+    pub(super) fn right<T: Clone + PartialEq>(&mut self, right: T, all: impl Iterator<Item = T>) -> T {
+        let others: Vec<T> = all.filter(|it| *it != right).collect();
+        if !others.is_empty() && self.slip() { self.random.pick(&others).unwrap() } else { right }
     }
 
     pub(super) fn wallet(&mut self) -> Address {
@@ -117,8 +152,8 @@ impl Draw<'_> {
     /// The right sender.
     pub(super) fn by(&mut self, right: impl Into<Option<Address>>) -> Address {
         match right.into() {
-            Some(right) if !self.slip() => right,
-            _ => self.wallet(),
+            Some(right) => self.right(right, wallets().into_iter()),
+            None => self.wallet(),
         }
     }
 
@@ -132,7 +167,8 @@ impl Draw<'_> {
 
     /// What a call names as its cluster.
     pub(super) fn named(&mut self, cluster: ClusterId) -> Given {
-        if self.slip() { it(self.random.pick(&self.scene.clusters).unwrap().id) } else { it(cluster) }
+        let scene = self.scene;
+        it(self.right(cluster, scene.clusters.iter().map(|it| it.id)))
     }
 
     /// A position of the cluster, preferably such a one.
@@ -141,20 +177,22 @@ impl Draw<'_> {
         cluster: &Cluster,
         such: impl Fn(&PositionState) -> bool,
     ) -> Option<PositionState> {
-        if self.slip() {
+        if self.random.chance(4) {
             return self.random.pick(&self.scene.positions);
         }
         let of: Vec<&PositionState> = self.scene.positions.iter().filter(|it| it.cluster == cluster.id).collect();
         let fit: Vec<&PositionState> =
             of.iter().copied().filter(|it| such(&it.at(daas_types::UnixMs(self.scene.now_ms)))).collect();
-        let from = if fit.is_empty() || self.slip() { of } else { fit };
+        let from = if fit.is_empty() || self.random.chance(6) { of } else { fit };
         self.random.pick(&from).cloned()
     }
 
     /// The capability that counts, or another, with its holder.
     pub(super) fn cap(&mut self, from: &[Cap], right: impl Fn(&Cap) -> bool) -> Option<(Given, Address)> {
-        let fit: Vec<Cap> = from.iter().copied().filter(right).collect();
-        let cap = if self.slip() { self.random.pick(from) } else { self.random.pick(&fit) };
+        let fit: Vec<Cap> = from.iter().copied().filter(&right).collect();
+        let unfit: Vec<Cap> = from.iter().copied().filter(|cap| !right(cap)).collect();
+        let wrong = !unfit.is_empty() && self.slip();
+        let cap = if wrong { self.random.pick(&unfit) } else { self.random.pick(&fit) };
         cap.map(|cap| (it(cap.id), cap.owner))
     }
 

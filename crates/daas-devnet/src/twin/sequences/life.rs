@@ -11,15 +11,15 @@ use sui_sdk_types::{Address, Event};
 /// The least number of operations that succeed.
 pub(super) const OPERATIONS: usize = 30;
 const START_MS: u64 = 1_000_000_000;
-/// Percent of arguments that do not fit.
-const SLIPS: u64 = 3;
+/// Percent of operations about which something does not fit.
+const SLIPS: u64 = 30;
 /// So often is an operation drawn before time passes instead.
 const DRAWS: usize = 60;
 /// So many calls that may abort are tried before each step, and at the end.
-const TRIALS: usize = 6;
-const LAST_TRIALS: usize = 100;
-/// Percent of their arguments that do not fit.
-const TRIAL_SLIPS: u64 = 8;
+const TRIALS: usize = 16;
+const LAST_TRIALS: usize = 120;
+/// Percent of them about which something does not fit.
+const TRIAL_SLIPS: u64 = 85;
 
 /// What happens.
 pub(super) enum Step {
@@ -65,7 +65,11 @@ pub(super) struct Sequence<'g> {
 }
 
 /// How often each call of a function was refused so; the rarest are chosen first.
-pub(super) type Refused = BTreeMap<(Abort, &'static str), usize>;
+pub(super) type Refused = BTreeMap<Kind, usize>;
+
+/// Why, of which function, and whether something did not fit. What fits is rarely refused for its arguments, so a bound
+/// that is too narrow makes a new kind.
+pub(super) type Kind = (Abort, &'static str, bool);
 
 struct Life<'g> {
     random: Random,
@@ -77,14 +81,8 @@ struct Life<'g> {
     operations: usize,
 }
 
-/// The sequence of this seed; with as many `refusals`, and the last of them at its end if `ends_refused`.
-pub(super) fn live<'g>(
-    ground: &'g Ground,
-    seed: u64,
-    refusals: usize,
-    ends_refused: bool,
-    refused: &mut Refused,
-) -> Sequence<'g> {
+/// The sequence of this seed, with all refusals there were on its way.
+pub(super) fn live(ground: &Ground, seed: u64) -> Sequence<'_> {
     let mut random = Random::new(seed);
     let theme =
         random.one_of([Group::Offices, Group::Stakes, Group::Slashes, Group::Slashes, Group::Masters, Group::Requests]);
@@ -97,7 +95,7 @@ pub(super) fn live<'g>(
         life.step();
     }
     life.settle();
-    life.end(refusals, ends_refused, refused)
+    life.end()
 }
 
 // === impl Life ===
@@ -107,7 +105,8 @@ impl<'g> Life<'g> {
         self.steps.push(Step::Time(self.chain.now_ms));
         while self.steps.len() < 2 {
             let scene = Scene::of(&self.chain);
-            let first = draw::first(&mut Draw { random: &mut self.random, scene: &scene, slips: 0 });
+            let random = Random::new(self.random.next());
+            let first = draw::first(&mut Draw::of(random, &scene));
             self.call(first);
         }
     }
@@ -127,7 +126,8 @@ impl<'g> Life<'g> {
             self.version(&scene, version);
         }
         let scene = Scene::of(&self.chain);
-        self.hunt(&scene, TRIALS);
+        self.hunt(&scene, TRIALS, false);
+        let scene = Scene::of(&self.chain);
         let before = self.operations;
         for _ in 0..DRAWS {
             if let Some(op) = self.drawn(&scene) {
@@ -143,14 +143,15 @@ impl<'g> Life<'g> {
     }
 
     fn drawn(&mut self, scene: &Scene) -> Option<Op> {
-        let planned = self.random.chance(if self.plan.is_steady() { 90 } else { 50 });
-        let slips = if planned && self.random.chance(80) { 0 } else { SLIPS };
-        let mut draw = Draw { random: &mut self.random, scene, slips };
-        if planned && let Some(op) = self.plan.next(&mut draw) {
-            return Some(op);
+        if self.random.chance(if self.plan.is_steady() { 90 } else { 50 }) {
+            let random = Random::new(self.random.next());
+            let planned = self.plan.next(&mut Draw::of(random, scene));
+            if planned.is_some() {
+                return planned;
+            }
         }
-        let theme = self.theme;
-        draw::any(&mut draw, |group| if group == theme { 4 } else { 1 })
+        let (theme, slips) = (self.theme, self.random.chance(SLIPS));
+        draw::any(&mut self.random, scene, slips, |group| if group == theme { 4 } else { 1 })
     }
 
     fn call(&mut self, op: Op) {
@@ -207,32 +208,52 @@ impl<'g> Life<'g> {
         }
     }
 
-    /// Looks for calls that abort now.
-    fn hunt(&mut self, scene: &Scene, trials: usize) {
+    /// Looks for calls that abort now. One that does not, though something about it should not fit, is made.
+    fn hunt(&mut self, scene: &Scene, trials: usize, is_last: bool) {
         for _ in 0..trials {
-            let mut draw = Draw { random: &mut self.random, scene, slips: TRIAL_SLIPS };
-            let Some(op) = draw::any(&mut draw, |_| 1) else { continue };
-            if let Err(Some(abort)) = self.chain.trial(&op) {
-                self.refusals.push(Refusal { after: self.steps.len(), op, abort });
+            let slips = self.random.chance(TRIAL_SLIPS);
+            let Some(op) = draw::any(&mut self.random, scene, slips, |_| 1) else { continue };
+            match self.chain.trial(&op) {
+                Ok(()) if op.slipped && !is_last => return self.call(op),
+                Ok(()) | Err(None) => {}
+                Err(Some(abort)) => self.refusals.push(Refusal { after: self.steps.len(), op, abort }),
             }
         }
     }
 
-    fn end(mut self, count: usize, ends_refused: bool, refused: &mut Refused) -> Sequence<'g> {
+    fn end(mut self) -> Sequence<'g> {
+        self.hunt(&Scene::of(&self.chain), LAST_TRIALS, true);
+        Sequence { steps: self.steps, refusals: self.refusals, chain: self.chain }
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    fn kind(&self) -> Kind {
+        (self.abort, self.op.function.name, self.op.slipped)
+    }
+}
+
+// === impl Sequence ===
+
+impl Sequence<'_> {
+    /// Keeps so many refusals of those there are, of the rarest kinds; the first of them at the end if `ends_refused`.
+    pub(super) fn choose(&mut self, count: usize, ends_refused: bool, refused: &mut Refused) {
         let last = self.steps.len();
-        self.hunt(&Scene::of(&self.chain), LAST_TRIALS);
         let mut chosen: Vec<Refusal> = vec![];
         while chosen.len() < count {
             let at_end = ends_refused && chosen.is_empty();
-            let found = self.refusals.iter().filter(|it| !at_end || it.after == last);
-            let known = |it: &Refusal| refused.get(&(it.abort, it.op.function.name)).copied().unwrap_or(0);
-            let of_code = |it: &Refusal| {
-                refused.iter().filter(|((abort, _), _)| *abort == it.abort).map(|(_, n)| n).sum::<usize>()
-            };
-            let Some(rarest) = found.min_by_key(|it| (known(it), of_code(it))).cloned() else { break };
-            *refused.entry((rarest.abort, rarest.op.function.name)).or_default() += 1;
+            let kind = |it: &Refusal| refused.get(&it.kind()).copied().unwrap_or(0);
+            let mut codes: BTreeMap<Abort, usize> = BTreeMap::new();
+            refused.iter().for_each(|((abort, ..), times)| *codes.entry(*abort).or_default() += times);
+            let code = |it: &Refusal| codes.get(&it.abort).copied().unwrap_or(0);
+            let found = self.refusals.iter().enumerate().filter(|(_, it)| !at_end || it.after == last);
+            let Some((rarest, _)) = found.min_by_key(|(_, it)| (kind(it), it.op.slipped, code(it))) else { break };
+            let rarest = self.refusals.remove(rarest);
+            *refused.entry(rarest.kind()).or_default() += 1;
             chosen.push(rarest);
         }
-        Sequence { steps: self.steps, refusals: chosen, chain: self.chain }
+        self.refusals = chosen;
     }
 }

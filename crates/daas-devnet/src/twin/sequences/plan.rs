@@ -34,8 +34,7 @@ impl Plan {
             (1, _) => Self::Trials,
             (2, _) => Self::Images,
             (3, _) => Self::Masters(TOO_MANY),
-            (_, Group::Masters | Group::Requests) => Self::Masters(1),
-            (4..8, _) => Self::Masters(1),
+            (_, Group::Masters | Group::Requests) | (4..8, _) => Self::Masters(1),
             _ => Self::Nothing,
         }
     }
@@ -66,7 +65,6 @@ impl Plan {
             return if self == Self::Nothing { None } else { node_stake(draw, &cluster, wallet(0)) };
         };
         match self {
-            Self::Nothing => None,
             Self::Seals if first.seals.len() < TOO_MANY => refresh(draw, &cluster, &first, 1),
             Self::Trials if first.proposal.is_some() => cancel(draw, &cluster, &first),
             Self::Trials => propose(draw, &cluster, &first),
@@ -75,7 +73,7 @@ impl Plan {
                 announce(draw, &cluster, &image(u8::try_from(known + 1).unwrap()))
             }
             Self::Masters(count) => master(draw, &cluster, &first, count),
-            Self::Seals => None,
+            Self::Seals | Self::Nothing => None,
         }
     }
 }

@@ -176,9 +176,9 @@ fn books(chain: &Chain<'_>) -> Value {
         json!({ "cluster": cluster.id.to_string(), "seen": digest(chain, seen) })
     });
     let holders: Vec<Address> = wallets();
-    let coins = |holder: Address| -> u64 {
+    let coins = |holder: Address| -> u128 {
         let of = chain.of_type("coin", "Coin").filter(|(id, _)| chain.owner(*id) == Some(holder));
-        of.map(|(_, now)| u64::from_le_bytes(now.contents[32..40].try_into().unwrap())).sum()
+        of.map(|(_, now)| u128::from(u64::from_le_bytes(now.contents[32..40].try_into().unwrap()))).sum()
     };
     json!({
         "clusters": clusters.collect::<Vec<_>>(),

@@ -28,7 +28,8 @@ const MAX_AGE_MS: u64 = 300_000;
 const SKEW_MS: u64 = 60_000;
 
 fn nautilus(draw: &mut Draw<'_>, cluster: &Cluster) -> Given {
-    if draw.slip() { it(draw.random.pick(&draw.scene.nautiluses).unwrap().id) } else { it(cluster.nautilus) }
+    let scene = draw.scene;
+    it(draw.right(cluster.nautilus, scene.nautiluses.iter().map(|it| it.id)))
 }
 
 // === Measurements ===
@@ -61,7 +62,7 @@ pub(in super::super) fn announce(draw: &mut Draw<'_>, cluster: &Cluster, image: 
 fn measurement(draw: &mut Draw<'_>, cluster: &Cluster, status: impl Fn(MeasurementStatus) -> bool) -> Vec<u8> {
     let all = &draw.scene.nautilus_of(cluster.id).measurements;
     let fit: Vec<Measurement> = all.iter().filter(|it| status(it.status)).cloned().collect();
-    let found = if draw.slip() { draw.random.pick(all) } else { draw.random.pick(&fit) };
+    let found = if draw.random.chance(10) { draw.random.pick(all) } else { draw.random.pick(&fit) };
     found.map_or_else(|| vec![0x77; 48], |found| found.pcr0)
 }
 
@@ -167,11 +168,12 @@ fn document(draw: &mut Draw<'_>, cluster: &Cluster, enclave: &Enclave, [ca, conf
     let Pcrs { pcr0, pcr1, pcr2 } = measured.map_or_else(|| image(0x40), |it| it.pcrs());
     let mut pcrs = vec![(4, vec![5; 48]), (2, pcr2), (0, pcr0), (1, pcr1)];
     let changed = 1 + draw.random.index(3);
-    match draw.random.below(100) {
-        n if n < draw.slips => drop(pcrs.remove(changed)),
-        n if n < 2 * draw.slips => pcrs[changed].1 = vec![0; 48],
-        n if n < 3 * draw.slips => pcrs[changed].1[47] ^= 1,
-        _ => {}
+    if draw.slip() {
+        pcrs.remove(changed);
+    } else if draw.slip() {
+        pcrs[changed].1 = vec![0; 48];
+    } else if draw.slip() {
+        pcrs[changed].1[47] ^= 1;
     }
     let genesis = <[u8; 32]>::try_from(cluster.genesis.as_slice()).map_or(Digest::ZERO, Digest::new);
     let signing_key = if draw.slip() { [9; 32] } else { enclave.signing_key() };
@@ -207,7 +209,7 @@ pub(super) fn master(draw: &mut Draw<'_>, cluster: &Cluster) -> Option<Address> 
     let current: Vec<Address> =
         masters.iter().filter(|it| it.is_current(&cluster.policy, now)).map(|it| it.address.0).collect();
     let all: Vec<Address> = masters.iter().map(|it| it.address.0).collect();
-    if draw.slip() { draw.random.pick(&all) } else { draw.random.pick(&current) }
+    if draw.random.chance(10) { draw.random.pick(&all) } else { draw.random.pick(&current) }
 }
 
 fn heartbeat(draw: &mut Draw<'_>) -> Option<Op> {
@@ -232,8 +234,8 @@ fn jail(draw: &mut Draw<'_>) -> Option<Op> {
     let master = master(draw, &cluster);
     let position = draw.position(&cluster, |it| !it.node_id.is_empty() && !it.is_jailed())?;
     let latest = draw.scene.now_ms.saturating_sub(cluster.policy.silence_ms);
-    let since = draw.within(latest.saturating_sub(1000), latest);
-    let since = if draw.slip() { draw.scene.now_ms + 1 } else { since };
+    let early = draw.random.between(latest.saturating_sub(1000), latest);
+    let since = if draw.slip() { draw.random.one_of([latest + 1, draw.scene.now_ms + 1]) } else { early };
     let (sender, named, nautilus) = (draw.by(master), draw.named(cluster.id), nautilus(draw, &cluster));
     op("node::jail", sender, vec![named, nautilus, it(position.position), pure(&since), Given::Clock])
 }

@@ -55,9 +55,10 @@ fn create_cluster(draw: &mut Draw<'_>) -> Option<Op> {
     if full && draw.random.chance(95) {
         return None;
     }
-    let offices = match draw.slip() {
-        true => draw.random.one_of([[2, 2, 3], [2, 3, 2], [3, 2, 2]]),
-        false => draw.random.one_of([[5, 2, 4], [1, 2, 3], [6, 4, 5]]),
+    let offices = if draw.slip() {
+        draw.random.one_of([[2, 2, 3], [2, 3, 2], [3, 2, 2]])
+    } else {
+        draw.random.one_of([[5, 2, 4], [1, 2, 3], [6, 4, 5]])
     };
     let (numbers, name, genesis) = (numbers(draw), draw.at_most(128), draw.exact(32));
     let (name, sender) = (draw.text(name), draw.wallet());
@@ -67,7 +68,7 @@ fn create_cluster(draw: &mut Draw<'_>) -> Option<Op> {
 /// A policy's numbers. Times are short, so that much happens.
 pub(super) fn numbers(draw: &mut Draw<'_>) -> Vec<u64> {
     let unit = draw.random.one_of([1, 1000, 1_000_000_000]);
-    let min_stake = draw.within(1, 5) * draw.random.one_of([1, unit]);
+    let min_stake = draw.random.between(1, 5) * draw.random.one_of([1, unit]);
     let max_stake = match draw.random.below(6) {
         0 => min_stake,
         1 => u64::MAX,
@@ -79,10 +80,10 @@ pub(super) fn numbers(draw: &mut Draw<'_>) -> Vec<u64> {
         thresholds[at + 1] = thresholds[at];
     }
     let unbonding = draw.random.one_of([0, 20, 60]) * SECOND;
-    let evidence_age = draw.within(unbonding / 2, unbonding);
+    let evidence_age = if draw.slip() { unbonding + 1 } else { draw.random.between(unbonding / 2, unbonding) };
     let mut numbers = thresholds;
     numbers.extend([
-        if draw.slip() { max_stake.saturating_add(1) } else { min_stake },
+        if draw.slip() { draw.random.one_of([0, max_stake.saturating_add(1)]) } else { min_stake },
         max_stake,
         draw.random.between(0, 3 * unit),
         draw.within(1, 10_000),
@@ -98,7 +99,7 @@ pub(super) fn numbers(draw: &mut Draw<'_>) -> Vec<u64> {
         draw.within(1, 3600 * SECOND),
         draw.random.one_of([0, 0, 0, 30 * SECOND]),
     ]);
-    if draw.random.chance(8) {
+    if draw.random.chance(15) {
         // The longest time.
         let at = 8 + draw.random.index(11);
         let longest = 365 * DAY;

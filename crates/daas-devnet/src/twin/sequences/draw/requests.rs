@@ -25,10 +25,8 @@ fn submit_k8s_request(draw: &mut Draw<'_>) -> Option<Op> {
     let method = if draw.slip() { draw.random.one_of(BAD_METHODS) } else { draw.random.one_of(METHODS) };
     let path = draw.at_most(1023);
     let path = if draw.slip() { draw.text(path.min(20)) } else { "/".to_owned() + &draw.text(path) };
-    let namespace = match draw.slip() {
-        true => draw.random.one_of(["-", "A", "a b"]).to_owned(),
-        false => draw.random.one_of(["", "default", "kube-system"]).to_owned(),
-    };
+    let good = draw.random.one_of(["", "default", "kube-system"]);
+    let namespace = if draw.slip() { draw.random.one_of(["-", "A", "a b"]) } else { good };
     let resource_type = draw.at_most(128);
     let resource_type = draw.text(resource_type);
     let (payload, hash) = payload(draw);
@@ -42,7 +40,7 @@ fn submit_k8s_request(draw: &mut Draw<'_>) -> Option<Op> {
         it(position.position),
         pure(method),
         pure(&path),
-        pure(&namespace),
+        pure(namespace),
         pure(&resource_type),
         bytes(&payload),
         bytes(&hash),
@@ -68,7 +66,11 @@ fn request(draw: &mut Draw<'_>) -> Option<RequestState> {
     let now_ms = draw.scene.now_ms;
     let waits = |it: &&RequestState| it.status == RequestStatus::Pending && it.expires_ms.0 > now_ms;
     let pending: Vec<RequestState> = draw.scene.requests.iter().filter(waits).cloned().collect();
-    if draw.slip() || pending.is_empty() { draw.random.pick(&draw.scene.requests) } else { draw.random.pick(&pending) }
+    if draw.random.chance(10) || pending.is_empty() {
+        draw.random.pick(&draw.scene.requests)
+    } else {
+        draw.random.pick(&pending)
+    }
 }
 
 fn record_result(draw: &mut Draw<'_>) -> Option<Op> {
@@ -90,7 +92,8 @@ fn cancel_k8s_request(draw: &mut Draw<'_>) -> Option<Op> {
 fn anchor_root(draw: &mut Draw<'_>) -> Option<Op> {
     let cluster = draw.cluster()?;
     let master = master(draw, &cluster);
-    let anchors = if draw.slip() || draw.slip() { draw.random.pick(&draw.scene.anchors)?.id } else { cluster.anchors };
+    let scene = draw.scene;
+    let anchors = draw.right(cluster.anchors, scene.anchors.iter().map(|it| it.id));
     let (sender, named, root) = (draw.by(master), draw.named(cluster.id), draw.digest());
     // Milliseconds rise; sometimes not since the last one.
     let sequence = draw.scene.now_ms % 100_000_000 + draw.random.below(3);

@@ -113,7 +113,8 @@ fn execute_slash(draw: &mut Draw<'_>) -> Option<Op> {
 fn release_lapsed_slash(draw: &mut Draw<'_>) -> Option<Op> {
     let cluster = draw.cluster()?;
     let pending: Vec<&PositionState> = draw.scene.positions.iter().filter(|it| it.proposal.is_some()).collect();
-    let position = if draw.slip() { draw.position(&cluster, |_| true)? } else { draw.random.pick(&pending)?.clone() };
+    let position =
+        if draw.random.chance(10) { draw.position(&cluster, |_| true)? } else { draw.random.pick(&pending)?.clone() };
     let (sender, named) = (draw.wallet(), draw.named(position.cluster));
     op("staking::release_lapsed_slash", sender, vec![named, it(position.position), Given::Clock])
 }
@@ -124,7 +125,7 @@ fn slash_double_signed(draw: &mut Draw<'_>) -> Option<Op> {
     let master = draw.random.pick(&nautilus.masters);
     let endorsed = draw.random.pick(&nautilus.endorsements);
     let (key, answers) = match (master, endorsed) {
-        (Some(master), _) if !draw.slip() => (master.signing_key, Some(master.position)),
+        (Some(master), _) if draw.random.chance(85) => (master.signing_key, Some(master.position)),
         (_, Some(endorsed)) => (endorsed.signing_key, Some(endorsed.position)),
         _ => (Enclave::new(0).signing_key().to_vec(), None),
     };
@@ -145,8 +146,8 @@ fn prove(draw: &mut Draw<'_>, cluster: &Cluster, position: &PositionState, key: 
         signature
     });
     let (sender, named) = (draw.wallet(), draw.named(cluster.id));
-    let nautiluses: Vec<_> = draw.scene.nautiluses.iter().map(|nautilus| nautilus.id).collect();
-    let nautilus = if draw.slip() { draw.random.pick(&nautiluses)? } else { cluster.nautilus };
+    let scene = draw.scene;
+    let nautilus = draw.right(cluster.nautilus, scene.nautiluses.iter().map(|it| it.id));
     let mut args = vec![named, it(nautilus), it(position.position), bytes(key), pure(&sequence)];
     for (root, signature) in roots.iter().zip(&signed) {
         args.extend([bytes(root), bytes(signature)]);

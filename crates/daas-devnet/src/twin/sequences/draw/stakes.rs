@@ -57,11 +57,12 @@ fn stake(draw: &mut Draw<'_>, cluster: &Cluster) -> u64 {
     let (least, most) = (cluster.policy.min_stake.0, cluster.policy.max_stake.0);
     let some = least.saturating_add(draw.random.between(0, 9).saturating_mul(cluster.policy.thresholds.viewer.0));
     let within = draw.within(least, most);
-    if draw.slip() || draw.random.chance(15) { within } else { some.clamp(least, most) }
+    if draw.slipped || draw.random.chance(15) { within } else { some.clamp(least, most) }
 }
 
 fn registry(draw: &mut Draw<'_>, cluster: &Cluster) -> Given {
-    if draw.slip() { it(draw.random.pick(&draw.scene.registries).unwrap().id) } else { it(cluster.registry) }
+    let scene = draw.scene;
+    it(draw.right(cluster.registry, scene.registries.iter().map(|it| it.id)))
 }
 
 /// Locator, commitment, session, its end and the lifetime.
@@ -142,9 +143,11 @@ fn replaces(draw: &mut Draw<'_>, position: &PositionState) -> Option<SealId> {
 fn refresh_seal_token(draw: &mut Draw<'_>) -> Option<Op> {
     let cluster = draw.cluster()?;
     let position = draw.position(&cluster, is_whole)?;
-    let permissions = match draw.slip() || !position.node_id.is_empty() {
-        true => draw.random.one_of([1_u8, 2, 3, 3, 4]),
-        false => 1,
+    let permissions = match (draw.slip(), position.node_id.is_empty()) {
+        (true, true) => draw.random.one_of([0_u8, 2, 3, 4]),
+        (true, false) => draw.random.one_of([0, 4]),
+        (false, true) => 1,
+        (false, false) => draw.random.one_of([1, 2, 3]),
     };
     refresh(draw, &cluster, &position, permissions)
 }
@@ -252,10 +255,9 @@ fn announce_maintenance(draw: &mut Draw<'_>) -> Option<Op> {
     let cluster = draw.cluster()?;
     let position = draw.position(&cluster, |_| true)?;
     let now_ms = draw.scene.now_ms;
-    let earliest = position.maintenance.map_or(now_ms + 1, |last| match last.from_ms.0 <= now_ms {
-        true => last.until_ms.0 + 7 * DAY,
-        false => last.from_ms.0,
-    });
+    let earliest = position
+        .maintenance
+        .map_or(now_ms + 1, |last| if last.from_ms.0 <= now_ms { last.until_ms.0 + 7 * DAY } else { last.from_ms.0 });
     let most = if draw.random.chance(70) { earliest + 5_000 } else { now_ms + 90 * DAY };
     let from_ms = draw.within(earliest, most.max(earliest));
     let length = if draw.random.chance(60) { draw.random.between(1, 20_000) } else { draw.within(1, 7 * DAY) };
