@@ -4,9 +4,9 @@
 //! Every entry function of the contract is one method of [`Ops`] by the same name. It answers a [`Call`]: awaiting that does
 //! it; it can also be estimated, or handed out unsigned to whoever holds the key.
 //!
-//! A transaction whose fate is unknown is looked up by its digest and at most sent again with the same bytes, so
-//! nothing is ever done twice. All coins of the wallet pay for each transaction, so two that differ can never both
-//! execute from the same coins.
+//! A transaction whose fate is unknown is looked up by its digest and at most sent again with the same bytes. One that was
+//! refused is built anew only if the two can never both be executed: they spend the same version of a coin, or a
+//! checkpoint proves that another transaction has taken it. So nothing is done twice, whatever an endpoint says.
 
 mod abort;
 mod admin;

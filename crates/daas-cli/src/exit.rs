@@ -48,6 +48,9 @@ impl Exit {
             | E::AlreadyStaked
             | E::SignatureRefused
             | E::ObjectMissing
+            | E::OutcomeDoubtful
+            | E::SealFileOther
+            | E::CodeForeign
             | E::DatastoreNotEncrypted => Self::Refused,
             code if code.code().starts_with("D1") || is_rule(code) => Self::Refused,
             _ => Self::Failed,

@@ -26,9 +26,20 @@ pub enum TxError {
     /// Would fail if it were sent. Nothing was spent.
     #[error("not sent, nothing was spent: {0}")]
     Foreseen(#[source] Box<Self>),
-    /// Refused before execution. Nothing was spent.
+    /// Refused before execution, as the endpoint says.
     #[error("transaction {digest} was refused: {cause}")]
     Rejected {
+        /// The transaction.
+        digest: Digest,
+        /// The network's words.
+        cause: String,
+    },
+    /// Refused, and what would be sent in its place does not rule out that both are executed.
+    #[error(
+        "transaction {digest} was refused ({cause}), but nothing proves that it cannot be executed: one more might do \
+         the same a second time"
+    )]
+    Doubtful {
         /// The transaction.
         digest: Digest,
         /// The network's words.
@@ -89,6 +100,7 @@ impl TxError {
             Self::Foreseen(error) => error.code(),
             Self::InsufficientFunds { .. } | Self::Failed { out_of_gas: true, .. } => ErrorCode::InsufficientFunds,
             Self::Failed { .. } | Self::Rejected { .. } => ErrorCode::TransactionFailed,
+            Self::Doubtful { .. } => ErrorCode::OutcomeDoubtful,
             Self::CapMissing { .. } => ErrorCode::OfficeMissing,
             Self::KeyMissing(_) => ErrorCode::KeyElsewhere,
             Self::Signature(_) => ErrorCode::SignatureRefused,

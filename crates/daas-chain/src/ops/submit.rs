@@ -5,7 +5,7 @@ use crate::index::IndexIds;
 use core::time::Duration;
 use daas_types::{Address, Digest, PackageId, UnixMs};
 use futures::future::{try_join_all, try_join4};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use sui_crypto::SuiSigner;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::proto_to_timestamp_ms;
@@ -20,6 +20,8 @@ const BUILDS: usize = 3;
 const ASKS: usize = 4;
 /// How long the fate of a sent transaction is asked for.
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
+/// How many coins of a refused transaction are looked at. The first is the one that is left of all of them.
+const PROVEN_COINS: usize = 4;
 const FIRST_WAIT: Duration = Duration::from_millis(20);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
@@ -45,23 +47,49 @@ impl Ops {
             return Err(TxError::KeyMissing(self.sender()));
         }
         let _turn = self.turn.lock().await;
-        let mut refused: Option<(Digest, String)> = None;
+        let mut refused: Vec<(Transaction, String)> = Vec::new();
         for _ in 0..BUILDS {
             let transaction = self.built(draft).await?;
             let digest = transaction.digest();
-            if refused.as_ref().is_some_and(|(before, _)| *before == digest) {
+            if refused.last().is_some_and(|(before, _)| before.digest() == digest) {
                 // Nothing has moved, so the answer would be the same.
                 break;
+            }
+            for (before, cause) in &refused {
+                if !exclude(before, &transaction) && !self.is_dead(before).await {
+                    return Err(TxError::Doubtful { digest: before.digest(), cause: cause.clone() });
+                }
             }
             let signature = self.wallet.sign_transaction(&transaction);
             let signature = signature.map_err(|e| TxError::Broken(format!("the transaction cannot be signed: {e}")))?;
             match settle(&self.client, &transaction, &[signature]).await? {
                 Fate::Executed(executed) => return Outcome::of(digest, draft.package, &executed),
-                Fate::Refused(cause) => refused = Some((digest, cause)),
+                Fate::Refused(cause) => refused.push((transaction, cause)),
             }
         }
-        let (digest, cause) = refused.expect("a transaction neither executed nor unknown must have been refused");
-        Err(TxError::Rejected { digest, cause })
+        let (last, cause) = refused.pop().expect("a transaction neither executed nor unknown must have been refused");
+        Err(TxError::Rejected { digest: last.digest(), cause })
+    }
+
+    /// Whether it is proven that a transaction can never be executed, since another has taken one of its coins: a
+    /// checkpoint's validators say so, and no endpoint.
+    async fn is_dead(&self, transaction: &Transaction) -> bool {
+        let mut wait = FIRST_WAIT;
+        for _ in 0..ASKS {
+            for coin in transaction.gas_payment.objects.iter().take(PROVEN_COINS) {
+                match self.client.proven_object(*coin.object_id()).await {
+                    Ok(Some(proven)) if proven.replaced() == Some(coin.version()) => {
+                        return proven.object().previous_transaction() != transaction.digest();
+                    }
+                    Ok(_) => {}
+                    Err(error) => tracing::debug!(%error, coin.id = %coin.object_id(), "coin not proven"),
+                }
+            }
+            // The other transaction may be on its way into a checkpoint.
+            tokio::time::sleep(wait).await;
+            wait = LONGEST_WAIT.min(wait * 2);
+        }
+        false
     }
 
     /// The transaction, of what the chain is now.
@@ -145,6 +173,15 @@ pub(super) async fn submit(
         Fate::Executed(executed) => Outcome::of(digest, package, &executed),
         Fate::Refused(cause) => Err(TxError::Rejected { digest, cause }),
     }
+}
+
+/// Whether at most one of the two can ever be executed: both spend one version of one coin. Other inputs do not count, as
+/// only a coin that pays is surely not shared or immutable, whatever the endpoint says of it.
+fn exclude(one: &Transaction, other: &Transaction) -> bool {
+    let coins = |transaction: &Transaction| -> BTreeSet<_> {
+        transaction.gas_payment.objects.iter().map(|coin| (*coin.object_id(), coin.version())).collect()
+    };
+    !coins(one).is_disjoint(&coins(other))
 }
 
 /// Sends until an endpoint has taken or refused it, looking it up by digest after every attempt. Sending again is

@@ -3,7 +3,7 @@ use super::{Check, ProofError};
 use bytes::Bytes;
 use daas_types::{Address, Digest};
 use std::collections::HashMap;
-use sui_sdk_types::{Object, ObjectOut, TransactionEffects};
+use sui_sdk_types::{Object, ObjectIn, ObjectOut, TransactionEffects};
 
 /// What a server says an object is. Nothing of it is believed.
 #[derive(Clone, Debug)]
@@ -22,6 +22,7 @@ pub(crate) struct ClaimedObject {
 #[derive(Clone, Debug)]
 pub(crate) struct ProvenObject {
     object: Object,
+    replaced: Option<u64>,
 }
 
 // === impl ClaimedObject ===
@@ -44,7 +45,7 @@ impl ClaimedObject {
             return Err(fails(Check::Unwritten { id, digest, transaction }));
         }
         let object = bcs::from_bytes(bytes).map_err(|_| fails(Check::Layout("object")))?;
-        Ok(ProvenObject { object })
+        Ok(ProvenObject { object, replaced: replaced(&effects, id) })
     }
 }
 
@@ -53,6 +54,11 @@ impl ClaimedObject {
 impl ProvenObject {
     pub(crate) fn object(&self) -> &Object {
         &self.object
+    }
+
+    /// The version that the transaction which wrote it took in. Nothing else can ever take in that version.
+    pub(crate) fn replaced(&self) -> Option<u64> {
+        self.replaced
     }
 }
 
@@ -68,6 +74,22 @@ fn written(effects: &TransactionEffects, id: Address) -> Option<Digest> {
             let change = effects.changed_objects.iter().find(|change| change.object_id == id)?;
             match change.output_state {
                 ObjectOut::ObjectWrite { digest, .. } | ObjectOut::PackageWrite { digest, .. } => Some(digest),
+                _ => None,
+            }
+        }
+    }
+}
+
+/// The version of the object that the transaction took in.
+fn replaced(effects: &TransactionEffects, id: Address) -> Option<u64> {
+    match effects {
+        TransactionEffects::V1(effects) => {
+            effects.modified_at_versions.iter().find(|was| was.object_id == id).map(|was| was.version)
+        }
+        TransactionEffects::V2(effects) => {
+            let change = effects.changed_objects.iter().find(|change| change.object_id == id)?;
+            match change.input_state {
+                ObjectIn::Exist { version, .. } => Some(version),
                 _ => None,
             }
         }

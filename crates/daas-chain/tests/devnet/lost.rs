@@ -3,9 +3,10 @@
 use crate::world::World;
 use daas_chain::client::ChainClient;
 use daas_chain::ops::{Ops, TxError};
-use daas_types::{Mist, Problem};
-use std::sync::Arc;
+use daas_types::{ErrorCode, Mist, Problem};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use sui_rpc::Client;
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_rpc::proto::sui::rpc::v2::ledger_service_server::{LedgerService, LedgerServiceServer};
@@ -13,6 +14,7 @@ use sui_rpc::proto::sui::rpc::v2::state_service_server::{StateService, StateServ
 use sui_rpc::proto::sui::rpc::v2::transaction_execution_service_server::{
     TransactionExecutionService, TransactionExecutionServiceServer,
 };
+use sui_sdk_types::Transaction;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tonic::transport::server::TcpIncoming;
@@ -25,6 +27,8 @@ enum Loss {
     Answer,
     /// Not even received.
     Request,
+    /// Executed; the sender hears that it was refused, at first that there is no such transaction, and of coins that it did not spend.
+    Truth,
 }
 
 /// Passes everything on, except for the first `losses` executions.
@@ -34,6 +38,8 @@ struct Lossy {
     loss: Loss,
     losses: usize,
     sent: Arc<AtomicUsize>,
+    /// Transactions that it will say once it does not know.
+    denied: Arc<Mutex<HashSet<String>>>,
 }
 
 #[tonic::async_trait]
@@ -56,7 +62,12 @@ impl LedgerService for Lossy {
         &self,
         request: Request<proto::GetTransactionRequest>,
     ) -> Result<Response<proto::GetTransactionResponse>, Status> {
-        self.real.clone().ledger_client().get_transaction(request.into_inner()).await
+        let request = request.into_inner();
+        // Once: whoever looks at the coin later finds what took it.
+        if self.denied.lock().unwrap().remove(request.digest()) {
+            return Err(Status::not_found("no such transaction"));
+        }
+        self.real.clone().ledger_client().get_transaction(request).await
     }
 
     async fn get_epoch(
@@ -73,7 +84,14 @@ impl StateService for Lossy {
         &self,
         request: Request<proto::ListOwnedObjectsRequest>,
     ) -> Result<Response<proto::ListOwnedObjectsResponse>, Status> {
-        self.real.clone().state_client().list_owned_objects(request.into_inner()).await
+        let mut answer = self.real.clone().state_client().list_owned_objects(request.into_inner()).await?;
+        if matches!(self.loss, Loss::Truth) {
+            // One coin, another every time.
+            let objects = &mut answer.get_mut().objects;
+            objects.sort_by_key(|coin| coin.version());
+            objects.truncate(1);
+        }
+        Ok(answer)
     }
 }
 
@@ -83,11 +101,17 @@ impl TransactionExecutionService for Lossy {
         &self,
         request: Request<proto::ExecuteTransactionRequest>,
     ) -> Result<Response<proto::ExecuteTransactionResponse>, Status> {
+        let request = request.into_inner();
         let lost = self.sent.fetch_add(1, Ordering::SeqCst) < self.losses;
         if lost && matches!(self.loss, Loss::Request) {
             return Err(Status::unavailable("lost on the way there"));
         }
-        let answer = self.real.clone().execution_client().execute_transaction(request.into_inner()).await;
+        let digest = Transaction::try_from(request.transaction()).unwrap().digest();
+        let answer = self.real.clone().execution_client().execute_transaction(request).await;
+        if lost && matches!(self.loss, Loss::Truth) {
+            self.denied.lock().unwrap().insert(digest.to_string());
+            return Err(Status::invalid_argument("the transaction is not valid"));
+        }
         if lost { Err(Status::unavailable("lost on the way back")) } else { answer }
     }
 }
@@ -96,7 +120,7 @@ impl TransactionExecutionService for Lossy {
 async fn lossy(world: &World, loss: Loss, losses: usize) -> (ChainClient, Arc<AtomicUsize>, JoinSet<()>) {
     let real = Client::new(world.net.devnet.rpc_url()).unwrap();
     let sent = Arc::new(AtomicUsize::new(0));
-    let service = Lossy { real, loss, losses, sent: sent.clone() };
+    let service = Lossy { real, loss, losses, sent: sent.clone(), denied: Arc::default() };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = tonic::transport::Server::builder()
@@ -134,6 +158,26 @@ async fn a_lost_request_is_sent_again() {
     world.stake(&unlucky, 5, "node-1").await.unwrap();
     assert_eq!(sent.load(Ordering::SeqCst), 3);
     assert_eq!(world.client.positions(&world.ids).await.unwrap().len(), 1);
+}
+
+/// Whoever says that a payment was refused, having made it, must not get another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_is_said_to_be_refused_is_not_made_again() {
+    let world = World::start().await;
+    let payer = world.rich(2).await;
+    for _ in 0..2 {
+        world.operator.transfer(payer.wallet().address(), Mist::from_sui(20)).await.unwrap();
+    }
+    assert!(world.client.coins(payer.wallet().address()).await.unwrap().len() >= 3);
+    let (client, sent, _server) = lossy(&world, Loss::Truth, 9).await;
+    let to = crate::world::wallet(7).address();
+    let error = Ops::new(client, crate::world::wallet(2)).transfer(to, Mist::from_sui(5)).await.unwrap_err();
+    let TxError::Doubtful { digest, .. } = &error else { panic!("{error}") };
+    assert_eq!(sent.load(Ordering::SeqCst), 1);
+    assert_eq!(world.client.balance(to).await.unwrap(), Mist::from_sui(5), "once");
+    let problem = Problem::from(TxError::Doubtful { digest: *digest, cause: "no".into() });
+    assert_eq!(problem.code, ErrorCode::OutcomeDoubtful);
+    assert!(problem.cause.contains(&digest.to_string()), "{problem}");
 }
 
 async fn client_balance(world: &World, ops: &Ops) -> Mist {
