@@ -96,7 +96,7 @@ fn urls(flags: &PlaceFlags, cluster: Option<&ClusterInfo>) -> Result<Vec<String>
         return Ok(flags.rpc.clone());
     }
     if let Some(cluster) = cluster {
-        return Ok(vec![cluster.join.rpc.clone()]);
+        return Ok(cluster.join.rpc.iter().map(str::to_owned).collect());
     }
     let url = match flags.network {
         Some(NetworkName::Mainnet) => MAINNET.to_owned(),

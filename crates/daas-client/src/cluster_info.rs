@@ -43,9 +43,13 @@ impl ClusterInfo {
         IndexIds { package, cluster, registry, nautilus }
     }
 
-    /// A client of its chain that has checked the network's genesis.
+    /// A client of its chain, through all of the file's endpoints, that has checked the network's genesis.
     pub async fn chain(&self) -> Result<ChainClient, Problem> {
-        Ok(ChainClient::connect(&self.join.rpc, &self.genesis).await?)
+        let rpc = &self.join.rpc;
+        if self.genesis.devnet().is_none() && rpc.count() < 2 {
+            tracing::warn!(%rpc, "one endpoint cannot prove that what it says is the newest: name a second one in `rpc`");
+        }
+        Ok(ChainClient::connect_any(rpc.iter(), &self.genesis).await?)
     }
 
     /// The cluster's masters on chain, proven to be in a checkpoint. That they are the newest, the one endpoint of a join file

@@ -31,7 +31,7 @@ use daas_gateway::{
 use daas_types::api::ClusterSettings;
 use daas_types::genesis::Genesis;
 use daas_types::join::ChainPins;
-use daas_types::{ErrorCode, Problem};
+use daas_types::{ErrorCode, Problem, RpcUrls};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -151,10 +151,11 @@ fn pins(config: &Config) -> anyhow::Result<(ChainPins, Genesis)> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let mut pins: ChainPins = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
     if !config.sui.rpc_endpoint.is_empty() {
-        pins.rpc.clone_from(&config.sui.rpc_endpoint);
+        pins.rpc = config.sui.rpc_endpoint.parse().map_err(Problem::of(ErrorCode::ConfigInvalid))?;
     }
     let genesis = pins.anchor().map_err(Problem::of(ErrorCode::ClusterFileBad))?;
     require_devnet(&genesis)?;
+    require_others(&genesis, &pins.rpc)?;
     tracing::warn!("datastore: not encrypted");
     Ok((pins, genesis))
 }
@@ -164,6 +165,15 @@ fn require_devnet(genesis: &Genesis) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(ErrorCode::DatastoreNotEncrypted, format!("the genesis is {}", genesis.digest())))
+}
+
+/// One endpoint alone could start a master from objects that were true once. A devnet is one endpoint.
+fn require_others(genesis: &Genesis, rpc: &RpcUrls) -> Result<(), Problem> {
+    if genesis.devnet().is_some() || rpc.count() > 1 {
+        return Ok(());
+    }
+    let cause = format!("{rpc} is one endpoint; a master needs two, of different people, in `rpc` of its pins");
+    Err(Problem::new(ErrorCode::ConfigInvalid, cause))
 }
 
 /// The engine's settings, and the cluster's keys.
@@ -217,7 +227,7 @@ async fn follow(
 ) -> anyhow::Result<(Index, ChainClient)> {
     let ids =
         IndexIds { package: pins.package, cluster: pins.cluster, registry: pins.registry, nautilus: pins.nautilus };
-    let client = ChainClient::connect(&pins.rpc, genesis).await.map_err(Problem::from)?;
+    let client = ChainClient::connect_any(pins.rpc.iter(), genesis).await.map_err(Problem::from)?;
     let index = Index::new(ids);
     let store = Store::open(&config.k3s.data_dir.join("index.redb"), genesis, ids)?;
     let follower = Follower::new(client.clone(), index.clone()).with_store(store)?;
@@ -380,5 +390,15 @@ mod tests {
             let genesis = Genesis::of_digest(digest.parse().unwrap());
             assert_eq!(require_devnet(&genesis).unwrap_err().code, ErrorCode::DatastoreNotEncrypted);
         }
+    }
+
+    #[test]
+    fn one_endpoint_of_a_real_network_is_not_enough() {
+        let genesis = Genesis::of_digest(daas_types::genesis::TESTNET.parse().unwrap());
+        for one in ["http://a", "http://a,http://a/"] {
+            let refused = require_others(&genesis, &one.parse().unwrap()).unwrap_err();
+            assert_eq!(refused.code, ErrorCode::ConfigInvalid);
+        }
+        require_others(&genesis, &"http://a,http://b".parse().unwrap()).unwrap();
     }
 }

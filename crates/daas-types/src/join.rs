@@ -2,7 +2,7 @@
 //! reader trusts, because it is the root of all later checks.
 
 use crate::genesis::{Genesis, GenesisError};
-use crate::{ClusterId, NautilusId, PackageId, RegistryId};
+use crate::{ClusterId, NautilusId, PackageId, RegistryId, RpcUrls};
 use serde::{Deserialize, Serialize};
 use sui_sdk_types::Digest;
 
@@ -22,8 +22,8 @@ pub struct JoinFile {
     /// as a devnet's does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committee: Option<String>,
-    /// Where the chain is read. Not trusted.
-    pub rpc: String,
+    /// Where the chain is read: one address, or a list of them. None is trusted.
+    pub rpc: RpcUrls,
     /// The Move package.
     pub package: PackageId,
     /// The cluster.
@@ -97,7 +97,7 @@ pub struct ChainPins {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committee: Option<String>,
     /// As in the join file.
-    pub rpc: String,
+    pub rpc: RpcUrls,
     /// As in the join file.
     pub package: PackageId,
     /// As in the join file.

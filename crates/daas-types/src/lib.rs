@@ -19,6 +19,7 @@ mod node_id;
 pub mod onchain;
 pub mod pop;
 mod problem;
+mod rpc_urls;
 mod seal;
 mod tier;
 mod time;
@@ -30,6 +31,7 @@ pub use ids::{
 };
 pub use node_id::{NodeId, NodeIdError};
 pub use problem::Problem;
+pub use rpc_urls::{RpcUrls, RpcUrlsError};
 pub use seal::{Commitment, Locator, Permissions, SEAL_LIFETIME, SealSecret, SealSecretError};
 pub use sui_sdk_types::{Address, Digest};
 pub use tier::{Rights, Thresholds, Tier};

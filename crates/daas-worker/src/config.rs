@@ -171,7 +171,7 @@ impl WorkerConfig {
             }
         }
         if let Some(rpc) = &self.expectations.rpc {
-            join.rpc.clone_from(rpc);
+            join.rpc = rpc.parse().map_err(Problem::of(ErrorCode::ConfigInvalid))?;
         }
         if let Some(endpoint) = &self.expectations.endpoint {
             join.endpoint.clone_from(endpoint);

@@ -37,7 +37,7 @@ pub(crate) async fn run(context: &Context, args: &FaucetArgs) -> Result<(), Prob
 fn own(context: &Context, rpc: &str) -> Option<String> {
     let report = Report::read(&context.state.status()).ok()??;
     let here = ClusterInfo::load(&context.state.join()).ok()?;
-    (here.join.rpc == rpc && !report.faucet.is_empty()).then_some(report.faucet)
+    (here.join.rpc.iter().any(|url| url == rpc) && !report.faucet.is_empty()).then_some(report.faucet)
 }
 
 /// The faucet of the host that serves the chain.

@@ -59,7 +59,7 @@ fn the_documented_example_loads() {
     }
     let mut join = join();
     config.apply_to(&mut join).unwrap();
-    assert_eq!(join.rpc, "https://fullnode.testnet.sui.io:443");
+    assert_eq!(join.rpc.to_string(), "https://fullnode.testnet.sui.io:443");
     assert_eq!(join.endpoint, "https://tee-master:6443");
     config.check_wallet(daas_types::Address::new([9; 32]).into()).unwrap();
 }

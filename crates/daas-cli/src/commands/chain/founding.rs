@@ -8,7 +8,7 @@ use daas_chain::index::IndexIds;
 use daas_chain::ops::ClusterSpec;
 use daas_types::join::ChainPins;
 use daas_types::onchain::Policy;
-use daas_types::{ErrorCode, Problem};
+use daas_types::{ErrorCode, Problem, RpcUrls};
 use serde::Serialize;
 use serde_json::json;
 use std::fs::OpenOptions;
@@ -98,7 +98,7 @@ fn pins(counter: &Counter<'_>, ids: &IndexIds) -> Result<ChainPins, Problem> {
         genesis: genesis.digest(),
         genesis_summary,
         committee,
-        rpc: place.urls.first().cloned().unwrap_or_default(),
+        rpc: RpcUrls::new(place.urls.iter().cloned()).map_err(Problem::of(ErrorCode::ConfigInvalid))?,
         package: ids.package,
         cluster: ids.cluster,
         registry: ids.registry,

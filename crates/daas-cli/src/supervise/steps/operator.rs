@@ -148,7 +148,7 @@ fn write_pins(start: &Start<'_>, network: &Network, ids: &IndexIds) -> Result<()
         genesis: network.genesis.digest(),
         genesis_summary: Some(network.summary.clone()),
         committee: None,
-        rpc: network.rpc.clone(),
+        rpc: network.rpc.as_str().into(),
         package: ids.package,
         cluster: ids.cluster,
         registry: ids.registry,
