@@ -76,7 +76,8 @@ async fn for_node(
     Ok(())
 }
 
-/// A new Seal, or the one that an interrupted `stake` left. A live one is never overwritten.
+/// A new Seal, or the one that an interrupted `stake` of the same left. A live one is never overwritten, nor one whose
+/// transaction may have been handed out and sent by somebody else.
 async fn seal_to_mint(
     staker: &Staker,
     cluster: &ClusterInfo,
@@ -86,10 +87,15 @@ async fn seal_to_mint(
     if path.exists() {
         let known = SealFile::load(path)?;
         if known.seal.is_none() {
-            return Ok(known);
+            let other = difference(&known, staker, args);
+            return other.map_or(Ok(known), |other| {
+                let cause = format!("{} was prepared {other}, and may have been paid for", path.display());
+                Err(Problem::new(ErrorCode::SealFileOther, cause))
+            });
         }
+        // That a position is not there is the endpoint's word, which is no reason to throw a Seal away.
         let state = staker.ops.client().position(&staker.ids, known.position).await?;
-        if state.is_some_and(|state| state.status != Status::Closed || state.unbonding > Mist(0)) {
+        if state.is_none_or(|state| state.status != Status::Closed || state.unbonding > Mist(0)) {
             let cause = format!(
                 "{} is of position {}; add to it with `k3s-daas restake {}`, or name another file with --seal",
                 path.display(),
@@ -104,4 +110,21 @@ async fn seal_to_mint(
         seal.save(path)?;
     }
     Ok(seal)
+}
+
+/// What a prepared Seal is for, if it is not what is asked for now.
+fn difference(draft: &SealFile, staker: &Staker, args: &StakeArgs) -> Option<String> {
+    if draft.cluster != staker.ids.cluster {
+        return Some(format!("for cluster {}", draft.cluster));
+    }
+    if draft.owner != staker.ops.sender() {
+        return Some(format!("for wallet {}", draft.owner));
+    }
+    if draft.permissions != args.permissions {
+        return Some(format!("with --permissions {}", draft.permissions));
+    }
+    (draft.node_id != args.node_id).then(|| match &draft.node_id {
+        Some(node) => format!("with --node-id {node}"),
+        None => "without --node-id".to_owned(),
+    })
 }

@@ -95,6 +95,38 @@ async fn offices_and_pauses() {
     assert_eq!(operator.refused(&["chain", "migrate", "--yes"]).await, refused("PackageMismatch"));
 }
 
+/// A Seal that was prepared and perhaps paid for elsewhere is neither used for another stake nor overwritten.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prepared_seal_is_of_one_stake() {
+    let net = Net::start(36).await;
+    let [operator, proposer, ..] = cluster(&net).await;
+    let file = operator.home().join("seal.json");
+    let stake = |amount| ["stake", amount, "--seal", file.to_str().unwrap()];
+    let dry = operator.json(&[&stake("2")[..], &["--dry-run"]].concat()).await;
+    assert!(dry["at_most_mist"].as_u64().unwrap() > 2_000_000_000 && !file.exists());
+    operator.json(&[&stake("2")[..], &["--unsigned"]].concat()).await;
+    let prepared = std::fs::read_to_string(&file).unwrap();
+
+    assert_eq!(proposer.refused(&stake("5")).await, refused("SealFileOther"), "another wallet");
+    let node = ["--permissions", "user,node", "--node-id", "n1"];
+    assert_eq!(operator.refused(&[&stake("5")[..], &node].concat()).await, refused("SealFileOther"));
+    assert_eq!(
+        operator.refused(&[&stake("5")[..], &node[2..]].concat()).await,
+        refused("SealFileOther"),
+        "another node"
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), prepared);
+
+    // The same stake goes on.
+    let staked = operator.json(&stake("5")).await;
+    let saved: Value = serde_json::from_str(&prepared).unwrap();
+    assert_eq!(text(&staked, "/position/position"), text(&saved, "/position"));
+    assert_eq!(operator.refused(&stake("5")).await, refused("AlreadyStaked"));
+    // What the contract would refuse is not handed out to be signed.
+    let more = ["unstake", "9", "--seal", file.to_str().unwrap(), "--unsigned"];
+    assert_eq!(operator.refused(&more).await, refused("AmountRefused"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn measurements_and_masters() {
     let net = Net::start(32).await;
