@@ -3,7 +3,7 @@
 use crate::cli::send::SendFlags;
 use crate::output::Output;
 use daas_chain::client::ChainClient;
-use daas_chain::ops::{Call, Estimate, Gas, Outcome, Unsigned, parse_signature};
+use daas_chain::ops::{Call, Estimate, Gas, Outcome, parse_signature};
 use daas_types::genesis::Network;
 use daas_types::{ErrorCode, Mist, Problem};
 use serde_json::{Value, json};
@@ -40,10 +40,6 @@ impl<'a> Sending<'a> {
         what: &str,
         call: Call<'_, O>,
     ) -> Result<Option<O>, Problem> {
-        if self.flags.unsigned {
-            self.hand_out(what, &call.unsigned().await?);
-            return Ok(None);
-        }
         if !self.flags.signature.is_empty() {
             return self.submit(client, call).await.map(Some);
         }
@@ -54,13 +50,18 @@ impl<'a> Sending<'a> {
             self.output.result(text, &as_json(what, &estimate));
             return Ok(None);
         }
+        if self.flags.unsigned {
+            self.hand_out(what, text, &estimate);
+            return Ok(None);
+        }
         if self.ask == Ask::Always || client.genesis().devnet().is_none() {
             self.output.note(text);
             if !self.flags.yes {
                 self.confirm()?;
             }
         }
-        Ok(Some(call.await?))
+        // What was shown, to the byte.
+        Ok(Some(call.send(&estimate.transaction).await?))
     }
 
     /// What a transaction did, for people and for programs.
@@ -76,12 +77,18 @@ impl<'a> Sending<'a> {
         Ok(call.read(outcome)?)
     }
 
-    fn hand_out(&self, what: &str, unsigned: &Unsigned) {
-        let (bytes, digest, sender) = (unsigned.to_string(), unsigned.digest(), unsigned.sender());
+    fn hand_out(&self, what: &str, text: String, estimate: &Estimate) {
+        let unsigned = &estimate.transaction;
+        let (bytes, digest) = (unsigned.to_string(), unsigned.digest());
         self.output.note(format!(
-            "{what}: transaction {digest}, to be signed by {sender}\n  then: k3s-daas chain submit --tx BYTES --signature SIG"
+            "{text}\n  transaction {digest}, to be signed by its sender in this epoch or the next\n  \
+             then: k3s-daas chain submit --tx BYTES --signature SIG"
         ));
-        self.output.result(&bytes, &json!({ "tx": bytes, "digest": digest, "sender": sender, "what": what }));
+        let mut value = as_json(what, estimate);
+        if let Value::Object(value) = &mut value {
+            value.extend([("tx".to_owned(), json!(bytes)), ("digest".to_owned(), json!(digest))]);
+        }
+        self.output.result(&bytes, &value);
     }
 
     /// Whoever cannot be asked must have said yes before.
@@ -136,8 +143,9 @@ fn cost(what: &str, network: &str, estimate: &Estimate) -> String {
         ),
         ("pays", format!("{} SUI", estimate.amount)),
         ("total", format!("{} SUI", sui(estimate.total()))),
+        ("at most", format!("{} SUI, whatever the gas comes to", estimate.at_most())),
     ];
-    let lines = lines.iter().map(|(name, value)| format!("\n  {name:<6}{value}"));
+    let lines = lines.iter().map(|(name, value)| format!("\n  {name:<8}{value}"));
     format!("{what}{}", lines.collect::<String>())
 }
 
@@ -145,6 +153,7 @@ fn as_json(what: &str, estimate: &Estimate) -> Value {
     json!({
         "what": what, "sent": false, "sender": estimate.transaction.sender(), "gas": gas(&estimate.gas),
         "amount_mist": estimate.amount.0, "total_mist": whole(estimate.total()),
+        "at_most_mist": estimate.at_most().0,
     })
 }
 

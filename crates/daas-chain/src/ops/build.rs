@@ -2,10 +2,10 @@ use super::TxError;
 use crate::client::{Coin, Reference};
 use crate::index::IndexIds;
 use core::time::Duration;
-use daas_types::{Address, Mist, PackageId, UnixMs, WalletAddress};
+use daas_types::{Address, Digest, Mist, PackageId, UnixMs, WalletAddress};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use sui_sdk_types::{Identifier, Owner, Transaction};
+use sui_sdk_types::{Identifier, Owner, Transaction, TransactionExpiration};
 use sui_transaction_builder::{Argument, Function, ObjectInput, TransactionBuilder};
 
 /// Most coins one transaction may be paid with.
@@ -91,6 +91,9 @@ pub(super) struct Known {
     pub(super) objects: BTreeMap<Address, Reference>,
     pub(super) offices: BTreeMap<Office, Address>,
     pub(super) gas_price: u64,
+    pub(super) epoch: u64,
+    /// The network's genesis.
+    pub(super) chain: Digest,
     /// The time of its last checkpoint, if it matters.
     pub(super) now: UnixMs,
 }
@@ -169,6 +172,7 @@ impl Draft {
         tx.set_sender(known.sender.0);
         tx.set_gas_price(known.gas_price);
         tx.set_gas_budget(self.budget(known.sender, gas)?.0);
+        tx.set_expiration(during(known));
         tx.add_gas_objects(gas.iter().map(|coin| ObjectInput::owned(coin.id, coin.version, coin.digest)));
         let mut results = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
@@ -226,6 +230,20 @@ impl Step {
                 None
             }
         })
+    }
+}
+
+/// Valid on this network alone, in this epoch and the next: a copy of a network, or one that says it is another, gets no
+/// signature that moves coins elsewhere. Validators take such bounds where coins pay too, ask for both epochs, and for no
+/// more than these two. The number stays zero, so that the same call of the same objects has the same bytes.
+fn during(known: &Known) -> TransactionExpiration {
+    TransactionExpiration::ValidDuring {
+        min_epoch: Some(known.epoch),
+        max_epoch: Some(known.epoch.saturating_add(1)),
+        min_timestamp: None,
+        max_timestamp: None,
+        chain: known.chain,
+        nonce: 0,
     }
 }
 

@@ -45,6 +45,13 @@ impl<O> Call<'_, O> {
         Ok(Unsigned::of(self.ops.built(&self.draft).await?))
     }
 
+    /// Signs the very transaction that was estimated, executes it, and waits until it is in a checkpoint. One that is refused
+    /// is not built anew: it would be another than the one that was shown.
+    pub async fn send(self, shown: &Unsigned) -> Result<O, TxError> {
+        let outcome = self.ops.run_shown(shown, self.draft.package).await?;
+        (self.read)(outcome)
+    }
+
     /// What leaves the wallet beside gas.
     pub fn amount(&self) -> Mist {
         self.draft.amount()

@@ -20,6 +20,12 @@ pub struct Estimate {
 // === impl Estimate ===
 
 impl Estimate {
+    /// The most that could leave the wallet, however much gas it takes in the end. The estimate is the endpoint's word; this
+    /// is what is signed.
+    pub fn at_most(&self) -> Mist {
+        self.transaction.gas_budget().saturating_add(self.amount)
+    }
+
     /// All that would leave the wallet, in MIST; below zero if more would come back.
     pub fn total(&self) -> i128 {
         self.gas.net() + i128::from(self.amount.0)

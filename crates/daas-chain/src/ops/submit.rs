@@ -1,5 +1,5 @@
 use super::build::{Draft, Known, Office};
-use super::{Ops, Outcome, TxError};
+use super::{Ops, Outcome, TxError, Unsigned};
 use crate::client::{ChainClient, ChainError, TRANSACTION_EVENTS, deadline};
 use crate::index::IndexIds;
 use core::time::Duration;
@@ -60,15 +60,27 @@ impl Ops {
                     return Err(TxError::Doubtful { digest: before.digest(), cause: cause.clone() });
                 }
             }
-            let signature = self.wallet.sign_transaction(&transaction);
-            let signature = signature.map_err(|e| TxError::Broken(format!("the transaction cannot be signed: {e}")))?;
-            match settle(&self.client, &transaction, &[signature]).await? {
+            match settle(&self.client, &transaction, &[self.signed(&transaction)?]).await? {
                 Fate::Executed(executed) => return Outcome::of(digest, draft.package, &executed),
                 Fate::Refused(cause) => refused.push((transaction, cause)),
             }
         }
         let (last, cause) = refused.pop().expect("a transaction neither executed nor unknown must have been refused");
         Err(TxError::Rejected { digest: last.digest(), cause })
+    }
+
+    /// Signs and executes that transaction and no other.
+    pub(super) async fn run_shown(&self, shown: &Unsigned, package: Option<PackageId>) -> Result<Outcome, TxError> {
+        let _turn = self.turn.lock().await;
+        submit(&self.client, shown.transaction(), &[self.signed(shown.transaction())?], package).await
+    }
+
+    fn signed(&self, transaction: &Transaction) -> Result<UserSignature, TxError> {
+        if !self.wallet.has_key() {
+            return Err(TxError::KeyMissing(self.sender()));
+        }
+        let signature = self.wallet.sign_transaction(transaction);
+        signature.map_err(|e| TxError::Broken(format!("the transaction cannot be signed: {e}")))
     }
 
     /// Whether it is proven that a transaction can never be executed, since another has taken one of its coins: a
@@ -128,13 +140,16 @@ impl Ops {
         let objects = draft.objects().into_iter().chain(offices.values().copied());
         let objects = try_join_all(objects.map(|id| self.client.reference(id)));
         let price = async {
-            let request = proto::GetEpochRequest::latest().with_read_mask(FieldMask::from_str("reference_gas_price"));
+            let request =
+                proto::GetEpochRequest::latest().with_read_mask(FieldMask::from_str("epoch,reference_gas_price"));
             deadline("get epoch", self.client.rpc().ledger_client().get_epoch(request)).await
         };
         let now = async { if draft.needs_now() { network_time(&self.client).await } else { Ok(UnixMs(0)) } };
         let (coins, objects, epoch, now) = try_join4(self.client.coins(sender), objects, price, now).await?;
         let objects = objects.into_iter().map(|object| (object.id, object)).collect();
-        Ok(Known { sender, coins, objects, offices, gas_price: epoch.epoch().reference_gas_price(), now })
+        let (gas_price, epoch) = (epoch.epoch().reference_gas_price(), epoch.epoch().epoch());
+        let chain = self.client.genesis().digest();
+        Ok(Known { sender, coins, objects, offices, gas_price, epoch, chain, now })
     }
 
     /// The sender's capability. Only the cluster's current proposer's and judge's count.

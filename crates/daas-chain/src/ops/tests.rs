@@ -8,7 +8,7 @@ use core::time::Duration;
 use daas_types::{Address, Digest, ErrorCode, Mist, PackageId, Problem, UnixMs, WalletAddress};
 use sui_crypto::SuiSigner as _;
 use sui_crypto::ed25519::Ed25519PrivateKey;
-use sui_sdk_types::{Argument, Command, Input, Owner, Transaction, TransactionKind};
+use sui_sdk_types::{Argument, Command, Input, Owner, Transaction, TransactionExpiration, TransactionKind};
 
 fn id(n: u8) -> Address {
     Address::new([n; 32])
@@ -27,6 +27,8 @@ fn known(coins: Vec<Coin>) -> Known {
         objects: objects.into_iter().map(|object| (object.id, object)).collect(),
         offices: [(Office::Admin, id(3))].into(),
         gas_price: 1000,
+        epoch: 4,
+        chain: Digest::new([8; 32]),
         now: UnixMs(5000),
     }
 }
@@ -96,6 +98,19 @@ fn equal_inputs_give_the_same_transaction_and_so_the_same_digest() {
     let mut moved = known(vec![coin(20, Mist::from_sui(1))]);
     moved.coins[0].version += 1;
     assert_ne!(digest(Mist::from_sui(1)), stake.build(&moved).unwrap().digest());
+}
+
+#[test]
+fn a_transaction_is_for_one_network_and_two_epochs() {
+    let expiration = |known: &Known| call(vec![Arg::Payment(Mist(5))]).build(known).unwrap().expiration;
+    let mut known = known(vec![coin(20, Mist::from_sui(1))]);
+    let TransactionExpiration::ValidDuring { min_epoch, max_epoch, chain, .. } = expiration(&known) else {
+        panic!("{:?}", expiration(&known))
+    };
+    assert_eq!((min_epoch, max_epoch, chain), (Some(4), Some(5), known.chain));
+    let before = expiration(&known);
+    known.chain = Digest::ZERO;
+    assert_ne!(before, expiration(&known));
 }
 
 #[test]

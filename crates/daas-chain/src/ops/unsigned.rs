@@ -3,7 +3,7 @@ use crate::client::ChainClient;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use core::fmt;
 use core::str::FromStr;
-use daas_types::{Address, Digest, ErrorCode, PackageId, Problem, WalletAddress};
+use daas_types::{Address, Digest, ErrorCode, Mist, PackageId, Problem, WalletAddress};
 use sui_crypto::{SuiVerifier, UserSignatureVerifier};
 use sui_sdk_types::{MultisigMemberSignature, SimpleSignature, Transaction, UserSignature};
 
@@ -35,6 +35,15 @@ pub enum UnsignedError {
 impl Unsigned {
     pub(super) fn of(transaction: Transaction) -> Self {
         Self { transaction }
+    }
+
+    pub(super) fn transaction(&self) -> &Transaction {
+        &self.transaction
+    }
+
+    /// The most gas it may take, whatever it is estimated to cost.
+    pub fn gas_budget(&self) -> Mist {
+        Mist(self.transaction.gas_payment.budget)
     }
 
     /// What the network will know it by.

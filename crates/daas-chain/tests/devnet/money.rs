@@ -1,6 +1,7 @@
 use crate::world::{World, wallet};
 use core::time::Duration;
 use daas_chain::ops::{Ops, TxError};
+use daas_chain::wallet::Wallet;
 use daas_types::onchain::Status;
 use daas_types::{ErrorCode, Mist, Problem};
 
@@ -62,4 +63,30 @@ async fn two_programs_may_share_a_wallet() {
         b.unwrap();
     }
     assert_eq!(world.client.balance(to).await.unwrap(), Mist(35));
+}
+
+/// What was shown is what is signed; once its coins have moved, nothing is signed in its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shown_transaction_is_sent_to_the_byte_or_not_at_all() {
+    let world = World::start().await;
+    let payer = world.rich(2).await;
+    let to = wallet(7).address();
+    let (first, second) = (payer.transfer(to, Mist(3)), payer.transfer(to, Mist(3)));
+    let (shown, stale) = (first.estimate().await.unwrap(), second.estimate().await.unwrap());
+    assert_eq!(shown.at_most().0, shown.transaction.gas_budget().0 + 3);
+    assert!(shown.total() < i128::from(shown.at_most().0));
+    assert_eq!(first.send(&shown.transaction).await.unwrap().digest, shown.transaction.digest());
+
+    payer.transfer(to, Mist(4)).await.unwrap();
+    let moved = payer.transfer(to, Mist(5));
+    let before = moved.estimate().await.unwrap().transaction;
+    payer.transfer(to, Mist(6)).await.unwrap();
+    assert!(matches!(moved.send(&before).await, Err(TxError::Rejected { digest, .. }) if digest == before.digest()));
+    // The same bytes are the same transaction: it was executed, and is not executed again.
+    assert_eq!(second.send(&stale.transaction).await.unwrap().digest, shown.transaction.digest());
+    assert_eq!(world.client.balance(to).await.unwrap(), Mist(13));
+    let keyless = Ops::new(world.client.clone(), Wallet::keyless(payer.sender()));
+    let call = keyless.transfer(to, Mist(1));
+    let unsigned = call.estimate().await.unwrap().transaction;
+    assert!(matches!(call.send(&unsigned).await, Err(TxError::KeyMissing(_))));
 }
