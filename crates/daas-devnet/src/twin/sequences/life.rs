@@ -10,6 +10,10 @@ use sui_sdk_types::{Address, Event};
 
 /// The least number of operations that succeed.
 pub(super) const OPERATIONS: usize = 30;
+/// So often is a first cluster tried.
+const FOUNDINGS: usize = 20;
+/// A plan that takes longer is given up.
+const MOST_OPERATIONS: usize = 90;
 const START_MS: u64 = 1_000_000_000;
 /// Percent of operations about which something does not fit.
 const SLIPS: u64 = 30;
@@ -17,6 +21,7 @@ const SLIPS: u64 = 30;
 const DRAWS: usize = 60;
 /// So many calls that may abort are tried before each step, and at the end.
 const TRIALS: usize = 16;
+const FEW_TRIALS: usize = 4;
 const LAST_TRIALS: usize = 120;
 /// Percent of them about which something does not fit.
 const TRIAL_SLIPS: u64 = 85;
@@ -86,12 +91,17 @@ pub(super) fn live(ground: &Ground, seed: u64) -> Sequence<'_> {
     let mut random = Random::new(seed);
     let theme =
         random.one_of([Group::Offices, Group::Stakes, Group::Slashes, Group::Slashes, Group::Masters, Group::Requests]);
-    let plan = Plan::drawn(&mut random, theme);
+    let plan = Plan::of(seed, &mut random, theme);
     let chain = Chain::new(ground, START_MS + random.below(1_000_000));
     let mut life = Life { random, chain, steps: vec![], refusals: vec![], plan, theme, operations: 0 };
     life.begin();
     let operations = OPERATIONS + life.random.index(8);
-    while life.operations < operations.max(life.plan.operations()) {
+    while life.operations < operations || life.is_busy() && life.operations < MOST_OPERATIONS {
+        life.step();
+    }
+    // What there is too much of, is asked for again.
+    let more = life.operations + if plan.is_steady() { 5 } else { 0 };
+    while life.operations < more {
         life.step();
     }
     life.settle();
@@ -103,30 +113,35 @@ pub(super) fn live(ground: &Ground, seed: u64) -> Sequence<'_> {
 impl<'g> Life<'g> {
     fn begin(&mut self) {
         self.steps.push(Step::Time(self.chain.now_ms));
-        while self.steps.len() < 2 {
+        for _ in 0..FOUNDINGS {
             let scene = Scene::of(&self.chain);
             let random = Random::new(self.random.next());
-            let first = draw::first(&mut Draw::of(random, &scene));
+            let first = draw::first(&mut Draw::of(random, &scene), self.plan.is_steady());
             self.call(first);
+            if self.operations > 0 {
+                return;
+            }
         }
+        panic!("no cluster is founded: {:?}", self.refusals.last().map(|it| it.abort));
+    }
+
+    /// Whether it is on its way to what there can be only so many of.
+    fn is_busy(&self) -> bool {
+        !self.plan.is_done(&Scene::of(&self.chain))
     }
 
     fn step(&mut self) {
-        let scene = Scene::of(&self.chain);
-        let restless = match self.theme {
-            _ if self.plan.is_steady() => 5,
-            Group::Slashes => 45,
-            _ => 30,
-        };
-        if self.random.chance(restless) {
+        let (scene, busy) = (Scene::of(&self.chain), self.is_busy());
+        let restless = if self.theme == Group::Slashes { 45 } else { 30 };
+        if !busy && self.random.chance(restless) {
             self.pass(&scene);
         }
-        if self.random.chance(2) {
+        if !busy && self.random.chance(2) {
             let version = self.random.one_of([0, 2]);
             self.version(&scene, version);
         }
         let scene = Scene::of(&self.chain);
-        self.hunt(&scene, TRIALS, false);
+        self.hunt(&scene, if busy { FEW_TRIALS } else { TRIALS }, busy);
         let scene = Scene::of(&self.chain);
         let before = self.operations;
         for _ in 0..DRAWS {
@@ -143,7 +158,7 @@ impl<'g> Life<'g> {
     }
 
     fn drawn(&mut self, scene: &Scene) -> Option<Op> {
-        if self.random.chance(if self.plan.is_steady() { 90 } else { 50 }) {
+        if self.random.chance(if self.is_busy() { 97 } else { 50 }) {
             let random = Random::new(self.random.next());
             let planned = self.plan.next(&mut Draw::of(random, scene));
             if planned.is_some() {
@@ -208,13 +223,14 @@ impl<'g> Life<'g> {
         }
     }
 
-    /// Looks for calls that abort now. One that does not, though something about it should not fit, is made.
-    fn hunt(&mut self, scene: &Scene, trials: usize, is_last: bool) {
+    /// Looks for calls that abort now. One that does not, though something about it should not fit, is made, unless it
+    /// `only_looks`.
+    fn hunt(&mut self, scene: &Scene, trials: usize, only_looks: bool) {
         for _ in 0..trials {
             let slips = self.random.chance(TRIAL_SLIPS);
             let Some(op) = draw::any(&mut self.random, scene, slips, |_| 1) else { continue };
             match self.chain.trial(&op) {
-                Ok(()) if op.slipped && !is_last => return self.call(op),
+                Ok(()) if op.slipped && !only_looks => return self.call(op),
                 Ok(()) | Err(None) => {}
                 Err(Some(abort)) => self.refusals.push(Refusal { after: self.steps.len(), op, abort }),
             }

@@ -1,11 +1,11 @@
 //! What chance alone would rarely reach: masters at work, and what there can be only so many of.
 
-use super::chain::Op;
+use super::chain::{Given, Op};
 use super::draw::{
-    Draw, Group, announce, cancel, endorse, image, it, node_stake, op, propose, pure, refresh, register,
+    Draw, Group, announce, bytes, cancel, endorse, image, it, node_stake, op, propose, pure, refresh, register,
 };
 use super::random::Random;
-use super::scene::{Enclave, wallet};
+use super::scene::{Enclave, Scene, wallet};
 use daas_types::onchain::{Cluster, MeasurementStatus, PositionState, Status};
 
 /// What a sequence is after.
@@ -24,48 +24,54 @@ pub(super) enum Plan {
 
 /// One more than there can be: of Seals, of measurements, of masters.
 const TOO_MANY: usize = 17;
+/// As many trials as count.
+const TRIALS: usize = 32;
 
 // === impl Plan ===
 
 impl Plan {
-    pub(super) fn drawn(random: &mut Random, theme: Group) -> Self {
-        match (random.below(16), theme) {
-            (0, _) => Self::Seals,
-            (1, _) => Self::Trials,
-            (2, _) => Self::Images,
-            (3, _) => Self::Masters(TOO_MANY),
-            (_, Group::Masters | Group::Requests) | (4..8, _) => Self::Masters(1),
+    /// Of some numbers one each has what there can be only so many of.
+    pub(super) fn of(number: u64, random: &mut Random, theme: Group) -> Self {
+        match (number % 16, theme) {
+            (5, _) => Self::Seals,
+            (7, _) => Self::Trials,
+            (11, _) => Self::Images,
+            (13, _) => Self::Masters(TOO_MANY),
+            (_, Group::Masters | Group::Requests) => Self::Masters(1),
+            _ if random.chance(30) => Self::Masters(1),
             _ => Self::Nothing,
         }
     }
 
-    /// How many operations it takes at least.
-    pub(super) fn operations(self) -> usize {
-        match self {
-            Self::Nothing | Self::Masters(1) => 0,
-            Self::Seals | Self::Images => 32,
-            Self::Masters(_) => 48,
-            Self::Trials => 80,
-        }
+    /// Whether nothing else should happen before it is done.
+    pub(super) fn is_steady(self) -> bool {
+        !matches!(self, Self::Nothing | Self::Masters(1))
     }
 
-    /// Whether the time should not pass it by.
-    pub(super) fn is_steady(self) -> bool {
-        self.operations() > 0
+    pub(super) fn is_done(self, scene: &Scene) -> bool {
+        let positions = &scene.positions;
+        let nautilus = &scene.nautiluses[0];
+        match self {
+            Self::Nothing | Self::Masters(1) => true,
+            Self::Seals => positions.iter().any(|it| it.seals.len() >= TOO_MANY - 1),
+            Self::Trials => positions.iter().any(|it| it.trials.len() >= TRIALS && it.proposal.is_none()),
+            Self::Images => nautilus.measurements.len() >= TOO_MANY - 1,
+            Self::Masters(count) => nautilus.masters.len() >= count - 1,
+        }
     }
 
     pub(super) fn next(self, draw: &mut Draw<'_>) -> Option<Op> {
         let cluster = draw.scene.clusters.first()?.clone();
-        let first = draw
-            .scene
-            .positions
-            .iter()
-            .find(|it| it.cluster == cluster.id && it.active.0 > 0 && it.status != Status::Closed);
+        let lives = |it: &&PositionState| {
+            it.cluster == cluster.id && it.active.0.max(it.frozen.0) > 0 && it.status != Status::Closed
+        };
+        let living: Vec<&PositionState> = draw.scene.positions.iter().filter(lives).collect();
+        let first = living.iter().find(|it| cluster.is_operator(it.position)).or(living.first()).copied();
         let Some(first) = first.cloned() else {
             return if self == Self::Nothing { None } else { node_stake(draw, &cluster, wallet(0)) };
         };
         match self {
-            Self::Seals if first.seals.len() < TOO_MANY => refresh(draw, &cluster, &first, 1),
+            Self::Seals if first.seals.len() < TOO_MANY => refresh(draw, &cluster, &first, (None, 1)),
             Self::Trials if first.proposal.is_some() => cancel(draw, &cluster, &first),
             Self::Trials => propose(draw, &cluster, &first),
             Self::Images => {
@@ -89,7 +95,11 @@ fn master(draw: &mut Draw<'_>, cluster: &Cluster, first: &PositionState, count: 
     match status {
         None => return announce(draw, cluster, &image(1)),
         Some(MeasurementStatus::InForce) => {}
-        Some(_) => return None,
+        Some(_) => {
+            let pcr0 = bytes(&nautilus.measurements[0].pcr0);
+            let args = vec![it(cluster.id), it(cluster.nautilus), pcr0, Given::Clock];
+            return op("nautilus::activate_measurement", wallet(0), args);
+        }
     }
     if !cluster.is_operator(first.position) {
         let (cap, holder) = draw.admin(cluster.id)?;

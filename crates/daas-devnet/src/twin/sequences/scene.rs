@@ -90,13 +90,16 @@ impl Scene {
             };
             chain.of_type("caps", name).map(cap).collect()
         };
+        let of_first = |cluster: ClusterId| chain.founded.first() != Some(&cluster.0);
+        let mut nautiluses: Vec<Nautilus> = all(chain, "nautilus", "Nautilus");
+        nautiluses.sort_by_key(|nautilus| of_first(nautilus.cluster));
         let mut clusters: Vec<Cluster> = all(chain, "cluster", "Cluster");
         clusters.sort_by_key(|cluster| chain.founded.iter().position(|id| *id == cluster.id.0));
         Self {
             now_ms: chain.now_ms,
             clusters,
             registries: all(chain, "registry", "Registry"),
-            nautiluses: all(chain, "nautilus", "Nautilus"),
+            nautiluses,
             anchors: all(chain, "k8s_gateway", "AuditAnchors"),
             positions: all(chain, "position", "StakePosition"),
             requests: all(chain, "k8s_gateway", "K8sRequest"),

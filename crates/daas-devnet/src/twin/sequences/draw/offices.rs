@@ -22,9 +22,14 @@ pub(super) const DRAWN: &[(&str, u64, Drawn)] = &[
 const SECOND: u64 = 1000;
 const DAY: u64 = 24 * 3600 * SECOND;
 
-/// The sequence's own cluster.
-pub(in super::super) fn first(draw: &mut Draw<'_>) -> Op {
-    let numbers = numbers(draw);
+/// The sequence's own cluster. A `steady` one lets nothing wait or end soon.
+pub(in super::super) fn first(draw: &mut Draw<'_>, steady: bool) -> Op {
+    let mut numbers = numbers(draw);
+    if steady {
+        for (at, number) in [(7, 10_000), (12, 0), (15, 30 * DAY), (16, DAY), (17, DAY), (18, 0)] {
+            numbers[at] = number;
+        }
+    }
     let (name, super_is_masters) = (draw.text(4), draw.random.chance(50));
     create(draw, wallet(0), &name, 32, (&numbers, super_is_masters), [1, 2, 3].map(wallet)).unwrap()
 }

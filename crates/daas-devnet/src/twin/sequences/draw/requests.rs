@@ -8,7 +8,7 @@ use daas_types::onchain::{RequestState, RequestStatus};
 
 pub(super) const DRAWN: &[(&str, u64, Drawn)] = &[
     ("k8s_gateway::submit_k8s_request", 5, submit_k8s_request),
-    ("k8s_gateway::record_result", 10, record_result),
+    ("k8s_gateway::record_result", 20, record_result),
     ("k8s_gateway::cancel_k8s_request", 2, cancel_k8s_request),
     ("k8s_gateway::anchor_root", 6, anchor_root),
 ];

@@ -149,17 +149,18 @@ fn refresh_seal_token(draw: &mut Draw<'_>) -> Option<Op> {
         (false, true) => 1,
         (false, false) => draw.random.one_of([1, 2, 3]),
     };
-    refresh(draw, &cluster, &position, permissions)
+    let replaces = replaces(draw, &position);
+    refresh(draw, &cluster, &position, (replaces, permissions))
 }
 
 pub(in super::super) fn refresh(
     draw: &mut Draw<'_>,
     cluster: &Cluster,
     position: &PositionState,
-    permissions: u8,
+    (replaces, permissions): (Option<SealId>, u8),
 ) -> Option<Op> {
     let (sender, named) = (draw.by(position.owner.0), draw.named(cluster.id));
-    let mut args = vec![named, it(position.position), pure(&replaces(draw, position)), pure(&permissions)];
+    let mut args = vec![named, it(position.position), pure(&replaces), pure(&permissions)];
     args.extend(seal(draw, cluster));
     args.push(Given::Clock);
     op("staking::refresh_seal_token", sender, args)
