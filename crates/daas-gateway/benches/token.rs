@@ -1,6 +1,6 @@
 //! What it takes to find out whose token it is, with 100,000 Seals in the index.
 //!
-//! From a request's headers to the live position and its Seal: all that the gateway asks before it decides. *Uncached* is
+//! From the bearer to the live position and its Seal: all that the gateway asks before it decides. *Uncached* is
 //! the first sight of a token, *cached* every later one within its five minutes. An opaque secret is never cached: its two
 //! hashes are what it costs each time.
 //!
@@ -13,7 +13,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use daas_chain::clock;
 use daas_chain::index::Snapshot;
-use daas_gateway::testing::Verifier;
+use daas_gateway::testing::{Shown, Verifier};
 use daas_testkit::bench::{Report, quantile, timed};
 use daas_testkit::chain::{Chain, Staker, cluster};
 use daas_types::onchain::PositionState;
@@ -36,8 +36,8 @@ const PER_CHECKPOINT: usize = 500;
 struct Holder {
     seal: SealId,
     secret: SealSecret,
-    signed: HeaderMap,
-    opaque: HeaderMap,
+    signed: Shown,
+    opaque: Shown,
 }
 
 /// Microseconds for one, over many.
@@ -70,9 +70,9 @@ fn main() {
 }
 
 fn report(holders: &[Holder], snapshot: &Snapshot, now: UnixMs) {
-    let verifier = Verifier::new(cluster(), holders.len());
-    let show = |verifier: &Verifier, holder: &Holder, headers: &HeaderMap| {
-        assert_eq!(verifier.seal(headers, snapshot, now), Some(holder.seal));
+    let verifier = Verifier::new(cluster());
+    let show = |verifier: &Verifier, holder: &Holder, shown: &Shown| {
+        assert_eq!(verifier.seal(shown, snapshot, now), Some(holder.seal));
     };
     let first = each(holders, |holder| show(&verifier, holder, &holder.signed));
     let again = rounds(holders, |holder| show(&verifier, holder, &holder.signed));
@@ -153,8 +153,9 @@ fn holder(state: &PositionState, key: &Ed25519PrivateKey, secret: SealSecret, no
     Holder { seal, secret, signed, opaque }
 }
 
-fn bearer(token: &str) -> HeaderMap {
-    HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}")).unwrap())])
+fn bearer(token: &str) -> Shown {
+    let line = (AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
+    Shown::of(&HeaderMap::from_iter([line])).unwrap()
 }
 
 fn position(template: &PositionState, n: u32, key: &Ed25519PrivateKey, secret: &SealSecret) -> PositionState {

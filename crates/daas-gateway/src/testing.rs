@@ -1,6 +1,7 @@
 //! Finding out whose credential it is, without a connection around it.
 
 use crate::authenticate::{Authenticator, Caller};
+use crate::config::Limits;
 use crate::credential::Bearer;
 use daas_chain::index::Snapshot;
 use daas_types::pop::Usage;
@@ -10,20 +11,32 @@ use http::HeaderMap;
 /// What a gateway knows of credentials.
 pub struct Verifier(Authenticator);
 
+/// What a request with a credential shows.
+pub struct Shown(Bearer);
+
 // === impl Verifier ===
 
 impl Verifier {
-    /// One that has seen nothing yet, and will remember this many.
-    pub fn new(cluster: ClusterId, remembered: usize) -> Self {
+    /// One that has seen nothing yet, and will remember as much as a gateway does.
+    pub fn new(cluster: ClusterId) -> Self {
+        let remembered = Limits::default().token_cache;
         Self(Authenticator::new(cluster, None, remembered).expect("without an issuer nothing can be wrong"))
     }
 
-    /// The Seal that a request with these headers shows.
-    pub fn seal(&self, headers: &HeaderMap, snapshot: &Snapshot, now: UnixMs) -> Option<SealId> {
-        let bearer = Bearer::from_headers(headers).ok()??;
-        match self.0.authenticate(&bearer, Usage::User, snapshot, now).ok()? {
+    /// The Seal that it is of.
+    pub fn seal(&self, shown: &Shown, snapshot: &Snapshot, now: UnixMs) -> Option<SealId> {
+        match self.0.authenticate(&shown.0, Usage::User, snapshot, now).ok()? {
             Caller::Seal(holder) => Some(holder.seal.id),
             Caller::ServiceAccount { .. } => None,
         }
+    }
+}
+
+// === impl Shown ===
+
+impl Shown {
+    /// The credential in these headers.
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
+        Bearer::from_headers(headers).ok()?.map(Self)
     }
 }

@@ -11,8 +11,6 @@ use daas_types::onchain::Event;
 
 /// Checkpoints whose verification is timed one by one.
 const SMALL: u32 = 500;
-/// Checkpoints that another index takes first, so that what making them takes is not counted as the index's.
-const REHEARSED: u32 = 100;
 
 pub(crate) struct Grown {
     pub(crate) events_per_s: f64,
@@ -29,18 +27,10 @@ struct Source {
     verify_us: Vec<f64>,
 }
 
+/// To be asked first of all: memory that was used and freed before would not be counted.
 pub(crate) fn measure() -> Grown {
     let population = Population::new();
     let checkpoints = EVENTS / AT_ONCE;
-    let last = (checkpoints - REHEARSED..checkpoints).map(|n| population.events(n));
-    grow(&Index::new(ids()), last, |_, _| ());
-
-    let mut source = Source::new();
-    let small: Vec<_> = (0..SMALL).map(|n| population.events(n).split_off(AT_ONCE as usize - 1)).collect();
-    small.iter().for_each(|events| drop(source.next(events)));
-    let verify_one_us = quantile(&source.verify_us, 0.5);
-    drop((source, small));
-
     let index = Index::new(ids());
     let (empty, mut first_round) = (resident(), 0);
     let (seconds, verify_us) = grow(&index, (0..checkpoints).map(|n| population.events(n)), |n, _| {
@@ -51,6 +41,11 @@ pub(crate) fn measure() -> Grown {
     let full = resident();
     let snapshot = index.snapshot();
     assert_eq!(snapshot.positions().map(|live| live.state.seals.len()).sum::<usize>(), EVENTS as usize);
+    drop((index, snapshot));
+    let mut source = Source::new();
+    for n in 0..SMALL {
+        source.next(&population.events(n)[..1]);
+    }
     let per = |before: u64, after: u64, count: u32| {
         #[expect(clippy::cast_precision_loss, reason = "a quotient")]
         let bytes = after.saturating_sub(before) as f64;
@@ -60,7 +55,7 @@ pub(crate) fn measure() -> Grown {
         events_per_s: f64::from(EVENTS) / seconds,
         bytes_per_seal: per(empty, full, EVENTS),
         bytes_per_position: per(empty, first_round, POSITIONS),
-        verify_one_us,
+        verify_one_us: quantile(&source.verify_us, 0.5),
         verify_full_us: quantile(&verify_us, 0.5),
     }
 }

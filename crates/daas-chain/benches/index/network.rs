@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 /// Positions that are read.
-const POSITIONS: u64 = 200;
+const POSITIONS: u32 = 200;
 /// Events whose delay is measured.
 const EVENTS: usize = 500;
 
@@ -49,10 +49,10 @@ async fn serve() -> Served {
     let began = Instant::now();
     let following = world.follow();
     let mut checkpoints = following.index.checkpoints();
-    let read = checkpoints.wait_for(|_| following.index.snapshot().positions().count() as u64 == POSITIONS);
+    let read = checkpoints.wait_for(|_| following.index.snapshot().positions().count() == POSITIONS as usize);
     timeout(PATIENCE, read).await.unwrap().unwrap();
     let bootstrap_ms = began.elapsed().as_secs_f64() * 1e3;
-    let mut served = Served { bootstrap_ms_per_position: bootstrap_ms / POSITIONS as f64, ..Served::default() };
+    let mut served = Served { bootstrap_ms_per_position: bootstrap_ms / f64::from(POSITIONS), ..Served::default() };
     delays(&world, &following, first, &mut served).await;
     following.stop().await;
     served
@@ -61,7 +61,7 @@ async fn serve() -> Served {
 /// Positions by one owner; the first of them.
 async fn stake(world: &World) -> PositionId {
     let owner = &world.operator;
-    for salt in 0..POSITIONS {
+    for salt in 0..u64::from(POSITIONS) {
         let node_id = format!("bench-{salt}").parse().unwrap();
         let spec = NodeStakeSpec { amount: Mist(500_000_000), salt, node_id, operator: owner.wallet().address() };
         owner.stake_for_node(&world.ids, &spec).await.unwrap();

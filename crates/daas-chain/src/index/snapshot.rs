@@ -216,11 +216,11 @@ impl Snapshot {
     fn find(&mut self, place: u32, old: Option<&LivePosition>, new: &LivePosition) {
         let seals = old.map_or([].as_slice(), |old| &old.state.seals);
         let now = || new.state.seals.iter();
-        for gone in seals.iter().filter(|seal| !new.state.seals.contains(seal)) {
+        for gone in missing(seals, &new.state.seals) {
             self.seals.remove(gone.id.0.as_bytes(), place, now().map(|seal| &seal.id.0.as_bytes()[..]));
             self.locators.remove(&gone.locator.0, place, now().map(|seal| &seal.locator.0[..]));
         }
-        for made in now().filter(|seal| !seals.contains(seal)) {
+        for made in missing(&new.state.seals, seals) {
             self.seals.insert(made.id.0.as_bytes(), place);
             self.locators.insert(&made.locator.0, place);
         }
@@ -250,6 +250,12 @@ impl Snapshot {
     fn at(&self, place: u32) -> Option<&Arc<LivePosition>> {
         self.positions.get(usize::try_from(place).ok()?)
     }
+}
+
+/// The Seals that are not among `others`. Most stay where they were.
+fn missing<'a>(seals: &'a [SealRecord], others: &[SealRecord]) -> impl Iterator<Item = &'a SealRecord> {
+    let stayed = seals.iter().zip(others).take_while(|(seal, other)| seal == other).count();
+    seals[stayed..].iter().filter(move |seal| !others.contains(seal))
 }
 
 fn short(id: &PositionId) -> &[u8] {
