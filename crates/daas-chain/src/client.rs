@@ -9,8 +9,10 @@ mod committees;
 mod endpoints;
 mod error;
 mod events;
+mod fields;
 mod objects;
 mod proofs;
+mod raw;
 mod reads;
 
 pub use error::ChainError;
@@ -26,10 +28,10 @@ use daas_types::genesis::Genesis;
 use endpoints::Endpoints;
 use std::sync::Arc;
 use sui_rpc::Client;
-use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::CheckpointSummary;
 use tonic::Code;
+use tonic::transport::Channel;
 
 /// Longest wait for the answer to one call, and for a connection.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -100,6 +102,10 @@ impl ChainClient {
         self.shared.endpoints.rpc(self.at())
     }
 
+    fn channel(&self) -> Channel {
+        self.shared.endpoints.channel(self.at())
+    }
+
     /// One client for each endpoint, which keeps to it. The current one is first.
     pub(crate) fn each(&self) -> Vec<Self> {
         if self.fixed.is_some() {
@@ -145,13 +151,10 @@ impl ChainClient {
     /// Tells an endpoint of another network at once. What it says later has to verify all the same.
     async fn check_genesis(&self) -> Result<(), ChainError> {
         const CALL: &str = "get checkpoint 0";
-        let mask = FieldMask::from_str("summary.bcs");
-        let request = proto::GetCheckpointRequest::by_sequence_number(0).with_read_mask(mask);
-        let got = match deadline(CALL, self.rpc().ledger_client().get_checkpoint(request)).await {
-            Ok(answer) => {
-                let summary: CheckpointSummary = bcs::from_bytes(answer.checkpoint().summary().bcs().value())
-                    .map_err(|_| ChainError::malformed(CALL, "its summary does not decode"))?;
-                summary.digest()
+        let got = match self.claim(0, &["summary.bcs"]).await {
+            Ok(claim) => {
+                let summary = bcs::from_bytes::<CheckpointSummary>(&claim.summary.unwrap_or_default());
+                summary.map_err(|_| ChainError::malformed(CALL, "its summary does not decode"))?.digest()
             }
             Err(ChainError::Refused { code: Code::NotFound, .. }) => self.named_genesis().await?,
             Err(error) => return Err(error),

@@ -1,5 +1,6 @@
 //! Keeping an [`Index`] at the tip of the chain.
 
+mod pace;
 mod session;
 
 pub use session::FollowError;

@@ -1,7 +1,6 @@
-use super::{ChainClient, ChainError, deadline};
-use crate::verified::{
-    Check, Claim, ClaimedSignature, ClaimedTransaction, Header, Packages, ProofError, Proven, VerifiedCheckpoint, prove,
-};
+use super::raw::Method;
+use super::{ChainClient, ChainError, fields};
+use crate::verified::{Check, Claim, Header, Packages, ProofError, Proven, VerifiedCheckpoint, prove};
 use bytes::Bytes;
 use core::time::Duration;
 use daas_types::PackageId;
@@ -16,9 +15,13 @@ const WHOLE: [&str; 5] =
 /// All that the digests of a checkpoint's transactions take to verify.
 const HEADER: [&str; 3] = ["summary.bcs", "signature", "contents.bcs"];
 
+/// Longest checkpoint that is read: Sui has them up to 30 MiB (`max_checkpoint_size_bytes`), and of that only effects and
+/// events are asked for.
+const MAX_CHECKPOINT: usize = 32 << 20;
+
 /// Checkpoints as they are made.
 pub(crate) struct Tip {
-    stream: Streaming<proto::SubscribeCheckpointsResponse>,
+    stream: Streaming<Bytes>,
     client: ChainClient,
 }
 
@@ -46,18 +49,23 @@ impl ChainClient {
     pub(super) async fn claim(&self, sequence: u64, fields: &[&str]) -> Result<Claim, ChainError> {
         let request = proto::GetCheckpointRequest::by_sequence_number(sequence)
             .with_read_mask(FieldMask::from_paths(fields.iter().copied()));
-        let answer = deadline("get checkpoint", self.rpc().ledger_client().get_checkpoint(request)).await?;
-        Ok(Claim::from(answer.checkpoint()))
+        const METHOD: Method =
+            Method { call: "get checkpoint", path: "/sui.rpc.v2.LedgerService/GetCheckpoint", largest: MAX_CHECKPOINT };
+        let answer = self.raw(METHOD, request).await?;
+        let read = fields::checkpoint(&answer, 1).map_err(|e| ChainError::malformed(METHOD.call, e))?;
+        Ok(read.claim)
     }
 
     /// Every checkpoint from now on.
     pub(crate) async fn subscribe(&self) -> Result<Tip, ChainError> {
         let mask = WHOLE.iter().copied().chain(["sequence_number"]);
         let request = proto::SubscribeCheckpointsRequest::default().with_read_mask(FieldMask::from_paths(mask));
-        let answer = deadline("subscribe to checkpoints", async {
-            self.rpc().subscription_client().subscribe_checkpoints(request).await
-        });
-        Ok(Tip { stream: answer.await?, client: self.clone() })
+        const METHOD: Method = Method {
+            call: "subscribe to checkpoints",
+            path: "/sui.rpc.v2.SubscriptionService/SubscribeCheckpoints",
+            largest: MAX_CHECKPOINT,
+        };
+        Ok(Tip { stream: self.raw_stream(METHOD, request).await?, client: self.clone() })
     }
 
     async fn prove(&self, sequence: u64, claim: Claim) -> Result<Proven, ChainError> {
@@ -88,41 +96,14 @@ impl Tip {
             };
             let frame = frame.map_err(|status| ChainError::of(CALL, &status))?;
             let frame = frame.ok_or_else(|| unreachable("the stream has ended".to_owned()))?;
-            let frame = frame.checkpoint();
-            let sequence = frame.sequence_number_opt();
-            let sequence = sequence.ok_or_else(|| ChainError::malformed(CALL, "no sequence number"))?;
+            let read = fields::checkpoint(&frame, 2).map_err(|e| ChainError::malformed(CALL, e))?;
+            let sequence = read.sequence.ok_or_else(|| ChainError::malformed(CALL, "no sequence number"))?;
             if sequence >= next {
-                return self.client.prove(sequence, Claim::from(frame)).await;
+                return self.client.prove(sequence, read.claim).await;
             }
             replayed = Some(sequence);
         }
     }
-}
-
-// === impl Claim ===
-
-impl From<&proto::Checkpoint> for Claim {
-    fn from(got: &proto::Checkpoint) -> Self {
-        let signature = got.signature.as_ref().map(|signature| ClaimedSignature {
-            epoch: signature.epoch(),
-            signature: signature.signature.clone().unwrap_or_default(),
-            bitmap: signature.bitmap.clone().unwrap_or_default(),
-        });
-        let transaction = |got: &proto::ExecutedTransaction| ClaimedTransaction {
-            effects: bytes(got.effects.as_ref().and_then(|effects| effects.bcs.as_ref())),
-            events: bytes(got.events.as_ref().and_then(|events| events.bcs.as_ref())),
-        };
-        Self {
-            summary: bytes(got.summary.as_ref().and_then(|summary| summary.bcs.as_ref())),
-            signature,
-            contents: bytes(got.contents.as_ref().and_then(|contents| contents.bcs.as_ref())),
-            transactions: got.transactions().iter().map(transaction).collect(),
-        }
-    }
-}
-
-pub(super) fn bytes(bcs: Option<&proto::Bcs>) -> Option<Bytes> {
-    bcs.and_then(|bcs| bcs.value.clone())
 }
 
 /// A signature takes about a millisecond to check, and catching up checks thousands: others are not to wait meanwhile.

@@ -1,10 +1,13 @@
-use super::{ChainError, DEADLINE};
+use super::{ChainError, DEADLINE, raw};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use sui_rpc::Client;
+use tonic::transport::Channel;
 
-/// Largest answer that is read. A checkpoint with many transactions is well above gRPC's default of 4 MiB.
-const MAX_ANSWER: usize = 32 << 20;
+/// Largest answer that is decoded whole: a page of a listing, or what a transaction of ours did. A page's entries take less
+/// than 1 KiB each, what a transaction did at most 512 KiB (`max_serialized_tx_effects_size_bytes`). What is larger, or
+/// comes in numbers, is read as bytes; see [`raw`].
+const MAX_ANSWER: usize = 512 << 10;
 /// How many failures weigh as much as one answer that did not verify.
 const LIE: u32 = 8;
 
@@ -17,9 +20,15 @@ pub(super) struct Endpoints {
 
 struct Endpoint {
     url: String,
-    rpc: Mutex<Client>,
+    connection: Mutex<Connection>,
     failures: AtomicU32,
     lies: AtomicU32,
+}
+
+struct Connection {
+    rpc: Client,
+    /// For answers that are left as bytes.
+    channel: Channel,
 }
 
 // === impl Endpoints ===
@@ -47,7 +56,11 @@ impl Endpoints {
     }
 
     pub(super) fn rpc(&self, at: usize) -> Client {
-        self.at(at).client().clone()
+        self.at(at).connection().rpc.clone()
+    }
+
+    pub(super) fn channel(&self, at: usize) -> Channel {
+        self.at(at).connection().channel.clone()
     }
 
     /// What it says verified: earlier failures are forgotten, lies are not.
@@ -69,7 +82,7 @@ impl Endpoints {
         let following = (1..=count).map(|step| (current + step) % count);
         let next = following.min_by_key(|at| self.at(*at).penalty()).unwrap_or(current);
         let endpoint = self.at(next);
-        *endpoint.client() = connection(&endpoint.url)?;
+        *endpoint.connection() = Connection::to(&endpoint.url)?;
         self.current.store(next, Ordering::Relaxed);
         Ok(())
     }
@@ -84,12 +97,12 @@ impl Endpoints {
 
 impl Endpoint {
     fn new(url: String) -> Result<Self, ChainError> {
-        let rpc = Mutex::new(connection(&url)?);
-        Ok(Self { url, rpc, failures: AtomicU32::new(0), lies: AtomicU32::new(0) })
+        let connection = Mutex::new(Connection::to(&url)?);
+        Ok(Self { url, connection, failures: AtomicU32::new(0), lies: AtomicU32::new(0) })
     }
 
-    fn client(&self) -> MutexGuard<'_, Client> {
-        self.rpc.lock().unwrap_or_else(PoisonError::into_inner)
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn penalty(&self) -> u32 {
@@ -98,14 +111,19 @@ impl Endpoint {
     }
 }
 
-/// A connection that is made when it is first used.
-fn connection(url: &str) -> Result<Client, ChainError> {
-    let client = Client::new(url)
-        .map_err(|status| ChainError::Unreachable { call: "connect", cause: status.message().to_owned() })?;
-    Ok(client
-        .with_response_headers_timeout(DEADLINE)
-        .with_body_idle_timeout(DEADLINE)
-        .with_max_decoding_message_size(MAX_ANSWER))
+// === impl Connection ===
+
+impl Connection {
+    /// It is made when it is first used.
+    fn to(url: &str) -> Result<Self, ChainError> {
+        let client = Client::new(url)
+            .map_err(|status| ChainError::Unreachable { call: "connect", cause: status.message().to_owned() })?;
+        let rpc = client
+            .with_response_headers_timeout(DEADLINE)
+            .with_body_idle_timeout(DEADLINE)
+            .with_max_decoding_message_size(MAX_ANSWER);
+        Ok(Self { rpc, channel: raw::channel(url)? })
+    }
 }
 
 #[cfg(test)]

@@ -2,15 +2,20 @@
 
 use super::{ChainClient, ChainError, DEADLINE};
 use core::pin::pin;
+use core::time::Duration;
 use daas_types::{Address, Digest, WalletAddress};
 use futures::{Stream, TryStreamExt};
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::{Owner, StructTag};
+use tokio::time::Instant;
 use tonic::{Code, Status};
 
 /// Entries per page of a listing.
 pub(super) const PAGE: u32 = 200;
+
+/// Longest wait for all pages of a long listing. Each page's entries come within [`DEADLINE`] all the same.
+pub(super) const LISTING: Duration = Duration::from_mins(1);
 
 /// Objects of one kind that a wallet may own.
 const MAX_OWNED: u64 = 100_000;
@@ -48,7 +53,7 @@ impl ChainClient {
             .with_page_size(PAGE)
             .with_object_type(tag.to_string())
             .with_read_mask(FieldMask::from_str(mask));
-        listed(CALL, MAX_OWNED, self.rpc().list_owned_objects(request)).await
+        listed(CALL, MAX_OWNED, LISTING, self.rpc().list_owned_objects(request)).await
     }
 
     async fn get_object(&self, id: Address, mask: &str) -> Result<Option<proto::Object>, ChainError> {
@@ -63,16 +68,19 @@ impl ChainClient {
     }
 }
 
-/// All entries of a listing, of which there are at most `most`, each within [`DEADLINE`] of the one before.
+/// All entries of a listing, of which there are at most `most`: each within [`DEADLINE`] of the one before, and all `within`
+/// a time, so that an endpoint that tells of one now and then holds nobody up.
 pub(super) async fn listed<T>(
     call: &'static str,
     most: u64,
+    within: Duration,
     entries: impl Stream<Item = Result<T, Status>>,
 ) -> Result<Vec<T>, ChainError> {
     let mut all = Vec::new();
     let mut entries = pin!(entries);
+    let end = Instant::now() + within;
     loop {
-        let next = tokio::time::timeout(DEADLINE, entries.try_next()).await;
+        let next = tokio::time::timeout_at(end.min(Instant::now() + DEADLINE), entries.try_next()).await;
         let next = next.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")));
         match next.map_err(|status| ChainError::of(call, &status))? {
             Some(_) if u64::try_from(all.len()).is_ok_and(|count| count >= most) => {
@@ -81,5 +89,32 @@ pub(super) async fn listed<T>(
             Some(entry) => all.push(entry),
             None => return Ok(all),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::{StreamExt, stream};
+
+    /// An entry every `pause`, without an end.
+    fn slow(pause: Duration) -> impl Stream<Item = Result<u32, Status>> {
+        stream::unfold(0, move |n| async move {
+            tokio::time::sleep(pause).await;
+            Some((Ok(n), n + 1))
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listing_ends_whatever_its_entries_do() {
+        for (pause, within, ends) in [(9, 60, 60), (11, 60, 10), (1, 10, 10)] {
+            let begun = Instant::now();
+            let slow = slow(Duration::from_secs(pause));
+            let error = listed("test", 1000, Duration::from_secs(within), slow).await.unwrap_err();
+            assert!(matches!(error, ChainError::Unreachable { .. }), "{error}");
+            assert_eq!(begun.elapsed().as_secs(), ends);
+        }
+        let few = slow(Duration::from_secs(1)).take(3);
+        assert_eq!(listed("test", 3, DEADLINE, few).await.unwrap(), [0, 1, 2]);
     }
 }

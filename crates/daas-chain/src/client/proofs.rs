@@ -1,12 +1,17 @@
 //! Objects, with the checkpoint that has them.
 
-use super::checkpoints::bytes;
-use super::{ChainClient, ChainError, DEADLINE, deadline};
+#[cfg(test)]
+mod tests;
+
+use super::raw::Method;
+use super::{ChainClient, ChainError, DEADLINE, fields};
 use crate::verified::{Check, ClaimedObject, ProofError, ProvenObject};
 use bytes::Bytes;
+use core::time::Duration;
 use daas_types::{Address, Digest};
-use futures::FutureExt;
-use futures::future::{BoxFuture, join_all};
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,8 +19,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::StructTag;
+use tokio::time::Instant;
 use tonic::Code;
 
+/// Longest object, and longest effects, that are read: Sui has objects up to 250 KiB (`max_move_object_size`), packages up to
+/// 100 KiB (`max_move_package_size`), effects up to 512 KiB (`max_serialized_tx_effects_size_bytes`).
+const MAX_ANSWER: usize = 1 << 20;
 /// Checkpoints that are kept for further proofs.
 const MAX_KEPT: usize = 1024;
 
@@ -23,9 +32,14 @@ type Answer<'q, T> = BoxFuture<'q, Result<T, ChainError>>;
 /// By transaction, the digest of its effects.
 type Committed = Arc<HashMap<Digest, Digest>>;
 
+/// How long the others are waited for once enough have answered.
+const SLOWEST: Duration = DEADLINE;
+
 /// Proves objects. Keeps the checkpoints it verified, since objects that are read together were often written together.
 pub(super) struct Prover {
     endpoints: Vec<Asked>,
+    /// So many have to answer.
+    enough: usize,
     kept: Mutex<HashMap<u64, Committed>>,
 }
 
@@ -33,6 +47,8 @@ struct Asked {
     client: ChainClient,
     /// It is asked no more, unless all have.
     lied: AtomicBool,
+    /// The others were waiting for it: it is asked no more as long as they are enough.
+    slow: AtomicBool,
 }
 
 // === impl Prover ===
@@ -40,20 +56,47 @@ struct Asked {
 impl Prover {
     /// Asks each of `endpoints`, of which there is at least one.
     pub(super) fn new(endpoints: Vec<ChainClient>) -> Self {
-        let asked = |client| Asked { client, lied: AtomicBool::new(false) };
-        Self { endpoints: endpoints.into_iter().map(asked).collect(), kept: Mutex::default() }
+        let asked = |client| Asked { client, lied: AtomicBool::new(false), slow: AtomicBool::new(false) };
+        Self { endpoints: endpoints.into_iter().map(asked).collect(), enough: 1, kept: Mutex::default() }
     }
 
-    /// Asks all endpoints the same. The answers of those that gave a good one, if any did; the others are told off.
+    /// So many endpoints have to answer, or to be caught lying.
+    pub(super) fn needing(self, enough: usize) -> Self {
+        Self { enough: enough.max(1), ..self }
+    }
+
+    /// How many endpoints there are.
+    pub(super) fn count(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    /// How many of them were caught lying.
+    pub(super) fn liars(&self) -> usize {
+        self.endpoints.iter().filter(|asked| asked.lied.load(Ordering::Relaxed)).count()
+    }
+
+    /// Asks all endpoints the same. The answers of those that gave a good one, if enough did; the others are told off. Once
+    /// enough have answered, the slowest have [`SLOWEST`] left.
     pub(super) async fn ask<'q, T>(
         &self,
         question: impl Fn(ChainClient) -> Answer<'q, T>,
     ) -> Result<Vec<T>, ChainError> {
-        let honest: Vec<_> = self.endpoints.iter().filter(|asked| !asked.lied.load(Ordering::Relaxed)).collect();
-        let asked = if honest.is_empty() { self.endpoints.iter().collect() } else { honest };
-        let answers = join_all(asked.iter().map(|asked| question(asked.client.clone()))).await;
-        let (mut good, mut worst) = (Vec::new(), None);
-        for (asked, answer) in asked.into_iter().zip(answers) {
+        let mut silent = self.to_ask();
+        let mut waiting = FuturesUnordered::new();
+        for asked in silent.iter().copied() {
+            waiting.push(question(asked.client.clone()).map(move |answer| (asked, answer)));
+        }
+        let (mut good, mut worst, mut end) = (Vec::new(), None, None);
+        loop {
+            let next = match end {
+                None => waiting.next().await,
+                Some(end) => match tokio::time::timeout_at(end, waiting.next()).await {
+                    Ok(next) => next,
+                    Err(_) => break,
+                },
+            };
+            let Some((asked, answer)) = next else { break };
+            silent.retain(|other| !core::ptr::eq(*other, asked));
             match answer {
                 Ok(answer) => good.push(answer),
                 Err(error) => {
@@ -63,10 +106,36 @@ impl Prover {
                     }
                 }
             }
+            if end.is_none() && self.are_enough(good.len()) {
+                end = Some(Instant::now() + SLOWEST);
+            }
+        }
+        for asked in silent {
+            asked.slow.store(true, Ordering::Relaxed);
+            let cause = format!("no answer {} s after the others'", SLOWEST.as_secs());
+            self.tell_off(asked, &ChainError::Unreachable { call: "ask every endpoint", cause });
         }
         match worst {
             Some(error) if good.is_empty() => Err(error),
-            _ => Ok(good),
+            _ if self.are_enough(good.len()) => Ok(good),
+            _ => Err(ChainError::too_few(good.len(), self.enough)),
+        }
+    }
+
+    fn are_enough(&self, answered: usize) -> bool {
+        answered > 0 && answered.saturating_add(self.liars()) >= self.enough
+    }
+
+    /// Those who are neither known to lie nor slow; the slow ones too, if those are not enough; all, if all lie.
+    fn to_ask(&self) -> Vec<&Asked> {
+        let honest: Vec<_> = self.endpoints.iter().filter(|asked| !asked.lied.load(Ordering::Relaxed)).collect();
+        let quick: Vec<_> = honest.iter().copied().filter(|asked| !asked.slow.load(Ordering::Relaxed)).collect();
+        if self.are_enough(quick.len()) {
+            quick
+        } else if honest.is_empty() {
+            self.endpoints.iter().collect()
+        } else {
+            honest
         }
     }
 
@@ -165,43 +234,42 @@ impl ChainClient {
     }
 
     async fn claimed_object(&self, id: Address) -> Result<Option<ClaimedObject>, ChainError> {
-        const CALL: &str = "get object";
+        const METHOD: Method =
+            Method { call: "get object", path: "/sui.rpc.v2.LedgerService/GetObject", largest: MAX_ANSWER };
         let mask = FieldMask::from_str("bcs,previous_transaction");
         let request = proto::GetObjectRequest::new(&id).with_read_mask(mask);
-        let answer = tokio::time::timeout(DEADLINE, self.rpc().ledger_client().get_object(request)).await;
-        let object = match answer {
-            Ok(Err(status)) if status.code() == Code::NotFound => return Ok(None),
-            Ok(Err(status)) => return Err(ChainError::of(CALL, &status)),
-            Ok(Ok(answer)) => answer.into_inner().object.unwrap_or_default(),
-            Err(_) => {
-                return Err(ChainError::Unreachable { call: CALL, cause: "no answer in time".to_owned() });
-            }
+        let answer = match self.raw(METHOD, request).await {
+            Err(ChainError::Refused { code: Code::NotFound, .. }) => return Ok(None),
+            answer => answer?,
         };
+        let object = fields::object(&answer).map_err(|e| ChainError::malformed(METHOD.call, e))?;
         let absent = |what| ProofError::unplaced(Check::Absent(what));
-        let bytes = bytes(object.bcs.as_ref()).ok_or_else(|| absent("object"))?;
-        let transaction = object.previous_transaction().parse();
-        let transaction = transaction.map_err(|_| absent("object's previous transaction"))?;
+        let bytes = object.bcs.ok_or_else(|| absent("object"))?;
+        let transaction = object.previous_transaction.unwrap_or_default();
+        let transaction = core::str::from_utf8(&transaction).ok().and_then(|digest| digest.parse().ok());
+        let transaction = transaction.ok_or_else(|| absent("object's previous transaction"))?;
         Ok(Some(ClaimedObject { id, bytes, transaction }))
     }
 
     /// In which checkpoint a transaction is said to be, and what it is said to have done. Any endpoint may know: some
     /// forget old transactions.
     async fn written_in(&self, transaction: Digest) -> Result<(u64, Option<Bytes>), ChainError> {
-        const CALL: &str = "get transaction";
+        const METHOD: Method =
+            Method { call: "get transaction", path: "/sui.rpc.v2.LedgerService/GetTransaction", largest: MAX_ANSWER };
         let mask = FieldMask::from_str("checkpoint,effects.bcs");
         let request = proto::GetTransactionRequest::new(&transaction).with_read_mask(mask);
         let answer = self
             .whoever_knows(|client| {
                 let request = request.clone();
-                async move { deadline(CALL, client.rpc().ledger_client().get_transaction(request)).await }.boxed()
+                async move { client.raw(METHOD, request).await }.boxed()
             })
             .await?;
-        let got = answer.transaction();
-        let checkpoint = got.checkpoint_opt().ok_or_else(|| ChainError::Unreachable {
-            call: CALL,
+        let got = fields::transaction(&answer).map_err(|e| ChainError::malformed(METHOD.call, e))?;
+        let checkpoint = got.checkpoint.ok_or_else(|| ChainError::Unreachable {
+            call: METHOD.call,
             cause: format!("{transaction} is in no checkpoint yet"),
         })?;
-        Ok((checkpoint, bytes(got.effects.as_ref().and_then(|effects| effects.bcs.as_ref()))))
+        Ok((checkpoint, got.effects))
     }
 
     /// Asks this endpoint, and the others if it does not know.

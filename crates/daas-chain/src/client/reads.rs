@@ -1,4 +1,4 @@
-use super::objects::{PAGE, listed};
+use super::objects::{LISTING, PAGE, listed};
 use super::proofs::Prover;
 use super::{ChainClient, ChainError, deadline};
 use crate::index::IndexIds;
@@ -140,7 +140,7 @@ impl ChainClient {
             .with_read_mask(FieldMask::from_paths(["field_id", "name", "value"]));
         // There may be some more than when the table was read.
         let most = table.size.saturating_mul(2).saturating_add(1024);
-        let fields = listed(CALL, most, self.rpc().list_dynamic_fields(request)).await?;
+        let fields = listed(CALL, most, LISTING, self.rpc().list_dynamic_fields(request)).await?;
         let positions = fields.iter().map(|field| {
             bcs::from_bytes::<PositionId>(field.value().value())
                 .map_err(|e| ChainError::malformed(CALL, format!("entry {}: {e}", field.field_id())))

@@ -1,4 +1,5 @@
 use super::Follower;
+use super::pace::Pace;
 use crate::client::ChainError;
 use crate::clock;
 use crate::index::{Applied, Freshness};
@@ -79,10 +80,24 @@ impl Follower {
         let next = self.index.snapshot().next_checkpoint();
         let client = self.client.clone();
         let mut missed = stream::iter(next..=until).map(|sequence| client.proven(sequence)).buffered(AT_ONCE);
+        let mut pace = Pace::from(self.age());
         while let Some(proven) = missed.next().await {
             self.take(&proven?).await?;
+            let age = self.age();
+            if pace.is_lost(age) && self.client.has_others() {
+                return Err(ChainError::lagging(self.index.snapshot().checkpoint(), age).into());
+            }
         }
         Ok(())
+    }
+
+    /// How far the index is behind, if it is.
+    fn age(&self) -> Duration {
+        match self.index.freshness(clock::now()) {
+            Freshness::Stale(age) => age,
+            Freshness::Fresh => Duration::ZERO,
+            Freshness::Unknown => Duration::MAX,
+        }
     }
 
     /// Takes a checkpoint into the index, if it comes next.
