@@ -25,6 +25,7 @@ use daas_types::onchain::{ClusterState, NautilusState, PositionState, SealRecord
 use daas_types::{ClusterId, NautilusId, PackageId, PositionId, RegistryId, Rights, UnixMs};
 use serde::{Deserialize, Serialize};
 use snapshot::ChainClock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{broadcast, watch};
 
@@ -59,6 +60,8 @@ struct Inner {
     fresh_for: Duration,
     current: ArcSwap<Snapshot>,
     writer: Mutex<()>,
+    /// Whatever happened up to this checkpoint is in objects that were read.
+    covered: AtomicU64,
     changes: broadcast::Sender<Change>,
     checkpoints: watch::Sender<u64>,
 }
@@ -124,6 +127,7 @@ impl Index {
             fresh_for,
             current: ArcSwap::from_pointee(Snapshot::empty()),
             writer: Mutex::new(()),
+            covered: AtomicU64::new(0),
             changes: broadcast::Sender::new(CHANGES),
             checkpoints: watch::Sender::new(0),
         };
@@ -140,9 +144,13 @@ impl Index {
         self.inner.current.load_full()
     }
 
-    /// Takes in a checkpoint. Checkpoints come in order; one that was already applied changes nothing.
+    /// Takes in a checkpoint. Checkpoints come in order; one that was already applied changes nothing. Nor does one that
+    /// [`Self::misses`] something.
     pub fn apply(&self, checkpoint: &VerifiedCheckpoint) -> Applied {
         let _writer = self.lock();
+        if self.misses(checkpoint) {
+            return Applied::default();
+        }
         let plan = Plan::checkpoint(&self.inner.ids, &self.snapshot(), checkpoint);
         self.commit(plan)
     }
@@ -178,7 +186,22 @@ impl Index {
     /// Takes in a cluster's objects as read. Positions that the index knows at a later generation stay.
     pub(crate) fn bootstrap(&self, base: Base) -> Applied {
         let _writer = self.lock();
+        self.inner.covered.fetch_max(base.checkpoint, Ordering::Relaxed);
         let plan = Plan::bootstrap(&self.inner.ids, &self.snapshot(), base);
+        self.commit(plan)
+    }
+
+    /// Whether something happened in the checkpoint that only the cluster's objects can tell, as of it or later: until they
+    /// are read it is not taken in, and the index grows stale.
+    pub fn misses(&self, checkpoint: &VerifiedCheckpoint) -> bool {
+        checkpoint.has_unknown() && checkpoint.sequence() > self.inner.covered.load(Ordering::Relaxed)
+    }
+
+    /// Takes in a cluster's objects as read again. Checkpoints follow where they did before.
+    pub(crate) fn read_again(&self, base: Base) -> Applied {
+        let _writer = self.lock();
+        self.inner.covered.fetch_max(base.checkpoint, Ordering::Relaxed);
+        let plan = Plan::bootstrap(&self.inner.ids, &self.snapshot(), Base { checkpoint: 0, ..base });
         self.commit(plan)
     }
 

@@ -89,6 +89,14 @@ impl TestChain {
         self.verified(package, sequence, &claim)
     }
 
+    /// A checkpoint like [`Self::lone`], with an event in it that nobody knows.
+    pub fn unknown(&self, package: PackageId, sequence: u64, at: UnixMs) -> VerifiedCheckpoint {
+        let summary = CheckpointSummary { sequence_number: sequence, timestamp_ms: at.0, ..self.last.clone() };
+        let transaction = TestTransaction { events: vec![unknown(package.0)], changed: vec![] };
+        let claim = self.claim(summary, &[transaction]);
+        self.verified(package, sequence, &claim)
+    }
+
     /// Appends a checkpoint, and says what an honest server says of it.
     pub fn append(&mut self, at: UnixMs, transactions: &[TestTransaction], ends_epoch: bool) -> Claim {
         let last = &self.last;
@@ -197,6 +205,18 @@ pub fn emitted(defining: Address, event: &Event) -> sui_sdk_types::Event {
         sender: Address::ZERO,
         type_: StructTag::new(defining, module, Identifier::from_static(name), vec![]),
         contents,
+    }
+}
+
+/// An event that the package at `defining` emits and nobody knows.
+pub fn unknown(defining: Address) -> sui_sdk_types::Event {
+    let module = Identifier::from_static("staking");
+    sui_sdk_types::Event {
+        package_id: defining,
+        module: module.clone(),
+        sender: Address::ZERO,
+        type_: StructTag::new(defining, module, Identifier::from_static("SomethingNew"), vec![]),
+        contents: vec![1],
     }
 }
 

@@ -38,6 +38,7 @@ pub struct VerifiedCheckpoint {
     previous: Option<Digest>,
     timestamp: UnixMs,
     events: Vec<VerifiedEvent>,
+    unknown: bool,
 }
 
 /// An event out of a [`VerifiedCheckpoint`].
@@ -68,6 +69,11 @@ impl VerifiedCheckpoint {
     /// The package's events in it, in order.
     pub fn events(&self) -> &[VerifiedEvent] {
         &self.events
+    }
+
+    /// Whether the package emitted more than its [`Self::events`]: something of a type that this program does not know.
+    pub fn has_unknown(&self) -> bool {
+        self.unknown
     }
 }
 

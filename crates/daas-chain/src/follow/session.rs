@@ -1,3 +1,6 @@
+#[cfg(test)]
+mod tests;
+
 use super::Follower;
 use super::pace::Pace;
 use crate::client::ChainError;
@@ -14,6 +17,10 @@ const AT_ONCE: usize = 16;
 /// After this much of the chain's time without a checkpoint, starting anew may leave some out. Endpoints forget old
 /// checkpoints; one that says so of young ones would have a slash forgotten with them.
 const OUTAGE: Duration = Duration::from_hours(1);
+
+/// How often, and how long apart, the objects are read again until they are of late enough a checkpoint.
+const READ_AGAIN: u32 = 5;
+const BEHIND: Duration = Duration::from_secs(1);
 
 /// Why a follower gave up. A chain that cannot be reached is not a reason: it tries again.
 #[derive(Debug, thiserror::Error)]
@@ -106,8 +113,30 @@ impl Follower {
             self.client.learn_version(*upgrade, &mut self.packages).await?;
         }
         let checkpoint = proven.read(&self.packages).map_err(ChainError::from)?;
+        if self.index.misses(&checkpoint) {
+            self.read_again(checkpoint.sequence()).await?;
+        }
         self.sequence.extend(&checkpoint).map_err(ChainError::from)?;
         let applied = self.index.apply(&checkpoint);
+        self.save(applied)
+    }
+
+    /// Reads the cluster's objects as of `sequence` or later: its events alone do not say what happened in it.
+    async fn read_again(&mut self, sequence: u64) -> Result<(), FollowError> {
+        let mut base = self.client.base(&self.index.ids()).await?;
+        for _ in 0..READ_AGAIN {
+            if base.checkpoint >= sequence {
+                break;
+            }
+            // Not all endpoints have it yet.
+            tokio::time::sleep(BEHIND).await;
+            base = self.client.base(&self.index.ids()).await?;
+        }
+        if base.checkpoint < sequence {
+            return Err(ChainError::lagging(base.checkpoint, self.age()).into());
+        }
+        tracing::info!(chain.checkpoint = base.checkpoint, "the cluster's objects were read again");
+        let applied = self.index.read_again(base);
         self.save(applied)
     }
 

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 mod cut;
 mod lapse;
 mod random;
+mod unknown;
 
 const T0: UnixMs = UnixMs(1_700_000_000_000);
 

@@ -170,17 +170,20 @@ impl Proven {
         &self.upgrades
     }
 
-    /// Reads the events of `packages` in it. An event of a type that this program does not know is skipped: a later version
-    /// of the package may have more. One that it knows but cannot decode is an error: skipping it would hide a change.
+    /// Reads the events of `packages` in it. That there is one of a type that this program does not know is remembered: a
+    /// later version of the package may have more. One that it knows but cannot decode is an error.
     pub fn read(&self, packages: &Packages) -> Result<VerifiedCheckpoint, Unreadable> {
         let summary = &self.header.checkpoint;
         let checkpoint = summary.sequence_number;
-        let mut events = Vec::new();
+        let (mut events, mut unknown) = (Vec::new(), false);
         for event in self.events.iter().filter(|event| packages.define(event.type_.address())) {
             let (module, name) = (event.type_.module().as_str(), event.type_.name().as_str());
             match Event::decode(module, name, &event.contents) {
                 Ok(event) => events.push(VerifiedEvent { checkpoint, event }),
-                Err(EventError::UnknownType(kind)) => tracing::warn!(%kind, "event of unknown type skipped"),
+                Err(EventError::UnknownType(kind)) => {
+                    tracing::warn!(%kind, checkpoint, "event of unknown type; is there a newer version of this program?");
+                    unknown = true;
+                }
                 Err(cause @ EventError::Layout { .. }) => return Err(Unreadable { checkpoint, cause }),
             }
         }
@@ -192,6 +195,7 @@ impl Proven {
             previous: summary.previous_digest,
             timestamp: UnixMs(summary.timestamp_ms),
             events,
+            unknown,
         })
     }
 }

@@ -146,12 +146,21 @@ fn only_the_packages_own_events_are_read() {
     let own = emitted(PACKAGE.0, &event(3));
     let put = |events| [TestTransaction { events, changed: vec![] }];
     let claim = chain.append(T0, &put(vec![foreign, unknown, own.clone()]), false);
-    assert_eq!(events(&verified(&chain, 1, &claim).unwrap()), [event(3)]);
+    let read = verified(&chain, 1, &claim).unwrap();
+    assert_eq!(
+        (events(&read), read.has_unknown()),
+        (vec![event(3)], false),
+        "a type of another package is none of ours"
+    );
+    // One of a type that nobody knows is remembered.
+    let claim = chain.append(T0, &put(vec![crate::testing::unknown(PACKAGE.0), own.clone()]), false);
+    let read = verified(&chain, 2, &claim).unwrap();
+    assert_eq!((events(&read), read.has_unknown()), (vec![event(3)], true));
     // One that this program knows and cannot read must not go unnoticed.
     let mut broken = own;
     broken.contents.pop();
     let claim = chain.append(T0, &put(vec![broken]), false);
     let committee = chain.committees().of_epoch(0).unwrap();
-    let unreadable = prove(2, &claim, &committee).unwrap().read(&Packages::of(PACKAGE)).unwrap_err();
-    assert_eq!(unreadable.checkpoint, 2);
+    let unreadable = prove(3, &claim, &committee).unwrap().read(&Packages::of(PACKAGE)).unwrap_err();
+    assert_eq!(unreadable.checkpoint, 3);
 }

@@ -1,4 +1,7 @@
-use super::*;
+use super::{Damaged, MAX_TRANSACTIONS, ReadCheckpoint, ReadObject, ReadTransaction};
+use crate::client::fields;
+use crate::verified::{Claim, ClaimedSignature, ClaimedTransaction};
+use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message as _;
 use sui_rpc::proto::sui::rpc::v2 as proto;
@@ -92,7 +95,7 @@ proptest! {
     #[test]
     fn what_is_read_is_what_the_generated_decoder_reads(checkpoint in some_checkpoint()) {
         let expected = decoded(&checkpoint);
-        prop_assert_eq!(super::checkpoint(&answer(checkpoint).into(), 1), Ok(expected));
+        prop_assert_eq!(fields::checkpoint(&answer(checkpoint).into(), 1), Ok(expected));
     }
 
     /// Protobuf merges a message that comes in parts.
@@ -100,7 +103,7 @@ proptest! {
     fn parts_add_up(one in some_checkpoint(), other in some_checkpoint()) {
         let both = [answer(one), answer(other)].concat();
         let merged = proto::GetCheckpointResponse::decode(&*both).unwrap().checkpoint.unwrap();
-        prop_assert_eq!(super::checkpoint(&both.into(), 1), Ok(decoded(&merged)));
+        prop_assert_eq!(fields::checkpoint(&both.into(), 1), Ok(decoded(&merged)));
     }
 
     #[test]
@@ -109,14 +112,14 @@ proptest! {
         let expected = ReadTransaction { checkpoint: transaction.checkpoint, effects };
         let mut got = proto::GetTransactionResponse::default();
         got.transaction = Some(transaction);
-        prop_assert_eq!(super::transaction(&got.encode_to_vec().into()), Ok(expected));
+        prop_assert_eq!(fields::transaction(&got.encode_to_vec().into()), Ok(expected));
 
         let expected = ReadObject { bcs: bytes_of(bcs.as_ref()), previous_transaction: previous.clone().map(Bytes::from) };
         let mut object = proto::Object::default().with_version(4);
         (object.bcs, object.previous_transaction) = (bcs, previous);
         let mut got = proto::GetObjectResponse::default();
         got.object = Some(object);
-        prop_assert_eq!(super::object(&got.encode_to_vec().into()), Ok(expected));
+        prop_assert_eq!(fields::object(&got.encode_to_vec().into()), Ok(expected));
     }
 
     /// Any bytes are read or refused, and nothing is read out of bytes that the generated decoder refuses for their layout.
@@ -124,11 +127,11 @@ proptest! {
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let bytes = Bytes::from(bytes);
         for at in [1, 2] {
-            if let Ok(read) = super::checkpoint(&bytes, at) {
+            if let Ok(read) = fields::checkpoint(&bytes, at) {
                 prop_assert!(read.claim.transactions.len() <= bytes.len() / 2);
             }
         }
-        let _ = (super::transaction(&bytes), super::object(&bytes));
+        let _ = (fields::transaction(&bytes), fields::object(&bytes));
     }
 
     #[test]
@@ -138,7 +141,7 @@ proptest! {
             bytes[at.index(len)] = to;
         }
         let cut = bytes.len() / 2;
-        let _ = (super::checkpoint(&bytes.clone().into(), 1), super::checkpoint(&Bytes::from(bytes).slice(..cut), 1));
+        let _ = (fields::checkpoint(&bytes.clone().into(), 1), fields::checkpoint(&Bytes::from(bytes).slice(..cut), 1));
     }
 }
 
@@ -151,9 +154,9 @@ fn more_transactions_than_a_checkpoint_has_are_not_read() {
         prost::encoding::encode_varint(transactions.len() as u64, &mut answer);
         Bytes::from([answer, transactions].concat())
     };
-    let read = super::checkpoint(&answer(MAX_TRANSACTIONS), 1).unwrap();
+    let read = fields::checkpoint(&answer(MAX_TRANSACTIONS), 1).unwrap();
     assert_eq!(read.claim.transactions.len(), MAX_TRANSACTIONS);
-    assert_eq!(super::checkpoint(&answer(MAX_TRANSACTIONS + 1), 1), Err(Damaged::TooMany));
-    assert_eq!(super::checkpoint(&answer((32 << 20) / 2 - 8), 1), Err(Damaged::TooMany));
+    assert_eq!(fields::checkpoint(&answer(MAX_TRANSACTIONS + 1), 1), Err(Damaged::TooMany));
+    assert_eq!(fields::checkpoint(&answer((32 << 20) / 2 - 8), 1), Err(Damaged::TooMany));
     assert!(size_of::<ClaimedTransaction>() <= 64, "{}", size_of::<ClaimedTransaction>());
 }
