@@ -52,8 +52,8 @@ impl ClusterInfo {
         Ok(ChainClient::connect_any(rpc.iter(), &self.genesis).await?)
     }
 
-    /// The cluster's masters on chain, proven to be in a checkpoint. That they are the newest, the one endpoint of a join file
-    /// cannot prove; it might keep a revocation to itself for as long as the last heartbeat counts. So a devnet's only.
+    /// The cluster's masters on chain, proven to be in a checkpoint. That they are the newest, an endpoint cannot prove; it
+    /// might keep a revocation to itself for as long as the last heartbeat counts. So a devnet's only.
     pub async fn masters(&self) -> Result<Masters, Problem> {
         if self.genesis.devnet().is_none() {
             let cause = format!("one endpoint cannot prove what is newest on network {}", self.genesis.digest());

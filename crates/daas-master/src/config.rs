@@ -20,7 +20,7 @@ pub const KEYS: &[Key] = &[
         "Seconds after which clients ask for evidence again.",
     ),
     key("sui.pins", Kind::Text, "", "File with genesis, package and object ids, written when the cluster was created."),
-    key("sui.rpc_endpoint", Kind::Text, "\"\"", "Overrides the pins' RPC address. Not trusted."),
+    key("sui.rpc_endpoint", Kind::Text, "\"\"", "Overrides the pins' RPC; several between commas. Not trusted."),
     key("sui.event_filter", Kind::Ignored("every checkpoint is read, so that nothing can be left out"), "", ""),
     key("k3s.engine", Kind::OneOf(&["auto", "kubernetes", "k3s"]), "\"auto\"", "How Kubernetes is run."),
     key("k3s.data_dir", Kind::Text, "\"/var/lib/k3s-daas/master\"", "Keys, certificates and datastore."),

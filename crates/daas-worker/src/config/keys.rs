@@ -15,7 +15,13 @@ pub const KEYS: &[Key] = &[
         "Where the worker keeps its state.",
     ),
     key("wallet", Kind::Text, &["K3S_DAAS_WALLET"], "", "The owner's wallet file, mode 0600."),
-    key("sui.rpc_endpoint", Kind::Text, &["SUI_RPC_URL"], "", "Where the chain is read; replaces the cluster file's."),
+    key(
+        "sui.rpc_endpoint",
+        Kind::Text,
+        &["SUI_RPC_URL"],
+        "",
+        "Where the chain is read, several between commas; replaces the cluster file's.",
+    ),
     key(
         "sui.staking_contract",
         Kind::Text,
