@@ -16,8 +16,8 @@ use crate::refusal::Refusal;
 use core::time::Duration;
 use daas_chain::index::{Freshness, Hold, Index, LivePosition, Right, Snapshot};
 use daas_types::ErrorCode::{
-    ChainStale, NodeJailed, PositionClosed, PositionSlashed, PositionSuspended, SealExpired, ServiceAccountRefused, StakeTooLow,
-    TokenMalformed, UsageNotPermitted,
+    ChainStale, NodeJailed, PositionClosed, PositionSlashed, PositionSuspended, SealExpired, ServiceAccountRefused,
+    StakeTooLow, TokenMalformed, UsageNotPermitted,
 };
 use daas_types::onchain::Status;
 use daas_types::pop::Usage;
@@ -107,7 +107,10 @@ fn node_right(holder: &SealHolder, view: &View) -> Result<NodeId, Refusal> {
     let id = holder.position.node().ok_or_else(no_node)?;
     if holder.position.state.is_jailed() {
         let until = holder.position.state.jailed_until_ms;
-        return Err(Refusal::forbidden(NodeJailed, format!("node {id} was silent; it is jailed at least until {until}")));
+        return Err(Refusal::forbidden(
+            NodeJailed,
+            format!("node {id} was silent; it is jailed at least until {until}"),
+        ));
     }
     if !holder.position.rights.node {
         let minimum = view.snapshot.policy().node_minimum;

@@ -137,9 +137,7 @@ impl Authenticator {
     fn opaque(&self, secret: &SealSecret, usage: Usage, snapshot: &Snapshot) -> Result<SealHolder, Refusal> {
         snapshot
             .by_locator(secret.locator())
-            .find(|(position, seal)| {
-                secret.commitment(self.cluster, position.state.position).matches(&seal.commitment)
-            })
+            .find(|(position, seal)| secret.commitment(self.cluster, position.state.position).matches(&seal.commitment))
             .map(|(position, seal)| SealHolder {
                 position: position.clone(),
                 seal: seal.clone(),

@@ -59,7 +59,11 @@ impl Gateway {
         let (tasks, kill) = (TaskTracker::new(), CancellationToken::new());
         let app = Arc::new(App {
             watch: Watch::new(index, config.node_stale_grace, config.namespaces.clone()),
-            authenticator: Authenticator::new(config.cluster, config.service_account.as_ref(), config.limits.token_cache)?,
+            authenticator: Authenticator::new(
+                config.cluster,
+                config.service_account.as_ref(),
+                config.limits.token_cache,
+            )?,
             forwarder: Forwarder::new(&config, &tasks, &kill)?,
             local,
             unread: Semaphore::new(local::UNREAD),

@@ -50,9 +50,10 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// Runs a master until `shutdown`, or until a part of it ends.
 pub async fn run(loaded: Loaded<Config>, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let measured = config::digest(&loaded.shown);
-    let config = loaded.config;
+    let Loaded { config, shown, .. } = loaded;
     let (pins, genesis) = pins(&config)?;
+    let measured = config::digest(&shown, &pins, &genesis);
+    let position = config.position()?;
     let key = SigningKey::load_or_create(&config.k3s.data_dir)?;
     let registration = Registration::new(key.public(), key.wallet().address());
     let presence = Arc::new(Presence::default());
@@ -89,6 +90,8 @@ pub async fn run(loaded: Loaded<Config>, shutdown: CancellationToken) -> anyhow:
         binding,
         pcrs,
         endpoint: config.endpoint(),
+        position,
+        refused: Vec::new(),
         registration: onchain.registration.clone(),
         ready: Some(registered),
     };

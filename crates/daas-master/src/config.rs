@@ -2,8 +2,11 @@
 
 use daas_daemon::config::{ConfigError, Key, Kind, Loaded, Sources};
 use daas_daemon::logs::Format;
+use daas_types::genesis::Genesis;
+use daas_types::join::ChainPins;
+use daas_types::{ErrorCode, PositionId, Problem};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -21,6 +24,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("sui.pins", Kind::Text, "", "File with genesis, package and object ids, written when the cluster was created."),
     key("sui.rpc_endpoint", Kind::Text, "\"\"", "Overrides the pins' RPC; several between commas. Not trusted."),
+    key(
+        "sui.position",
+        Kind::Text,
+        "\"\"",
+        "The operator's position that answers for this master. Empty: any that endorses it.",
+    ),
     key("sui.event_filter", Kind::Ignored("every checkpoint is read, so that nothing can be left out"), "", ""),
     key("k3s.engine", Kind::OneOf(&["auto", "kubernetes", "k3s"]), "\"auto\"", "How Kubernetes is run."),
     key("k3s.data_dir", Kind::Text, "\"/var/lib/k3s-daas/master\"", "Keys, certificates and datastore."),
@@ -117,6 +126,7 @@ pub struct Tee {
 pub struct Sui {
     pub pins: PathBuf,
     pub rpc_endpoint: String,
+    pub position: String,
 }
 
 /// `k3s.*`
@@ -178,10 +188,15 @@ pub fn load(file: Option<PathBuf>, flags: Vec<(String, String)>) -> Result<Loade
 }
 
 /// What of the configuration is measured: everything a client relies on, nothing that only this machine's operator does.
-pub fn digest(shown: &BTreeMap<String, Value>) -> [u8; 32] {
-    const LOCAL: [&str; 5] = ["logging.", "admin.", "k3s.data_dir", "sui.rpc_endpoint", "sui.pins"];
-    let measured: BTreeMap<_, _> =
-        shown.iter().filter(|(path, _)| !LOCAL.iter().any(|local| path.starts_with(local))).collect();
+/// Of the pins that is what the binding does not name by itself: from whom all belief in the chain starts, and which of
+/// the cluster's objects are read.
+pub fn digest(shown: &BTreeMap<String, Value>, pins: &ChainPins, genesis: &Genesis) -> [u8; 32] {
+    const LOCAL: [&str; 6] = ["logging.", "admin.", "k3s.data_dir", "sui.rpc_endpoint", "sui.pins", "sui.position"];
+    let rules = shown.iter().filter(|(path, _)| !LOCAL.iter().any(|local| path.starts_with(local)));
+    let mut measured: BTreeMap<&str, Value> = rules.map(|(path, value)| (path.as_str(), value.clone())).collect();
+    measured.insert("pins.committee", json!(genesis.committee()));
+    measured.insert("pins.registry", json!(pins.registry));
+    measured.insert("pins.nautilus", json!(pins.nautilus));
     // A sorted map of JSON values has one text.
     let text = serde_json::to_vec(&measured).expect("a map of JSON values must serialize");
     Sha256::digest(text).into()
@@ -192,11 +207,20 @@ impl Config {
     pub fn endpoint(&self) -> String {
         format!("https://{}", SocketAddr::new(self.api.advertise, self.api.port))
     }
+
+    /// The only position that may answer for this master, if it is said.
+    pub fn position(&self) -> Result<Option<PositionId>, Problem> {
+        let said = Some(&self.sui.position).filter(|said| !said.is_empty());
+        let parsed = said.map(|said| said.parse()).transpose();
+        parsed.map_err(|error| Problem::new(ErrorCode::ConfigInvalid, format!("sui.position: {error}")))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use daas_types::{Address, Digest};
+    use sui_sdk_types::{Bls12381PublicKey, ValidatorCommittee, ValidatorCommitteeMember};
 
     fn load_text(text: &str) -> Result<Loaded<Config>, ConfigError> {
         let dir = tempfile::tempdir().unwrap();
@@ -243,10 +267,51 @@ api:
     #[test]
     fn the_digest_covers_rules_and_not_places() {
         let base = "api: {advertise: 10.0.0.1}\nsui: {pins: /a}\n";
-        let of = |more: &str| digest(&load_text(&format!("{base}{more}")).unwrap().shown);
+        let (pins, genesis) = pinned();
+        let of = |more: &str| digest(&load_text(&format!("{base}{more}")).unwrap().shown, &pins, &genesis);
         assert_eq!(of(""), of("logging: {level: debug}"));
         assert_eq!(of(""), of("k3s: {data_dir: /elsewhere}"));
+        assert_eq!(of(""), of("logging: {level: info}"));
         assert_ne!(of(""), of("gateway: {node_stale_grace: 901}"));
+    }
+
+    fn pinned() -> (ChainPins, Genesis) {
+        let id = |n: u8| Address::new([n; 32]);
+        let pins = ChainPins {
+            version: 1,
+            genesis: Digest::ZERO,
+            genesis_summary: None,
+            committee: None,
+            rpc: "http://a".parse().unwrap(),
+            package: id(1).into(),
+            cluster: id(2).into(),
+            registry: id(3).into(),
+            nautilus: id(4).into(),
+        };
+        (pins, Genesis::of_digest(Digest::ZERO))
+    }
+
+    #[test]
+    fn the_digest_covers_whom_belief_starts_from() {
+        let (pins, genesis) = pinned();
+        let shown = BTreeMap::new();
+        let plain = digest(&shown, &pins, &genesis);
+        let other = Address::new([9; 32]);
+        for pins in
+            [ChainPins { registry: other.into(), ..pins.clone() }, ChainPins { nautilus: other.into(), ..pins.clone() }]
+        {
+            assert_ne!(digest(&shown, &pins, &genesis), plain);
+        }
+        let elsewhere = ChainPins { rpc: "http://b".parse().unwrap(), ..pins.clone() };
+        assert_eq!(digest(&shown, &elsewhere, &genesis), plain);
+        let member = |stake| ValidatorCommitteeMember { public_key: Bls12381PublicKey::new([7; 96]), stake };
+        let of = |epoch, stake| {
+            let committee = ValidatorCommittee { epoch, members: vec![member(stake)] };
+            digest(&shown, &pins, &genesis.clone().with_committee(committee).unwrap())
+        };
+        assert_ne!(of(1, 10_000), plain);
+        assert_ne!(of(1, 10_000), of(2, 10_000));
+        assert_ne!(of(1, 10_000), of(1, 9_999));
     }
 
     #[test]

@@ -106,7 +106,10 @@ mod tests {
         presence.seen(&node, first, UnixMs(20));
         assert_eq!(presence.last(&node, first), Some(UnixMs(20)));
         let json = serde_json::to_value(presence.all()).unwrap();
-        assert_eq!((json["n1"]["heartbeat"]["running_pods"].as_u64(), json["n1"]["heartbeat"]["at_ms"].as_u64()), (Some(7), Some(10)));
+        assert_eq!(
+            (json["n1"]["heartbeat"]["running_pods"].as_u64(), json["n1"]["heartbeat"]["at_ms"].as_u64()),
+            (Some(7), Some(10))
+        );
         assert_eq!(json["n1"]["heartbeat"]["stake_status"].as_str().unwrap().len(), MAX_STATUS);
         assert!(!json.to_string().contains("secret"));
         // Whoever holds the node id next is another node.

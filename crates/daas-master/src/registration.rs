@@ -47,6 +47,10 @@ pub(crate) struct Registrar {
     pub(crate) pcrs: Pcrs,
     /// Where clients reach the gateway.
     pub(crate) endpoint: String,
+    /// The only position that may answer for it, if the operator says so.
+    pub(crate) position: Option<PositionId>,
+    /// Positions as whose master the chain did not take it lately.
+    pub(crate) refused: Vec<PositionId>,
     /// What it tells.
     pub(crate) registration: Registration,
     /// Dropped at the first registration.
@@ -106,7 +110,18 @@ impl Registrar {
                 Ok(Duration::ZERO)
             }
             Step::Register { position, registrations } => {
-                self.register(position, registrations).await?;
+                match self.register(position, registrations).await {
+                    Ok(()) => self.refused.clear(),
+                    Err(error) => {
+                        // A key that was registered once is that position's for ever, whoever else endorses it. The
+                        // next round tries another.
+                        if self.refused.contains(&position) {
+                            self.refused.clear();
+                        }
+                        self.refused.push(position);
+                        return Err(error);
+                    }
+                }
                 Ok(Duration::ZERO)
             }
         }
@@ -127,6 +142,8 @@ impl Registrar {
             cluster,
             nautilus,
             active: &active,
+            position: self.position,
+            refused: &self.refused,
             endpoint: &self.endpoint,
             binding: &self.binding,
             pcrs: &self.pcrs,

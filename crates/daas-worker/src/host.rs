@@ -215,7 +215,8 @@ pub fn node_ip(configured: Option<IpAddr>, endpoint: &str) -> Result<Ipv4Addr, P
     let address = if let Some(ip) = configured {
         ip
     } else {
-        let (host, port) = daas_client::split(endpoint).ok_or_else(|| refused(format!("{endpoint} is not https://host:port")))?;
+        let (host, port) =
+            daas_client::split(endpoint).ok_or_else(|| refused(format!("{endpoint} is not https://host:port")))?;
         // Connecting a datagram socket sends nothing; it only asks the routing table.
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|s| s.connect((host, port)).map(|()| s));
         let local = socket.and_then(|s| s.local_addr()).map_err(|e| refused(format!("no route to {endpoint}: {e}")))?;

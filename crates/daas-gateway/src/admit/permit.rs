@@ -161,11 +161,7 @@ impl Identity {
 // === impl Leash ===
 
 impl Leash {
-    pub(super) fn new(
-        right: impl IntoIterator<Item = Hold>,
-        stale: CancellationToken,
-        expires: UnixMs,
-    ) -> Self {
+    pub(super) fn new(right: impl IntoIterator<Item = Hold>, stale: CancellationToken, expires: UnixMs) -> Self {
         Self(Arc::new(Ends { right: right.into_iter().collect(), stale, expires }))
     }
 

@@ -86,7 +86,10 @@ impl Registration {
             signing_key: hex::encode(self.signing_key),
             address: self.address.to_string(),
             state,
-            missing: missing.iter().map(|m| Mend { what: m.to_string(), fix: self.fix(*m, inner.pcrs.as_ref()) }).collect(),
+            missing: missing
+                .iter()
+                .map(|m| Mend { what: m.to_string(), fix: self.fix(*m, inner.pcrs.as_ref()) })
+                .collect(),
             registered_until_ms: until.0,
             error: inner.error.clone(),
         }
@@ -128,11 +131,7 @@ impl Registration {
             Missing::Endorsement => format!("k3s-daas chain master endorse --key {}", hex::encode(self.signing_key)),
             Missing::Measurement => {
                 let pcr = |bytes: Option<&Vec<u8>>| bytes.map(hex::encode).unwrap_or_default();
-                let (p0, p1, p2) = (
-                    pcr(pcrs.map(|p| &p.pcr0)),
-                    pcr(pcrs.map(|p| &p.pcr1)),
-                    pcr(pcrs.map(|p| &p.pcr2)),
-                );
+                let (p0, p1, p2) = (pcr(pcrs.map(|p| &p.pcr0)), pcr(pcrs.map(|p| &p.pcr1)), pcr(pcrs.map(|p| &p.pcr2)));
                 format!(
                     "k3s-daas chain measurement announce --pcr0 {p0} --pcr1 {p1} --pcr2 {p2}, and after the policy's delay \
                      k3s-daas chain measurement activate --pcr0 {p0}"

@@ -12,6 +12,10 @@ pub(super) struct Facts<'a> {
     pub(super) nautilus: &'a NautilusState,
     /// Whether a position is active, so that it may answer for a master.
     pub(super) active: &'a (dyn Fn(PositionId) -> bool + Sync),
+    /// The only position that may answer for it, if the operator says so.
+    pub(super) position: Option<PositionId>,
+    /// Positions to try last.
+    pub(super) refused: &'a [PositionId],
     pub(super) endpoint: &'a str,
     pub(super) binding: &'a Binding,
     pub(super) pcrs: &'a Pcrs,
@@ -70,7 +74,11 @@ pub(super) fn step(facts: &Facts<'_>) -> Step {
         let until = if facts.now < renew { beat.min(renew) } else { beat };
         return Step::Rest { until, registered_until };
     }
-    if facts.has_gas { Step::Beat } else { Step::Wait { missing: vec![Missing::Gas], registered_until: Some(registered_until) } }
+    if facts.has_gas {
+        Step::Beat
+    } else {
+        Step::Wait { missing: vec![Missing::Gas], registered_until: Some(registered_until) }
+    }
 }
 
 // === impl Facts ===
@@ -90,16 +98,20 @@ impl Facts<'_> {
             && record.is_current(&self.cluster.policy, self.now)
     }
 
+    /// Who is to answer for it. Every operator may endorse any key, so the one that answered before comes first: the chain
+    /// takes a key that was registered once for no other.
     fn endorser(&self) -> Option<PositionId> {
-        let mut endorsed = self.nautilus.endorsements.iter().filter(|e| e.signing_key == self.binding.signing_key);
-        let answers = |position| self.cluster.is_operator(position) && (self.active)(position);
-        endorsed.find(|e| answers(e.position)).map(|e| e.position)
+        let endorsed = self.nautilus.endorsements.iter().filter(|e| e.signing_key == self.binding.signing_key);
+        let chosen = |position: &PositionId| self.position.is_none_or(|chosen| chosen == *position);
+        let answers = |position: &PositionId| self.cluster.is_operator(*position) && (self.active)(*position);
+        let former = self.mine().map(|record| record.position);
+        let willing = endorsed.map(|e| e.position).filter(chosen).filter(answers);
+        willing.min_by_key(|position| (Some(*position) != former, self.refused.contains(position)))
     }
 
     fn missing(&self, endorser: Option<PositionId>) -> Vec<Missing> {
-        let in_force = |m: &daas_types::onchain::Measurement| {
-            m.status == MeasurementStatus::InForce && m.pcrs() == *self.pcrs
-        };
+        let in_force =
+            |m: &daas_types::onchain::Measurement| m.status == MeasurementStatus::InForce && m.pcrs() == *self.pcrs;
         let all = [
             (Missing::Measurement, !self.nautilus.measurements.iter().any(in_force)),
             (Missing::Endorsement, endorser.is_none()),

@@ -9,6 +9,11 @@ fn operator() -> PositionId {
     Address::new([1; 32]).into()
 }
 
+/// Another operator of the same cluster.
+fn other() -> PositionId {
+    Address::new([8; 32]).into()
+}
+
 fn pcrs() -> Pcrs {
     Pcrs { pcr0: vec![1; 48], pcr1: vec![2; 48], pcr2: vec![3; 48] }
 }
@@ -30,6 +35,8 @@ struct World {
     active: bool,
     has_gas: bool,
     now: UnixMs,
+    position: Option<PositionId>,
+    refused: Vec<PositionId>,
 }
 
 /// Everything is there to register.
@@ -53,8 +60,7 @@ fn world() -> World {
         judge_cap: id(7).into(),
     };
     let Pcrs { pcr0, pcr1, pcr2 } = pcrs();
-    let measurement =
-        Measurement { pcr0, pcr1, pcr2, status: MeasurementStatus::InForce, active_from_ms: UnixMs(0) };
+    let measurement = Measurement { pcr0, pcr1, pcr2, status: MeasurementStatus::InForce, active_from_ms: UnixMs(0) };
     let nautilus = NautilusState {
         id: id(4).into(),
         cluster: id(2).into(),
@@ -64,7 +70,7 @@ fn world() -> World {
         masters: vec![],
         endorsements: vec![Endorsement { position: operator(), signing_key: KEY.to_vec() }],
     };
-    World { cluster, nautilus, active: true, has_gas: true, now: NOW }
+    World { cluster, nautilus, active: true, has_gas: true, now: NOW, position: None, refused: vec![] }
 }
 
 /// As `register_master` leaves it at `NOW`.
@@ -89,7 +95,9 @@ fn next(world: &World) -> Step {
     step(&Facts {
         cluster: &world.cluster,
         nautilus: &world.nautilus,
-        active: &|position| world.active && position == operator(),
+        active: &|position| world.active && [operator(), other()].contains(&position),
+        position: world.position,
+        refused: &world.refused,
         endpoint: "https://a:1",
         binding: &binding(),
         pcrs: &pcrs(),
@@ -199,4 +207,32 @@ fn a_removed_master_waits_to_be_answered_for_anew() {
     // Where it stayed, as after a revoked measurement that is back in force, it registers by itself.
     world.nautilus.endorsements.push(endorsement);
     assert_eq!(next(&world), register());
+}
+
+#[test]
+fn another_operators_endorsement_changes_nothing() {
+    let meddled = |mut world: World| {
+        world.cluster.operator_positions.push(other());
+        world.nautilus.endorsements.insert(0, Endorsement { position: other(), signing_key: KEY.to_vec() });
+        world
+    };
+    let as_of = |position| Step::Register { position, registrations: 7 };
+    // Who answered before goes on answering, even once the record no longer counts.
+    let mut known = meddled(registered());
+    known.now = NOW.plus(Duration::from_hours(18));
+    known.nautilus.masters[0].heartbeat_ms = known.now;
+    assert_eq!(next(&known), as_of(operator()));
+    known.now = NOW.plus(Duration::from_hours(30));
+    assert_eq!(next(&known), as_of(operator()));
+    // The first time nobody knows, unless the operator says it; who was refused comes last.
+    let mut fresh = meddled(world());
+    assert_eq!(next(&fresh), as_of(other()));
+    fresh.refused = vec![other()];
+    assert_eq!(next(&fresh), as_of(operator()));
+    fresh.refused = vec![other(), operator()];
+    assert_eq!(next(&fresh), as_of(other()));
+    fresh.position = Some(operator());
+    assert_eq!(next(&fresh), as_of(operator()));
+    fresh.position = Some(Address::new([77; 32]).into());
+    assert_eq!(next(&fresh), lacks(&[Missing::Endorsement]));
 }
