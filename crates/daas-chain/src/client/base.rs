@@ -8,6 +8,7 @@ use crate::verified::Packages;
 use core::time::Duration;
 use daas_types::{Address, PackageId, UnixMs};
 use futures::FutureExt;
+use std::collections::BTreeSet;
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use tonic::Code;
 
@@ -74,20 +75,35 @@ impl ChainClient {
         Ok(Newest { sequence: height, timestamp: UnixMs(header.summary().timestamp_ms) })
     }
 
-    /// Adds the later versions of the package that the endpoint names, each proven to be one.
+    /// Adds the later versions of the package that any endpoint names, each proven to be one. What an endpoint keeps to
+    /// itself another one may tell.
     pub(crate) async fn learn_versions(&self, original: PackageId, packages: &mut Packages) -> Result<(), ChainError> {
+        let prover = self.prover();
+        let named = prover.ask(|endpoint| async move { endpoint.last_version(original).await }.boxed()).await?;
+        let named: BTreeSet<Address> = named.into_iter().flatten().filter(|id| !packages.define(id)).collect();
+        for id in named {
+            match prover.object(id).await? {
+                Some(object) if packages.learn(&object) => {
+                    tracing::info!(package = %id, "a later version of the package");
+                }
+                _ => tracing::warn!(package = %id, "an endpoint calls it a version of the package, and it is none"),
+            }
+        }
+        Ok(())
+    }
+
+    /// The last version of the package that the endpoint names, if it names any.
+    async fn last_version(&self, original: PackageId) -> Result<Option<Address>, ChainError> {
         const CALL: &str = "list package versions";
         let request = proto::ListPackageVersionsRequest::default().with_package_id(original.0.to_string());
         let versions = match listed(CALL, MAX_VERSIONS, DEADLINE, self.rpc().list_package_versions(request)).await {
-            Err(ChainError::Refused { code: Code::Unimplemented, .. }) => return Ok(()),
+            Err(ChainError::Refused { code: Code::Unimplemented, .. }) => return Ok(None),
             versions => versions?,
         };
         // Each version has the origins of all types before it.
-        let Some(last) = versions.iter().max_by_key(|version| version.version()) else {
-            return Ok(());
-        };
-        let id = last.package_id().parse().map_err(|_| ChainError::malformed(CALL, "no package id"))?;
-        self.learn_version(id, packages).await
+        let last = versions.iter().max_by_key(|version| version.version());
+        let id = last.map(|last| last.package_id().parse());
+        id.transpose().map_err(|_| ChainError::malformed(CALL, "no package id"))
     }
 
     /// Adds a package to the versions, if it is one.
