@@ -14,6 +14,7 @@ mod anyone;
 mod args;
 mod build;
 mod call;
+mod code;
 mod discover;
 mod error;
 mod estimate;
@@ -29,6 +30,7 @@ mod submit;
 #[cfg(test)]
 mod tests;
 mod unsigned;
+mod upgrade_cap;
 
 pub use abort::MoveAbort;
 pub use args::{
@@ -36,6 +38,7 @@ pub use args::{
     WorkerSealSpec,
 };
 pub use call::Call;
+pub use code::{ListedVersion, is_version, package_versions};
 pub use discover::{DiscoverError, Discovered, discover};
 pub use error::TxError;
 pub use estimate::Estimate;
@@ -46,7 +49,9 @@ pub use package::{
     CompiledPackage, CompiledPackageError, PackageDifference, UpgradeSpec, compare_package, published_package,
 };
 pub use submit::network_time;
+pub use sui_sdk_types::{MovePackage, Owner};
 pub use unsigned::{Unsigned, UnsignedError, parse_signature};
+pub use upgrade_cap::{UpgradeCap, upgrade_cap};
 
 use crate::client::ChainClient;
 use crate::wallet::Wallet;
@@ -59,8 +64,10 @@ use tokio::sync::Mutex;
 pub struct Ops {
     client: ChainClient,
     wallet: Arc<Wallet>,
-    /// The version of the package whose code is called, if it is not the original.
+    /// The version of the package whose code is called, whatever the cluster's is.
     code: Option<PackageId>,
+    /// Else the one that the cluster was last found to admit.
+    found: Arc<code::Found>,
     turn: Arc<Mutex<()>>,
 }
 
@@ -69,10 +76,11 @@ pub struct Ops {
 impl Ops {
     /// Transactions of `wallet`.
     pub fn new(client: ChainClient, wallet: Wallet) -> Self {
-        Self { client, wallet: Arc::new(wallet), code: None, turn: Arc::default() }
+        Self { client, wallet: Arc::new(wallet), code: None, found: Arc::default(), turn: Arc::default() }
     }
 
-    /// The same, calling the code of an upgraded package. Types and ids keep the original's.
+    /// The same, calling the code of that version of the package, or else of the one that the cluster admits. Types and ids
+    /// keep the first one's.
     #[must_use]
     pub fn calling(self, code: Option<PackageId>) -> Self {
         Self { code, ..self }

@@ -60,6 +60,6 @@ impl Ops {
     /// Sends SUI.
     pub fn transfer(&self, to: WalletAddress, amount: Mist) -> Call<'_, Outcome> {
         let send = Step::Send { what: Arg::Payment(amount), to: Some(to) };
-        Call::new(self, Draft { package: None, steps: vec![send] })
+        Call::new(self, Draft { package: None, cluster: None, steps: vec![send] })
     }
 }

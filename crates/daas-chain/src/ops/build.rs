@@ -29,6 +29,8 @@ pub(super) const FRAMEWORK: Address = Address::from_static("0x2");
 pub(super) struct Draft {
     /// Whose events it makes.
     pub(super) package: Option<PackageId>,
+    /// The cluster it is about, which says which version of the package is called.
+    pub(super) cluster: Option<IndexIds>,
     pub(super) steps: Vec<Step>,
 }
 
@@ -94,6 +96,8 @@ pub(super) struct Known {
     pub(super) epoch: u64,
     /// The network's genesis.
     pub(super) chain: Digest,
+    /// The code that is called for the package, if it is not its own.
+    pub(super) code: Option<(PackageId, PackageId)>,
     /// The time of its last checkpoint, if it matters.
     pub(super) now: UnixMs,
 }
@@ -216,7 +220,8 @@ impl Step {
             Self::Call { package, module, function, args } => {
                 let args = args.iter().map(|arg| argument(tx, arg, known, results)).collect::<Result<_, _>>()?;
                 let (module, function) = (Identifier::from_static(module), Identifier::from_static(function));
-                Some(tx.move_call(Function::new(*package, module, function), args))
+                let code = known.code.filter(|(of, _)| of.0 == *package).map_or(*package, |(_, code)| code.0);
+                Some(tx.move_call(Function::new(code, module, function), args))
             }
             Self::Publish { modules, dependencies } => Some(tx.publish(modules.clone(), dependencies.clone())),
             Self::Upgrade { modules, dependencies, package, ticket } => {

@@ -103,7 +103,9 @@ impl Ops {
         function: &'static str,
         args: impl IntoIterator<Item = Arg>,
     ) -> Call<'_, Outcome> {
-        self.entry_of(ids.package, module, function, args)
+        let mut call = self.entry_of(ids.package, module, function, args);
+        call.draft.cluster = Some(*ids);
+        call
     }
 
     /// The same, before there is a cluster.
@@ -114,9 +116,8 @@ impl Ops {
         function: &'static str,
         args: impl IntoIterator<Item = Arg>,
     ) -> Call<'_, Outcome> {
-        let step =
-            Step::Call { package: self.code.unwrap_or(package).0, module, function, args: args.into_iter().collect() };
-        Call::new(self, Draft { package: Some(package), steps: vec![step] })
+        let step = Step::Call { package: package.0, module, function, args: args.into_iter().collect() };
+        Call::new(self, Draft { package: Some(package), cluster: None, steps: vec![step] })
     }
 
     /// A call whose first arguments are the cluster and a position.

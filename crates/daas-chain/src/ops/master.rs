@@ -35,9 +35,9 @@ impl Ops {
             Arg::pure(spec.config_digest.as_slice()),
             Arg::clock(),
         ];
-        let package = self.code.unwrap_or(ids.package).0;
+        let package = ids.package.0;
         let register = Step::Call { package, module: "nautilus", function: "register_master", args };
-        Call::new(self, Draft { package: Some(ids.package), steps: vec![document, register] })
+        Call::new(self, Draft { package: Some(ids.package), cluster: Some(*ids), steps: vec![document, register] })
     }
 
     /// Says that the master lives.

@@ -93,7 +93,7 @@ impl Ops {
     pub fn publish(&self, package: &CompiledPackage) -> Call<'_, (PackageId, Outcome)> {
         let publish = Step::Publish { modules: package.code(), dependencies: package.dependencies.clone() };
         let keep = Step::Send { what: Arg::Result(0), to: None };
-        Call::new(self, Draft { package: None, steps: vec![publish, keep] }).then(made)
+        Call::new(self, Draft { package: None, cluster: None, steps: vec![publish, keep] }).then(made)
     }
 
     /// Publishes the compiled package as a new version of an old one.
@@ -116,7 +116,7 @@ impl Ops {
             },
             framework("commit_upgrade", vec![cap, Arg::Result(1)]),
         ];
-        Ok(Call::new(self, Draft { package: Some(spec.original), steps }).then(made))
+        Ok(Call::new(self, Draft { package: Some(spec.original), cluster: None, steps }).then(made))
     }
 }
 

@@ -4,7 +4,7 @@ use crate::client::{ChainClient, ChainError, TRANSACTION_EVENTS, deadline};
 use crate::index::IndexIds;
 use core::time::Duration;
 use daas_types::{Address, Digest, PackageId, UnixMs};
-use futures::future::{try_join_all, try_join4};
+use futures::future::{try_join, try_join_all, try_join4};
 use std::collections::{BTreeMap, BTreeSet};
 use sui_crypto::SuiSigner;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
@@ -32,7 +32,7 @@ enum Fate {
 }
 
 /// What the endpoint knows of a transaction.
-enum Lookup {
+pub(super) enum Lookup {
     InCheckpoint(Box<ExecutedTransaction>),
     Pending,
     NotThere,
@@ -144,12 +144,21 @@ impl Ops {
                 proto::GetEpochRequest::latest().with_read_mask(FieldMask::from_str("epoch,reference_gas_price"));
             deadline("get epoch", self.client.rpc().ledger_client().get_epoch(request)).await
         };
+        let code = async {
+            Ok(match (&draft.cluster, draft.package) {
+                (Some(ids), Some(package)) => self.code_for(ids).await?.map(|code| (package, code)),
+                (None, Some(package)) => self.code.map(|code| (package, code)),
+                _ => None,
+            })
+        };
         let now = async { if draft.needs_now() { network_time(&self.client).await } else { Ok(UnixMs(0)) } };
-        let (coins, objects, epoch, now) = try_join4(self.client.coins(sender), objects, price, now).await?;
+        let coins = self.client.coins(sender);
+        let chain = async { try_join4(coins, objects, price, now).await.map_err(TxError::from) };
+        let ((coins, objects, epoch, now), code) = try_join(chain, code).await?;
         let objects = objects.into_iter().map(|object| (object.id, object)).collect();
         let (gas_price, epoch) = (epoch.epoch().reference_gas_price(), epoch.epoch().epoch());
         let chain = self.client.genesis().digest();
-        Ok(Known { sender, coins, objects, offices, gas_price, epoch, chain, now })
+        Ok(Known { sender, coins, objects, offices, gas_price, epoch, chain, code, now })
     }
 
     /// The sender's capability. Only the cluster's current proposer's and judge's count.
@@ -246,7 +255,7 @@ async fn send(client: &ChainClient, transaction: &Transaction, signatures: &[Use
     deadline("execute transaction", execution.execute_transaction(request)).await.map(drop)
 }
 
-async fn look_up(client: &ChainClient, digest: Digest) -> Result<Lookup, ChainError> {
+pub(super) async fn look_up(client: &ChainClient, digest: Digest) -> Result<Lookup, ChainError> {
     let mask = ["digest", "checkpoint", "timestamp", "effects", TRANSACTION_EVENTS];
     let request = proto::GetTransactionRequest::new(&digest).with_read_mask(FieldMask::from_paths(mask));
     match deadline("get transaction", client.rpc().ledger_client().get_transaction(request)).await {

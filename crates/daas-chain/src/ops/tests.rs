@@ -1,6 +1,6 @@
 mod interface;
 
-use super::build::{Arg, Draft, Known, Office, Step};
+use super::build::{Arg, Draft, FRAMEWORK, Known, Office, Step};
 use super::*;
 use crate::client::{Coin, Reference};
 use crate::index::IndexIds;
@@ -28,13 +28,14 @@ fn known(coins: Vec<Coin>) -> Known {
         offices: [(Office::Admin, id(3))].into(),
         gas_price: 1000,
         epoch: 4,
+        code: None,
         chain: Digest::new([8; 32]),
         now: UnixMs(5000),
     }
 }
 
 fn draft(steps: Vec<Step>) -> Draft {
-    Draft { package: Some(PackageId(id(7))), steps }
+    Draft { package: Some(PackageId(id(7))), cluster: None, steps }
 }
 
 fn call(args: Vec<Arg>) -> Draft {
@@ -111,6 +112,22 @@ fn a_transaction_is_for_one_network_and_two_epochs() {
     let before = expiration(&known);
     known.chain = Digest::ZERO;
     assert_ne!(before, expiration(&known));
+}
+
+#[test]
+fn the_code_that_the_cluster_admits_is_called_and_no_other_package_is_touched() {
+    let (old, new) = (PackageId(id(7)), PackageId(id(6)));
+    let step = |package| Step::Call { package, module: "staking", function: "unstake", args: vec![] };
+    let both = draft(vec![step(id(7)), step(FRAMEWORK)]);
+    let mut known = known(vec![coin(20, Mist::from_sui(1))]);
+    let called = |known: &Known| -> Vec<Address> {
+        let (_, commands) = parts(both.build(known).unwrap());
+        let package = |command: &Command| if let Command::MoveCall(call) = command { call.package } else { panic!() };
+        commands.iter().map(package).collect()
+    };
+    assert_eq!(called(&known), [id(7), FRAMEWORK]);
+    known.code = Some((old, new));
+    assert_eq!(called(&known), [id(6), FRAMEWORK]);
 }
 
 #[test]

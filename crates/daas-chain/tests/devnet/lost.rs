@@ -3,6 +3,7 @@
 use crate::world::World;
 use daas_chain::client::ChainClient;
 use daas_chain::ops::{Ops, TxError};
+use daas_types::onchain::Cluster;
 use daas_types::{ErrorCode, Mist, Problem};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,6 +30,8 @@ enum Loss {
     Request,
     /// Executed; the sender hears that it was refused, at first that there is no such transaction, and of coins that it did not spend.
     Truth,
+    /// Nothing; but it says that the cluster runs another version of the package.
+    Version,
 }
 
 /// Passes everything on, except for the first `losses` executions.
@@ -55,7 +58,16 @@ impl LedgerService for Lossy {
         &self,
         request: Request<proto::GetObjectRequest>,
     ) -> Result<Response<proto::GetObjectResponse>, Status> {
-        self.real.clone().ledger_client().get_object(request.into_inner()).await
+        let mut answer = self.real.clone().ledger_client().get_object(request.into_inner()).await?;
+        let contents = answer.get_mut().object.as_mut().and_then(|object| object.contents.as_mut());
+        if let (Loss::Version, Some(contents)) = (self.loss, contents)
+            && let Ok(cluster) = bcs::from_bytes::<Cluster>(contents.value())
+        {
+            self.sent.fetch_add(1, Ordering::SeqCst);
+            let other = Cluster { version: cluster.version + 1, ..cluster };
+            contents.set_value(bcs::to_bytes(&other).unwrap());
+        }
+        Ok(answer)
     }
 
     async fn get_transaction(
@@ -158,6 +170,18 @@ async fn a_lost_request_is_sent_again() {
     world.stake(&unlucky, 5, "node-1").await.unwrap();
     assert_eq!(sent.load(Ordering::SeqCst), 3);
     assert_eq!(world.client.positions(&world.ids).await.unwrap().len(), 1);
+}
+
+/// Which code is called, no endpoint decides.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_only_said_is_not_called() {
+    let world = World::start().await;
+    let _paid = world.rich(2).await;
+    let (client, said, _server) = lossy(&world, Loss::Version, 0).await;
+    let ops = Ops::new(client, crate::world::wallet(2));
+    let staked = world.stake(&ops, 5, "node-1").await.unwrap();
+    assert!(said.load(Ordering::SeqCst) > 0);
+    ops.unstake(&world.ids, staked.position.position, Mist::from_sui(5)).await.unwrap();
 }
 
 /// Whoever says that a payment was refused, having made it, must not get another one.

@@ -1,0 +1,144 @@
+//! Which version of the package is called. After `migrate` a cluster refuses the code of every version but its own, so
+//! whoever still called the first one could not even leave.
+
+use super::{Ops, TxError, published_package};
+use crate::client::{ChainClient, ChainError, DEADLINE, deadline};
+use crate::index::IndexIds;
+use crate::verified::Packages;
+use daas_types::PackageId;
+use daas_types::onchain::Cluster;
+use futures::TryStreamExt;
+use std::sync::{Mutex, PoisonError};
+use sui_rpc::field::{FieldMask, FieldMaskUtil};
+use sui_rpc::proto::sui::rpc::v2 as proto;
+use tonic::Code;
+
+/// More than a package has versions.
+const MAX_VERSIONS: usize = 1000;
+/// The version that a cluster's package has when it is published.
+const FIRST: u64 = 1;
+
+/// A version of a package, as an endpoint lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListedVersion {
+    /// Its number: 1, 2, …
+    pub number: u64,
+    /// Its id.
+    pub id: PackageId,
+}
+
+/// The code that was found last: of which package, of which version.
+#[derive(Debug, Default)]
+pub(super) struct Found(Mutex<Option<(PackageId, ListedVersion)>>);
+
+// === impl Ops ===
+
+impl Ops {
+    /// The version of the package whose code the cluster admits, if it is not the first.
+    ///
+    /// The endpoint's word suffices to stay with what was proven before: if it is wrong, the contract refuses the call and
+    /// that is all. Other code is called only if it is proven that the cluster names its number, and that it is that version
+    /// of this package.
+    pub(super) async fn code_for(&self, ids: &IndexIds) -> Result<Option<PackageId>, TxError> {
+        if self.code.is_some() {
+            return Ok(self.code);
+        }
+        let known = self.found.get(ids.package).unwrap_or(ListedVersion { number: FIRST, id: ids.package });
+        let said = said_version(&self.client, ids).await?;
+        if said == known.number {
+            return Ok(Some(known.id));
+        }
+        let number = self.client.cluster(ids).await?.version;
+        let found = if number == known.number {
+            known
+        } else if number == FIRST {
+            ListedVersion { number, id: ids.package }
+        } else {
+            let versions = package_versions(&self.client, ids.package).await?;
+            let found = versions.into_iter().find(|version| version.number == number);
+            let found = found.ok_or_else(|| unlisted(ids, number))?;
+            check_version(&self.client, ids.package, found).await?;
+            tracing::info!(package = %found.id, number, "the cluster runs another version of the package");
+            found
+        };
+        self.found.keep(ids.package, found);
+        Ok(Some(found.id))
+    }
+}
+
+// === impl Found ===
+
+impl Found {
+    fn get(&self, original: PackageId) -> Option<ListedVersion> {
+        let found = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        found.filter(|(of, _)| *of == original).map(|(_, version)| version)
+    }
+
+    fn keep(&self, original: PackageId, version: ListedVersion) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((original, version));
+    }
+}
+
+/// Whether `id` is proven to be `original` or an upgrade of it.
+pub async fn is_version(client: &ChainClient, original: PackageId, id: PackageId) -> Result<bool, ChainError> {
+    if id == original {
+        return Ok(true);
+    }
+    let proven = client.proven_object(id.0).await?.ok_or(ChainError::Missing { what: "package", id: id.0 })?;
+    Ok(Packages::of(original).learn(&proven))
+}
+
+/// The versions of a package that the endpoint lists, oldest first. That there are no more is its word alone.
+pub async fn package_versions(client: &ChainClient, original: PackageId) -> Result<Vec<ListedVersion>, ChainError> {
+    const CALL: &str = "list package versions";
+    let request = proto::ListPackageVersionsRequest::default().with_package_id(original.0.to_string());
+    let listing = client.rpc().list_package_versions(request);
+    let listing = tokio::time::timeout(DEADLINE, listing.try_collect::<Vec<_>>()).await;
+    let listing = listing.unwrap_or_else(|_| Err(tonic::Status::deadline_exceeded("no answer in time")));
+    let listing = listing.map_err(|status| ChainError::of(CALL, &status))?;
+    if listing.len() > MAX_VERSIONS {
+        return Err(ChainError::malformed(CALL, format!("more than {MAX_VERSIONS} entries")));
+    }
+    let version = |listed: &proto::PackageVersion| {
+        let id = listed.package_id().parse().map_err(|_| ChainError::malformed(CALL, "no package id"))?;
+        Ok(ListedVersion { number: listed.version(), id: PackageId(id) })
+    };
+    let mut versions = listing.iter().map(version).collect::<Result<Vec<_>, ChainError>>()?;
+    versions.sort_by_key(|version| version.number);
+    Ok(versions)
+}
+
+async fn check_version(client: &ChainClient, original: PackageId, found: ListedVersion) -> Result<(), TxError> {
+    let number = published_package(client, found.id).await?.version;
+    if number == found.number && is_version(client, original, found.id).await? {
+        return Ok(());
+    }
+    Err(ChainError::malformed(
+        "list package versions",
+        format!("{} is not version {} of {original}", found.id, found.number),
+    )
+    .into())
+}
+
+async fn said_version(client: &ChainClient, ids: &IndexIds) -> Result<u64, ChainError> {
+    const CALL: &str = "get object";
+    let request = proto::GetObjectRequest::new(&ids.cluster.0).with_read_mask(FieldMask::from_str("contents"));
+    let answer = match deadline(CALL, client.rpc().ledger_client().get_object(request)).await {
+        Err(ChainError::Refused { code: Code::NotFound, .. }) => {
+            return Err(ChainError::Missing { what: "cluster", id: ids.cluster.0 });
+        }
+        answer => answer?,
+    };
+    let cluster: Result<Cluster, _> = bcs::from_bytes(answer.object().contents().value());
+    Ok(cluster.map_err(|e| ChainError::malformed(CALL, format!("cluster: {e}")))?.version)
+}
+
+fn unlisted(ids: &IndexIds, number: u64) -> ChainError {
+    ChainError::Unreachable {
+        call: "list package versions",
+        cause: format!(
+            "the cluster runs version {number} of package {}, which the endpoint does not list",
+            ids.package
+        ),
+    }
+}
