@@ -47,10 +47,10 @@ impl ChainClient {
 
     /// What the endpoint says of one checkpoint.
     pub(super) async fn claim(&self, sequence: u64, fields: &[&str]) -> Result<Claim, ChainError> {
-        let request = proto::GetCheckpointRequest::by_sequence_number(sequence)
-            .with_read_mask(FieldMask::from_paths(fields.iter().copied()));
         const METHOD: Method =
             Method { call: "get checkpoint", path: "/sui.rpc.v2.LedgerService/GetCheckpoint", largest: MAX_CHECKPOINT };
+        let request = proto::GetCheckpointRequest::by_sequence_number(sequence)
+            .with_read_mask(FieldMask::from_paths(fields.iter().copied()));
         let answer = self.raw(METHOD, request).await?;
         let read = fields::checkpoint(&answer, 1).map_err(|e| ChainError::malformed(METHOD.call, e))?;
         Ok(read.claim)
@@ -58,13 +58,13 @@ impl ChainClient {
 
     /// Every checkpoint from now on.
     pub(crate) async fn subscribe(&self) -> Result<Tip, ChainError> {
-        let mask = WHOLE.iter().copied().chain(["sequence_number"]);
-        let request = proto::SubscribeCheckpointsRequest::default().with_read_mask(FieldMask::from_paths(mask));
         const METHOD: Method = Method {
             call: "subscribe to checkpoints",
             path: "/sui.rpc.v2.SubscriptionService/SubscribeCheckpoints",
             largest: MAX_CHECKPOINT,
         };
+        let mask = WHOLE.iter().copied().chain(["sequence_number"]);
+        let request = proto::SubscribeCheckpointsRequest::default().with_read_mask(FieldMask::from_paths(mask));
         Ok(Tip { stream: self.raw_stream(METHOD, request).await?, client: self.clone() })
     }
 

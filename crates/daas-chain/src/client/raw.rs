@@ -35,11 +35,11 @@ pub(super) struct Method {
 impl ChainClient {
     /// The answer to one call, undecoded.
     pub(super) async fn raw<R: Message + 'static>(&self, method: Method, request: R) -> Result<Bytes, ChainError> {
-        super::deadline(method.call, async {
+        let answer = async {
             let mut grpc = ready(self.channel(), method.largest).await?;
             grpc.unary(Request::new(request), PathAndQuery::from_static(method.path), Raw(PhantomData)).await
-        })
-        .await
+        };
+        super::deadline(method.call, Box::pin(answer)).await
     }
 
     /// The answers of a stream, undecoded.
@@ -48,12 +48,12 @@ impl ChainClient {
         method: Method,
         request: R,
     ) -> Result<Streaming<Bytes>, ChainError> {
-        super::deadline(method.call, async {
+        let answer = async {
             let mut grpc = ready(self.channel(), method.largest).await?;
             let path = PathAndQuery::from_static(method.path);
             grpc.server_streaming(Request::new(request), path, Raw(PhantomData)).await
-        })
-        .await
+        };
+        super::deadline(method.call, Box::pin(answer)).await
     }
 }
 
