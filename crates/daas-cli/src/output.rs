@@ -33,7 +33,7 @@ impl Output {
                 Err(error) => complain(&format!("the result cannot be shown as JSON: {error}")),
             }
         } else {
-            print(&format!("{text}\n"));
+            print(&format!("{}\n", visible(&text.to_string())));
         }
     }
 
@@ -46,7 +46,7 @@ impl Output {
     /// Progress, and hints that are not the result. A program gets none, so that it can parse a problem.
     pub(crate) fn note(self, text: impl fmt::Display) {
         if !self.json {
-            complain(&text.to_string());
+            complain(&visible(&text.to_string()));
         }
     }
 
@@ -60,7 +60,7 @@ impl Output {
         if self.json {
             complain(&as_json(problem).to_string());
         } else {
-            complain(&problem.render());
+            complain(&visible(&problem.render()));
         }
     }
 }
@@ -82,6 +82,32 @@ fn write(to: &mut impl Write, text: &str) -> std::io::Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
+}
+
+/// The text with control characters but line breaks spelt out: what others wrote on chain must not steer a terminal.
+fn visible(text: &str) -> String {
+    spelt(text, |c| c != '\n' && c != '\t')
+}
+
+/// A name, URI or the like that others chose, in one line.
+pub(crate) fn one_line(text: &str) -> String {
+    spelt(text, |_| true)
+}
+
+fn spelt(text: &str, what: impl Fn(char) -> bool) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        if c.is_control() && what(c) || is_bidirectional(c) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+        shown
+    })
+}
+
+/// Characters that turn the order in which the others are shown.
+fn is_bidirectional(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `✓ text`.
@@ -114,6 +140,12 @@ mod tests {
         drop(reader);
         write(&mut writer, "text").unwrap();
         assert_eq!(write(&mut [0; 2].as_mut_slice(), "text").unwrap_err().kind(), ErrorKind::WriteZero);
+    }
+
+    #[test]
+    fn what_others_wrote_steers_no_terminal() {
+        assert_eq!(visible("a\n\u{1b}[2Kb\u{7}\r\tc\u{202e}"), "a\n\\u{1b}[2Kb\\u{7}\\u{d}\tc\\u{202e}");
+        assert_eq!(one_line("https://a\n✓ 예\u{9b}"), "https://a\\u{a}✓ 예\\u{9b}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! holds its offices.
 
 use crate::cli::value::typed;
+use crate::output::one_line;
 use crate::status_view::table;
 use daas_chain::ops::Offices;
 use daas_types::onchain::{Cluster, Policy};
@@ -51,7 +52,7 @@ impl View {
         let head = format!(
             "cluster {} ({}), version {}: {paused}; {} operator positions; treasury {} SUI\n  proposer {}\n  judge    {}\n",
             self.cluster,
-            self.name,
+            one_line(&self.name),
             self.version,
             self.operator_positions.len(),
             self.treasury,

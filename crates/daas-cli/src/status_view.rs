@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::output::one_line;
 use crate::supervise::report::{DATASTORE, Phase, Report};
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 use daas_types::onchain::{Policy, PositionState};
@@ -179,7 +180,7 @@ impl View {
             Some(supervisor) => self.supervisor_rows(supervisor, &mut table),
         }
         match self.cluster.as_ref() {
-            Ok(cluster) => table.add_row(["cluster", &short(&cluster.id), &cluster.endpoint]),
+            Ok(cluster) => table.add_row(["cluster", &short(&cluster.id), &one_line(&cluster.endpoint)]),
             Err(why) => table.add_row(["cluster", "✗ unknown", &why]),
         };
         match self.chain.as_ref() {
@@ -311,7 +312,7 @@ pub(crate) fn slash(position: &PositionLine, slash: &SlashLine, now: UnixMs) -> 
         _ if until >= now => format!("appeal within {}: `k3s-daas appeal --reason TEXT`", ago(until.since(now))),
         _ => format!("the time to appeal is over; anyone may execute it, or it lapses in {lapses}"),
     };
-    format!("✗ {id}: a slash of {amount} SUI is proposed: {reason} (evidence: {}); {next}", slash.evidence)
+    format!("✗ {id}: a slash of {amount} SUI is proposed: {reason} (evidence: {}); {next}", one_line(&slash.evidence))
 }
 
 fn jail(position: &PositionLine, now: UnixMs) -> String {

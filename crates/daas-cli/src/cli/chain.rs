@@ -14,7 +14,7 @@ use std::path::PathBuf;
 pub(crate) struct ChainArgs {
     #[command(flatten)]
     pub(crate) place: PlaceFlags,
-    /// Call the code of this upgraded package
+    /// Call this version of the package's code, not the cluster's
     #[arg(long, global = true, value_name = "PACKAGE", help_heading = "Network")]
     pub(crate) code: Option<PackageId>,
     #[command(flatten)]
@@ -285,9 +285,9 @@ pub(crate) struct ProposeArgs {
     /// The evidence's SHA-256
     #[arg(long, value_name = "HEX", value_parser = hex32)]
     pub(crate) evidence_hash: Option<[u8; 32]>,
-    /// When the evidence is from, such as 2026-11-21T15:00:00Z; by default now
+    /// When the evidence is from, such as 2026-11-21T15:00:00Z
     #[arg(long, value_name = "TIME", value_parser = moment)]
-    pub(crate) at: Option<UnixMs>,
+    pub(crate) at: UnixMs,
     /// Where anyone can read the evidence
     #[arg(long, value_name = "URI")]
     pub(crate) uri: String,

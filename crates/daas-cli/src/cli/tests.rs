@@ -95,6 +95,7 @@ fn the_operators_guide_is_understood() {
         let filled = words.iter().zip([""].iter().chain(&words)).map(|(word, before)| match (*before, *word) {
             ("--key", "HEX") => key.as_str(),
             (_, "HEX") => pcr.as_str(),
+            (_, "TIME") => "2026-11-21T15:00:00Z",
             (_, "PACKAGE" | "NEW_PACKAGE" | "POSITION" | "ADDRESS" | "UPGRADE_CAP") => "0x7",
             (_, word) => word,
         });

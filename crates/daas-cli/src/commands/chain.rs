@@ -16,8 +16,8 @@ use crate::output::done;
 use crate::place::{self, Place};
 use crate::sending::{Ask, Sending};
 use daas_chain::index::IndexIds;
-use daas_chain::ops::{Call, Ops, Outcome};
-use daas_types::{PackageId, Problem};
+use daas_chain::ops::{Call, Ops, Outcome, is_version};
+use daas_types::{ErrorCode, PackageId, Problem};
 use serde_json::{Value, json};
 
 /// Where a transaction goes, and who sends it.
@@ -34,6 +34,9 @@ pub(crate) async fn run(context: &Context, args: &ChainArgs) -> Result<(), Probl
     use ChainCommand as C;
     let place = Place::find(context, &args.place).await?;
     let sending = Sending::new(context.output, &args.send, Ask::Always);
+    if let Some(code) = args.code {
+        check_code(&place, &args.command, code).await?;
+    }
     let counter = Counter { context, place, code: args.code, flags: &args.send, sending };
     match &args.command {
         C::Publish(file) => package::publish(&counter, file).await,
@@ -53,6 +56,20 @@ pub(crate) async fn run(context: &Context, args: &ChainArgs) -> Result<(), Probl
         C::Slash(command) => Box::pin(slash::run(&counter, command)).await,
         C::Submit(args) => submit::run(&counter, args).await,
     }
+}
+
+/// Foreign code would be handed the sender's capabilities.
+async fn check_code(place: &Place, command: &ChainCommand, code: PackageId) -> Result<(), Problem> {
+    let original = match (command, &place.cluster) {
+        (ChainCommand::InitCluster(args), _) => Some(args.package),
+        (_, cluster) => cluster.as_ref().map(|cluster| cluster.ids().package),
+    };
+    let foreign = |cause: String| Problem::new(ErrorCode::CodeForeign, cause);
+    let original = original.ok_or_else(|| foreign("no join file says which package is the cluster's".to_owned()))?;
+    if is_version(&place.client, original, code).await? {
+        return Ok(());
+    }
+    Err(foreign(format!("{code} is no version of package {original}")))
 }
 
 // === impl Counter ===

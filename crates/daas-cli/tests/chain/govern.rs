@@ -1,6 +1,6 @@
 //! What an operator and the owners of positions do after the first day.
 
-use crate::world::{Net, Person};
+use crate::world::{Net, Person, moment};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
 use sui_crypto::ed25519::Ed25519PrivateKey;
@@ -73,8 +73,9 @@ async fn offices_and_pauses() {
     assert_eq!(staker.refused(&["stake", "2"]).await, refused("AlreadyStaked"));
 
     let hash = "ab".repeat(32);
-    let propose =
-        ["chain", "slash", "propose", at, "--reason", "rules", "--evidence-hash", &hash, "--uri", "ipfs://it", "--yes"];
+    let when = moment(&staked);
+    let what = ["--reason", "rules", "--evidence-hash", &hash, "--uri", "ipfs://it", "--at", &when, "--yes"];
+    let propose = [&["chain", "slash", "propose", at][..], &what].concat();
     proposer.json(&propose).await;
     let shown = proposer.json(&["chain", "slash", "show", at]).await;
     assert_eq!(text(&shown, "/position/slash/stage"), "proposed");

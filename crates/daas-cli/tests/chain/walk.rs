@@ -1,6 +1,6 @@
 //! An operator's way from an empty folder to a slashed staker who has left, each MIST accounted for.
 
-use crate::world::{Net, Person, mist};
+use crate::world::{Net, Person, mist, moment};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -68,12 +68,23 @@ async fn from_an_empty_folder_to_a_slashed_staker_who_has_left() {
     let package = operator.does(&["chain", "publish"], 0).await["package"].as_str().unwrap().to_owned();
     let verified = staker.person.json(&["chain", "verify-package", &package]).await;
     assert_eq!((&verified["same"], &verified["version"]), (&Value::Bool(true), &Value::from(1)));
+    // Nobody pinned anything yet: the network is the endpoint's word. Whoever published can publish more.
+    assert_eq!(verified["committee_from"], "endpoint");
+    assert_eq!(verified["upgrade_cap"]["holder"], operator.person.address().await);
 
     let offices = [proposer.person.address().await, judge.person.address().await, beneficiary];
     let join = founded(&mut operator, &package, &offices).await;
     for purse in [&mut operator, &mut proposer, &mut judge, &mut staker, &mut treasury] {
         purse.person.joins(&join);
     }
+
+    let verified = staker.person.json(&["chain", "verify-package"]).await;
+    assert_eq!((&verified["committee_from"], &verified["same"]), (&"join_file".into(), &true.into()));
+    // Code of another package gets nobody's capability.
+    let foreign = operator.does(&["chain", "publish"], 0).await["package"].as_str().unwrap().to_owned();
+    operator.may_not(&["chain", "pause", "--code", &foreign], "CodeForeign").await;
+    let own = operator.person.json(&["chain", "pause", "--code", &package, "--dry-run"]).await;
+    assert_eq!(own["sent"], false);
 
     rules(&net, &mut operator).await;
     let at = slashed(&net, &mut staker, &mut proposer, &mut judge, &mut operator).await;
@@ -139,6 +150,7 @@ async fn slashed(net: &Net, staker: &mut Purse, proposer: &mut Purse, judge: &mu
 
     let evidence = proposer.person.home().join("evidence");
     std::fs::write(&evidence, "what happened").unwrap();
+    let when = moment(&staked);
     let propose = [
         "chain",
         "slash",
@@ -150,6 +162,8 @@ async fn slashed(net: &Net, staker: &mut Purse, proposer: &mut Purse, judge: &mu
         evidence.to_str().unwrap(),
         "--uri",
         "https://example.org/evidence",
+        "--at",
+        &when,
     ];
     judge.may_not(&propose, "OfficeMissing").await;
     let proposed = proposer.does(&propose, 0).await;

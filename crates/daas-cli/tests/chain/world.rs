@@ -149,3 +149,8 @@ impl Person {
 pub(crate) fn mist(value: &Value) -> i128 {
     i128::from(value.as_i64().unwrap_or_else(|| panic!("{value} is no amount")))
 }
+
+/// When a transaction was executed, as it is typed.
+pub(crate) fn moment(receipt: &Value) -> String {
+    jiff::Timestamp::from_millisecond(receipt["at_ms"].as_i64().unwrap()).unwrap().to_string()
+}

@@ -67,7 +67,12 @@ pub(super) async fn migrate(counter: &Counter<'_>) -> Result<(), Problem> {
     let (ops, ids) = counter.clerk()?;
     let call = ops.migrate(&ids);
     counter
-        .plain("move the cluster to this package", call, "older versions of the package refuse the cluster now")
+        .plain(
+            "move the cluster to this package",
+            call,
+            "older versions of the package refuse the cluster now\n  \
+             programs of this release find the new version by its number; older ones must be replaced",
+        )
         .await
 }
 

@@ -2,7 +2,7 @@
 
 use super::Counter;
 use crate::cli::chain::{EndorseArgs, MasterCommand, MeasurementCommand};
-use crate::output::done;
+use crate::output::{done, one_line};
 use crate::status_view::{ago, short, table};
 use daas_chain::index::IndexIds;
 use daas_chain::ops::{Ops, Pcrs, network_time};
@@ -107,7 +107,7 @@ async fn list(counter: &Counter<'_>) -> Result<(), Problem> {
     let mut shown = table(&["endpoint", "key", "state", "position"]);
     for master in &nautilus.masters {
         let (key, position) = (hex::encode(&master.signing_key), short(&master.position.to_string()));
-        shown.add_row([&master.endpoint, &key, &standing(master, &policy, now), &position]);
+        shown.add_row([&one_line(&master.endpoint), &key, &standing(master, &policy, now), &position]);
     }
     for waiting in &nautilus.endorsements {
         let known = nautilus.masters.iter().any(|master| master.signing_key == waiting.signing_key);

@@ -1,10 +1,12 @@
 //! The contract's code: published, upgraded, and compared with what was compiled.
 
+mod provenance;
+
 use super::Counter;
 use crate::cli::chain::{DisplayArgs, PackageFile, UpgradeArgs, VerifyPackageArgs};
 use crate::contract;
 use crate::output::{done, failed};
-use daas_chain::ops::{CompiledPackage, UpgradeSpec, compare_package, published_package};
+use daas_chain::ops::{CompiledPackage, MovePackage, UpgradeSpec, compare_package, published_package};
 use daas_types::{ErrorCode, PackageId, Problem};
 use serde_json::json;
 
@@ -52,35 +54,42 @@ pub(super) async fn display(counter: &Counter<'_>, args: &DisplayArgs) -> Result
     let package = named(counter, args.id)?;
     let ops = counter.ops()?;
     let call = ops.create_display(package);
-    counter.plain("say how wallets show Seals", call, "wallets show Seals by name, permissions and expiry").await
+    counter.plain("say how wallets show Seals", call, "wallets show Seals by a name and a description").await
 }
 
 pub(super) async fn verify(counter: &Counter<'_>, args: &VerifyPackageArgs) -> Result<(), Problem> {
     let package = compiled(&args.file)?;
     let id = named(counter, args.id)?;
-    let published = published_package(&counter.place.client, id).await?;
-    // An upgraded version holds the address of the first.
-    let original = published.type_origin_table.iter().map(|origin| PackageId(origin.package));
-    let compared = original.chain([id]).map(|original| compare_package(&package, &published, original));
-    let differences = compared.min_by_key(Vec::len).unwrap_or_default();
-    let words: Vec<String> = differences.iter().map(ToString::to_string).collect();
-    let modules = package.modules.len();
+    let client = &counter.place.client;
+    let published = published_package(client, id).await?;
+    let words = differences(&package, &published);
+    let others = provenance::look(client, &package, id, &published).await?;
+    let trust = provenance::trust(&counter.place);
+    let (modules, digest) = (package.modules.len(), &package.digest);
     let value = json!({
-        "package": id, "version": published.version, "digest": package.digest, "same": words.is_empty(),
-        "modules": modules, "differences": words,
+        "package": id, "version": published.version, "digest": digest, "same": words.is_empty(),
+        "modules": modules, "differences": words, "committee_from": trust.name, "versions": others.versions,
+        "upgrade_cap": others.cap,
     });
+    let tail = format!("{}\n  {}", others.text, trust.text);
     let Some(first) = words.first() else {
-        let text =
-            format!("package {id} is the compiled one: {modules} modules, byte by byte (digest {})", package.digest);
-        counter.context.output.result(done(text), &value);
+        let head = done(format!("package {id} is the compiled one: {modules} modules, byte by byte (digest {digest})"));
+        counter.context.output.result(format!("{head}{tail}"), &value);
         return Ok(());
     };
     let problem = Problem::new(ErrorCode::PackageMismatch, first);
-    counter
-        .context
-        .output
-        .result(failed(format!("package {id} is not the compiled one:\n  {}", words.join("\n  "))), &value);
+    let head = failed(format!("package {id} is not the compiled one:\n  {}", words.join("\n  ")));
+    counter.context.output.result(format!("{head}{tail}"), &value);
     Err(problem)
+}
+
+/// Where they differ, in words.
+fn differences(package: &CompiledPackage, published: &MovePackage) -> Vec<String> {
+    // An upgraded version holds the address of the first.
+    let original = published.type_origin_table.iter().map(|origin| PackageId(origin.package));
+    let compared = original.chain([PackageId(published.id)]);
+    let compared = compared.map(|original| compare_package(package, published, original));
+    compared.min_by_key(Vec::len).unwrap_or_default().iter().map(ToString::to_string).collect()
 }
 
 /// The one that was named, else the join file's.

@@ -36,7 +36,7 @@ pub(super) async fn run(counter: &Counter<'_>, command: &SlashCommand) -> Result
     match command {
         S::Show(_) => Ok(()),
         S::Propose(args) => {
-            let spec = spec(counter, args).await?;
+            let spec = spec(args)?;
             let call = ops.propose_slash(&ids, args.position, &spec);
             settle(counter, "propose a slash of", args.position, call, "proposed; the position is suspended").await
         }
@@ -105,7 +105,7 @@ async fn settle(
     Ok(())
 }
 
-async fn spec(counter: &Counter<'_>, args: &ProposeArgs) -> Result<SlashSpec, Problem> {
+fn spec(args: &ProposeArgs) -> Result<SlashSpec, Problem> {
     let evidence_hash = match (&args.evidence, args.evidence_hash) {
         (_, Some(hash)) => hash,
         (Some(path), None) => {
@@ -114,11 +114,7 @@ async fn spec(counter: &Counter<'_>, args: &ProposeArgs) -> Result<SlashSpec, Pr
         }
         (None, None) => return Err(Problem::new(ErrorCode::EvidenceRefused, "there is no evidence")),
     };
-    let evidence = match args.at {
-        Some(at) => at,
-        None => network_time(&counter.place.client).await?,
-    };
-    Ok(SlashSpec { reason: args.reason as u8, evidence_hash, evidence, uri: args.uri.clone() })
+    Ok(SlashSpec { reason: args.reason as u8, evidence_hash, evidence: args.at, uri: args.uri.clone() })
 }
 
 fn proof(args: &ProveArgs) -> Result<DoubleSigned, Problem> {
