@@ -61,7 +61,8 @@ fn main() {
         }
         events.push(Staker { key, secret: template_secret(), state }.event(|_| ()));
         if events.len() == PER_CHECKPOINT {
-            chain.checkpoint(std::mem::take(&mut events));
+            chain.checkpoint(&events);
+            events.clear();
         }
     }
     let snapshot = chain.index.snapshot();
@@ -182,5 +183,9 @@ fn bytes(kind: u8, n: u32) -> [u8; 32] {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }

@@ -64,14 +64,7 @@ pub async fn run(loaded: Loaded<Config>, shutdown: CancellationToken) -> anyhow:
     serve_admin(&config, readiness, &registration, &presence, &mut tasks, &shutdown).await?;
 
     let (server_settings, pki) = server(&config)?;
-    let binding = Binding {
-        genesis: genesis.digest(),
-        cluster: pins.cluster,
-        package: pins.package,
-        config_digest: measured,
-        ca_spki: pki.server_ca_spki_sha256(),
-        signing_key: key.public(),
-    };
+    let binding = binding(&genesis, &pins, measured, &pki, &key);
     let attestor = Attestor::new(config.tee.device.clone(), Roots::for_genesis(&genesis), binding);
     // A device that gives nothing now would give clients nothing later: better to say so before anything runs.
     let pcrs = attestor.expect(&config.tee.kind).await;
@@ -115,6 +108,18 @@ pub async fn run(loaded: Loaded<Config>, shutdown: CancellationToken) -> anyhow:
             result.with_context(|| format!("{name} ended"))?;
             anyhow::bail!("{name} ended without a reason")
         }
+    }
+}
+
+/// What the enclave's documents are bound to.
+fn binding(genesis: &Genesis, pins: &ChainPins, config_digest: [u8; 32], pki: &Pki, key: &SigningKey) -> Binding {
+    Binding {
+        genesis: genesis.digest(),
+        cluster: pins.cluster,
+        package: pins.package,
+        config_digest,
+        ca_spki: pki.server_ca_spki_sha256(),
+        signing_key: key.public(),
     }
 }
 

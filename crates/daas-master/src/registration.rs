@@ -151,13 +151,12 @@ impl Registrar {
             now: now.max(snapshot.timestamp().unwrap_or_default()),
         };
         // The balance is asked for only when something would be sent.
-        match step(&facts(true)) {
-            rest @ Step::Rest { .. } => Ok(rest),
-            _ => {
-                let balance = self.ops.client().balance(self.ops.sender()).await?;
-                Ok(step(&facts(balance >= LEAST_GAS)))
-            }
+        let rest = step(&facts(true));
+        if matches!(rest, Step::Rest { .. }) {
+            return Ok(rest);
         }
+        let balance = self.ops.client().balance(self.ops.sender()).await?;
+        Ok(step(&facts(balance >= LEAST_GAS)))
     }
 
     async fn register(&mut self, position: PositionId, registrations: u64) -> anyhow::Result<()> {

@@ -42,7 +42,8 @@ impl Report {
         let file = folder.join(self.name).with_extension("json");
         let text = serde_json::to_string_pretty(&self.figures).unwrap();
         std::fs::write(&file, format!("{text}\n")).unwrap();
-        writeln!(std::io::stdout(), "{}\ntarget/bench/{}.json", self.table, self.name).unwrap();
+        let text = format!("{}\ntarget/bench/{}.json\n", self.table, self.name);
+        std::io::stdout().write_all(text.as_bytes()).unwrap();
     }
 }
 

@@ -90,7 +90,7 @@ impl Chain {
             nautilus.generation += 1;
             nautilus.clone()
         };
-        self.checkpoint(vec![Event::Nautilus { name: NautilusEvent::MastersChanged, state }]);
+        self.checkpoint(&[Event::Nautilus { name: NautilusEvent::MastersChanged, state }]);
     }
 
     fn change_cluster(&self, at: UnixMs, change: impl FnOnce(&mut ClusterState)) {
@@ -100,18 +100,18 @@ impl Chain {
             cluster.generation += 1;
             cluster.clone()
         };
-        self.checkpoint_at(at, vec![Event::Cluster { name: ClusterEvent::PolicyApplied, state }]);
+        self.checkpoint_at(at, &[Event::Cluster { name: ClusterEvent::PolicyApplied, state }]);
     }
 
     /// A checkpoint made now.
-    pub fn checkpoint(&self, events: Vec<Event>) {
+    pub fn checkpoint(&self, events: &[Event]) {
         self.checkpoint_at(clock::now(), events);
     }
 
     /// A checkpoint of another time.
-    pub fn checkpoint_at(&self, timestamp: UnixMs, events: Vec<Event>) {
+    pub fn checkpoint_at(&self, timestamp: UnixMs, events: &[Event]) {
         let mut writer = self.lock();
-        let checkpoint = writer.chain.checkpoint(self.index.ids().package, timestamp, &events);
+        let checkpoint = writer.chain.checkpoint(self.index.ids().package, timestamp, events);
         self.index.apply(&checkpoint);
     }
 
@@ -121,7 +121,7 @@ impl Chain {
 
     /// Puts a staker's position on chain, changed.
     pub fn put(&self, staker: &mut Staker, change: impl FnOnce(&mut PositionState)) {
-        self.checkpoint(vec![staker.event(change)]);
+        self.checkpoint(&[staker.event(change)]);
     }
 
     /// A slash is proposed.

@@ -36,7 +36,7 @@ pub(crate) fn is_peer() -> bool {
     let asked = std::env::args().any(|argument| argument == MAP);
     if asked {
         let (per_s, bytes) = map();
-        writeln!(std::io::stdout(), "{per_s} {bytes}").unwrap();
+        std::io::stdout().write_all(format!("{per_s} {bytes}\n").as_bytes()).unwrap();
     }
     asked
 }

@@ -202,12 +202,11 @@ impl Snapshot {
         let live = Arc::new(live);
         let old = known.and_then(|known| self.positions.get(known)).cloned();
         self.find(place, old.as_deref(), &live);
-        match known {
-            Some(known) => drop(self.positions.set(known, live)),
-            None => {
-                self.ids.insert(short(&id), place);
-                self.positions.push_back(live);
-            }
+        if let Some(known) = known {
+            self.positions.set(known, live);
+        } else {
+            self.ids.insert(short(&id), place);
+            self.positions.push_back(live);
         }
         old
     }
@@ -217,7 +216,7 @@ impl Snapshot {
         let seals = old.map_or([].as_slice(), |old| &old.state.seals);
         let now = || new.state.seals.iter();
         for gone in missing(seals, &new.state.seals) {
-            self.seals.remove(gone.id.0.as_bytes(), place, now().map(|seal| &seal.id.0.as_bytes()[..]));
+            self.seals.remove(gone.id.0.as_bytes(), place, now().map(|seal| seal.id.0.as_bytes()));
             self.locators.remove(&gone.locator.0, place, now().map(|seal| &seal.locator.0[..]));
         }
         for made in missing(&new.state.seals, seals) {

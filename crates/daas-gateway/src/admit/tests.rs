@@ -147,7 +147,7 @@ fn a_lapsed_slash_suspends_nobody() {
     });
     assert_eq!(refused(&chain, &staker, Usage::User).0, PositionSuspended);
     // This machine's clock decides nothing; a verified checkpoint's does.
-    chain.checkpoint_at(lapses, vec![]);
+    chain.checkpoint_at(lapses, &[]);
     assert!(try_admit(&chain, &staker, Usage::User).is_ok());
     assert!(try_admit(&chain, &staker, Usage::Kubelet).is_ok());
 }
@@ -197,7 +197,7 @@ fn when_stale_people_are_refused_and_nodes_have_their_grace() {
     let at = UnixMs(clock::now().0 - 100_000);
     let chain = Chain::made_at(at);
     let mut staker = Staker::new(7, "5", Permissions::BOTH);
-    chain.checkpoint_at(at, vec![staker.event(|_| ())]);
+    chain.checkpoint_at(at, &[staker.event(|_| ())]);
     let within = view(&chain.index);
     let refusal = admit(holder(&within, &staker, Usage::User), &within).unwrap_err();
     assert_eq!((refusal.code(), refusal.status()), (ChainStale, StatusCode::SERVICE_UNAVAILABLE));

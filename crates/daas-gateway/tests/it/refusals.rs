@@ -135,7 +135,7 @@ async fn a_token_that_ran_out_is_refused_although_it_is_remembered() {
     let token = claims.sign(&staker.key).unwrap();
     assert_eq!(world.send(get("/api", &token)).await.status(), 200);
     // The chain's time moves on; the gateway's is never behind it.
-    world.chain.checkpoint_at(claims.expires, vec![]);
+    world.chain.checkpoint_at(claims.expires, &[]);
     assert_eq!(refused(&world, &token).await, is(401, "TokenExpired"));
 }
 

@@ -272,7 +272,7 @@ async fn when_the_chain_grows_old_people_are_out_and_nodes_have_their_grace() {
     let refused = within(client.send(get("/api", &node))).await.unwrap();
     assert_eq!((refused.status().as_u16(), reason(refused).await), (503, "ChainStale".to_owned()));
     // And back.
-    world.chain.checkpoint(vec![]);
+    world.chain.checkpoint(&[]);
     let _again = open(&client, &person).await;
     assert_eq!(within(client.send(get("/api", &node))).await.unwrap().status(), 200);
 }

@@ -9,14 +9,14 @@ pub(crate) const POSITION: PositionId = PositionId(Address::new([1; 32]));
 /// A chain that a test writes, with one staker.
 pub(crate) struct Chain {
     pub(crate) index: Index,
-    chain: chain::Chain,
+    written: chain::Chain,
     staker: Staker,
 }
 
 impl Chain {
     pub(crate) fn new() -> Self {
         let chain = chain::Chain::new();
-        Self { index: chain.index.clone(), chain, staker: Staker::new(1, "1", Permissions::NODE) }
+        Self { index: chain.index.clone(), written: chain, staker: Staker::new(1, "1", Permissions::NODE) }
     }
 
     pub(crate) fn put(&mut self, status: Status, seals: &[u8]) {
@@ -26,7 +26,7 @@ impl Chain {
     }
 
     pub(crate) fn change(&mut self, change: impl FnOnce(&mut PositionState)) {
-        self.chain.put(&mut self.staker, change);
+        self.written.put(&mut self.staker, change);
     }
 }
 
