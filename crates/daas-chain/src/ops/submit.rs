@@ -89,7 +89,7 @@ impl Ops {
         let mut wait = FIRST_WAIT;
         for _ in 0..ASKS {
             for coin in transaction.gas_payment.objects.iter().take(PROVEN_COINS) {
-                match self.client.proven_object(*coin.object_id()).await {
+                match Box::pin(self.client.proven_object(*coin.object_id())).await {
                     Ok(Some(proven)) if proven.replaced() == Some(coin.version()) => {
                         return proven.object().previous_transaction() != transaction.digest();
                     }
@@ -144,13 +144,13 @@ impl Ops {
                 proto::GetEpochRequest::latest().with_read_mask(FieldMask::from_str("epoch,reference_gas_price"));
             deadline("get epoch", self.client.rpc().ledger_client().get_epoch(request)).await
         };
-        let code = async {
+        let code = Box::pin(async {
             Ok(match (&draft.cluster, draft.package) {
                 (Some(ids), Some(package)) => self.code_for(ids).await?.map(|code| (package, code)),
                 (None, Some(package)) => self.code.map(|code| (package, code)),
                 _ => None,
             })
-        };
+        });
         let now = async { if draft.needs_now() { network_time(&self.client).await } else { Ok(UnixMs(0)) } };
         let coins = self.client.coins(sender);
         let chain = async { try_join4(coins, objects, price, now).await.map_err(TxError::from) };
