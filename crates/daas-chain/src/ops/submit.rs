@@ -154,7 +154,7 @@ impl Ops {
         let now = async { if draft.needs_now() { network_time(&self.client).await } else { Ok(UnixMs(0)) } };
         let coins = self.client.coins(sender);
         let chain = async { try_join4(coins, objects, price, now).await.map_err(TxError::from) };
-        let ((coins, objects, epoch, now), code) = try_join(chain, code).await?;
+        let ((coins, objects, epoch, now), code) = Box::pin(try_join(chain, code)).await?;
         let objects = objects.into_iter().map(|object| (object.id, object)).collect();
         let (gas_price, epoch) = (epoch.epoch().reference_gas_price(), epoch.epoch().epoch());
         let chain = self.client.genesis().digest();
