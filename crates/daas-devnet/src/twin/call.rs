@@ -260,6 +260,7 @@ impl Call<'_, '_> {
     }
 
     /// `Balance::split`: what is left.
+    #[expect(clippy::unused_self, reason = "as its sister `join`")]
     pub(crate) fn split(&self, balance: Mist, less: Mist) -> Result<Mist, Fault> {
         const NOT_ENOUGH: u64 = 2;
         let left = balance.0.checked_sub(less.0).map(Mist);

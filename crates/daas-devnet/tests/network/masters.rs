@@ -52,6 +52,7 @@ impl Fleet {
         let read = clock.clone();
         let time: daas_devnet::Clock = Arc::new(move || UnixMs(read.load(Ordering::SeqCst)));
         let tee = nsm::Simulation::bind(args, time).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "the fleet holds it, and the test's runtime ends it")]
         let tee = tokio::spawn(tee.run(CancellationToken::new()));
         let config = Config { tee_root: root.key_hash(), ..config(dir.path(), &clock) };
         let devnet = Devnet::start(config).await.unwrap();

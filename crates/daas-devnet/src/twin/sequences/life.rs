@@ -262,7 +262,9 @@ impl Sequence<'_> {
             let at_end = ends_refused && chosen.is_empty();
             let kind = |it: &Refusal| refused.get(&it.kind()).copied().unwrap_or(0);
             let mut codes: BTreeMap<Abort, usize> = BTreeMap::new();
-            refused.iter().for_each(|((abort, ..), times)| *codes.entry(*abort).or_default() += times);
+            for ((abort, ..), times) in refused.iter() {
+                *codes.entry(*abort).or_default() += times;
+            }
             let code = |it: &Refusal| codes.get(&it.abort).copied().unwrap_or(0);
             let found = self.refusals.iter().enumerate().filter(|(_, it)| !at_end || it.after == last);
             let Some((rarest, _)) = found.min_by_key(|(_, it)| (kind(it), it.op.slipped, code(it))) else { break };

@@ -168,12 +168,13 @@ fn document(draw: &mut Draw<'_>, cluster: &Cluster, enclave: &Enclave, [ca, conf
     let Pcrs { pcr0, pcr1, pcr2 } = measured.map_or_else(|| image(0x40), |it| it.pcrs());
     let mut pcrs = vec![(4, vec![5; 48]), (2, pcr2), (0, pcr0), (1, pcr1)];
     let changed = 1 + draw.random.index(3);
-    if draw.slip() {
-        pcrs.remove(changed);
-    } else if draw.slip() {
+    let [missing, zero, other] = [(); 3].map(|()| draw.slip());
+    if zero {
         pcrs[changed].1 = vec![0; 48];
-    } else if draw.slip() {
-        pcrs[changed].1[47] ^= 1;
+    }
+    pcrs[changed].1[47] ^= u8::from(other);
+    if missing {
+        pcrs.remove(changed);
     }
     let genesis = <[u8; 32]>::try_from(cluster.genesis.as_slice()).map_or(Digest::ZERO, Digest::new);
     let signing_key = if draw.slip() { [9; 32] } else { enclave.signing_key() };
