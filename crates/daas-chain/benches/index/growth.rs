@@ -14,7 +14,7 @@ const SMALL: u32 = 500;
 
 pub(crate) struct Grown {
     pub(crate) events_per_s: f64,
-    pub(crate) bytes_per_seal: f64,
+    pub(crate) grown_bytes_per_seal: f64,
     pub(crate) bytes_per_position: f64,
     pub(crate) verify_one_us: f64,
     pub(crate) verify_full_us: f64,
@@ -27,7 +27,20 @@ struct Source {
     verify_us: Vec<f64>,
 }
 
-/// To be asked first of all: memory that was used and freed before would not be counted.
+/// Bytes for each of a million Seals that an index sees when it starts. To be asked in a process of its own: memory that
+/// was used and freed before would not be counted.
+pub(crate) fn started_with() -> f64 {
+    let population = Population::new();
+    let index = Index::new(ids());
+    // What making and verifying a checkpoint takes is not the index's.
+    drop(Source::new().next(&population.whole(0)));
+    let empty = resident();
+    grow(&index, (0..POSITIONS / AT_ONCE).map(|n| population.whole(n)), |_, _| ());
+    assert_eq!(index.snapshot().positions().map(|live| live.state.seals.len()).sum::<usize>(), EVENTS as usize);
+    per(empty, resident(), EVENTS)
+}
+
+/// To be asked first of all, for the same reason.
 pub(crate) fn measure() -> Grown {
     let population = Population::new();
     let checkpoints = EVENTS / AT_ONCE;
@@ -48,18 +61,19 @@ pub(crate) fn measure() -> Grown {
     for n in 0..SMALL {
         source.next(&population.events(n)[..1]);
     }
-    let per = |before: u64, after: u64, count: u32| {
-        #[expect(clippy::cast_precision_loss, reason = "a quotient")]
-        let bytes = after.saturating_sub(before) as f64;
-        bytes / f64::from(count)
-    };
     Grown {
         events_per_s: f64::from(EVENTS) / seconds,
-        bytes_per_seal: per(empty, full, EVENTS),
+        grown_bytes_per_seal: per(empty, full, EVENTS),
         bytes_per_position: per(empty, first_round, POSITIONS),
         verify_one_us: quantile(&source.verify_us, 0.5),
         verify_full_us: quantile(&verify_us, 0.5),
     }
+}
+
+fn per(before: u64, after: u64, count: u32) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a quotient")]
+    let bytes = after.saturating_sub(before) as f64;
+    bytes / f64::from(count)
 }
 
 /// Feeds an index; how long that took in seconds, and how long each checkpoint took to verify.

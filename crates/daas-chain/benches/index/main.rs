@@ -1,7 +1,9 @@
 //! How fast an index takes in what happened, how much memory a Seal takes, and how soon an event is in it.
 //!
-//! A million events make a million Seals, sixteen on each position, which is the most that the contract allows. They come
-//! in checkpoints that a committee really signed; verifying those is counted by itself. The peers insert the same records
+//! A million events make a million Seals, sixteen on each position, which is the most that the contract allows. Memory is
+//! what an index has that starts with all of them, as after a bootstrap; what it has after it grew one by one, with the
+//! allocator's holes, stands beside it. Times are a core's, not the clock's, but for the network's. Events come in
+//! checkpoints that a committee really signed; verifying those is counted by itself. The peers insert the same records
 //! into the standard library's hash map, and into the database that the index is saved in. They verify nothing, keep no
 //! generations, judge no rights, tell nobody, and find a position by its id alone.
 //!
@@ -19,7 +21,7 @@ mod world;
 use daas_testkit::bench::{Report, quantile};
 
 fn main() {
-    if peers::is_peer() {
+    if peers::is_child() {
         return;
     }
     let mut report = Report::new("index", &["", "value", "unit", "peer", "peer's", "ratio"]);
@@ -31,7 +33,7 @@ fn main() {
         let ratio = against(grown.events_per_s, peer);
         report.row(&row("events, once verified", &rate(grown.events_per_s), "/s", name, &rate(peer), &ratio));
     }
-    let (bytes, one) = (grown.bytes_per_seal, grown.bytes_per_position);
+    let (bytes, one) = (peers::bytes_per_seal(), grown.bytes_per_position);
     let ratio = against(bytes, peers.map_bytes_per_seal);
     let theirs = format!("{:.0}", peers.map_bytes_per_seal);
     report.row(&row(
@@ -42,12 +44,15 @@ fn main() {
         &theirs,
         &ratio,
     ));
+    let longer = format!("{:.0}", grown.grown_bytes_per_seal);
+    report.row(&row("the same after each was added by itself", &longer, "bytes", "", "", ""));
     report.row(&row("a position with one Seal in memory", &format!("{one:.0}"), "bytes", "", "", ""));
     let (small, large) = (grown.verify_one_us, grown.verify_full_us);
     report.row(&row("verifying a checkpoint of one event", &format!("{small:.0}"), "µs", "", "", ""));
     report.row(&row("verifying a checkpoint of 250 events", &format!("{large:.0}"), "µs", "", "", ""));
     report.figure("events_per_s", grown.events_per_s);
     report.figure("bytes_per_seal", bytes);
+    report.figure("bytes_per_seal_grown", grown.grown_bytes_per_seal);
     report.figure("bytes_per_position_with_one_seal", one);
     report.figure("verify_checkpoint_us", small);
     report.figure("verify_checkpoint_of_250_events_us", large);

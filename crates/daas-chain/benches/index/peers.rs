@@ -1,5 +1,6 @@
 //! The same records in other places.
 
+use crate::growth;
 use crate::population::{AT_ONCE, EVENTS, Population};
 use daas_testkit::bench::{resident, timed};
 use daas_types::PositionId;
@@ -19,26 +20,39 @@ pub(crate) struct Peers {
     pub(crate) redb_per_s: f64,
 }
 
-/// The word with which this program is a peer's process.
+/// The words with which this program measures memory in a process of its own, because memory that was used and freed
+/// before would not be counted.
 const MAP: &str = "--map";
+const INDEX: &str = "--index";
 
-/// The map is filled by a process of its own, because memory that was used and freed before would not be counted.
 pub(crate) fn measure() -> Peers {
-    let program = std::env::current_exe().unwrap();
-    let output = Command::new(program).arg(MAP).stderr(Stdio::inherit()).output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    let (per_s, bytes) = said.trim().split_once(' ').unwrap();
-    Peers { map_per_s: per_s.parse().unwrap(), map_bytes_per_seal: bytes.parse().unwrap(), redb_per_s: redb() }
+    let said = ask(MAP);
+    Peers { map_per_s: said[0], map_bytes_per_seal: said[1], redb_per_s: redb() }
 }
 
-/// Is the peer's process, if it was started as that.
-pub(crate) fn is_peer() -> bool {
-    let asked = std::env::args().any(|argument| argument == MAP);
-    if asked {
-        let (per_s, bytes) = map();
-        std::io::stdout().write_all(format!("{per_s} {bytes}\n").as_bytes()).unwrap();
-    }
-    asked
+/// Bytes for each Seal of an index that starts.
+pub(crate) fn bytes_per_seal() -> f64 {
+    ask(INDEX)[0]
+}
+
+/// Is one of those processes, if it was started as that.
+pub(crate) fn is_child() -> bool {
+    let said = match std::env::args().nth(1).as_deref() {
+        Some(MAP) => {
+            let (per_s, bytes) = map();
+            format!("{per_s} {bytes}\n")
+        }
+        Some(INDEX) => format!("{}\n", growth::started_with()),
+        _ => return false,
+    };
+    std::io::stdout().write_all(said.as_bytes()).unwrap();
+    true
+}
+
+fn ask(word: &str) -> Vec<f64> {
+    let program = std::env::current_exe().unwrap();
+    let output = Command::new(program).arg(word).stderr(Stdio::inherit()).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().split_whitespace().map(|number| number.parse().unwrap()).collect()
 }
 
 fn map() -> (f64, f64) {

@@ -35,14 +35,24 @@ impl Population {
         (checkpoint * AT_ONCE..(checkpoint + 1) * AT_ONCE).map(|n| self.event(n)).collect()
     }
 
+    /// Positions as an index first sees them when it starts, with all their Seals.
+    pub(crate) fn whole(&self, checkpoint: u32) -> Vec<Event> {
+        let positions = checkpoint * AT_ONCE..(checkpoint + 1) * AT_ONCE;
+        positions.map(|position| self.position(PositionEvent::Staked, position, 1, SEALS_EACH)).collect()
+    }
+
     /// First every position is staked with one Seal; then each gets another, round by round.
     fn event(&self, n: u32) -> Event {
         let (position, seals) = (n % POSITIONS, n / POSITIONS + 1);
         let name = if seals == 1 { PositionEvent::Staked } else { PositionEvent::WorkerSealCreated };
+        self.position(name, position, seals, seals)
+    }
+
+    fn position(&self, name: PositionEvent, position: u32, generation: u32, seals: u32) -> Event {
         let owner = WalletAddress(id(1, position, 0));
         let state = PositionState {
             position: id(0, position, 0).into(),
-            generation: u64::from(seals),
+            generation: u64::from(generation),
             owner,
             operator: owner,
             node_id: format!("worker-{position}"),
