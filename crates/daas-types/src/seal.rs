@@ -122,13 +122,26 @@ impl FromStr for SealSecret {
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
         let error = SealSecretError { length: s.len() };
-        if s.len() != 64 || !s.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+        if s.len() != 64 {
             return Err(error);
         }
         let mut bytes = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(s, bytes.as_mut_slice()).map_err(|_| error)?;
-        Ok(Self(bytes))
+        // Without a branch on any digit: that is faster, and takes as long for one secret as for another.
+        let mut all = 0;
+        for (byte, digits) in bytes.iter_mut().zip(s.as_bytes().as_chunks::<2>().0) {
+            let [high, low] = digits.map(digit);
+            all |= high | low;
+            *byte = (high << 4) | (low & 0xf);
+        }
+        if all > 0xf { Err(error) } else { Ok(Self(bytes)) }
     }
+}
+
+/// A lower-case hex digit's value; more than 15 if it is none.
+fn digit(text: u8) -> u8 {
+    let (number, letter) = (text.wrapping_sub(b'0'), text.wrapping_sub(b'a'));
+    let of_letter = if letter < 6 { letter + 10 } else { u8::MAX };
+    if number < 10 { number } else { of_letter }
 }
 
 impl fmt::Debug for SealSecret {
@@ -222,6 +235,12 @@ mod tests {
             assert!(bad.parse::<SealSecret>().is_err(), "{bad}");
         }
         assert_eq!(format!("{:?}", HEX.parse::<SealSecret>().unwrap()), "SealSecret(…)");
+        for text in 0..=u8::MAX {
+            let other = format!("{}{}", &HEX[..63], char::from(text));
+            let digit = text.is_ascii_digit() || (b'a'..=b'f').contains(&text);
+            let parsed = other.parse::<SealSecret>().ok().map(|secret| *secret.0);
+            assert_eq!(parsed.as_ref().map(hex::encode), digit.then_some(other));
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! An index that grows by a million events.
 
-use crate::population::{AT_ONCE, EVENTS, POSITIONS, Population, T0, rules};
+use crate::population::{AT_ONCE, EVENTS, POSITIONS, Population, T0, WHOLE_AT_ONCE, rules};
 use core::time::Duration;
 use daas_chain::index::Index;
 use daas_chain::testing::{TestChain, TestTransaction};
@@ -35,7 +35,7 @@ pub(crate) fn started_with() -> f64 {
     // What making and verifying a checkpoint takes is not the index's.
     drop(Source::new().next(&population.whole(0)));
     let empty = resident();
-    grow(&index, (0..POSITIONS / AT_ONCE).map(|n| population.whole(n)), |_, _| ());
+    grow(&index, (0..POSITIONS / WHOLE_AT_ONCE).map(|n| population.whole(n)), |_, _| ());
     assert_eq!(index.snapshot().positions().map(|live| live.state.seals.len()).sum::<usize>(), EVENTS as usize);
     per(empty, resident(), EVENTS)
 }

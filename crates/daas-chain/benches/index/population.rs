@@ -15,6 +15,9 @@ pub(crate) const POSITIONS: u32 = EVENTS / SEALS_EACH;
 /// Events in a checkpoint.
 pub(crate) const AT_ONCE: u32 = 250;
 
+/// Positions in a checkpoint when an index sees them whole.
+pub(crate) const WHOLE_AT_ONCE: u32 = 25;
+
 /// What a time is counted from.
 pub(crate) const T0: UnixMs = UnixMs(1_800_000_000_000);
 
@@ -37,7 +40,7 @@ impl Population {
 
     /// Positions as an index first sees them when it starts, with all their Seals.
     pub(crate) fn whole(&self, checkpoint: u32) -> Vec<Event> {
-        let positions = checkpoint * AT_ONCE..(checkpoint + 1) * AT_ONCE;
+        let positions = checkpoint * WHOLE_AT_ONCE..(checkpoint + 1) * WHOLE_AT_ONCE;
         positions.map(|position| self.position(PositionEvent::Staked, position, 1, SEALS_EACH)).collect()
     }
 

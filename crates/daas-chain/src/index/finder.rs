@@ -33,8 +33,8 @@ impl Finder {
         let mut shard = self.shard(entry).write().unwrap_or_else(PoisonError::into_inner);
         if let Err(at) = shard.binary_search(&entry) {
             if shard.len() == shard.capacity() {
-                // An eighth more: to double it would waste what the small entries save.
-                let more = shard.len() / 8 + 4;
+                // A little more: to double it would waste what the small entries save.
+                let more = shard.len() / 16 + 4;
                 shard.reserve_exact(more);
             }
             shard.insert(at, entry);
