@@ -40,7 +40,8 @@ mod tests {
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         // What lies under a name that can be guessed is not followed.
         let elsewhere = dir.path().join("elsewhere");
-        std::os::unix::fs::symlink(&elsewhere, dir.path().join(format!("a/secret.{}.new", std::process::id()))).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, dir.path().join(format!("a/secret.{}.new", std::process::id())))
+            .unwrap();
         write_private(&path, b"third").unwrap();
         assert!(!elsewhere.exists());
     }

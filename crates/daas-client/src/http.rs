@@ -143,9 +143,8 @@ fn answer<A: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<A, Pro
     if !status.is_success() {
         return Err(refusal(status, body, ErrorCode::MasterUnreachable));
     }
-    serde_json::from_slice(body).map_err(|e| {
-        Problem::new(ErrorCode::MasterUnreachable, format!("the answer is not what it should be: {e}"))
-    })
+    serde_json::from_slice(body)
+        .map_err(|e| Problem::new(ErrorCode::MasterUnreachable, format!("the answer is not what it should be: {e}")))
 }
 
 #[cfg(test)]

@@ -240,7 +240,10 @@ mod tests {
             code(with(&|_| ()), &[(1, Announced), (2, InForce)]),
             code(with(&|_| ()), &[]),
             code(with(&|m| m.expires_ms = NOW), &[(1, InForce)]),
-            code(with(&|m| m.heartbeat_ms = UnixMs(NOW.0 - u64::try_from(silence.as_millis()).unwrap())), &[(1, InForce)]),
+            code(
+                with(&|m| m.heartbeat_ms = UnixMs(NOW.0 - u64::try_from(silence.as_millis()).unwrap())),
+                &[(1, InForce)],
+            ),
             code(with(&|m| m.ca_spki = vec![9; 32]), &[(1, InForce)]),
         ] {
             assert_eq!(refused, Some(ErrorCode::MasterUnknown));

@@ -125,9 +125,8 @@ impl Snapshot {
     pub fn by_namespace(&self, namespace: &str) -> Option<&Arc<LivePosition>> {
         let mut short = [0; SHORT];
         hex::decode_to_slice(namespace.strip_prefix("t-")?, &mut short).ok()?;
-        self.ids.find(&short, |place| {
-            self.at(place).filter(|position| namespace_of(position.state.position) == namespace)
-        })
+        self.ids
+            .find(&short, |place| self.at(place).filter(|position| namespace_of(position.state.position) == namespace))
     }
 
     /// All positions, in no order.
