@@ -14,7 +14,7 @@ pub(crate) enum Missing<'a> {
     /// Nothing: the position has it.
     Nothing(Box<PositionState>),
     /// This transaction.
-    Call(Call<'a, PositionOutcome>),
+    Call(Box<Call<'a, PositionOutcome>>),
 }
 
 /// What brings the saved Seal onto the chain: the stake if its position is not there, else the Seal alone.
@@ -23,10 +23,10 @@ pub(crate) async fn missing<'a>(staker: &'a Staker, seal: &SealFile, amount: Mis
     Ok(match found {
         None => {
             let spec = StakeSpec { amount, salt: seal.salt, node_id: seal.node_id.clone(), seal: spec(staker, seal) };
-            Missing::Call(staker.ops.stake_and_mint_seal(&staker.ids, &spec))
+            Missing::Call(Box::new(staker.ops.stake_and_mint_seal(&staker.ids, &spec)))
         }
         Some(state) if record(&state, seal).is_some() => Missing::Nothing(Box::new(state)),
-        Some(_) => Missing::Call(mint(staker, seal, None)),
+        Some(_) => Missing::Call(Box::new(mint(staker, seal, None))),
     })
 }
 
@@ -39,7 +39,7 @@ pub(crate) async fn settle(
 ) -> Result<PositionState, Problem> {
     let state = match missing(staker, seal, amount).await? {
         Missing::Nothing(state) => *state,
-        Missing::Call(call) => call.await?.position,
+        Missing::Call(call) => (*call).await?.position,
     };
     keep(&state, seal, path)?;
     Ok(state)
@@ -86,7 +86,7 @@ pub(crate) fn replacement<'a>(
         return Missing::Nothing(Box::new(state.clone()));
     }
     let replaces = seal.seal.filter(|id| state.seals.iter().any(|record| record.id == *id));
-    Missing::Call(mint(staker, next, replaces))
+    Missing::Call(Box::new(mint(staker, next, replaces)))
 }
 
 /// From here on `next` is the Seal.

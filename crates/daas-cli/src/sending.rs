@@ -51,7 +51,7 @@ impl<'a> Sending<'a> {
             return Ok(None);
         }
         if self.flags.unsigned {
-            self.hand_out(what, text, &estimate);
+            self.hand_out(what, &text, &estimate);
             return Ok(None);
         }
         if self.ask == Ask::Always || client.genesis().devnet().is_none() {
@@ -77,7 +77,7 @@ impl<'a> Sending<'a> {
         Ok(call.read(outcome)?)
     }
 
-    fn hand_out(&self, what: &str, text: String, estimate: &Estimate) {
+    fn hand_out(&self, what: &str, text: &str, estimate: &Estimate) {
         let unsigned = &estimate.transaction;
         let (bytes, digest) = (unsigned.to_string(), unsigned.digest());
         self.output.note(format!(

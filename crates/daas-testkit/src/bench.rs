@@ -53,7 +53,7 @@ impl Report {
 pub fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
     let began = spent();
     let result = std::hint::black_box(work());
-    ((spent() - began).as_secs_f64(), result)
+    (spent().saturating_sub(began).as_secs_f64(), result)
 }
 
 fn spent() -> Duration {

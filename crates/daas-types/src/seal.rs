@@ -140,7 +140,7 @@ impl FromStr for SealSecret {
 /// A lower-case hex digit's value; more than 15 if it is none.
 fn digit(text: u8) -> u8 {
     let (number, letter) = (text.wrapping_sub(b'0'), text.wrapping_sub(b'a'));
-    let of_letter = if letter < 6 { letter + 10 } else { u8::MAX };
+    let of_letter = if letter < 6 { letter.wrapping_add(10) } else { u8::MAX };
     if number < 10 { number } else { of_letter }
 }
 

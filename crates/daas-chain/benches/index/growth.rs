@@ -14,7 +14,7 @@ const SMALL: u32 = 500;
 
 pub(crate) struct Grown {
     pub(crate) events_per_s: f64,
-    pub(crate) grown_bytes_per_seal: f64,
+    pub(crate) bytes_per_seal: f64,
     pub(crate) bytes_per_position: f64,
     pub(crate) verify_one_us: f64,
     pub(crate) verify_full_us: f64,
@@ -63,7 +63,7 @@ pub(crate) fn measure() -> Grown {
     }
     Grown {
         events_per_s: f64::from(EVENTS) / seconds,
-        grown_bytes_per_seal: per(empty, full, EVENTS),
+        bytes_per_seal: per(empty, full, EVENTS),
         bytes_per_position: per(empty, first_round, POSITIONS),
         verify_one_us: quantile(&source.verify_us, 0.5),
         verify_full_us: quantile(&verify_us, 0.5),

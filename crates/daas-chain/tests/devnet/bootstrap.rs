@@ -16,7 +16,7 @@ use sui_rpc::proto::sui::rpc::v2 as proto;
 /// A network on which somebody staked and left again.
 struct Left {
     world: World,
-    left: PositionOutcome,
+    gone: PositionOutcome,
     /// The version at which the position had all its rights.
     old: u64,
 }
@@ -32,14 +32,14 @@ impl Left {
         let object =
             Client::new(world.net.devnet.rpc_url()).unwrap().ledger_client().get_object(request).await.unwrap();
         let old = object.into_inner().object().version();
-        let left = staker.unstake(&world.ids, staked.position.position, staked.position.active).await.unwrap();
-        Self { world, left, old }
+        let gone = staker.unstake(&world.ids, staked.position.position, staked.position.active).await.unwrap();
+        Self { world, gone, old }
     }
 
     /// An endpoint that says of the position how it was, proven, and passes everything else on.
     async fn liar(&self) -> Liar {
         let liar = Liar::start(&self.world.net.devnet.rpc_url()).await;
-        let (position, old) = (self.left.position.position.to_string(), self.old);
+        let (position, old) = (self.gone.position.position.to_string(), self.old);
         let asked_object = move |asked: &mut proto::GetObjectRequest| {
             if asked.object_id() == position {
                 asked.version = Some(old);
@@ -63,8 +63,8 @@ impl Left {
 
     /// What the position may do, once an index has caught up.
     async fn rights(&self, following: &Following) -> Rights {
-        following.reaches(self.left.outcome.checkpoint).await;
-        following.index.snapshot().position(self.left.position.position).unwrap().rights
+        following.reaches(self.gone.outcome.checkpoint).await;
+        following.index.snapshot().position(self.gone.position.position).unwrap().rights
     }
 }
 

@@ -100,7 +100,7 @@ impl StateService for Lossy {
         if matches!(self.loss, Loss::Truth) {
             // One coin, another every time.
             let objects = &mut answer.get_mut().objects;
-            objects.sort_by_key(|coin| coin.version());
+            objects.sort_by_key(proto::Object::version);
             objects.truncate(1);
         }
         Ok(answer)

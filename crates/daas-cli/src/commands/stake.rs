@@ -29,7 +29,7 @@ pub(crate) async fn run(context: &Context, args: &StakeArgs) -> Result<(), Probl
         Missing::Nothing(state) => (*state, None),
         Missing::Call(call) => {
             let what = format!("stake {} SUI", args.amount);
-            let Some(outcome) = sending.send(staker.ops.client(), &what, call).await? else {
+            let Some(outcome) = sending.send(staker.ops.client(), &what, *call).await? else {
                 return Ok(());
             };
             (outcome.position, Some(outcome.outcome))

@@ -55,7 +55,7 @@ async fn refresh(
             }
             let sending = Sending::new(context.output, &args.send, Ask::ForMoney);
             let what = format!("mint a new Seal ({permissions})");
-            let Some(outcome) = sending.send(staker.ops.client(), &what, call).await? else {
+            let Some(outcome) = sending.send(staker.ops.client(), &what, *call).await? else {
                 return Ok(());
             };
             (outcome.position, Some(outcome.outcome))

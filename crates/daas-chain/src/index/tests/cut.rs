@@ -6,13 +6,13 @@ use super::*;
 fn less_rights_cut_and_more_do_not() {
     let index = index();
     let mut changes = index.changes();
-    index.apply(&checkpoint(2, vec![event(state(1, 1, Status::Active, 2, &[1]))]));
+    index.apply(&checkpoint(2, &[event(state(1, 1, Status::Active, 2, &[1]))]));
     let before = hold(&index, 1, Right::People, Some(1));
-    index.apply(&checkpoint(3, vec![event(state(1, 2, Status::Active, 5, &[1]))]));
+    index.apply(&checkpoint(3, &[event(state(1, 2, Status::Active, 5, &[1]))]));
     assert!(!is_lost(&before));
 
     let held = [hold(&index, 1, Right::People, Some(1)), hold(&index, 1, Right::Node, None)];
-    index.apply(&checkpoint(4, vec![event(state(1, 3, Status::Suspended, 4, &[1]))]));
+    index.apply(&checkpoint(4, &[event(state(1, 3, Status::Suspended, 4, &[1]))]));
     assert!(held.iter().all(is_lost) && is_lost(&before));
     assert_eq!(live(&index, 1).rights, NOTHING);
     assert!(!is_lost(&hold(&index, 1, Right::People, Some(1))), "nothing to lose");
@@ -23,19 +23,19 @@ fn less_rights_cut_and_more_do_not() {
 #[test]
 fn a_lower_tier_cuts_people_and_not_the_node() {
     let index = index();
-    index.apply(&checkpoint(2, vec![event(state(1, 1, Status::Active, 5, &[1]))]));
+    index.apply(&checkpoint(2, &[event(state(1, 1, Status::Active, 5, &[1]))]));
     let (person, node) = (hold(&index, 1, Right::People, Some(1)), hold(&index, 1, Right::Node, Some(1)));
-    index.apply(&checkpoint(3, vec![event(state(1, 2, Status::Active, 2, &[1]))]));
+    index.apply(&checkpoint(3, &[event(state(1, 2, Status::Active, 2, &[1]))]));
     assert!(is_lost(&person) && !is_lost(&node));
 }
 
 #[test]
 fn rights_lost_and_regained_within_a_checkpoint_still_cut() {
     let index = index();
-    index.apply(&checkpoint(2, vec![event(state(1, 1, Status::Active, 5, &[1]))]));
+    index.apply(&checkpoint(2, &[event(state(1, 1, Status::Active, 5, &[1]))]));
     let held = hold(&index, 1, Right::People, Some(1));
     let there_and_back = [state(1, 2, Status::Suspended, 4, &[1]), state(1, 3, Status::Active, 5, &[1])];
-    index.apply(&checkpoint(3, there_and_back.map(event).to_vec()));
+    index.apply(&checkpoint(3, &there_and_back.map(event)));
     assert!(is_lost(&held));
     assert!(!is_lost(&hold(&index, 1, Right::People, Some(1))));
 }
@@ -43,15 +43,15 @@ fn rights_lost_and_regained_within_a_checkpoint_still_cut() {
 #[test]
 fn a_seal_that_disappears_is_cut_alone() {
     let index = index();
-    index.apply(&checkpoint(2, vec![event(state(1, 1, Status::Active, 5, &[1, 2]))]));
+    index.apply(&checkpoint(2, &[event(state(1, 1, Status::Active, 5, &[1, 2]))]));
     let (gone, kept) = (hold(&index, 1, Right::People, Some(1)), hold(&index, 1, Right::People, Some(2)));
     let (node, nobodys) = (hold(&index, 1, Right::Node, Some(1)), hold(&index, 1, Right::Node, None));
     let revoked = Event::Position { name: PositionEvent::SealRevoked, state: state(1, 2, Status::Active, 5, &[2, 3]) };
-    index.apply(&checkpoint(3, vec![revoked]));
+    index.apply(&checkpoint(3, &[revoked]));
     assert!(is_lost(&gone) && is_lost(&node) && !is_lost(&kept) && !is_lost(&nobodys));
     assert!(index.snapshot().seal(SealId(address(6, 1))).is_none());
     // The survivor still dies with its position.
-    index.apply(&checkpoint(4, vec![event(state(1, 3, Status::Closed, 0, &[]))]));
+    index.apply(&checkpoint(4, &[event(state(1, 3, Status::Closed, 0, &[]))]));
     assert!(is_lost(&kept));
 }
 
@@ -59,13 +59,13 @@ fn a_seal_that_disappears_is_cut_alone() {
 fn all_seals_revoked_and_a_new_owner_cut_everything_shown_before() {
     for name in [PositionEvent::AllSealsRevoked, PositionEvent::OwnershipAccepted] {
         let index = index();
-        index.apply(&checkpoint(2, vec![event(state(1, 1, Status::Active, 5, &[1, 2]))]));
+        index.apply(&checkpoint(2, &[event(state(1, 1, Status::Active, 5, &[1, 2]))]));
         let held = [hold(&index, 1, Right::People, Some(1)), hold(&index, 1, Right::Node, Some(2))];
         let mut after = state(1, 2, Status::Active, 5, &[]);
         if name == PositionEvent::OwnershipAccepted {
             after.owner = WalletAddress(address(7, 9));
         }
-        index.apply(&checkpoint(3, vec![Event::Position { name, state: after }]));
+        index.apply(&checkpoint(3, &[Event::Position { name, state: after }]));
         assert!(held.iter().all(is_lost));
         assert_eq!(live(&index, 1).rights, ADMIN, "the stake is untouched");
         assert_eq!(index.snapshot().by_locator(Locator([1; 16])).count(), 0);
@@ -79,8 +79,8 @@ fn all_seals_revoked_and_a_new_owner_cut_everything_shown_before() {
 fn no_interleaving_of_admission_and_revocation_leaks() {
     for order in interleavings(Plan::STEPS.len(), 3) {
         let index = index();
-        index.apply(&checkpoint(2, vec![event(state(1, 1, Status::Active, 5, &[1]))]));
-        let suspend = checkpoint(3, vec![event(state(1, 2, Status::Suspended, 4, &[1]))]);
+        index.apply(&checkpoint(2, &[event(state(1, 1, Status::Active, 5, &[1]))]));
+        let suspend = checkpoint(3, &[event(state(1, 2, Status::Suspended, 4, &[1]))]);
         let plan = Plan::checkpoint(&ids(), &index.snapshot(), &suspend);
         let (mut writer, mut reader) = (Plan::STEPS.iter(), 0);
         let mut admitted: Option<Hold> = None;

@@ -29,15 +29,15 @@ fn proposed(generation: u64, expires: u64) -> Event {
 #[test]
 fn rights_come_back_when_verified_time_has_passed() {
     let index = index();
-    index.apply(&checkpoint(2, vec![event(state(1, 1, Status::Active, 5, &[1]))]));
+    index.apply(&checkpoint(2, &[event(state(1, 1, Status::Active, 5, &[1]))]));
     let before = hold(&index, 1, Right::People, Some(1));
-    index.apply(&checkpoint(3, vec![proposed(2, 10)]));
+    index.apply(&checkpoint(3, &[proposed(2, 10)]));
     let mut changes = index.changes();
-    index.apply(&checkpoint(9, vec![]));
+    index.apply(&checkpoint(9, &[]));
     assert_eq!(live(&index, 1).rights, NOTHING);
     assert!(changes.try_recv().is_err());
 
-    let applied = index.apply(&checkpoint(10, vec![]));
+    let applied = index.apply(&checkpoint(10, &[]));
     assert_eq!(applied.positions, [PositionId(address(5, 1))]);
     let after = live(&index, 1);
     assert_eq!((after.rights, after.state.status, after.state.proposal.is_none()), (ADMIN, Status::Active, true));
@@ -47,12 +47,12 @@ fn rights_come_back_when_verified_time_has_passed() {
     assert_eq!((change.generation, change.before, change.after), (2, NOTHING, ADMIN));
     assert!(is_lost(&before), "what was cut stays cut");
     // Once is enough.
-    assert_eq!(index.apply(&checkpoint(11, vec![])), Applied::default());
+    assert_eq!(index.apply(&checkpoint(11, &[])), Applied::default());
 
     // The event that clears it away on chain takes nothing from whoever came in meanwhile.
     let held = hold(&index, 1, Right::People, Some(1));
     let cleared = PositionState { generation: 3, cooldown_until_ms: T0, ..after.state.clone() };
-    index.apply(&checkpoint(12, vec![Event::Position { name: PositionEvent::SlashLapsed, state: cleared.clone() }]));
+    index.apply(&checkpoint(12, &[Event::Position { name: PositionEvent::SlashLapsed, state: cleared.clone() }]));
     assert_eq!(live(&index, 1).state, cleared);
     assert!(!is_lost(&held));
 }
@@ -60,11 +60,11 @@ fn rights_come_back_when_verified_time_has_passed() {
 #[test]
 fn what_is_lost_after_a_lapse_cuts_whoever_came_in_by_it() {
     let index = index();
-    index.apply(&checkpoint(2, vec![event(state(1, 1, Status::Active, 5, &[1])), proposed(2, 3)]));
-    index.apply(&checkpoint(3, vec![]));
+    index.apply(&checkpoint(2, &[event(state(1, 1, Status::Active, 5, &[1])), proposed(2, 3)]));
+    index.apply(&checkpoint(3, &[]));
     let held = hold(&index, 1, Right::People, Some(1));
     // Events are missing; the read shows less than the lapse gave back.
-    index.apply(&checkpoint(4, vec![event(state(1, 4, Status::Active, 2, &[1]))]));
+    index.apply(&checkpoint(4, &[event(state(1, 4, Status::Active, 2, &[1]))]));
     index.reread(state(1, 4, Status::Active, 2, &[1]));
     assert_eq!(live(&index, 1).rights, DEVELOPER);
     assert!(is_lost(&held));
@@ -73,21 +73,21 @@ fn what_is_lost_after_a_lapse_cuts_whoever_came_in_by_it() {
 #[test]
 fn another_verdict_comes_first() {
     let index = index();
-    index.apply(&checkpoint(2, vec![event(state(1, 1, Status::Active, 5, &[1])), proposed(2, 10)]));
+    index.apply(&checkpoint(2, &[event(state(1, 1, Status::Active, 5, &[1])), proposed(2, 10)]));
     // Upheld: there is more time. Executed: there is nothing left to lapse.
-    index.apply(&checkpoint(3, vec![Event::Position { name: PositionEvent::SlashUpheld, state: suspended(3, 20) }]));
-    index.apply(&checkpoint(10, vec![]));
+    index.apply(&checkpoint(3, &[Event::Position { name: PositionEvent::SlashUpheld, state: suspended(3, 20) }]));
+    index.apply(&checkpoint(10, &[]));
     assert_eq!(live(&index, 1).rights, NOTHING);
-    index.apply(&checkpoint(15, vec![event(state(1, 4, Status::Slashed, 4, &[]))]));
-    index.apply(&checkpoint(20, vec![]));
+    index.apply(&checkpoint(15, &[event(state(1, 4, Status::Slashed, 4, &[]))]));
+    index.apply(&checkpoint(20, &[]));
     assert_eq!((live(&index, 1).rights, live(&index, 1).state.status), (NOTHING, Status::Slashed));
 }
 
 #[test]
 fn a_position_with_a_gap_stays_without_rights() {
     let index = index();
-    index.apply(&checkpoint(2, vec![proposed(2, 5)]));
-    index.apply(&checkpoint(5, vec![]));
+    index.apply(&checkpoint(2, &[proposed(2, 5)]));
+    index.apply(&checkpoint(5, &[]));
     assert_eq!((live(&index, 1).rights, live(&index, 1).gap), (NOTHING, true));
     index.reread(suspended(2, 5));
     assert_eq!((live(&index, 1).rights, live(&index, 1).gap), (ADMIN, false));
@@ -107,6 +107,6 @@ fn what_lapsed_while_nobody_looked_has_lapsed() {
     let index = Index::new(ids());
     index.restore(saved);
     assert_eq!((live(&index, 1).rights, live(&index, 2).rights), (ADMIN, NOTHING));
-    index.apply(&checkpoint(9, vec![]));
+    index.apply(&checkpoint(9, &[]));
     assert_eq!(live(&index, 2).rights.tier, Some(Tier::Admin));
 }

@@ -46,7 +46,7 @@ fn history(steps: &[Step]) -> (Vec<VerifiedCheckpoint>, Vec<PositionState>) {
         }
     }
     done.push(events);
-    let checkpoints = (2..).zip(done).map(|(sequence, events)| checkpoint(sequence, events)).collect();
+    let checkpoints = (2..).zip(done).map(|(sequence, events)| checkpoint(sequence, &events)).collect();
     (checkpoints, last.into_iter().flatten().collect())
 }
 

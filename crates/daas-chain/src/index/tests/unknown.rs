@@ -12,7 +12,7 @@ fn base(checkpoint: u64, positions: Vec<PositionState>) -> Base {
 #[tokio::test(start_paused = true)]
 async fn what_events_do_not_tell_is_not_passed_over() {
     let index = index();
-    index.apply(&checkpoint(2, vec![event(state(1, 1, Status::Active, 5, &[1]))]));
+    index.apply(&checkpoint(2, &[event(state(1, 1, Status::Active, 5, &[1]))]));
     let held = hold(&index, 1, Right::People, Some(1));
     let refused = |sequence| {
         let before = index.snapshot().next_checkpoint();
@@ -41,5 +41,5 @@ async fn what_events_do_not_tell_is_not_passed_over() {
     // Whatever was in the objects that following began with is known too.
     index.bootstrap(base(6, vec![]));
     assert!(!index.misses(&unknown(6)));
-    assert!(!index.misses(&checkpoint(7, vec![])));
+    assert!(!index.misses(&checkpoint(7, &[])));
 }

@@ -48,38 +48,38 @@ pub(super) async fn look(
 ) -> Result<Others, Problem> {
     let original = published.type_origin_table.iter().map(|origin| PackageId(origin.package));
     let original = first_version(client, original.collect(), id).await?;
-    let (mut versions, mut text) = (Vec::new(), String::new());
+    let (mut versions, mut lines) = (Vec::new(), Vec::new());
     match package_versions(client, original).await {
         Ok(listed) => {
             for version in listed {
                 let same = is_same(client, compiled, version).await?;
                 if !same && version.id != id {
-                    text += &format!(
+                    lines.push(format!(
                         "\n  ! version {} ({}) is not the compiled one: a cluster that is migrated to it runs it",
                         version.number, version.id
-                    );
+                    ));
                 }
                 versions.push(json!({ "package": version.id, "version": version.number, "same": same }));
             }
         }
-        Err(error) => text += &format!("\n  ! other versions of the package are not known: {error}"),
+        Err(error) => lines.push(format!("\n  ! other versions of the package are not known: {error}")),
     }
     let cap = match upgrade_cap(client, original).await {
         Ok(Some(cap)) => {
             let holder = holder(&cap.owner);
-            text += &format!("\n  {holder} holds its UpgradeCap {} and can publish other versions", cap.id);
+            lines.push(format!("\n  {holder} holds its UpgradeCap {} and can publish other versions", cap.id));
             json!({ "id": cap.id, "holder": holder })
         }
         Ok(None) => {
-            text += "\n  ! its UpgradeCap was not found: who can publish other versions is not known";
+            lines.push("\n  ! its UpgradeCap was not found: who can publish other versions is not known".to_owned());
             Value::Null
         }
         Err(error) => {
-            text += &format!("\n  ! who holds its UpgradeCap is not known: {error}");
+            lines.push(format!("\n  ! who holds its UpgradeCap is not known: {error}"));
             Value::Null
         }
     };
-    Ok(Others { versions, cap, text })
+    Ok(Others { versions, cap, text: lines.concat() })
 }
 
 /// The version that the others are upgrades of: the oldest in which one of its types is.
