@@ -99,7 +99,7 @@ impl Snapshot {
 
     /// A Seal and its position. Expiry is the caller's to check.
     pub fn seal(&self, id: SealId) -> Option<(&Arc<LivePosition>, &SealRecord)> {
-        self.seals.find(id.0.as_bytes(), |place| {
+        self.seals.places(id.0.as_bytes()).find_map(|place| {
             let position = self.at(place)?;
             Some((position, position.state.seals.iter().find(|seal| seal.id == id)?))
         })
@@ -107,7 +107,7 @@ impl Snapshot {
 
     /// Every Seal with this locator. Anyone can copy a locator; the commitment decides.
     pub fn by_locator(&self, locator: Locator) -> impl Iterator<Item = (&Arc<LivePosition>, &SealRecord)> {
-        let places = self.locators.places(&locator.0).into_iter();
+        let places = self.locators.places(&locator.0);
         places.filter_map(|place| self.at(place)).flat_map(move |position| {
             let same = position.state.seals.iter().filter(move |seal| seal.locator == locator);
             same.map(move |seal| (position, seal))
@@ -116,17 +116,16 @@ impl Snapshot {
 
     /// The position that holds a node id. It gives it up with the last of its money.
     pub fn by_node(&self, node: &NodeId) -> Option<&Arc<LivePosition>> {
-        self.nodes.find(node.as_str().as_bytes(), |place| {
-            self.at(place).filter(|position| position.state.node_id == node.as_str())
-        })
+        let mut holders = self.nodes.places(node.as_str().as_bytes()).filter_map(|place| self.at(place));
+        holders.find(|position| position.state.node_id == node.as_str())
     }
 
     /// The position whose tenant namespace this is.
     pub fn by_namespace(&self, namespace: &str) -> Option<&Arc<LivePosition>> {
         let mut short = [0; SHORT];
         hex::decode_to_slice(namespace.strip_prefix("t-")?, &mut short).ok()?;
-        self.ids
-            .find(&short, |place| self.at(place).filter(|position| namespace_of(position.state.position) == namespace))
+        let mut owners = self.ids.places(&short).filter_map(|place| self.at(place));
+        owners.find(|position| namespace_of(position.state.position) == namespace)
     }
 
     /// All positions, in no order.
@@ -243,10 +242,8 @@ impl Snapshot {
     }
 
     fn place_of(&self, id: PositionId) -> Option<usize> {
-        self.ids.find(short(&id), |place| {
-            let place = usize::try_from(place).ok()?;
-            (self.positions.get(place)?.state.position == id).then_some(place)
-        })
+        let mut places = self.ids.places(short(&id)).filter_map(|place| usize::try_from(place).ok());
+        places.find(|place| self.positions.get(*place).is_some_and(|live| live.state.position == id))
     }
 
     fn at(&self, place: u32) -> Option<&Arc<LivePosition>> {
