@@ -182,6 +182,18 @@ catalogue! {
         "This release runs on a devnet only.";
     ApiServerUnavailable "D309" "API 서버가 응답하지 않습니다." "The API server does not answer."
         "Try again in a few seconds; if it lasts, the operator looks at `k3s-daas status`.";
+    AuditFull "D310" "감사 로그를 쓸 공간이 없어 거부했습니다." "There is no space for the audit log, so nothing that changes the cluster is let through."
+        "The operator frees space on the master's disk; the master goes on by itself.";
+    AuditBehind "D311" "감사 로그 기록이 늦어 거부했습니다." "The audit log's disk is too slow, or the master is stopping."
+        "Try again in a few seconds; if it lasts, the operator looks at the master's disk.";
+    AuditFailed "D312" "감사 로그를 쓸 수 없습니다." "The audit log cannot be written."
+        "Check the disk and the owner of the state folder's `audit`, then start the master again.";
+    AuditDamaged "D313" "감사 로그가 손상되었습니다." "The audit log is not as the master left it; no crash does that."
+        "`k3s-daas audit verify` says where; put the folder back from a copy, or start with a new enclave key.";
+    AuditLacksAnchor "D314" "감사 로그가 체인의 앵커와 다릅니다." "The audit log lacks what was anchored on chain; it is not extended."
+        "Put the log's folder back as it was; `k3s-daas audit verify` says what is missing.";
+    AuditForked "D315" "다른 프로세스가 같은 키로 앵커를 기록했습니다." "The chain has an audit root under this enclave's key that this log did not send."
+        "Stop the other master that uses the key; if there is none, the key is stolen: revoke this master.";
 
     NodeIdMismatch "D401" "Seal의 노드 이름과 다릅니다." "The node id is not the Seal's."
         "Join with the node id you staked for.";
