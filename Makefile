@@ -31,10 +31,11 @@ lint:               ## formatting, clippy, licences and advisories
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; else echo "cargo-deny is not installed: licences and advisories not checked"; fi
-bench: bench-revocation bench-token bench-index  ## all benchmarks
+bench: bench-revocation bench-token bench-index bench-audit  ## all benchmarks
 bench-token: BENCH = -p daas-gateway --bench token
 bench-index: BENCH = -p daas-chain --bench index
-bench-token bench-index:
+bench-audit: BENCH = -p daas-audit --bench audit
+bench-token bench-index bench-audit:
 	$(CARGO) bench --locked $(BENCH)
 bench-%: build-all
 	$(DAAS) bench $*

@@ -9,6 +9,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("daas-daemon", &[]),
     ("daas-engine", &[]),
     ("daas-attest", &["daas-types"]),
+    ("daas-audit", &["daas-types"]),
     ("daas-chain", &["daas-types"]),
     ("daas-client", &["daas-types", "daas-attest", "daas-chain"]),
     ("daas-gateway", &["daas-types", "daas-chain"]),

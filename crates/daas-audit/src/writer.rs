@@ -1,0 +1,182 @@
+//! The one task that writes: takes what has gathered, links it, writes it, syncs it, and only then says so.
+
+use crate::chain::{Batch, Chain, WriteError};
+use crate::disk::Disk;
+use crate::log::{Head, Progress, Shared, State};
+use crate::record::Lost;
+use core::time::Duration;
+use std::io;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// When nothing came for so long, the last batch is marked as being on disk.
+const REST: Duration = Duration::from_secs(1);
+
+/// Writes a log. To be run as a task that the process does not outlive.
+pub struct Writer<D: Disk> {
+    shared: Arc<Shared>,
+    chain: Chain<D>,
+}
+
+/// A batch on its way; what was done of it is not done again.
+struct Job<D: Disk> {
+    chain: Chain<D>,
+    batch: Batch,
+    rotate: Option<daas_types::UnixMs>,
+    staged: bool,
+}
+
+/// However the writer ends, those who wait for it learn that it did.
+struct Closing(Arc<Shared>);
+
+// === impl Writer ===
+
+impl<D: Disk> Writer<D> {
+    pub(crate) fn new(shared: Arc<Shared>, chain: Chain<D>) -> Self {
+        Self { shared, chain }
+    }
+
+    /// Writes until `shutdown`, and then what is left. Cancel it when the last request has ended: what comes later is refused.
+    /// An error means that the disk failed; the process must end, and open the log anew.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), WriteError> {
+        let Self { shared, mut chain } = self;
+        let _closing = Closing(shared.clone());
+        let (mut spare, mut rested) = (Batch::default(), true);
+        loop {
+            let closing = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => true,
+                () = shared.queue.due(shared.config.interval) => false,
+                () = tokio::time::sleep(REST), if !rested => {
+                    (chain, rested) = (rest(chain).await?, true);
+                    continue;
+                }
+            };
+            if closing {
+                shared.close();
+            }
+            let batch = shared.queue.take(spare, (shared.clock)());
+            if closing && batch.is_empty() {
+                break;
+            }
+            (chain, spare) = commit(&shared, chain, batch, &shutdown).await?;
+            rested = false;
+        }
+        rest(chain).await.map(drop)
+    }
+}
+
+/// Writes a batch, waiting for space if there is none.
+async fn commit<D: Disk>(
+    shared: &Shared,
+    chain: Chain<D>,
+    batch: Batch,
+    shutdown: &CancellationToken,
+) -> Result<(Chain<D>, Batch), WriteError> {
+    let config = &shared.config;
+    let now = (shared.clock)();
+    let (bytes, opened) = chain.segment();
+    let due = bytes >= config.segment_bytes || now.since(opened) >= config.segment_age;
+    let mut job = Job { chain, batch, rotate: due.then_some(now), staged: false };
+    loop {
+        let result;
+        (job, result) = blocking(move || {
+            let result = job.run();
+            (job, result)
+        })
+        .await?;
+        let error = match result {
+            Ok(()) => break,
+            Err(error) => error,
+        };
+        let full = matches!(error, WriteError::Full(_));
+        shared.set_state(if full { State::Full } else { State::Failed }, &error);
+        if !full || shutdown.is_cancelled() {
+            return Err(error);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(config.retry) => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+    let tree = &job.chain.tip().tree;
+    let head = Head { records: tree.leaves(), root: tree.root() };
+    let mut was_full = false;
+    shared.progress.send_modify(|progress| {
+        was_full = progress.state == State::Full;
+        let state = if was_full { State::Writing } else { progress.state };
+        *progress = Progress { state, head };
+    });
+    if was_full {
+        tracing::info!(audit.records = head.records, "the audit log is written again");
+    }
+    Ok((job.chain, job.batch))
+}
+
+async fn rest<D: Disk>(mut chain: Chain<D>) -> Result<Chain<D>, WriteError> {
+    blocking(move || {
+        // Without it the last batch is still there, only less sure to be found damaged.
+        if let Err(error) = chain.rest() {
+            tracing::debug!(%error, "the end of the audit log could not be marked");
+        }
+        chain
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, WriteError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| WriteError::Failed(io::Error::other(error)))
+}
+
+// === impl Job ===
+
+impl<D: Disk> Job<D> {
+    fn run(&mut self) -> Result<(), WriteError> {
+        if let Some(now) = self.rotate {
+            self.chain.rotate(now)?;
+            self.rotate = None;
+        }
+        if !self.staged {
+            self.chain.stage(&self.batch);
+            self.staged = true;
+        }
+        self.chain.flush()
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// Nothing is taken from now on. What is in no record, and the number of the record that would be next.
+    fn close(&self) -> (Lost, u64) {
+        self.progress.send_if_modified(|progress| {
+            let open = matches!(progress.state, State::Writing | State::Full);
+            if open {
+                progress.state = State::Closed;
+            }
+            open
+        });
+        self.queue.close()
+    }
+
+    fn set_state(&self, state: State, error: &WriteError) {
+        let changed =
+            self.progress.send_if_modified(|progress| core::mem::replace(&mut progress.state, state) != state);
+        if changed {
+            tracing::error!(%error, "audit records are not on disk");
+        }
+    }
+}
+
+// === impl Closing ===
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let (lost, next) = self.0.close();
+        let unwritten = next.saturating_sub(self.0.progress.borrow().head.records);
+        if unwritten != 0 || !lost.is_nothing() {
+            let Lost { requests, ends, .. } = lost;
+            tracing::error!(audit.unwritten = unwritten, audit.requests = requests, audit.ends = ends, "unrecorded");
+        }
+    }
+}
