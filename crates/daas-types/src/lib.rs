@@ -15,6 +15,7 @@ mod catalogue;
 pub mod genesis;
 mod ids;
 pub mod join;
+pub mod move_bytecode;
 mod node_id;
 pub mod onchain;
 pub mod pop;

@@ -3,6 +3,7 @@ use super::{Call, Ops, Outcome, TxError};
 use crate::client::{ChainClient, ChainError};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use core::fmt;
+use daas_types::move_bytecode::at_address;
 use daas_types::{Address, PackageId};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -181,52 +182,6 @@ impl fmt::Display for PackageDifference {
     }
 }
 
-/// The module with `id` in place of its own address. The header lists the tables as (kind, offset, length); kind 8 is the
-/// pool of addresses, whose offset counts from the header's end.
-fn at_address(code: &[u8], id: Address) -> Vec<u8> {
-    let mut moved = code.to_vec();
-    if let Some(pool) = address_pool(code).and_then(|range| moved.get_mut(range)) {
-        for address in pool.chunks_exact_mut(32).filter(|address| address.iter().all(|byte| *byte == 0)) {
-            address.copy_from_slice(id.as_bytes());
-        }
-    }
-    moved
-}
-
-fn address_pool(code: &[u8]) -> Option<core::ops::Range<usize>> {
-    const ADDRESSES: u8 = 0x8;
-    /// Magic number and version.
-    const HEADER: usize = 8;
-    let mut at = HEADER;
-    let tables = number(code, &mut at)?;
-    let mut pool = None;
-    for _ in 0..tables {
-        let kind = *code.get(at)?;
-        at += 1;
-        let (offset, length) = (number(code, &mut at)?, number(code, &mut at)?);
-        if kind == ADDRESSES {
-            pool = Some((offset, length));
-        }
-    }
-    let (offset, length) = pool?;
-    let start = at.checked_add(offset)?;
-    Some(start..start.checked_add(length)?)
-}
-
-/// An unsigned LEB128 at `at`, which moves past it.
-fn number(code: &[u8], at: &mut usize) -> Option<usize> {
-    let mut value = 0;
-    for shift in (0..35).step_by(7) {
-        let byte = *code.get(*at)?;
-        *at += 1;
-        value |= usize::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,12 +256,5 @@ mod tests {
                 PackageDifference::Links(vec![]),
             ]
         );
-    }
-
-    #[test]
-    fn bytes_that_are_no_module_do_no_harm() {
-        for code in [&[][..], &[0; 9], &[0xff; 40], &[0xa1, 0x1c, 0xeb, 0x0b, 6, 0, 0, 0, 1, 8, 0xff, 0xff, 3, 1]] {
-            assert_eq!(at_address(code, Address::new([7; 32])), code);
-        }
     }
 }

@@ -4,6 +4,7 @@ use super::failure::Refusal;
 use super::work::{Now, Place, Work};
 use crate::objects::framework_type;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use daas_types::move_bytecode::at_address;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -94,53 +95,6 @@ pub(crate) fn publish(work: &mut Work<'_>) -> Address {
     let tag = framework_type("package", "UpgradeCap", vec![]);
     work.create(cap, Now { tag, public_transfer: true, contents, place: Place::Held });
     cap
-}
-
-/// The module with `id` in place of its own address, which the compiler leaves at zero. The header lists the tables as
-/// (kind, offset, length); kind 8 is the pool of addresses.
-fn at_address(code: &[u8], id: Address) -> Vec<u8> {
-    const ADDRESSES: u8 = 0x8;
-    const HEADER: usize = 8;
-    let mut moved = code.to_vec();
-    let mut at = HEADER;
-    let Some(count) = number(code, &mut at) else {
-        return moved;
-    };
-    let mut pool = None;
-    for _ in 0..count {
-        let kind = code.get(at).copied();
-        at += 1;
-        let (Some(offset), Some(length)) = (number(code, &mut at), number(code, &mut at)) else {
-            return moved;
-        };
-        if kind == Some(ADDRESSES) {
-            pool = Some((offset, length));
-        }
-    }
-    let Some((offset, length)) = pool else {
-        return moved;
-    };
-    let Some(addresses) = moved.get_mut(at + offset..at + offset + length) else {
-        return moved;
-    };
-    for address in addresses.chunks_exact_mut(32).filter(|a| a.iter().all(|b| *b == 0)) {
-        address.copy_from_slice(id.as_bytes());
-    }
-    moved
-}
-
-/// An unsigned LEB128 at `at`, which moves past it.
-fn number(code: &[u8], at: &mut usize) -> Option<usize> {
-    let mut value = 0;
-    for shift in (0..35).step_by(7) {
-        let byte = *code.get(*at)?;
-        *at += 1;
-        value |= usize::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
 }
 
 fn types() -> Vec<(Identifier, Identifier)> {
