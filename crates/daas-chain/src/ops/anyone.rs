@@ -30,7 +30,7 @@ impl Ops {
 
     /// Clears a lapsed slash away.
     pub fn release_lapsed_slash(&self, ids: &IndexIds, position: PositionId) -> Call<'_, PositionOutcome> {
-        self.on_position(ids, position, "release_lapsed_slash", [Arg::clock()])
+        self.on_position(ids, position, ("staking", "release_lapsed_slash"), [Arg::clock()])
     }
 
     /// Shows that an enclave key signed two audit roots under one sequence number, which slashes the position that

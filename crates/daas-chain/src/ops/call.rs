@@ -125,10 +125,10 @@ impl Ops {
         &self,
         ids: &IndexIds,
         position: PositionId,
-        function: &'static str,
+        (module, function): (&'static str, &'static str),
         rest: impl IntoIterator<Item = Arg>,
     ) -> Call<'_, PositionOutcome> {
         let args = [Arg::shared(ids.cluster.0), Arg::shared_mut(position.0)].into_iter().chain(rest);
-        self.entry(ids, "staking", function, args).position()
+        self.entry(ids, module, function, args).position()
     }
 }

@@ -22,17 +22,17 @@ impl Ops {
 
     /// Voids one Seal.
     pub fn revoke_seal(&self, ids: &IndexIds, position: PositionId, seal: SealId) -> Call<'_, PositionOutcome> {
-        self.on_position(ids, position, "revoke_seal", [Arg::pure(&seal), Arg::clock()])
+        self.on_position(ids, position, ("staking", "revoke_seal"), [Arg::pure(&seal), Arg::clock()])
     }
 
     /// Voids all Seals.
     pub fn revoke_all_seals(&self, ids: &IndexIds, position: PositionId) -> Call<'_, PositionOutcome> {
-        self.on_position(ids, position, "revoke_all_seals", [Arg::clock()])
+        self.on_position(ids, position, ("staking", "revoke_all_seals"), [Arg::clock()])
     }
 
     /// Takes the node out of jail.
     pub fn unjail(&self, ids: &IndexIds, position: PositionId) -> Call<'_, PositionOutcome> {
-        self.on_node(ids, position, "unjail", [Arg::clock()])
+        self.on_position(ids, position, ("node", "unjail"), [Arg::clock()])
     }
 
     /// Announces a time in which the node may be silent.
@@ -44,7 +44,7 @@ impl Ops {
         until: UnixMs,
     ) -> Call<'_, PositionOutcome> {
         let args = [Arg::pure(&from), Arg::pure(&until), Arg::clock()];
-        self.on_node(ids, position, "announce_maintenance", args)
+        self.on_position(ids, position, ("node", "announce_maintenance"), args)
     }
 
     /// Asks the cluster for something by transaction. Answers the request's id.
@@ -78,16 +78,5 @@ impl Ops {
     pub fn cancel_k8s_request(&self, ids: &IndexIds, request: RequestId) -> Call<'_, Outcome> {
         let args = [Arg::shared(ids.cluster.0), Arg::shared_mut(request.0)];
         self.entry(ids, "k8s_gateway", "cancel_k8s_request", args)
-    }
-
-    fn on_node(
-        &self,
-        ids: &IndexIds,
-        position: PositionId,
-        function: &'static str,
-        rest: impl IntoIterator<Item = Arg>,
-    ) -> Call<'_, PositionOutcome> {
-        let args = [Arg::shared(ids.cluster.0), Arg::shared_mut(position.0)].into_iter().chain(rest);
-        self.entry(ids, "node", function, args).position()
     }
 }

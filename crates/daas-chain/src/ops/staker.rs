@@ -35,7 +35,7 @@ impl Ops {
 
     /// Adds stake.
     pub fn restake(&self, ids: &IndexIds, position: PositionId, amount: Mist) -> Call<'_, PositionOutcome> {
-        self.on_position(ids, position, "restake", [Arg::Payment(amount), Arg::clock()])
+        self.on_position(ids, position, ("staking", "restake"), [Arg::Payment(amount), Arg::clock()])
     }
 
     /// Mints another Seal, in place of `replaces` if that is given and still there.
@@ -47,12 +47,12 @@ impl Ops {
         seal: &SealSpec,
     ) -> Call<'_, PositionOutcome> {
         let args = [Arg::pure(&replaces)].into_iter().chain(seal_args(seal));
-        self.on_position(ids, position, "refresh_seal_token", args)
+        self.on_position(ids, position, ("staking", "refresh_seal_token"), args)
     }
 
     /// Sends active stake on its way out.
     pub fn unstake(&self, ids: &IndexIds, position: PositionId, amount: Mist) -> Call<'_, PositionOutcome> {
-        self.on_position(ids, position, "unstake", [Arg::pure(&amount), Arg::clock()])
+        self.on_position(ids, position, ("staking", "unstake"), [Arg::pure(&amount), Arg::clock()])
     }
 
     /// Takes out what has unbonded.
@@ -69,7 +69,7 @@ impl Ops {
         position: PositionId,
         operator: WalletAddress,
     ) -> Call<'_, PositionOutcome> {
-        self.on_position(ids, position, "set_operator", [Arg::pure(&operator), Arg::clock()])
+        self.on_position(ids, position, ("staking", "set_operator"), [Arg::pure(&operator), Arg::clock()])
     }
 
     /// Offers the position to another owner; with none, takes the offer back.
@@ -79,17 +79,17 @@ impl Ops {
         position: PositionId,
         next_owner: Option<WalletAddress>,
     ) -> Call<'_, PositionOutcome> {
-        self.on_position(ids, position, "offer_ownership", [Arg::pure(&next_owner), Arg::clock()])
+        self.on_position(ids, position, ("staking", "offer_ownership"), [Arg::pure(&next_owner), Arg::clock()])
     }
 
     /// Takes over a position that is offered to this wallet.
     pub fn accept_ownership(&self, ids: &IndexIds, position: PositionId) -> Call<'_, PositionOutcome> {
-        self.on_position(ids, position, "accept_ownership", [Arg::clock()])
+        self.on_position(ids, position, ("staking", "accept_ownership"), [Arg::clock()])
     }
 
     /// Appeals the pending slash of one's own position.
     pub fn appeal_slash(&self, ids: &IndexIds, position: PositionId, statement: &str) -> Call<'_, PositionOutcome> {
-        self.on_position(ids, position, "appeal_slash", [Arg::pure(statement), Arg::clock()])
+        self.on_position(ids, position, ("staking", "appeal_slash"), [Arg::pure(statement), Arg::clock()])
     }
 }
 

@@ -48,7 +48,7 @@ fn jail(call: &mut Call<'_, '_>) -> Result<(), Fault> {
 }
 
 fn unjail(call: &mut Call<'_, '_>) -> Result<(), Fault> {
-    let mut position = kept(call)?;
+    let mut position = staking::kept(call)?;
     call.ensure(position.is_jailed(), NOT_JAILED, "unjail")?;
     call.ensure(call.now_ms >= position.jailed_until_ms.0, STILL_JAILED, "unjail")?;
     position.jailed_until_ms = UnixMs(0);
@@ -57,7 +57,7 @@ fn unjail(call: &mut Call<'_, '_>) -> Result<(), Fault> {
 
 fn announce_maintenance(call: &mut Call<'_, '_>) -> Result<(), Fault> {
     const NAME: &str = "announce_maintenance";
-    let mut position = kept(call)?;
+    let mut position = staking::kept(call)?;
     let (from_ms, until_ms): (u64, u64) = (call.pure(2)?, call.pure(3)?);
     let notice_ms = from_ms.checked_sub(call.now_ms).filter(|ms| *ms > 0);
     let begins_in_time = notice_ms.is_some_and(|ms| ms <= MAX_NOTICE_MS);
@@ -71,14 +71,6 @@ fn announce_maintenance(call: &mut Call<'_, '_>) -> Result<(), Fault> {
     }
     position.maintenance = Some(Maintenance { from_ms: UnixMs(from_ms), until_ms: UnixMs(until_ms) });
     changed(call, 1, position, "MaintenanceAnnounced", ())
-}
-
-/// The position, argument 1, of the cluster, argument 0, which the sender keeps and which has no lapsed slash any more.
-fn kept(call: &mut Call<'_, '_>) -> Result<PositionState, Fault> {
-    let (cluster, mut position) = staking::load(call, 0, 1)?;
-    position::assert_kept(call, &position, &cluster)?;
-    staking::clear_lapsed(call, &mut position, &cluster)?;
-    Ok(position)
 }
 
 fn changed<T: Serialize>(

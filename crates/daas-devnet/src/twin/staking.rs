@@ -193,6 +193,14 @@ pub(super) fn load(call: &Call<'_, '_>, cluster: usize, position: usize) -> Resu
     Ok((call.object(cluster)?, call.object(position)?))
 }
 
+/// The position, argument 1, of the cluster, argument 0, which the sender keeps and which has no lapsed slash any more.
+pub(super) fn kept(call: &mut Call<'_, '_>) -> Result<PositionState, Fault> {
+    let (cluster, mut position) = load(call, 0, 1)?;
+    position::assert_kept(call, &position, &cluster)?;
+    clear_lapsed(call, &mut position, &cluster)?;
+    Ok(position)
+}
+
 // === Private functions ===
 
 /// The cluster, argument 0, and its position at `n`, which is the sender's and has no lapsed slash any more.
@@ -201,14 +209,6 @@ fn owned(call: &mut Call<'_, '_>, n: usize) -> Result<(Cluster, PositionState), 
     position::assert_owned(call, &position, &cluster)?;
     clear_lapsed(call, &mut position, &cluster)?;
     Ok((cluster, position))
-}
-
-/// The position, argument 1, of the cluster, argument 0, which the sender keeps and which has no lapsed slash any more.
-fn kept(call: &mut Call<'_, '_>) -> Result<PositionState, Fault> {
-    let (cluster, mut position) = load(call, 0, 1)?;
-    position::assert_kept(call, &position, &cluster)?;
-    clear_lapsed(call, &mut position, &cluster)?;
-    Ok(position)
 }
 
 /// The position at `n` has changed: generation +1, the event with the state after it and `more`.
