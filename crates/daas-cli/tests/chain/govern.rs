@@ -1,6 +1,6 @@
 //! What an operator and the owners of positions do after the first day.
 
-use crate::world::{Net, Person, moment};
+use crate::world::{Net, Person, init_cluster, moment};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
 use sui_crypto::ed25519::Ed25519PrivateKey;
@@ -17,24 +17,8 @@ async fn cluster(net: &Net) -> [Person; 3] {
     let [operator, proposer, judge] = &people;
     let package = operator.json(&["chain", "publish", "--yes"]).await["package"].as_str().unwrap().to_owned();
     let (proposes, judges) = (proposer.address().await, judge.address().await);
-    let init = [
-        "chain",
-        "init-cluster",
-        "--name",
-        "ours",
-        "--package",
-        &package,
-        "--proposer",
-        &proposes,
-        "--judge",
-        &judges,
-        "--beneficiary",
-        "0x8",
-        "--yes",
-        "--pins",
-        "pins.json",
-    ];
-    operator.json(&init).await;
+    let init = init_cluster("ours", &package, [&proposes, &judges, "0x8"]);
+    operator.json(&[&init[..], &["--yes", "--pins", "pins.json"]].concat()).await;
     let join = operator.home().join("join.json");
     assert!(operator.home().join("pins.json").exists());
     for person in &mut people {

@@ -1,6 +1,6 @@
 //! Which network, which endpoint, which key.
 
-use crate::world::Net;
+use crate::world::{Net, init_cluster};
 use serde_json::Value;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -17,21 +17,8 @@ async fn an_endpoint_that_is_gone_is_passed_over() {
         assert_eq!(ann.json(&["chain", "verify-package", &package]).await["same"], true, "{rpc:?}");
     }
     // What a whole cluster is to rest on must be what all of them say.
-    let init = [
-        "chain",
-        "init-cluster",
-        "--name",
-        "one",
-        "--package",
-        &package,
-        "--proposer",
-        "0x6",
-        "--judge",
-        "0x7",
-        "--beneficiary",
-        "0x8",
-        "--yes",
-    ];
+    let mut init = init_cluster("one", &package, ["0x6", "0x7", "0x8"]);
+    init.push("--yes");
     assert_eq!(ann.refused(&init).await, ("ChainUnreachable".to_owned(), 4));
     ann.asks(&[&good, &good]);
     ann.json(&init).await;

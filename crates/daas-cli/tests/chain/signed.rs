@@ -1,6 +1,6 @@
 //! `--unsigned` and `--signature`: what another implementation signs does what this program's own signature does.
 
-use crate::world::{Net, Person};
+use crate::world::{Net, Person, init_cluster};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -133,24 +133,10 @@ async fn same_effects(scheme: &str, seed: u64) {
     let mut twice = Twice { nets, here, there, signer: &signer };
     twice.does(&["wallet", "send", "1.5", &format!("0x{}", "5".repeat(64))]).await;
     let package = twice.does(&["chain", "publish"]).await["package"].as_str().unwrap().to_owned();
-    let [proposer, judge, beneficiary] = ["6", "7", "8"].map(|n| format!("0x{}", n.repeat(64)));
+    let offices = ["6", "7", "8"].map(|n| format!("0x{}", n.repeat(64)));
     // Each in its own folder.
     let joins = [twice.here.home().join("join.json"), twice.there.home().join("join.json")];
-    let init = [
-        "chain",
-        "init-cluster",
-        "--name",
-        "two",
-        "--package",
-        &package,
-        "--proposer",
-        &proposer,
-        "--judge",
-        &judge,
-        "--beneficiary",
-        &beneficiary,
-    ];
-    let founded = twice.does(&init).await;
+    let founded = twice.does(&init_cluster("two", &package, offices.each_ref().map(String::as_str))).await;
     assert!(founded["cluster"].is_string());
     twice.here.joins(&joins[0]);
     twice.there.joins(&joins[1]);
@@ -201,21 +187,8 @@ async fn two_of_three_govern_a_cluster() {
     let package = created.iter().find(|made| made["type"] == "package").unwrap()["id"].as_str().unwrap().to_owned();
 
     // The join file is written by whoever submits.
-    let [proposer, judge, beneficiary] = ["6", "7", "8"].map(|n| format!("0x{}", n.repeat(64)));
-    let init = [
-        "chain",
-        "init-cluster",
-        "--name",
-        "ours",
-        "--package",
-        &package,
-        "--proposer",
-        &proposer,
-        "--judge",
-        &judge,
-        "--beneficiary",
-        &beneficiary,
-    ];
+    let offices = ["6", "7", "8"].map(|n| format!("0x{}", n.repeat(64)));
+    let init = init_cluster("ours", &package, offices.each_ref().map(String::as_str));
     let unsigned = person.json(&[&init[..], &["--unsigned"]].concat()).await;
     let wrong = stranger.ask("sign", unsigned["tx"].as_str().unwrap()).await["signature"].as_str().unwrap().to_owned();
     let refused = person.refused(&[&init[..], &["--signature", &wrong]].concat()).await;

@@ -1,6 +1,6 @@
 //! An operator's way from an empty folder to a slashed staker who has left, each MIST accounted for.
 
-use crate::world::{Net, Person, mist, moment};
+use crate::world::{Net, Person, init_cluster, mist, moment};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -113,8 +113,8 @@ async fn from_an_empty_folder_to_a_slashed_staker_who_has_left() {
 /// A cluster whose rules change no sooner than an hour after they are announced. Answers its join file.
 async fn founded(operator: &mut Purse, package: &str, offices: &[String; 3]) -> PathBuf {
     let join = operator.person.home().join("join.json");
-    let mut init = vec!["chain", "init-cluster", "--name", "walk", "--delay", "1h", "--package", package];
-    init.extend(["--proposer", &offices[0], "--judge", &offices[1], "--beneficiary", &offices[2]]);
+    let mut init = init_cluster("walk", package, offices.each_ref().map(String::as_str));
+    init.extend(["--delay", "1h"]);
     let founded = operator.does(&init, 0).await;
     assert!(join.exists() && founded["cluster"].is_string());
     join

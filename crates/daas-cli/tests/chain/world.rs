@@ -145,6 +145,14 @@ impl Person {
     }
 }
 
+/// Founding a cluster, as it is typed. The offices are the proposer's, the judge's and the beneficiary's.
+pub(crate) fn init_cluster<'a>(name: &'a str, package: &'a str, offices: [&'a str; 3]) -> Vec<&'a str> {
+    let [proposer, judge, beneficiary] = offices;
+    let mut args = vec!["chain", "init-cluster", "--name", name, "--package", package];
+    args.extend(["--proposer", proposer, "--judge", judge, "--beneficiary", beneficiary]);
+    args
+}
+
 /// An amount that a command's JSON names.
 pub(crate) fn mist(value: &Value) -> i128 {
     i128::from(value.as_i64().unwrap_or_else(|| panic!("{value} is no amount")))
