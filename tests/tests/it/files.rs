@@ -16,32 +16,14 @@ fn the_architecture_names_files_that_exist() {
     let text = text("ARCHITECTURE.md");
     let mut checked = 0;
     for word in text.split('`').skip(1).step_by(2) {
-        let is_path = word.contains('/') && word.contains('.') && !word.contains(['<', '*', '…', ' ']);
-        if is_path {
+        if word.contains('/') && !word.contains(['…', ' ']) {
+            let word = word.split(['<', '*']).next().unwrap();
             let path = if word.starts_with("daas-") { format!("crates/{word}") } else { word.to_owned() };
             assert!(root().join(&path).exists(), "{path} does not exist");
             checked += 1;
         }
     }
-    assert!(checked >= 12, "only {checked} paths were found");
-}
-
-/// Every command that the README shows is one the program has.
-#[test]
-fn the_readmes_commands_exist() {
-    let cli = text("crates/daas-cli/src/cli.rs").to_lowercase();
-    for readme in ["README.md", "README.ko.md"] {
-        let text = text(readme);
-        let shown = text.lines().filter_map(|line| line.strip_prefix("k3s-daas "));
-        let mut commands = 0;
-        for line in shown {
-            let words = line.split_whitespace().filter(|w| !w.starts_with("--") && Path::new(w).extension().is_none());
-            let command = words.clone().next().unwrap();
-            assert!(cli.contains(&format!("    {command}")), "{readme} shows `{command}`");
-            commands += 1;
-        }
-        assert!(commands >= 5, "{readme} shows only {commands} commands");
-    }
+    assert!(checked >= 40, "only {checked} paths were found");
 }
 
 /// Both languages of the README promise the same commands.
