@@ -40,6 +40,7 @@ impl Exit {
             | E::ChainForeign
             | E::ChainUnproven
             | E::TransactionFailed
+            | E::TransactionRefused
             | E::StakeBelowMinimum
             | E::NodeIdTaken
             | E::PackageMismatch

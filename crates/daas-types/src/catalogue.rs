@@ -157,12 +157,14 @@ catalogue! {
         "Name it: `--network testnet`, `--rpc URL`, or `--cluster join.json`.";
     ObjectMissing "D239" "체인에 그런 객체가 없습니다." "There is no such object on this network."
         "Check the id, and which network is asked: `--network`, `--rpc`, `--cluster join.json`.";
-    OutcomeDoubtful "D240" "거래가 실행되었는지 확실하지 않습니다." "A transaction was refused, and may have been executed all the same; it was not made again."
+    OutcomeDoubtful "D240" "거래가 실행되었는지 확실하지 않습니다." "Whether a transaction was executed is not certain, whatever the RPC endpoint says; it was not made again."
         "Look for its digest in an explorer or with another `--rpc URL`; run the command again only if no other endpoint has it.";
     SealFileOther "D241" "이 Seal 파일은 다른 스테이킹을 위한 것입니다." "This Seal file was prepared for another wallet, node or permission; it was left as it is."
         "Name another file with `--seal FILE`, or repeat the `stake` that the file was prepared for.";
     CodeForeign "D242" "이 클러스터의 패키지가 아닙니다." "The code is not a version of the cluster's package."
         "Give `--code` an upgrade of the join file's package; compare it first: `k3s-daas chain verify-package PACKAGE`.";
+    TransactionRefused "D243" "네트워크가 거래를 받지 않았습니다." "The network refused the transaction; it was not executed, and nothing was spent."
+        "The cause has the network's words; run the command again to build the transaction of what the chain is now.";
 
     MasterUnverified "D301" "마스터를 검증하지 못했습니다. 토큰을 보내지 않았습니다." "The master's evidence was refused; no token was sent."
         "`k3s-daas verify --cluster join.json` shows which check failed; ask the operator.";

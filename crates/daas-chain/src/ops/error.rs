@@ -26,7 +26,7 @@ pub enum TxError {
     /// Would fail if it were sent. Nothing was spent.
     #[error("not sent, nothing was spent: {0}")]
     Foreseen(#[source] Box<Self>),
-    /// Refused before execution, as the endpoint says.
+    /// Refused before execution, and it can never be executed: it was only tried, or others have taken its coins.
     #[error("transaction {digest} was refused: {cause}")]
     Rejected {
         /// The transaction.
@@ -34,7 +34,7 @@ pub enum TxError {
         /// The network's words.
         cause: String,
     },
-    /// Refused, and what would be sent in its place does not rule out that both are executed.
+    /// Refused, as the endpoint says, and nothing proves that it is not executed all the same.
     #[error(
         "transaction {digest} was refused ({cause}), but nothing proves that it cannot be executed: one more might do \
          the same a second time"
@@ -99,12 +99,12 @@ impl TxError {
             Self::Aborted { abort, .. } => abort.catalogue(),
             Self::Foreseen(error) => error.code(),
             Self::InsufficientFunds { .. } | Self::Failed { out_of_gas: true, .. } => ErrorCode::InsufficientFunds,
-            Self::Failed { .. } | Self::Rejected { .. } => ErrorCode::TransactionFailed,
-            Self::Doubtful { .. } => ErrorCode::OutcomeDoubtful,
+            Self::Failed { .. } => ErrorCode::TransactionFailed,
+            Self::Rejected { .. } => ErrorCode::TransactionRefused,
+            Self::Doubtful { .. } | Self::Unknown { .. } => ErrorCode::OutcomeDoubtful,
             Self::CapMissing { .. } => ErrorCode::OfficeMissing,
             Self::KeyMissing(_) => ErrorCode::KeyElsewhere,
             Self::Signature(_) => ErrorCode::SignatureRefused,
-            Self::Unknown { .. } => ErrorCode::ChainUnreachable,
             Self::Chain(error) => error.code(),
             Self::Broken(_) => ErrorCode::Internal,
         }

@@ -46,7 +46,7 @@ impl Ops {
         let answer = deadline(CALL, execution.simulate_transaction(request)).await;
         let answer = match answer {
             Ok(answer) => answer,
-            Err(ChainError::Refused { cause, .. }) => return Err(TxError::Rejected { digest, cause }),
+            Err(ChainError::Refused { cause, .. }) => return Err(TxError::Rejected { digest, cause }.foreseen()),
             Err(error) => return Err(error.into()),
         };
         let effects = answer.transaction().effects();

@@ -49,14 +49,18 @@ impl Ops {
         let _turn = self.turn.lock().await;
         let mut refused: Vec<(Transaction, String)> = Vec::new();
         for _ in 0..BUILDS {
-            let transaction = self.built(draft).await?;
+            let transaction = match self.built(draft).await {
+                Ok(transaction) => transaction,
+                // What is missing may be what a refused one took.
+                Err(error) => return Err(refusal(&self.client, refused, Some(error)).await),
+            };
             let digest = transaction.digest();
             if refused.last().is_some_and(|(before, _)| before.digest() == digest) {
                 // Nothing has moved, so the answer would be the same.
                 break;
             }
             for (before, cause) in &refused {
-                if !exclude(before, &transaction) && !self.is_dead(before).await {
+                if !exclude(before, &transaction) && !is_dead(&self.client, before).await {
                     return Err(TxError::Doubtful { digest: before.digest(), cause: cause.clone() });
                 }
             }
@@ -65,8 +69,7 @@ impl Ops {
                 Fate::Refused(cause) => refused.push((transaction, cause)),
             }
         }
-        let (last, cause) = refused.pop().expect("a transaction neither executed nor unknown must have been refused");
-        Err(TxError::Rejected { digest: last.digest(), cause })
+        Err(refusal(&self.client, refused, None).await)
     }
 
     /// Signs and executes that transaction and no other.
@@ -81,27 +84,6 @@ impl Ops {
         }
         let signature = self.wallet.sign_transaction(transaction);
         signature.map_err(|e| TxError::Broken(format!("the transaction cannot be signed: {e}")))
-    }
-
-    /// Whether it is proven that a transaction can never be executed, since another has taken one of its coins: a
-    /// checkpoint's validators say so, and no endpoint.
-    async fn is_dead(&self, transaction: &Transaction) -> bool {
-        let mut wait = FIRST_WAIT;
-        for _ in 0..ASKS {
-            for coin in transaction.gas_payment.objects.iter().take(PROVEN_COINS) {
-                match Box::pin(self.client.proven_object(*coin.object_id())).await {
-                    Ok(Some(proven)) if proven.replaced() == Some(coin.version()) => {
-                        return proven.object().previous_transaction() != transaction.digest();
-                    }
-                    Ok(_) => {}
-                    Err(error) => tracing::debug!(%error, coin.id = %coin.object_id(), "coin not proven"),
-                }
-            }
-            // The other transaction may be on its way into a checkpoint.
-            tokio::time::sleep(wait).await;
-            wait = LONGEST_WAIT.min(wait * 2);
-        }
-        false
     }
 
     /// The transaction, of what the chain is now.
@@ -195,8 +177,45 @@ pub(super) async fn submit(
     let digest = transaction.digest();
     match settle(client, transaction, signatures).await? {
         Fate::Executed(executed) => Outcome::of(digest, package, &executed),
-        Fate::Refused(cause) => Err(TxError::Rejected { digest, cause }),
+        Fate::Refused(cause) => Err(refusal(client, vec![(transaction.clone(), cause)], None).await),
     }
+}
+
+/// What is said of transactions of which none was executed, if the endpoint is believed. It might be the one that executed
+/// them: whoever reads that nothing happened would pay again. So it is said, or what else came in the way, only if none of
+/// them ever can be.
+async fn refusal(client: &ChainClient, refused: Vec<(Transaction, String)>, instead: Option<TxError>) -> TxError {
+    for (transaction, cause) in &refused {
+        if !is_dead(client, transaction).await {
+            return TxError::Doubtful { digest: transaction.digest(), cause: cause.clone() };
+        }
+    }
+    match (instead, refused.into_iter().next_back()) {
+        (Some(error), _) => error,
+        (None, Some((last, cause))) => TxError::Rejected { digest: last.digest(), cause },
+        (None, None) => TxError::Broken("a transaction was neither executed nor refused".to_owned()),
+    }
+}
+
+/// Whether it is proven that a transaction can never be executed, since another has taken one of its coins: a
+/// checkpoint's validators say so, and no endpoint.
+async fn is_dead(client: &ChainClient, transaction: &Transaction) -> bool {
+    let mut wait = FIRST_WAIT;
+    for _ in 0..ASKS {
+        for coin in transaction.gas_payment.objects.iter().take(PROVEN_COINS) {
+            match Box::pin(client.proven_object(*coin.object_id())).await {
+                Ok(Some(proven)) if proven.replaced() == Some(coin.version()) => {
+                    return proven.object().previous_transaction() != transaction.digest();
+                }
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, coin.id = %coin.object_id(), "coin not proven"),
+            }
+        }
+        // The other transaction may be on its way into a checkpoint.
+        tokio::time::sleep(wait).await;
+        wait = LONGEST_WAIT.min(wait * 2);
+    }
+    false
 }
 
 /// Whether at most one of the two can ever be executed: both spend one version of one coin. Other inputs do not count, as

@@ -1,6 +1,7 @@
 //! An endpoint that loses requests or answers: nothing may be done twice.
 
 use crate::world::World;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use daas_chain::client::ChainClient;
 use daas_chain::ops::{Ops, TxError};
 use daas_types::onchain::Cluster;
@@ -8,6 +9,7 @@ use daas_types::{ErrorCode, Mist, Problem};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use sui_crypto::SuiSigner as _;
 use sui_rpc::Client;
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_rpc::proto::sui::rpc::v2::ledger_service_server::{LedgerService, LedgerServiceServer};
@@ -30,6 +32,8 @@ enum Loss {
     Request,
     /// Executed; the sender hears that it was refused, at first that there is no such transaction, and of coins that it did not spend.
     Truth,
+    /// The same, and it never says anything else.
+    TruthForGood,
     /// Nothing; but it says that the cluster runs another version of the package.
     Version,
 }
@@ -43,6 +47,12 @@ struct Lossy {
     sent: Arc<AtomicUsize>,
     /// Transactions that it will say once it does not know.
     denied: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Loss {
+    fn is_of_truth(self) -> bool {
+        matches!(self, Self::Truth | Self::TruthForGood)
+    }
 }
 
 #[tonic::async_trait]
@@ -75,8 +85,12 @@ impl LedgerService for Lossy {
         request: Request<proto::GetTransactionRequest>,
     ) -> Result<Response<proto::GetTransactionResponse>, Status> {
         let request = request.into_inner();
-        // Once: whoever looks at the coin later finds what took it.
-        if self.denied.lock().unwrap().remove(request.digest()) {
+        let denied = match self.loss {
+            Loss::TruthForGood => self.denied.lock().unwrap().contains(request.digest()),
+            // Once: whoever looks at the coin later finds what took it.
+            _ => self.denied.lock().unwrap().remove(request.digest()),
+        };
+        if denied {
             return Err(Status::not_found("no such transaction"));
         }
         self.real.clone().ledger_client().get_transaction(request).await
@@ -97,7 +111,7 @@ impl StateService for Lossy {
         request: Request<proto::ListOwnedObjectsRequest>,
     ) -> Result<Response<proto::ListOwnedObjectsResponse>, Status> {
         let mut answer = self.real.clone().state_client().list_owned_objects(request.into_inner()).await?;
-        if matches!(self.loss, Loss::Truth) {
+        if self.loss.is_of_truth() {
             // One coin, another every time.
             let objects = &mut answer.get_mut().objects;
             objects.sort_by_key(proto::Object::version);
@@ -120,11 +134,18 @@ impl TransactionExecutionService for Lossy {
         }
         let digest = Transaction::try_from(request.transaction()).unwrap().digest();
         let answer = self.real.clone().execution_client().execute_transaction(request).await;
-        if lost && matches!(self.loss, Loss::Truth) {
+        if lost && self.loss.is_of_truth() {
             self.denied.lock().unwrap().insert(digest.to_string());
             return Err(Status::invalid_argument("the transaction is not valid"));
         }
         if lost { Err(Status::unavailable("lost on the way back")) } else { answer }
+    }
+
+    async fn simulate_transaction(
+        &self,
+        request: Request<proto::SimulateTransactionRequest>,
+    ) -> Result<Response<proto::SimulateTransactionResponse>, Status> {
+        self.real.clone().execution_client().simulate_transaction(request.into_inner()).await
     }
 }
 
@@ -204,6 +225,47 @@ async fn a_payment_that_is_said_to_be_refused_is_not_made_again() {
     assert!(problem.cause.contains(&digest.to_string()), "{problem}");
 }
 
+/// What was shown and confirmed, or signed elsewhere, is not built anew; but whoever hears "refused" types it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shown_payment_that_is_said_to_be_refused_is_doubtful() {
+    let world = World::start().await;
+    let payer = world.rich(2).await;
+    let to = crate::world::wallet(7).address();
+    for (paid, loss) in [(1, Loss::Truth), (2, Loss::TruthForGood)] {
+        let (client, sent, _server) = lossy(&world, loss, 9).await;
+        let ops = Ops::new(client, crate::world::wallet(2));
+        let call = ops.transfer(to, Mist::from_sui(5));
+        let shown = call.estimate().await.unwrap().transaction;
+        let error = call.send(&shown).await.unwrap_err();
+        assert!(matches!(&error, TxError::Doubtful { digest, .. } if *digest == shown.digest()), "{error}");
+        assert_eq!(Problem::from(error).code, ErrorCode::OutcomeDoubtful);
+        assert_eq!(sent.load(Ordering::SeqCst), 1);
+        assert_eq!(world.client.balance(to).await.unwrap(), Mist::from_sui(5 * paid));
+    }
+
+    let (client, sent, _server) = lossy(&world, Loss::Truth, 9).await;
+    let shown = payer.transfer(to, Mist::from_sui(5)).unsigned().await.unwrap();
+    let bytes = STANDARD.decode(shown.to_string()).unwrap();
+    let signature = payer.wallet().sign_transaction(&bcs::from_bytes(&bytes).unwrap()).unwrap();
+    let error = shown.submit(&client, None, &[signature]).await.unwrap_err();
+    assert!(matches!(&error, TxError::Doubtful { digest, .. } if *digest == shown.digest()), "{error}");
+    assert_eq!(sent.load(Ordering::SeqCst), 1);
+    assert_eq!(world.client.balance(to).await.unwrap(), Mist::from_sui(15));
+}
+
+/// A wallet that cannot pay a second time has perhaps paid the first time.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_refused_payment_took_is_not_missing() {
+    let world = World::start().await;
+    let (payer, to) = (crate::world::wallet(8), crate::world::wallet(7).address());
+    world.operator.transfer(payer.address(), Mist::from_sui(5)).await.unwrap();
+    let (client, sent, _server) = lossy(&world, Loss::Truth, 9).await;
+    let error = Ops::new(client, payer).transfer(to, Mist::from_sui(4)).await.unwrap_err();
+    assert!(matches!(&error, TxError::Doubtful { .. }), "{error}");
+    assert_eq!(sent.load(Ordering::SeqCst), 1);
+    assert_eq!(world.client.balance(to).await.unwrap(), Mist::from_sui(4));
+}
+
 async fn client_balance(world: &World, ops: &Ops) -> Mist {
     world.client.balance(ops.wallet().address()).await.unwrap()
 }
@@ -213,4 +275,5 @@ fn an_unknown_outcome_names_the_transaction() {
     let error = TxError::Unknown { digest: daas_types::Digest::ZERO, cause: "gone".into() };
     let problem = Problem::from(error);
     assert!(problem.cause.contains(&daas_types::Digest::ZERO.to_string()), "{problem}");
+    assert_eq!(problem.code, ErrorCode::OutcomeDoubtful);
 }

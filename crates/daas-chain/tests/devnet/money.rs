@@ -81,7 +81,9 @@ async fn a_shown_transaction_is_sent_to_the_byte_or_not_at_all() {
     let moved = payer.transfer(to, Mist(5));
     let before = moved.estimate().await.unwrap().transaction;
     payer.transfer(to, Mist(6)).await.unwrap();
-    assert!(matches!(moved.send(&before).await, Err(TxError::Rejected { digest, .. }) if digest == before.digest()));
+    let refused = moved.send(&before).await.unwrap_err();
+    assert!(matches!(&refused, TxError::Rejected { digest, .. } if *digest == before.digest()), "{refused}");
+    assert_eq!(Problem::from(refused).code, ErrorCode::TransactionRefused);
     // The same bytes are the same transaction: it was executed, and is not executed again.
     assert_eq!(second.send(&stale.transaction).await.unwrap().digest, shown.transaction.digest());
     assert_eq!(world.client.balance(to).await.unwrap(), Mist(13));
