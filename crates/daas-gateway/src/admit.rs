@@ -10,6 +10,7 @@ pub use permit::{Identity, Kind, NodeRole, Permit};
 
 use crate::authenticate::{BoundToken, Caller, SealHolder};
 use crate::credential::Bearer;
+use crate::limits::Payer;
 use crate::local::NodeCaller;
 use crate::namespaces::{Namespaces, Owner};
 use crate::refusal::Refusal;
@@ -84,7 +85,8 @@ fn person(holder: &SealHolder, view: &View) -> Result<Permit, Refusal> {
     }
     let identity = Identity::new(state.owner.to_string(), Some(state.position), groups, holder.seal.id);
     let leash = Leash::new([holder.hold(Right::People, view)], view.people_stale.clone(), holder.until);
-    Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Person { tier }, leash))
+    let payer = Payer::Person(state.position, tier);
+    Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Person { tier }, payer, leash))
 }
 
 fn node(holder: &SealHolder, role: NodeRole, view: &View) -> Result<Permit, Refusal> {
@@ -96,7 +98,8 @@ fn node(holder: &SealHolder, role: NodeRole, view: &View) -> Result<Permit, Refu
     // No UID: the API server compares a kubelet's with nothing, and two roles of one position are not one user.
     let identity = Identity::new(user, None, groups, holder.seal.id);
     let leash = Leash::new([holder.hold(Right::Node, view)], view.nodes_stale.clone(), holder.until);
-    Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Node { id, role }, leash))
+    let payer = Payer::Node(holder.position.state.position);
+    Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Node { id, role }, payer, leash))
 }
 
 fn node_right(holder: &SealHolder, view: &View) -> Result<NodeId, Refusal> {
@@ -125,19 +128,20 @@ fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<P
     let refused = |cause: String| Refusal::unauthorized(ServiceAccountRefused, cause);
     let mut holds = Vec::with_capacity(2);
     // A pod acts for its namespace's owner, so people's staleness rule holds; without one it is part of the cluster.
-    let stale = if let Some((owner, least)) = acts_for(&token.namespace, view).map_err(refused)? {
+    let (stale, owner) = if let Some((owner, least)) = acts_for(&token.namespace, view).map_err(refused)? {
         fresh(view)?;
         let why = |inner: Refusal| refused(format!("owner of {}: {}", token.namespace, inner.cause()));
         counts(owner).map_err(why)?;
-        if tier_of(owner).map_err(why)? < least {
+        let tier = tier_of(owner).map_err(why)?;
+        if tier < least {
             let cause = format!("owner of {}: {} SUI active", token.namespace, owner.state.active);
             return Err(refused(cause));
         }
         holds.push(view.index.hold(owner.clone(), Right::People, None));
-        view.people_stale.clone()
+        (view.people_stale.clone(), Some(Payer::Pods(owner.state.position, tier)))
     } else {
         within_grace(view)?;
-        view.nodes_stale.clone()
+        (view.nodes_stale.clone(), None)
     };
     let host = view.snapshot.by_node(&token.node);
     let host = host.ok_or_else(|| refused(format!("no position holds node {}", token.node)))?;
@@ -147,7 +151,8 @@ fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<P
     holds.push(view.index.hold(host.clone(), Right::Node, None));
     let authorization = bearer.authorization().ok_or_else(|| refused("the token is no header value".to_owned()))?;
     let kind = Kind::ServiceAccount { namespace: token.namespace.clone(), name: token.name.clone() };
-    Ok(Permit::new(Upstream::PassThrough(authorization), kind, Leash::new(holds, stale, token.expires)))
+    let payer = owner.unwrap_or(Payer::Node(host.state.position));
+    Ok(Permit::new(Upstream::PassThrough(authorization), kind, payer, Leash::new(holds, stale, token.expires)))
 }
 
 // === impl SealHolder ===

@@ -1,23 +1,26 @@
 //! Whose credential it is. Reads one snapshot of the index; makes no call to anything.
 
 mod service_account;
+#[cfg(test)]
+mod tests;
+mod verified;
 
 pub(crate) use service_account::BoundToken;
 
 use crate::config::{ConfigError, ServiceAccountConfig};
 use crate::credential::{Bearer, Token};
 use crate::refusal::Refusal;
-use aws_lc_rs::hmac;
 use daas_chain::index::{LivePosition, Snapshot};
 use daas_types::ErrorCode::{
     PositionClosed, SealExpired, ServiceAccountRefused, TokenExpired, TokenForeign, TokenMalformed, TokenUnknown,
 };
 use daas_types::onchain::{SealRecord, Status};
-use daas_types::pop::{PopError, PopToken, Usage};
+use daas_types::pop::{Claims, PopError, PopToken, Usage};
 use daas_types::{ClusterId, PositionId, SealId, SealSecret, UnixMs, WalletAddress};
 use quick_cache::sync::Cache;
 use service_account::Issuer;
 use std::sync::Arc;
+use verified::Verified;
 
 /// What a credential turned out to be, against one snapshot.
 #[derive(Clone, Debug)]
@@ -47,18 +50,10 @@ pub(crate) struct SealHolder {
 pub(crate) struct Authenticator {
     cluster: ClusterId,
     issuer: Option<Issuer>,
-    /// Keyed by a hash that only this process can compute, so a dump of the cache gives no token to guess at.
-    /// Only what was accepted once is in it, so tokens of strangers push nothing out.
-    verified: Cache<[u8; 32], Verified>,
-    key: hmac::Key,
+    tokens: Verified<Arc<PopToken>>,
+    accounts: Verified<Arc<BoundToken>>,
     /// Whose Seals were shown, to tell their holders what became of them.
     positions: Cache<SealId, PositionId>,
-}
-
-#[derive(Clone)]
-enum Verified {
-    Pop(Arc<PopToken>),
-    ServiceAccount(Arc<BoundToken>),
 }
 
 // === impl Authenticator ===
@@ -70,56 +65,69 @@ impl Authenticator {
         issuer: Option<&ServiceAccountConfig>,
         remembered: usize,
     ) -> Result<Self, ConfigError> {
-        let rng = aws_lc_rs::rand::SystemRandom::new();
         Ok(Self {
             cluster,
             issuer: issuer.map(Issuer::new).transpose()?,
-            verified: Cache::new(remembered),
+            tokens: Verified::new(remembered),
+            accounts: Verified::new(remembered),
             positions: Cache::new(remembered),
-            key: hmac::Key::generate(hmac::HMAC_SHA256, &rng).expect("the system's random source must answer"),
         })
     }
 
-    /// Whose `bearer` is. `opaque` is what an opaque secret counts for at the place that is asked for.
+    /// Whose `bearer` is. `opaque` is what an opaque secret counts for at the place that is asked for; `may_verify` is asked
+    /// before a signature is checked.
     pub(crate) fn authenticate(
         &self,
         bearer: &Bearer,
         opaque: Usage,
         snapshot: &Snapshot,
         now: UnixMs,
+        may_verify: impl FnOnce() -> Result<(), Refusal>,
     ) -> Result<Caller, Refusal> {
         match bearer.token()? {
-            Token::Pop(text) => self.pop(text, snapshot, now).map(Caller::Seal),
+            Token::Pop(text) => self.pop(text, snapshot, now, may_verify).map(Caller::Seal),
             Token::Opaque(secret) => self.opaque(&secret, opaque, snapshot).map(Caller::Seal),
             Token::Jwt(text) => {
-                let token = self.service_account(text, now)?;
+                let token = self.service_account(text, now, may_verify)?;
                 Ok(Caller::ServiceAccount { token, bearer: bearer.clone() })
             }
         }
     }
 
-    /// The signature is checked once; audience, time, Seal and signer at every use.
-    fn pop(&self, text: &str, snapshot: &Snapshot, now: UnixMs) -> Result<SealHolder, Refusal> {
-        let key = self.hash(text);
-        let known = match self.verified.get(&key) {
-            Some(Verified::Pop(token)) => Some(token),
-            Some(Verified::ServiceAccount(_)) | None => None,
-        };
-        let token = match &known {
-            Some(token) => token.clone(),
-            None => Arc::new(PopToken::verify(text).map_err(refused)?),
-        };
-        token.check(self.cluster, now).map_err(refused)?;
-        let claims = token.claims();
-        let (position, seal) = snapshot.seal(claims.seal).ok_or_else(|| self.gone(claims.seal, snapshot))?;
-        let until = speaks_until(token.signer(), position, seal, now)?;
-        let holder = SealHolder { position: position.clone(), seal: seal.clone(), usage: claims.usage, until };
-        if known.is_none() {
-            // Only here: anyone can sign a token for any Seal with a key of their own.
-            self.verified.insert(key, Verified::Pop(token));
-            self.positions.insert(holder.seal.id, holder.position.state.position);
+    /// The signature is checked once; audience, time, Seal and signer at every use. The signature last: anyone can sign a
+    /// token with a key of their own, and making up one that names a live Seal and its owner's key still costs us the most.
+    fn pop(
+        &self,
+        text: &str,
+        snapshot: &Snapshot,
+        now: UnixMs,
+        may_verify: impl FnOnce() -> Result<(), Refusal>,
+    ) -> Result<SealHolder, Refusal> {
+        let digest = self.tokens.digest(text);
+        if let Some(token) = self.tokens.get(digest) {
+            return self.holder(token.claims(), token.signer(), snapshot, now);
         }
+        let token = PopToken::parse(text).map_err(refused)?;
+        let holder = self.holder(token.claims(), token.signer(), snapshot, now)?;
+        self.tokens.or_verify(digest, || {
+            may_verify()?;
+            token.verify().map(Arc::new).map_err(refused)
+        })?;
+        self.positions.insert(holder.seal.id, holder.position.state.position);
         Ok(holder)
+    }
+
+    fn holder(
+        &self,
+        claims: &Claims,
+        signer: WalletAddress,
+        snapshot: &Snapshot,
+        now: UnixMs,
+    ) -> Result<SealHolder, Refusal> {
+        claims.check(self.cluster, now).map_err(refused)?;
+        let (position, seal) = snapshot.seal(claims.seal).ok_or_else(|| self.gone(claims.seal, snapshot))?;
+        let until = speaks_until(signer, position, seal, now)?;
+        Ok(SealHolder { position: position.clone(), seal: seal.clone(), usage: claims.usage, until })
     }
 
     /// Why a Seal is not live. Its position took it along when it closed; otherwise another Seal took its place.
@@ -147,26 +155,22 @@ impl Authenticator {
             .ok_or_else(|| Refusal::unauthorized(TokenUnknown, "no Seal commits to this secret"))
     }
 
-    fn service_account(&self, text: &str, now: UnixMs) -> Result<Arc<BoundToken>, Refusal> {
+    fn service_account(
+        &self,
+        text: &str,
+        now: UnixMs,
+        may_verify: impl FnOnce() -> Result<(), Refusal>,
+    ) -> Result<Arc<BoundToken>, Refusal> {
         let issuer = self.issuer.as_ref();
         let issuer = issuer.ok_or_else(|| Refusal::unauthorized(ServiceAccountRefused, "no issuer is configured"))?;
-        let key = self.hash(text);
-        let token = match self.verified.get(&key) {
-            Some(Verified::ServiceAccount(token)) => token,
-            Some(Verified::Pop(_)) | None => {
-                let token = Arc::new(issuer.verify(text)?);
-                token.check(now)?;
-                self.verified.insert(key, Verified::ServiceAccount(token.clone()));
-                token
-            }
-        };
+        let token = self.accounts.or_verify(self.accounts.digest(text), || {
+            may_verify()?;
+            let token = Arc::new(issuer.verify(text)?);
+            token.check(now)?;
+            Ok(token)
+        })?;
         token.check(now)?;
         Ok(token)
-    }
-
-    fn hash(&self, text: &str) -> [u8; 32] {
-        let tag = hmac::sign(&self.key, text.as_bytes());
-        tag.as_ref().try_into().expect("an HMAC-SHA256 tag must have 32 bytes")
     }
 }
 

@@ -1,7 +1,7 @@
 use crate::namespaces::Namespaces;
 use core::fmt;
 use core::time::Duration;
-use daas_types::ClusterId;
+use daas_types::{ClusterId, Tier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::SocketAddr;
 
@@ -80,6 +80,36 @@ pub struct Limits {
     pub upstream_response: Duration,
     /// Verified tokens that are remembered.
     pub token_cache: usize,
+    /// Requests.
+    pub rates: Rates,
+}
+
+/// A bucket of requests: as many as `burst` at once, filled again at `per_minute`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How fast it fills.
+    pub per_minute: u32,
+    /// How much is in it when it is full.
+    pub burst: u32,
+}
+
+/// How fast requests may come: of a position, by its tier, to each master. Its pods have a bucket of the same size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rates {
+    /// A viewer's.
+    pub viewer: Rate,
+    /// A developer's.
+    pub developer: Rate,
+    /// An admin's.
+    pub admin: Rate,
+    /// A super's.
+    pub super_user: Rate,
+    /// A node's.
+    pub node: Rate,
+    /// Tokens not seen before from one address, or one /64 of IPv6. One that is refused counts for ten.
+    pub address: Rate,
+    /// The same from all addresses from which nobody was admitted yet.
+    pub strangers: Rate,
 }
 
 /// Why a configuration cannot be used.
@@ -129,6 +159,39 @@ impl Default for Limits {
             upstream_connect: Duration::from_secs(5),
             upstream_response: Duration::from_secs(90),
             token_cache: 10_000,
+            rates: Rates::default(),
+        }
+    }
+}
+
+// === impl Rates ===
+
+impl Rates {
+    /// A tier's.
+    pub fn of(&self, tier: Tier) -> Rate {
+        match tier {
+            Tier::Viewer => self.viewer,
+            Tier::Developer => self.developer,
+            Tier::Admin => self.admin,
+            Tier::Super => self.super_user,
+        }
+    }
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        let rate = |per_minute, burst| Rate { per_minute, burst };
+        Self {
+            // kubectl asks for all there is in one burst; a client left to itself sends 300 a minute.
+            viewer: rate(100, 300),
+            developer: rate(600, 600),
+            admin: rate(3_000, 1_500),
+            super_user: rate(12_000, 3_000),
+            // A kubelet sends up to 50 a second, a hundred at once, and after a restart opens a watch for each Secret.
+            node: rate(6_000, 3_000),
+            address: rate(6_000, 3_000),
+            // A tenth of a core's time.
+            strangers: rate(120_000, 4_000),
         }
     }
 }

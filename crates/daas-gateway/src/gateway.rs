@@ -1,8 +1,9 @@
 use crate::authenticate::Authenticator;
-use crate::config::{ConfigError, GatewayConfig};
+use crate::config::{ConfigError, GatewayConfig, Limits};
 use crate::connection::{Places, Server};
 use crate::forward::Forwarder;
 use crate::freshness::Watch;
+use crate::limits::{Limiter, Strangers};
 use crate::local::{self, LocalEndpoints};
 use crate::request::App;
 use core::time::Duration;
@@ -57,6 +58,8 @@ impl Gateway {
         local: Arc<dyn LocalEndpoints>,
     ) -> Result<BoundGateway, BindError> {
         let (tasks, kill) = (TaskTracker::new(), CancellationToken::new());
+        let Limits { connections, connections_per_address, rates, .. } = config.limits;
+        let places = Places::new(connections, connections_per_address);
         let app = Arc::new(App {
             watch: Watch::new(index, config.node_stale_grace, config.namespaces.clone()),
             authenticator: Authenticator::new(
@@ -65,6 +68,9 @@ impl Gateway {
                 config.limits.token_cache,
             )?,
             forwarder: Forwarder::new(&config, &tasks, &kill)?,
+            limiter: Limiter::new(rates),
+            strangers: Strangers::new(rates),
+            places: places.clone(),
             local,
             unread: Semaphore::new(local::UNREAD),
         });
@@ -74,7 +80,7 @@ impl Gateway {
         let server = Server {
             app,
             acceptor: TlsAcceptor::from(tls),
-            places: Places::new(limits.connections, limits.connections_per_address),
+            places,
             limits: Arc::new(limits),
             tasks,
             drain: CancellationToken::new(),

@@ -6,6 +6,7 @@
 //! | what the request is, before anyone is believed | [`request`], [`hygiene`] |
 //! | one credential out of it, and whose it is | [`credential`], [`authenticate`] |
 //! | whether that holder may go on, and what ends it | [`admit`] → [`Permit`] |
+//! | whether it has sent too much already | [`limits`] |
 //! | our own endpoints | [`local`] |
 //! | the API server, with the identity the permit carries | [`forward`] |
 //!
@@ -21,6 +22,7 @@ mod forward;
 mod freshness;
 mod gateway;
 mod hygiene;
+mod limits;
 mod local;
 mod measure;
 mod namespaces;
@@ -32,7 +34,9 @@ mod tls;
 pub mod testing;
 
 pub use admit::{Identity, Kind, NodeRole, Permit};
-pub use config::{ConfigError, FrontProxyIdentity, GatewayConfig, Limits, ServiceAccountConfig, UpstreamConfig};
+pub use config::{
+    ConfigError, FrontProxyIdentity, GatewayConfig, Limits, Rate, Rates, ServiceAccountConfig, UpstreamConfig,
+};
 pub use connection::network;
 pub use gateway::{BindError, BoundGateway, Gateway};
 pub use local::{ConnectionInfo, LocalEndpoints, NodeCaller};

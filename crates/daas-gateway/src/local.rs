@@ -6,6 +6,7 @@ mod staking;
 use crate::admit::admit_worker;
 use crate::credential::Bearer;
 use crate::forward::GatewayBody;
+use crate::limits::Payer;
 use crate::refusal::Refusal;
 use crate::request::App;
 use async_trait::async_trait;
@@ -139,20 +140,20 @@ impl Endpoint {
                 json(&app.local.attest(connection, request, informative).await?)
             }
             Self::RegisterWorker => {
-                let body = read_workers(app, &parts.headers, body, true).await?;
+                let body = read_workers(app, connection.peer, &parts.headers, body, true).await?;
                 let request: RegisterWorkerRequest = parse(&body)?;
                 let token = request.seal_token.as_deref();
-                let caller = node(app, &parts.headers, token, &request.node_id, true)?;
+                let caller = node(app, connection.peer, &parts.headers, token, &request.node_id, true)?;
                 json(&app.local.register_worker(connection, &caller, request).await?)
             }
             Self::Heartbeat => {
-                let body = read_workers(app, &parts.headers, body, false).await?;
+                let body = read_workers(app, connection.peer, &parts.headers, body, false).await?;
                 let request: HeartbeatRequest = parse(&body)?;
                 let token = request.seal_token.as_deref();
-                let caller = node(app, &parts.headers, token, &request.node_id, false)?;
+                let caller = node(app, connection.peer, &parts.headers, token, &request.node_id, false)?;
                 json(&app.local.heartbeat(connection, &caller, request).await?)
             }
-            Self::StakingStatus => json(&staking::status(app, &parts.headers)?),
+            Self::StakingStatus => json(&staking::status(app, connection.peer, &parts.headers)?),
         }
     }
 }
@@ -166,11 +167,17 @@ impl fmt::Debug for ConnectionInfo {
 }
 
 /// A worker's body: at once if a header says that it is a node's, and else when there is room for a stranger's.
-async fn read_workers(app: &App, headers: &HeaderMap, body: Incoming, joins: bool) -> Result<Bytes, Refusal> {
+async fn read_workers(
+    app: &App,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    body: Incoming,
+    joins: bool,
+) -> Result<Bytes, Refusal> {
     if let Some(bearer) = Bearer::of_node(headers, None)? {
         let view = app.watch.view();
         // One of a Seal that is no node's waits with the strangers: its body may hold another token, which is to be said first.
-        if admit_worker(app.authenticate(&bearer, Usage::Worker, &view)?, joins, &view).is_ok() {
+        if admit_worker(app.authenticate(peer, &bearer, Usage::Worker, &view)?, joins, &view).is_ok() {
             return read(body, MAX_BODY).await;
         }
     }
@@ -183,6 +190,7 @@ async fn read_workers(app: &App, headers: &HeaderMap, body: Incoming, joins: boo
 
 fn node(
     app: &App,
+    peer: SocketAddr,
     headers: &HeaderMap,
     field: Option<&str>,
     node_id: &str,
@@ -191,8 +199,9 @@ fn node(
     let bearer = Bearer::of_node(headers, field)?;
     let bearer = bearer.ok_or_else(|| Refusal::unauthorized(TokenMissing, "no Seal token"))?;
     let view = app.watch.view();
-    let caller = app.authenticate(&bearer, Usage::Worker, &view)?;
+    let caller = app.authenticate(peer, &bearer, Usage::Worker, &view)?;
     let caller = admit_worker(caller, joins, &view)?;
+    app.limiter.draw(Payer::Node(caller.position))?;
     if node_id != caller.node_id.as_str() {
         // The claimed id is not repeated: it is text from anyone.
         let cause = format!("the Seal's node is {}", caller.node_id);

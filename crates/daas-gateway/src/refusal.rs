@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use core::fmt;
+use core::time::Duration;
 use daas_types::ErrorCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
@@ -11,6 +12,8 @@ pub struct Refusal {
     code: ErrorCode,
     status: StatusCode,
     cause: String,
+    /// When it may be tried again, in seconds.
+    retry_after: u64,
 }
 
 // === impl Refusal ===
@@ -18,7 +21,13 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal. `cause` is shown to the client, so it may not carry a secret.
     pub fn new(code: ErrorCode, status: StatusCode, cause: impl fmt::Display) -> Self {
-        Self { code, status, cause: cause.to_string() }
+        Self { code, status, cause: cause.to_string(), retry_after: 1 }
+    }
+
+    /// 429: too much for now, and no more in `wait`.
+    pub(crate) fn too_fast(code: ErrorCode, cause: impl fmt::Display, wait: Duration) -> Self {
+        let retry_after = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self { retry_after, ..Self::new(code, StatusCode::TOO_MANY_REQUESTS, cause) }
     }
 
     /// 401: not known who it is.
@@ -57,7 +66,7 @@ impl Refusal {
     }
 
     pub(crate) fn into_response(self) -> Response<Bytes> {
-        let Self { code, status, cause } = self;
+        let Self { code, status, cause, retry_after } = self;
         let body = json!({
             "kind": "Status",
             "apiVersion": "v1",
@@ -81,7 +90,7 @@ impl Refusal {
         }
         // client-go sends anything again that is answered so, whatever its method: only where nothing was forwarded.
         if status == StatusCode::TOO_MANY_REQUESTS {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(RETRY_AFTER, HeaderValue::from(retry_after));
         }
         response
     }

@@ -2,10 +2,11 @@
 
 use crate::admit::{View, admit};
 use crate::authenticate::{Authenticator, Caller};
-use crate::connection::{Cord, Place};
+use crate::connection::{Cord, Place, Places};
 use crate::credential::Bearer;
 use crate::forward::{Forwarder, GatewayBody, UpgradeRequest};
 use crate::freshness::Watch;
+use crate::limits::{Limiter, Strangers};
 use crate::local::{ConnectionInfo, Endpoint, LocalEndpoints};
 use crate::refusal::Refusal;
 use crate::{hygiene, measure};
@@ -16,6 +17,7 @@ use daas_types::UnixMs;
 use daas_types::pop::Usage;
 use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
@@ -26,6 +28,9 @@ pub(crate) struct App {
     pub(crate) watch: Watch,
     pub(crate) authenticator: Authenticator,
     pub(crate) forwarder: Forwarder,
+    pub(crate) limiter: Limiter,
+    pub(crate) strangers: Strangers,
+    pub(crate) places: Arc<Places>,
     pub(crate) local: Arc<dyn LocalEndpoints>,
     /// Bodies that are read before it is known whose they are.
     pub(crate) unread: Semaphore,
@@ -59,6 +64,7 @@ pub(crate) async fn serve(
     // Over HTTP/1.1 the former answer is complete, so its leash ends nothing any more.
     context.cord.untie();
     let Answer { response, outcome } = app.answer(&context, request).await.unwrap_or_else(|refusal| {
+        let refusal = app.strangers.refused(context.info.peer.ip(), refusal);
         tracing::debug!(peer = %context.info.peer, %refusal, "refused");
         let outcome = refusal.code().name();
         // A head without a body answers a HEAD.
@@ -103,8 +109,15 @@ impl App {
         self.watch.age()
     }
 
-    pub(crate) fn authenticate(&self, bearer: &Bearer, opaque: Usage, view: &View) -> Result<Caller, Refusal> {
-        self.authenticator.authenticate(bearer, opaque, &view.snapshot, view.now)
+    pub(crate) fn authenticate(
+        &self,
+        peer: SocketAddr,
+        bearer: &Bearer,
+        opaque: Usage,
+        view: &View,
+    ) -> Result<Caller, Refusal> {
+        let may_verify = || self.strangers.may_verify(peer.ip(), self.places.knows(peer.ip()));
+        self.authenticator.authenticate(bearer, opaque, &view.snapshot, view.now, may_verify)
     }
 
     async fn answer(&self, context: &Context, request: Request<Incoming>) -> Result<Answer, Refusal> {
@@ -124,9 +137,10 @@ impl App {
         let bearer = Bearer::from_headers(&parts.headers)?;
         let bearer = bearer.ok_or_else(|| Refusal::unauthorized(TokenMissing, "no Authorization header"))?;
         let view = self.watch.view();
-        let caller = self.authenticate(&bearer, Usage::User, &view)?;
+        let caller = self.authenticate(context.info.peer, &bearer, Usage::User, &view)?;
         let permit = admit(caller, &view)?;
         context.admit();
+        self.limiter.draw(permit.payer())?;
         let upgrade = UpgradeRequest::of(&mut parts)?;
         hygiene::scrub(&mut parts.headers)?;
         let response = match upgrade {

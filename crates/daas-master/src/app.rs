@@ -353,7 +353,7 @@ fn gateway_config(
             public_key: endpoints.service_account_public_key_pem.clone(),
         }),
         namespaces,
-        limits: Limits::default().within(raise_open_files()),
+        limits: Limits { rates: config.gateway.rates(), ..Limits::default() }.within(raise_open_files()),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use daas_daemon::config::{ConfigError, Key, Kind, Loaded, Sources};
 use daas_daemon::logs::Format;
+use daas_gateway::{Rate, Rates};
 use daas_types::genesis::Genesis;
 use daas_types::join::ChainPins;
 use daas_types::{ErrorCode, PositionId, Problem};
@@ -71,9 +72,35 @@ pub const KEYS: &[Key] = &[
         "900",
         "Seconds that nodes keep their traffic while the chain cannot be read.",
     ),
+    key("gateway.requests.viewer", RATE, "100", "Requests a minute of a viewer, and as many of its pods."),
+    key("gateway.requests.developer", RATE, "600", "The same of a developer."),
+    key("gateway.requests.admin", RATE, "3000", "The same of an admin."),
+    key("gateway.requests.super", RATE, "12000", "The same of a super."),
+    key("gateway.requests.node", RATE, "6000", "Requests a minute of a node."),
+    key(
+        "gateway.requests.address",
+        RATE,
+        "6000",
+        "Tokens not seen before, a minute, from one address or /64; one that is refused counts for ten.",
+    ),
+    key(
+        "gateway.requests.strangers",
+        RATE,
+        "120000",
+        "The same from all addresses from which nobody was admitted yet.",
+    ),
+    key("gateway.burst.viewer", RATE, "300", "How many of `gateway.requests.viewer` may come at once."),
+    key("gateway.burst.developer", RATE, "600", "How many of `gateway.requests.developer` may come at once."),
+    key("gateway.burst.admin", RATE, "1500", "How many of `gateway.requests.admin` may come at once."),
+    key("gateway.burst.super", RATE, "3000", "How many of `gateway.requests.super` may come at once."),
+    key("gateway.burst.node", RATE, "3000", "How many of `gateway.requests.node` may come at once."),
+    key("gateway.burst.address", RATE, "3000", "How many of `gateway.requests.address` may come at once."),
+    key("gateway.burst.strangers", RATE, "4000", "How many of `gateway.requests.strangers` may come at once."),
     key("logging.level", Kind::Text, "\"info\"", "Log level or filter."),
     key("logging.format", Kind::OneOf(&["human", "json"]), "\"human\"", "Form of log lines."),
 ];
+
+const RATE: Kind = Kind::Number(1, 10_000_000);
 
 const fn key(path: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
     Key { path, kind, env: env_of(path), default, doc }
@@ -171,6 +198,23 @@ pub struct Admin {
 #[expect(missing_docs, reason = "each field is the key of that name in KEYS")]
 pub struct Gateway {
     pub node_stale_grace: u64,
+    pub requests: Requests,
+    pub burst: Requests,
+}
+
+/// `gateway.requests.*`, `gateway.burst.*`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each field is the key of that name in KEYS")]
+pub struct Requests {
+    pub viewer: u32,
+    pub developer: u32,
+    pub admin: u32,
+    #[serde(rename = "super")]
+    pub super_user: u32,
+    pub node: u32,
+    pub address: u32,
+    pub strangers: u32,
 }
 
 /// `logging.*`
@@ -200,6 +244,23 @@ pub fn digest(shown: &BTreeMap<String, Value>, pins: &ChainPins, genesis: &Genes
     // A sorted map of JSON values has one text.
     let text = serde_json::to_vec(&measured).expect("a map of JSON values must serialize");
     Sha256::digest(text).into()
+}
+
+impl Gateway {
+    /// How fast requests may come.
+    pub fn rates(&self) -> Rates {
+        let Self { requests, burst, .. } = self;
+        let rate = |of: fn(&Requests) -> u32| Rate { per_minute: of(requests), burst: of(burst) };
+        Rates {
+            viewer: rate(|of| of.viewer),
+            developer: rate(|of| of.developer),
+            admin: rate(|of| of.admin),
+            super_user: rate(|of| of.super_user),
+            node: rate(|of| of.node),
+            address: rate(|of| of.address),
+            strangers: rate(|of| of.strangers),
+        }
+    }
 }
 
 impl Config {
@@ -273,6 +334,16 @@ api:
         assert_eq!(of(""), of("k3s: {data_dir: /elsewhere}"));
         assert_eq!(of(""), of("logging: {level: info}"));
         assert_ne!(of(""), of("gateway: {node_stale_grace: 901}"));
+    }
+
+    #[test]
+    fn rates_are_the_gateways_own_unless_said_otherwise() {
+        let load = |more: &str| load_text(&format!("api: {{advertise: 10.0.0.1}}\nsui: {{pins: /a}}\n{more}"));
+        let rates = |more: &str| load(more).unwrap().config.gateway.rates();
+        assert_eq!(rates(""), Rates::default());
+        let viewer = rates("gateway: {requests: {viewer: 1}, burst: {viewer: 2}}").viewer;
+        assert_eq!(viewer, Rate { per_minute: 1, burst: 2 });
+        assert!(load("gateway: {requests: {viewer: 0}}").is_err());
     }
 
     fn pinned() -> (ChainPins, Genesis) {

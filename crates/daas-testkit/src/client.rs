@@ -8,9 +8,9 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -29,11 +29,26 @@ pub struct Http1 {
 
 /// A TLS connection that offers these protocols.
 pub async fn tls(addr: SocketAddr, roots: &Arc<RootCertStore>, alpn: &[&str]) -> std::io::Result<TlsStream<TcpStream>> {
+    handshake(TcpStream::connect(addr).await?, roots, alpn).await
+}
+
+/// The same from another address of this machine.
+pub async fn tls_from(
+    from: IpAddr,
+    addr: SocketAddr,
+    roots: &Arc<RootCertStore>,
+    alpn: &[&str],
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::new(from, 0))?;
+    handshake(socket.connect(addr).await?, roots, alpn).await
+}
+
+async fn handshake(tcp: TcpStream, roots: &Arc<RootCertStore>, alpn: &[&str]) -> std::io::Result<TlsStream<TcpStream>> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let mut config = config.with_root_certificates(roots.clone()).with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let tcp = TcpStream::connect(addr).await?;
     TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), tcp).await
 }
 
@@ -42,7 +57,12 @@ pub async fn tls(addr: SocketAddr, roots: &Arc<RootCertStore>, alpn: &[&str]) ->
 impl Http2 {
     /// Connects.
     pub async fn connect(addr: SocketAddr, roots: &Arc<RootCertStore>) -> Self {
-        let io = TokioIo::new(tls(addr, roots, &["h2"]).await.unwrap());
+        Self::over(tls(addr, roots, &["h2"]).await.unwrap()).await
+    }
+
+    /// Speaks HTTP/2 on an open connection.
+    pub async fn over(tls: TlsStream<TcpStream>) -> Self {
+        let io = TokioIo::new(tls);
         let (sender, connection) =
             http2::Builder::new(TokioExecutor::new()).initial_stream_window_size(65_535).handshake(io).await.unwrap();
         let mut driver = JoinSet::new();

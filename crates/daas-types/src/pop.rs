@@ -65,6 +65,15 @@ pub struct PopToken {
     signer: WalletAddress,
 }
 
+/// A token whose form is right and whose signature nobody has looked at: who it says has signed it, and what it claims. Cheap,
+/// so that what a stranger makes up is refused before a signature is checked for it.
+pub struct UnverifiedToken {
+    claims: Claims,
+    claims_bytes: Vec<u8>,
+    signature: UserSignature,
+    signer: WalletAddress,
+}
+
 /// Why a token was refused. No variant repeats the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PopError {
@@ -123,6 +132,21 @@ impl Claims {
         Ok(Self { version: 1, cluster, seal, usage, issued: now, expires, nonce })
     }
 
+    /// Checks audience and time. To be done at every use, also of a cached token.
+    pub fn check(&self, cluster: ClusterId, now: UnixMs) -> Result<(), PopError> {
+        let Self { cluster: got, issued, expires, .. } = *self;
+        if got != cluster {
+            return Err(PopError::Audience { expected: cluster, got });
+        }
+        if now >= expires {
+            return Err(PopError::Expired { expires, now });
+        }
+        if issued > now.plus(SKEW) {
+            return Err(PopError::NotYet { issued, now });
+        }
+        Ok(())
+    }
+
     /// Signs them into a token's text.
     pub fn sign(&self, key: &impl SuiSigner) -> Result<Zeroizing<String>, sui_crypto::SignatureError> {
         let claims = bcs::to_bytes(self).map_err(sui_crypto::SignatureError::from_source)?;
@@ -141,6 +165,11 @@ impl PopToken {
 
     /// Parses the text and verifies its signature. About 40 µs; cache the result by a hash of the text.
     pub fn verify(text: &str) -> Result<Self, PopError> {
+        Self::parse(text)?.verify()
+    }
+
+    /// Parses the text.
+    pub fn parse(text: &str) -> Result<UnverifiedToken, PopError> {
         let (claims_bytes, signature) = split(text)?;
         let claims: Claims = bcs::from_bytes(&claims_bytes).map_err(|_| PopError::Malformed("claims"))?;
         if claims.version != 1 {
@@ -157,25 +186,7 @@ impl PopToken {
         let UserSignature::Simple(simple) = &signature else {
             return Err(PopError::Scheme(signature.scheme().name().to_owned()));
         };
-        SimpleVerifier
-            .verify_personal_message(&PersonalMessage(signing_bytes(&claims_bytes).into()), &signature)
-            .map_err(|_| PopError::Signature)?;
-        Ok(Self { signer: signer_of(simple)?, claims })
-    }
-
-    /// Checks audience and time. To be done at every use, also of a cached token.
-    pub fn check(&self, cluster: ClusterId, now: UnixMs) -> Result<(), PopError> {
-        let Claims { cluster: got, issued, expires, .. } = self.claims;
-        if got != cluster {
-            return Err(PopError::Audience { expected: cluster, got });
-        }
-        if now >= expires {
-            return Err(PopError::Expired { expires, now });
-        }
-        if issued > now.plus(SKEW) {
-            return Err(PopError::NotYet { issued, now });
-        }
-        Ok(())
+        Ok(UnverifiedToken { signer: signer_of(simple)?, claims, claims_bytes, signature })
     }
 
     /// What was said.
@@ -186,6 +197,29 @@ impl PopToken {
     /// Whose key signed it.
     pub fn signer(&self) -> WalletAddress {
         self.signer
+    }
+}
+
+// === impl UnverifiedToken ===
+
+impl UnverifiedToken {
+    /// What it claims.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Whose key is beside the signature.
+    pub fn signer(&self) -> WalletAddress {
+        self.signer
+    }
+
+    /// Checks the signature.
+    pub fn verify(self) -> Result<PopToken, PopError> {
+        let Self { claims, claims_bytes, signature, signer } = self;
+        SimpleVerifier
+            .verify_personal_message(&PersonalMessage(signing_bytes(&claims_bytes).into()), &signature)
+            .map_err(|_| PopError::Signature)?;
+        Ok(PopToken { claims, signer })
     }
 }
 

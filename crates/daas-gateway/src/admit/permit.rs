@@ -1,3 +1,4 @@
+use crate::limits::Payer;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -18,6 +19,7 @@ const LONGEST: Duration = Duration::from_hours(31 * 24);
 pub struct Permit {
     upstream: Upstream,
     kind: Kind,
+    payer: Payer,
     leash: Leash,
 }
 
@@ -104,8 +106,8 @@ pub(crate) struct Lease(Pin<Box<dyn Future<Output = CutReason> + Send + Sync>>);
 // === impl Permit ===
 
 impl Permit {
-    pub(super) fn new(upstream: Upstream, kind: Kind, leash: Leash) -> Self {
-        Self { upstream, kind, leash }
+    pub(super) fn new(upstream: Upstream, kind: Kind, payer: Payer, leash: Leash) -> Self {
+        Self { upstream, kind, payer, leash }
     }
 
     /// What kind of caller.
@@ -123,6 +125,11 @@ impl Permit {
 
     pub(crate) fn upstream(&self) -> &Upstream {
         &self.upstream
+    }
+
+    /// From whose bucket its requests are drawn.
+    pub(crate) fn payer(&self) -> Payer {
+        self.payer
     }
 
     pub(crate) fn leash(&self) -> &Leash {

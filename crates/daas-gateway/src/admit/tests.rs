@@ -316,5 +316,11 @@ fn authenticated(token: &str, view: &View) -> Result<Caller, Refusal> {
     let header = http::HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
     let headers = http::HeaderMap::from_iter([(http::header::AUTHORIZATION, header)]);
     let bearer = Bearer::from_headers(&headers).unwrap().unwrap();
-    Authenticator::new(cluster(), None, 16).unwrap().authenticate(&bearer, Usage::User, &view.snapshot, view.now)
+    Authenticator::new(cluster(), None, 16).unwrap().authenticate(
+        &bearer,
+        Usage::User,
+        &view.snapshot,
+        view.now,
+        || Ok(()),
+    )
 }

@@ -92,6 +92,11 @@ impl Places {
         Some(Place { places: self.clone(), address, number, given_up })
     }
 
+    /// Whether someone was admitted from this address lately.
+    pub(crate) fn knows(&self, address: IpAddr) -> bool {
+        self.lock().known.get(&network(address)).is_some()
+    }
+
     /// Waits until no place is taken.
     pub(crate) async fn empty(&self) {
         loop {

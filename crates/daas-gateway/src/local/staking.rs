@@ -9,13 +9,15 @@ use daas_types::onchain::Status;
 use daas_types::pop::Usage;
 use daas_types::{Mist, Tier};
 use http::HeaderMap;
+use std::net::SocketAddr;
 
 /// Totals for anyone; with a token also the caller's own position, whatever its rights are, so that a suspended
 /// staker can see why.
-pub(super) fn status(app: &App, headers: &HeaderMap) -> Result<StakingStatusResponse, Refusal> {
+pub(super) fn status(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Result<StakingStatusResponse, Refusal> {
+    app.strangers.may_ask(peer.ip())?;
     let bearer = Bearer::from_headers(headers)?;
     let view = app.watch.view();
-    let mine = match bearer.map(|bearer| app.authenticate(&bearer, Usage::User, &view)).transpose()? {
+    let mine = match bearer.map(|bearer| app.authenticate(peer, &bearer, Usage::User, &view)).transpose()? {
         None => None,
         Some(Caller::Seal(holder)) => Some(mine(&holder.position)),
         Some(Caller::ServiceAccount { .. }) => {

@@ -5,7 +5,7 @@ use daas_gateway::{
     NodeCaller, Owner, Refusal, ServiceAccountConfig, UpstreamConfig, server_config,
 };
 use daas_testkit::chain::{Chain, Staker, cluster};
-use daas_testkit::client::{Http1, Http2};
+use daas_testkit::client::{Http1, Http2, tls_from};
 use daas_testkit::pki::Ca;
 use daas_testkit::upstream::Upstream;
 use daas_types::api::{
@@ -103,6 +103,12 @@ impl World {
 
     pub(crate) async fn http2(&self) -> Http2 {
         Http2::connect(self.addr, &self.ca.roots()).await
+    }
+
+    /// From another address of this machine.
+    pub(crate) async fn http2_from(&self, from: &str) -> Http2 {
+        let tls = tls_from(from.parse().unwrap(), self.addr, &self.ca.roots(), &["h2"]).await;
+        Http2::over(tls.unwrap()).await
     }
 
     pub(crate) async fn http1(&self) -> Http1 {

@@ -6,6 +6,7 @@ mod harness;
 mod headers;
 mod identity;
 mod life;
+mod limits;
 mod local;
 mod refusals;
 mod service_account;

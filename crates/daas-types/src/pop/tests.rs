@@ -35,7 +35,7 @@ fn the_three_simple_schemes_verify() {
         let token = PopToken::verify(&text).unwrap();
         assert_eq!(token.signer(), WalletAddress(signer));
         assert_eq!(token.claims(), &claims);
-        assert_eq!(token.check(cluster(), NOW), Ok(()));
+        assert_eq!(token.claims().check(cluster(), NOW), Ok(()));
     }
 }
 
@@ -43,10 +43,10 @@ fn the_three_simple_schemes_verify() {
 fn time_and_audience_are_checked_at_every_use() {
     let token = PopToken::verify(&claims().sign(&key()).unwrap()).unwrap();
     let other = ClusterId(Address::from_static("0xc2"));
-    assert!(matches!(token.check(other, NOW), Err(PopError::Audience { .. })));
-    assert!(matches!(token.check(cluster(), NOW.plus(MAX_LIFETIME)), Err(PopError::Expired { .. })));
-    assert_eq!(token.check(cluster(), UnixMs(NOW.0 - 60_000)), Ok(()));
-    assert!(matches!(token.check(cluster(), UnixMs(NOW.0 - 60_001)), Err(PopError::NotYet { .. })));
+    assert!(matches!(token.claims().check(other, NOW), Err(PopError::Audience { .. })));
+    assert!(matches!(token.claims().check(cluster(), NOW.plus(MAX_LIFETIME)), Err(PopError::Expired { .. })));
+    assert_eq!(token.claims().check(cluster(), UnixMs(NOW.0 - 60_000)), Ok(()));
+    assert!(matches!(token.claims().check(cluster(), UnixMs(NOW.0 - 60_001)), Err(PopError::NotYet { .. })));
 }
 
 #[test]

@@ -1,0 +1,117 @@
+use super::*;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as B64};
+use core::cell::Cell;
+use core::time::Duration;
+use daas_chain::clock;
+use daas_testkit::chain::{Chain, Staker, cluster};
+use daas_types::Permissions;
+use daas_types::pop::{MAX_LIFETIME, SKEW};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use sui_crypto::ed25519::Ed25519PrivateKey;
+
+fn bearer(token: &str) -> Bearer {
+    let line = (AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
+    Bearer::from_headers(&HeaderMap::from_iter([line])).unwrap().unwrap()
+}
+
+fn authenticator() -> Authenticator {
+    Authenticator::new(cluster(), None, 64).unwrap()
+}
+
+/// What is said of a token, and how many signatures were checked for it.
+fn shown(to: &Authenticator, token: &str, chain: &Chain, now: UnixMs) -> (Result<Caller, Refusal>, u32) {
+    let checked = Cell::new(0);
+    let may_verify = || {
+        checked.set(checked.get() + 1);
+        Ok(())
+    };
+    let result = to.authenticate(&bearer(token), Usage::User, &chain.index.snapshot(), now, may_verify);
+    (result, checked.get())
+}
+
+fn code(result: Result<Caller, Refusal>) -> daas_types::ErrorCode {
+    result.unwrap_err().code()
+}
+
+/// The staker's token with one bit of the signature turned: it names a live Seal and has its owner's key beside it.
+fn forged(token: &str) -> String {
+    let (rest, signature) = token.rsplit_once('.').unwrap();
+    let mut signature = B64.decode(signature).unwrap();
+    signature[10] ^= 1;
+    format!("{rest}.{}", B64.encode(signature))
+}
+
+#[test]
+fn a_signature_is_checked_once_and_for_strangers_not_at_all() {
+    let (chain, authenticator, now) = (Chain::new(), authenticator(), clock::now());
+    let staker = chain.staker(1, "5", Permissions::USER);
+    let token = staker.token(Usage::User);
+    assert!(matches!(shown(&authenticator, &token, &chain, now), (Ok(_), 1)));
+    assert!(matches!(shown(&authenticator, &token, &chain, now), (Ok(_), 0)));
+    // Signed with a key of one's own, for a Seal that lives and for one that does not, late, and for elsewhere.
+    let own = Ed25519PrivateKey::new([9; 32]);
+    let sign = |change: &dyn Fn(&mut Claims)| {
+        let mut claims = staker.claims(Usage::User);
+        change(&mut claims);
+        claims.sign(&own).unwrap().to_string()
+    };
+    let late = now.plus(MAX_LIFETIME).plus(Duration::from_secs(1));
+    for (token, now, expected) in [
+        (sign(&|_| ()), now, TokenUnknown),
+        (sign(&|claims| claims.seal = SealId(daas_types::Address::new([7; 32]))), now, TokenUnknown),
+        (sign(&|_| ()), late, TokenExpired),
+        (sign(&|claims| claims.cluster = ClusterId(daas_types::Address::new([7; 32]))), now, TokenForeign),
+    ] {
+        let (result, checked) = shown(&authenticator, &token, &chain, now);
+        assert_eq!((code(result), checked), (expected, 0));
+    }
+    // The most that a stranger can make us do.
+    for _ in 0..3 {
+        let (result, checked) = shown(&authenticator, &forged(&token), &chain, now);
+        assert_eq!((code(result), checked), (TokenMalformed, 1));
+    }
+    assert!(authenticator.tokens.get(authenticator.tokens.digest(&forged(&token))).is_none());
+}
+
+#[test]
+fn a_token_that_was_too_early_is_good_a_moment_later() {
+    let (chain, authenticator, now) = (Chain::new(), authenticator(), clock::now());
+    let mut staker = Staker::new(1, "5", Permissions::USER);
+    let token = staker.token(Usage::User);
+    assert_eq!(code(shown(&authenticator, &token, &chain, now).0), TokenUnknown);
+    chain.put(&mut staker, |_| ());
+    let early = UnixMs(now.0 - u64::try_from(SKEW.as_millis()).unwrap() - 1_000);
+    assert_eq!(code(shown(&authenticator, &token, &chain, early).0), TokenExpired);
+    // One that was not looked at, because too many came, is not held against it either.
+    let refused = || Err(Refusal::forbidden(TokenUnknown, "too many"));
+    let asked = authenticator.authenticate(&bearer(&token), Usage::User, &chain.index.snapshot(), now, refused);
+    assert!(asked.is_err());
+    assert!(matches!(shown(&authenticator, &token, &chain, now), (Ok(_), 1)));
+}
+
+#[test]
+fn a_herd_with_one_new_token_has_its_signature_checked_once() {
+    const HERD: usize = 16;
+    let (chain, authenticator, now) = (Chain::new(), authenticator(), clock::now());
+    let staker = chain.staker(1, "5", Permissions::USER);
+    let (checked, start) = (AtomicUsize::new(0), Barrier::new(HERD));
+    let (token, snapshot) = (staker.token(Usage::User), chain.index.snapshot());
+    let one = || {
+        start.wait();
+        let may_verify = || {
+            checked.fetch_add(1, Ordering::Relaxed);
+            // Long enough for all the others to come.
+            std::thread::yield_now();
+            Ok(())
+        };
+        authenticator.authenticate(&bearer(&token), Usage::User, &snapshot, now, may_verify).is_ok()
+    };
+    let good = std::thread::scope(|scope| {
+        let herd: Vec<_> = (0..HERD).map(|_| scope.spawn(one)).collect();
+        herd.into_iter().filter_map(|one| one.join().ok()).filter(|good| *good).count()
+    });
+    assert_eq!((good, checked.into_inner()), (HERD, 1));
+}

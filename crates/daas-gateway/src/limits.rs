@@ -1,0 +1,93 @@
+//! How much of the gateway one holder, or one address of strangers, may take.
+//!
+//! Every request that was admitted is drawn from the bucket of its position: one for the staker, by tier; one for its
+//! node; one for its pods, so that a pod gone mad does not lock its owner out. What lasts, a watch or a tunnel, was one
+//! request. Who is not known yet has a bucket by address; see [`strangers`].
+//!
+//! Buckets are each master's own. None is on the chain or shared: several masters allow as many times as much.
+
+mod buckets;
+mod strangers;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use strangers::Strangers;
+
+use crate::config::{Rate, Rates};
+use crate::refusal::Refusal;
+use buckets::{Buckets, Drawn};
+use core::time::Duration;
+use daas_types::ErrorCode::RateLimited;
+use daas_types::{PositionId, Tier};
+use tokio::time::Instant;
+
+/// Holders counted at once: three for each of twenty thousand positions. A bucket takes some 60 bytes.
+const HOLDERS: usize = 65_536;
+
+/// Whose bucket a request is drawn from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Payer {
+    /// A staker of this tier.
+    Person(PositionId, Tier),
+    /// A position's node, and what of the cluster itself runs there.
+    Node(PositionId),
+    /// The pods of a position of this tier.
+    Pods(PositionId, Tier),
+}
+
+/// The buckets of everyone who was admitted.
+pub(crate) struct Limiter {
+    rates: Rates,
+    buckets: Buckets<(Purse, PositionId)>,
+    clock: Clock,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Purse {
+    Person,
+    Node,
+    Pods,
+}
+
+/// Time as buckets count it: nanoseconds since the gateway began.
+struct Clock(Instant);
+
+// === impl Limiter ===
+
+impl Limiter {
+    pub(crate) fn new(rates: Rates) -> Self {
+        Self { rates, buckets: Buckets::new(HOLDERS), clock: Clock::new() }
+    }
+
+    /// Draws one request.
+    pub(crate) fn draw(&self, payer: Payer) -> Result<(), Refusal> {
+        let (purse, position, rate) = match payer {
+            Payer::Person(position, tier) => (Purse::Person, position, self.rates.of(tier)),
+            Payer::Node(position) => (Purse::Node, position, self.rates.node),
+            Payer::Pods(position, tier) => (Purse::Pods, position, self.rates.of(tier)),
+        };
+        match self.buckets.draw((purse, position), rate, 1, self.clock.now()) {
+            Drawn::Taken => Ok(()),
+            Drawn::Empty(wait) => {
+                let Rate { per_minute, burst } = rate;
+                let cause = format!("{position} may send {per_minute} requests in a minute, {burst} at once");
+                Err(Refusal::too_fast(RateLimited, cause, wait))
+            }
+            // Unknown means deny: as many others are sending faster than their buckets fill.
+            Drawn::NoRoom => Err(Refusal::too_fast(RateLimited, "too many holders at once", Duration::from_secs(1))),
+        }
+    }
+}
+
+// === impl Clock ===
+
+impl Clock {
+    fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    fn now(&self) -> u64 {
+        // Half a thousand years.
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
