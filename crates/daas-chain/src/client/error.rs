@@ -121,9 +121,14 @@ impl ChainError {
         Self::Malformed { call, cause: cause.to_string() }
     }
 
-    /// Whether the endpoint said what is not so.
+    /// Whether what the endpoint said does not verify.
     pub(crate) fn is_lie(&self) -> bool {
         matches!(self, Self::Unproven(_) | Self::Foreign { .. })
+    }
+
+    /// Whether no honest endpoint can have said so, whatever it has forgotten and whoever chose the question.
+    pub(crate) fn convicts(&self) -> bool {
+        matches!(self, Self::Unproven(error) if error.convicts())
     }
 
     /// Its entry of the catalogue.

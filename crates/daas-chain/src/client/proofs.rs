@@ -3,18 +3,17 @@
 #[cfg(test)]
 mod tests;
 
+use super::asked::{Asked, LATE};
 use super::raw::Method;
-use super::{ChainClient, ChainError, DEADLINE, fields};
-use crate::verified::{Check, ClaimedObject, ProofError, ProvenObject};
+use super::{ChainClient, ChainError, fields};
+use crate::verified::{Check, ClaimedObject, ProofError, ProvenEffects, ProvenObject};
 use bytes::Bytes;
-use core::time::Duration;
 use daas_types::{Address, Digest};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
@@ -32,9 +31,6 @@ type Answer<'q, T> = BoxFuture<'q, Result<T, ChainError>>;
 /// By transaction, the digest of its effects.
 type Committed = Arc<HashMap<Digest, Digest>>;
 
-/// How long the others are waited for once enough have answered.
-const SLOWEST: Duration = DEADLINE;
-
 /// Proves objects. Keeps the checkpoints it verified, since objects that are read together were often written together.
 pub(super) struct Prover {
     endpoints: Vec<Asked>,
@@ -43,21 +39,12 @@ pub(super) struct Prover {
     kept: Mutex<HashMap<u64, Committed>>,
 }
 
-struct Asked {
-    client: ChainClient,
-    /// It is asked no more, unless all have.
-    lied: AtomicBool,
-    /// The others were waiting for it: it is asked no more as long as they are enough.
-    slow: AtomicBool,
-}
-
 // === impl Prover ===
 
 impl Prover {
     /// Asks each of `endpoints`, of which there is at least one.
     pub(super) fn new(endpoints: Vec<ChainClient>) -> Self {
-        let asked = |client| Asked { client, lied: AtomicBool::new(false), slow: AtomicBool::new(false) };
-        Self { endpoints: endpoints.into_iter().map(asked).collect(), enough: 1, kept: Mutex::default() }
+        Self { endpoints: endpoints.into_iter().map(Asked::new).collect(), enough: 1, kept: Mutex::default() }
     }
 
     /// So many endpoints have to answer, or to be caught lying.
@@ -72,11 +59,12 @@ impl Prover {
 
     /// How many of them were caught lying.
     pub(super) fn liars(&self) -> usize {
-        self.endpoints.iter().filter(|asked| asked.lied.load(Ordering::Relaxed)).count()
+        self.endpoints.iter().filter(|asked| asked.has_lied()).count()
     }
 
     /// Asks all endpoints the same. The answers of those that gave a good one, if enough did; the others are told off. Once
-    /// enough have answered, the slowest have [`SLOWEST`] left.
+    /// enough have answered, each of the others has [`LATE`] left, and whoever takes longer what is left of its
+    /// [`Asked::patience`].
     pub(super) async fn ask<'q, T>(
         &self,
         question: impl Fn(ChainClient) -> Answer<'q, T>,
@@ -86,19 +74,27 @@ impl Prover {
         for asked in silent.iter().copied() {
             waiting.push(question(asked.client.clone()).map(move |answer| (asked, answer)));
         }
-        let (mut good, mut worst, mut end) = (Vec::new(), None, None);
+        let (mut good, mut answered, mut worst) = (Vec::new(), Vec::new(), None);
+        let (mut end, mut late) = (None, Vec::new());
         loop {
             let next = match end {
                 None => waiting.next().await,
-                Some(end) => match tokio::time::timeout_at(end, waiting.next()).await {
-                    Ok(next) => next,
-                    Err(_) => break,
-                },
+                Some(end) => tokio::time::timeout_at(end, waiting.next()).await.unwrap_or(None),
             };
-            let Some((asked, answer)) = next else { break };
-            silent.retain(|other| !core::ptr::eq(*other, asked));
+            let Some((asked, answer)) = next else {
+                let patience = silent.iter().map(|asked| asked.patience()).max();
+                let Some(patience) = patience.filter(|_| late.is_empty()) else { break };
+                late = silent.iter().map(|asked| asked.late()).collect();
+                end = Some(Instant::now() + patience);
+                continue;
+            };
+            silent.retain(|other| !other.is(asked));
+            late.retain(|late| !late.is_of(asked));
             match answer {
-                Ok(answer) => good.push(answer),
+                Ok(answer) => {
+                    good.push(answer);
+                    answered.push(asked);
+                }
                 Err(error) => {
                     self.tell_off(asked, &error);
                     if worst.is_none() || error.is_lie() {
@@ -106,31 +102,32 @@ impl Prover {
                     }
                 }
             }
-            if end.is_none() && self.are_enough(good.len()) {
-                end = Some(Instant::now() + SLOWEST);
+            if end.is_none() && self.are_enough(&answered) {
+                end = Some(Instant::now() + LATE);
             }
         }
-        for asked in silent {
-            asked.slow.store(true, Ordering::Relaxed);
-            let cause = format!("no answer {} s after the others'", SLOWEST.as_secs());
-            self.tell_off(asked, &ChainError::Unreachable { call: "ask every endpoint", cause });
-        }
+        drop(late);
+        silent.into_iter().for_each(|asked| self.tell_off(asked, &ChainError::late()));
         match worst {
             Some(error) if good.is_empty() => Err(error),
-            _ if self.are_enough(good.len()) => Ok(good),
+            _ if self.are_enough(&answered) => Ok(good),
             _ => Err(ChainError::too_few(good.len(), self.enough)),
         }
     }
 
-    fn are_enough(&self, answered: usize) -> bool {
-        answered > 0 && answered.saturating_add(self.liars()) >= self.enough
+    /// Whoever lied counts too, as it was not the honest one. Nobody counts twice: an endpoint that answered one question
+    /// may be caught lying in the next.
+    fn are_enough(&self, answered: &[&Asked]) -> bool {
+        let caught = |asked: &&Asked| asked.has_lied() && !answered.iter().any(|other| other.is(asked));
+        let caught = self.endpoints.iter().filter(caught).count();
+        !answered.is_empty() && answered.len().saturating_add(caught) >= self.enough
     }
 
     /// Those who are neither known to lie nor slow; the slow ones too, if those are not enough; all, if all lie.
     fn to_ask(&self) -> Vec<&Asked> {
-        let honest: Vec<_> = self.endpoints.iter().filter(|asked| !asked.lied.load(Ordering::Relaxed)).collect();
-        let quick: Vec<_> = honest.iter().copied().filter(|asked| !asked.slow.load(Ordering::Relaxed)).collect();
-        if self.are_enough(quick.len()) {
+        let honest: Vec<_> = self.endpoints.iter().filter(|asked| !asked.has_lied()).collect();
+        let quick: Vec<_> = honest.iter().copied().filter(|asked| !asked.is_slow()).collect();
+        if self.are_enough(&quick) {
             quick
         } else if honest.is_empty() {
             self.endpoints.iter().collect()
@@ -142,9 +139,7 @@ impl Prover {
     /// Where there is no other endpoint, whoever asked learns of the error and tells.
     fn tell_off(&self, asked: &Asked, error: &ChainError) {
         if self.endpoints.len() > 1 {
-            tracing::warn!(%error, rpc.url = asked.client.url(), "RPC endpoint passed over");
-            asked.client.blame(error);
-            asked.lied.fetch_or(error.is_lie(), Ordering::Relaxed);
+            asked.tell_off(error);
         }
     }
 
@@ -196,17 +191,51 @@ impl Prover {
         let Some(object) = endpoint.claimed_object(id).await? else {
             return Ok(None);
         };
-        let (checkpoint, effects) = endpoint.written_in(object.transaction).await?;
-        let committed = self.committed(&endpoint, checkpoint).await?;
-        Ok(Some(object.prove(checkpoint, &committed, effects.as_ref())?))
+        let done = self.done(&endpoint, object.transaction).await?;
+        Ok(Some(object.prove(&done)?))
+    }
+
+    /// What a transaction did. Some endpoints forget old transactions; then whichever of the others knows may say. What
+    /// another one says that does not verify is held against that one, and against nobody else: who has forgotten may well
+    /// be honest.
+    async fn done(&self, endpoint: &ChainClient, transaction: Digest) -> Result<ProvenEffects, ChainError> {
+        let forgotten = match self.done_by(endpoint, transaction).await {
+            Err(error @ ChainError::Refused { code: Code::NotFound, .. }) => error,
+            Err(error @ ChainError::Unproven(_)) if !error.convicts() => error,
+            known => return known,
+        };
+        let others = endpoint.others().into_iter();
+        let mut answers: FuturesUnordered<_> = others
+            .map(async |other| {
+                let answer = self.done_by(&other, transaction).await;
+                (other, answer)
+            })
+            .collect();
+        while let Some((other, answer)) = answers.next().await {
+            match answer {
+                Ok(done) => return Ok(done),
+                Err(error) if error.is_lie() => {
+                    tracing::warn!(%error, rpc.url = other.url(), %transaction, "RPC endpoint passed over");
+                    other.blame(&error);
+                }
+                Err(error) => tracing::debug!(%error, rpc.url = other.url(), %transaction, "it does not know either"),
+            }
+        }
+        Err(forgotten)
+    }
+
+    /// What a transaction did, by the words of this endpoint alone.
+    async fn done_by(&self, endpoint: &ChainClient, transaction: Digest) -> Result<ProvenEffects, ChainError> {
+        let (checkpoint, effects) = endpoint.written_in(transaction).await?;
+        let committed = self.committed(endpoint, checkpoint).await?;
+        Ok(ProvenEffects::prove(checkpoint, transaction, &committed, effects.as_ref())?)
     }
 
     async fn committed(&self, endpoint: &ChainClient, checkpoint: u64) -> Result<Committed, ChainError> {
         if let Some(kept) = self.kept().get(&checkpoint) {
             return Ok(kept.clone());
         }
-        let header = endpoint.whoever_knows(|client| async move { client.header(checkpoint).await }.boxed()).await?;
-        let committed = Arc::new(header.into_effects());
+        let committed = Arc::new(endpoint.header(checkpoint).await?.into_effects());
         let mut kept = self.kept();
         if kept.len() >= MAX_KEPT {
             kept.clear();
@@ -251,36 +280,18 @@ impl ChainClient {
         Ok(Some(ClaimedObject { id, bytes, transaction }))
     }
 
-    /// In which checkpoint a transaction is said to be, and what it is said to have done. Any endpoint may know: some
-    /// forget old transactions.
+    /// In which checkpoint a transaction is said to be, and what it is said to have done.
     async fn written_in(&self, transaction: Digest) -> Result<(u64, Option<Bytes>), ChainError> {
         const METHOD: Method =
             Method { call: "get transaction", path: "/sui.rpc.v2.LedgerService/GetTransaction", largest: MAX_ANSWER };
         let mask = FieldMask::from_str("checkpoint,effects.bcs");
         let request = proto::GetTransactionRequest::new(&transaction).with_read_mask(mask);
-        let answer = self
-            .whoever_knows(|client| {
-                let request = request.clone();
-                async move { client.raw(METHOD, request).await }.boxed()
-            })
-            .await?;
+        let answer = self.raw(METHOD, request).await?;
         let got = fields::transaction(&answer).map_err(|e| ChainError::malformed(METHOD.call, e))?;
         let checkpoint = got.checkpoint.ok_or_else(|| ChainError::Unreachable {
             call: METHOD.call,
             cause: format!("{transaction} is in no checkpoint yet"),
         })?;
         Ok((checkpoint, got.effects))
-    }
-
-    /// Asks this endpoint, and the others if it does not know.
-    async fn whoever_knows<'q, T>(&self, ask: impl Fn(Self) -> Answer<'q, T>) -> Result<T, ChainError> {
-        let mut answer = ask(self.clone()).await;
-        for other in self.others() {
-            match answer {
-                Err(ChainError::Refused { code: Code::NotFound, .. }) => answer = ask(other).await,
-                known => return known,
-            }
-        }
-        answer
     }
 }

@@ -106,7 +106,8 @@ impl Claim {
     }
 
     fn summary(&self) -> Result<CheckpointSummary, Check> {
-        decode("summary", self.summary.as_ref().ok_or(Check::Absent("summary"))?)
+        let summary = self.summary.as_ref().ok_or(Check::Absent("summary"))?;
+        bcs::from_bytes(summary).map_err(|_| Check::Layout("summary"))
     }
 }
 
@@ -242,8 +243,9 @@ fn upgrades_in(effects: &TransactionEffects) -> Vec<Address> {
     upgraded.collect()
 }
 
-fn decode<T: DeserializeOwned>(what: &'static str, bytes: &Bytes) -> Result<T, Check> {
-    bcs::from_bytes(bytes).map_err(|_| Check::Layout(what))
+/// Bytes whose digest is the one that was signed.
+pub(super) fn decode<T: DeserializeOwned>(what: &'static str, bytes: &Bytes) -> Result<T, Check> {
+    bcs::from_bytes(bytes).map_err(|_| Check::Unreadable(what))
 }
 
 /// The digest of a value by its bytes. Taking it before they are decoded keeps the decoder from bytes that nobody signed.

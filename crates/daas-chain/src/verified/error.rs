@@ -19,6 +19,9 @@ pub enum Check {
     /// A part of the answer is not what it should be.
     #[error("layout: the {0} does not decode")]
     Layout(&'static str),
+    /// A part of what was signed is not as this program knows it.
+    #[error("layout: the {0} is the one that was signed, and this program cannot read it")]
+    Unreadable(&'static str),
     /// Another checkpoint than the one asked for.
     #[error("sequence: checkpoint {got} was served in its place")]
     Sequence {
@@ -171,6 +174,16 @@ pub enum Check {
 impl ProofError {
     pub(crate) fn at(checkpoint: u64) -> impl Fn(Check) -> Self {
         move |check| Self { checkpoint: Some(checkpoint), check }
+    }
+
+    /// Whether it shows that whoever said so, in all parts, is not honest. What is left out does not; nor does what is
+    /// true, and from before the pinned committee or newer than this program.
+    pub(crate) fn convicts(&self) -> bool {
+        let innocent = matches!(
+            self.check,
+            Check::Absent(_) | Check::Unreadable(_) | Check::UnknownCommittee { .. } | Check::Committee(_)
+        );
+        self.checkpoint.is_some() && !innocent
     }
 
     /// About no checkpoint in particular.

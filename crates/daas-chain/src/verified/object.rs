@@ -1,4 +1,4 @@
-use super::checkpoint::{digest, effects_of};
+use super::checkpoint::{decode, digest, effects_of};
 use super::{Check, ProofError};
 use bytes::Bytes;
 use daas_types::{Address, Digest};
@@ -25,27 +25,44 @@ pub(crate) struct ProvenObject {
     replaced: Option<u64>,
 }
 
-// === impl ClaimedObject ===
+/// What a transaction did, by a verified checkpoint.
+#[derive(Clone, Debug)]
+pub(crate) struct ProvenEffects {
+    checkpoint: u64,
+    effects: TransactionEffects,
+}
 
-impl ClaimedObject {
+// === impl ProvenEffects ===
+
+impl ProvenEffects {
     /// Checks that the transaction is in checkpoint `sequence`, whose transactions and effects are `committed`, and that
-    /// its effects wrote these bytes.
+    /// these are its effects.
     pub(crate) fn prove(
-        &self,
         sequence: u64,
+        transaction: Digest,
         committed: &HashMap<Digest, Digest>,
         effects: Option<&Bytes>,
-    ) -> Result<ProvenObject, ProofError> {
-        let &Self { id, ref bytes, transaction } = self;
+    ) -> Result<Self, ProofError> {
         let fails = ProofError::at(sequence);
         let expected = committed.get(&transaction).ok_or(Check::Unincluded { transaction }).map_err(&fails)?;
         let effects = effects_of(transaction, *expected, effects).map_err(&fails)?;
+        Ok(Self { checkpoint: sequence, effects })
+    }
+}
+
+// === impl ClaimedObject ===
+
+impl ClaimedObject {
+    /// Checks that the transaction which is said to have written these bytes has done so.
+    pub(crate) fn prove(&self, done: &ProvenEffects) -> Result<ProvenObject, ProofError> {
+        let &Self { id, ref bytes, transaction } = self;
+        let ProvenEffects { checkpoint, effects } = done;
+        let fails = ProofError::at(*checkpoint);
         let digest = digest("Object::", bytes);
-        if written(&effects, id) != Some(digest) {
+        if *effects.transaction_digest() != transaction || written(effects, id) != Some(digest) {
             return Err(fails(Check::Unwritten { id, digest, transaction }));
         }
-        let object = bcs::from_bytes(bytes).map_err(|_| fails(Check::Layout("object")))?;
-        Ok(ProvenObject { object, replaced: replaced(&effects, id) })
+        Ok(ProvenObject { object: decode("object", bytes).map_err(fails)?, replaced: replaced(effects, id) })
     }
 }
 

@@ -29,7 +29,10 @@ pub(crate) struct Lies {
     pub(crate) epoch: Change<proto::Epoch>,
     pub(crate) asked_object: Change<proto::GetObjectRequest>,
     pub(crate) object: Change<proto::Object>,
+    pub(crate) asked_transaction: Change<proto::GetTransactionRequest>,
     pub(crate) transaction: Change<proto::ExecutedTransaction>,
+    /// It has no transaction any more.
+    pub(crate) forgot_transactions: bool,
     pub(crate) fields: Change<Vec<proto::DynamicField>>,
 }
 
@@ -152,7 +155,12 @@ impl LedgerService for Service {
         &self,
         request: Request<proto::GetTransactionRequest>,
     ) -> Result<Response<proto::GetTransactionResponse>, Status> {
-        let mut answer = self.real().ledger_client().get_transaction(request.into_inner()).await?;
+        if self.lies.lock().unwrap().forgot_transactions {
+            return Err(Status::not_found("it was pruned"));
+        }
+        let mut request = request.into_inner();
+        self.tell(|lies| &lies.asked_transaction, &mut request);
+        let mut answer = self.real().ledger_client().get_transaction(request).await?;
         self.tell(|lies| &lies.transaction, answer.get_mut().transaction.as_mut().unwrap());
         Ok(answer)
     }

@@ -12,6 +12,7 @@ mod log;
 mod lost;
 mod money;
 mod others;
+mod pruned;
 mod reads;
 mod silent;
 mod whole_way;

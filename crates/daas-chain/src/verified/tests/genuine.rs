@@ -66,11 +66,12 @@ fn an_object_that_a_real_transaction_wrote_is_believed() {
     let decoded: sui_sdk_types::TransactionEffects = bcs::from_bytes(effects.unwrap()).unwrap();
     let object =
         ClaimedObject { id: CLOCK, bytes: part(&file()["object"]), transaction: *decoded.transaction_digest() };
-    let proven = object.prove(SEQUENCE, &committed, effects).unwrap();
+    let done = ProvenEffects::prove(SEQUENCE, object.transaction, &committed, effects).unwrap();
+    let proven = object.prove(&done).unwrap();
     assert_eq!(proven.object().object_id(), CLOCK);
     let mut earlier = object.bytes.to_vec();
     *earlier.last_mut().unwrap() ^= 1;
-    let refused = ClaimedObject { bytes: earlier.into(), ..object }.prove(SEQUENCE, &committed, effects).unwrap_err();
+    let refused = ClaimedObject { bytes: earlier.into(), ..object }.prove(&done).unwrap_err();
     assert!(matches!(refused.check, Check::Unwritten { id: CLOCK, .. }), "{refused}");
 }
 

@@ -60,7 +60,11 @@ impl Served {
     }
 
     pub(super) fn prove(&self) -> Result<ProvenObject, ProofError> {
-        self.object.prove(1, &self.committed, self.effects.as_ref())
+        self.object.prove(&self.done(self.object.transaction)?)
+    }
+
+    fn done(&self, transaction: Digest) -> Result<ProvenEffects, ProofError> {
+        ProvenEffects::prove(1, transaction, &self.committed, self.effects.as_ref())
     }
 
     fn refused(&self) -> Check {
@@ -86,8 +90,10 @@ fn an_object_is_as_a_verified_checkpoint_has_it() {
     assert!(matches!(served.refused(), Check::Unwritten { .. }), "another object in its place");
 
     let mut served = Served::new(&object);
+    let done = served.done(served.object.transaction).unwrap();
     served.object.transaction = Digest::ZERO;
     assert_eq!(served.refused(), Check::Unincluded { transaction: Digest::ZERO });
+    assert!(matches!(served.object.prove(&done).unwrap_err().check, Check::Unwritten { .. }), "what another one did");
 
     let mut served = Served::new(&object);
     served.effects = Served::new(&package(LATER, 3, &[])).effects;
@@ -125,4 +131,15 @@ fn events_of_types_that_an_upgrade_added_are_read() {
     // A first version is nobody's upgrade.
     let claim = chain.append(T0, &[written(&package(LATER, 1, &[LATER]))], false);
     assert_eq!(prove(2, &claim, &committee).unwrap().upgrades(), []);
+}
+
+#[test]
+fn only_what_nobody_honest_can_have_said_convicts() {
+    let at = |check| ProofError::at(1)(check).convicts();
+    let transaction = Digest::ZERO;
+    assert!(at(Check::Unincluded { transaction }) && at(Check::Sequence { got: 2 }) && at(Check::Layout("summary")));
+    assert!(!at(Check::Absent("effects")), "it may have forgotten");
+    assert!(!at(Check::UnknownCommittee { epoch: 0, pinned: 7 }), "it may be asked for what is that old");
+    assert!(!at(Check::Unreadable("object")), "this program may be too old");
+    assert!(!ProofError::unplaced(Check::Unincluded { transaction }).convicts());
 }
