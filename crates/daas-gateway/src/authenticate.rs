@@ -5,7 +5,7 @@ mod service_account;
 mod tests;
 mod verified;
 
-pub(crate) use service_account::BoundToken;
+pub(crate) use service_account::{BoundToken, Issuer};
 
 use crate::config::{ConfigError, ServiceAccountConfig};
 use crate::credential::{Bearer, Token};
@@ -18,7 +18,6 @@ use daas_types::onchain::{SealRecord, Status};
 use daas_types::pop::{Claims, PopError, PopToken, Usage};
 use daas_types::{ClusterId, PositionId, SealId, SealSecret, UnixMs, WalletAddress};
 use quick_cache::sync::Cache;
-use service_account::Issuer;
 use std::sync::Arc;
 use verified::Verified;
 

@@ -31,6 +31,9 @@ mod request;
 mod tls;
 
 #[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod fuzz;
+#[cfg(feature = "testing")]
 pub mod testing;
 
 pub use admit::{Identity, Kind, NodeRole, Permit};

@@ -21,7 +21,7 @@ pub(crate) struct BoundToken {
 }
 
 /// Who signs service-account tokens.
-pub(super) struct Issuer {
+pub(crate) struct Issuer {
     key: DecodingKey,
     validation: Validation,
 }
@@ -54,7 +54,7 @@ struct Reference {
 // === impl Issuer ===
 
 impl Issuer {
-    pub(super) fn new(config: &ServiceAccountConfig) -> Result<Self, ConfigError> {
+    pub(crate) fn new(config: &ServiceAccountConfig) -> Result<Self, ConfigError> {
         let pem = config.public_key.as_bytes();
         let (key, algorithm) = DecodingKey::from_ec_pem(pem)
             .map(|key| (key, Algorithm::ES256))
@@ -70,7 +70,7 @@ impl Issuer {
         Ok(Self { key, validation })
     }
 
-    pub(super) fn verify(&self, text: &str) -> Result<BoundToken, Refusal> {
+    pub(crate) fn verify(&self, text: &str) -> Result<BoundToken, Refusal> {
         let refused = |cause: &str| Refusal::unauthorized(ServiceAccountRefused, cause);
         let claims = jsonwebtoken::decode::<Claims>(text, &self.key, &self.validation)
             .map_err(|error| match error.kind() {
