@@ -109,7 +109,8 @@ impl Server {
         };
         measure::connection("accepted");
         let open = measure::Open::new("daas_gateway_connections_open");
-        let info = ConnectionInfo { peer, exporter };
+        let server_name = session.server_name().map(Arc::from);
+        let info = ConnectionInfo { peer, server_name, exporter };
         // Kubernetes' upgrade clients often send no ALPN at all; they mean HTTP/1.1.
         let result = if session.alpn_protocol() == Some(crate::tls::H2) {
             self.http2(tls, info, place).await

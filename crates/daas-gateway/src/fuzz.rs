@@ -14,11 +14,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 use std::sync::LazyLock;
 
 /// Tokens that are genuine, in the three schemes: for any cluster's gateway they are foreign and long over.
-const GENUINE: [&str; 3] = [
-    include_str!("fuzz/ed25519.token"),
-    include_str!("fuzz/secp256k1.token"),
-    include_str!("fuzz/secp256r1.token"),
-];
+const GENUINE: [&str; 3] =
+    [include_str!("fuzz/ed25519.token"), include_str!("fuzz/secp256k1.token"), include_str!("fuzz/secp256r1.token")];
 /// Nobody has kept the private half.
 const ISSUER: &str = include_str!("fuzz/issuer.pem");
 const SUBPROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
@@ -45,7 +42,11 @@ pub fn token(bytes: &[u8]) {
     match bearer.token() {
         Ok(Token::Pop(text)) => pop(text),
         Ok(Token::Opaque(secret)) => {
-            assert_eq!(shown.as_bytes(), format!("Bearer {}", secret.expose_hex().as_str()).as_bytes(), "two spellings");
+            assert_eq!(
+                shown.as_bytes(),
+                format!("Bearer {}", secret.expose_hex().as_str()).as_bytes(),
+                "two spellings"
+            );
         }
         Ok(Token::Jwt(text)) => assert!(SERVICE_ACCOUNTS.verify(text).is_err(), "a forged service account"),
         Err(_) => {}

@@ -3,11 +3,14 @@
 
 use crate::credential::{X_SEAL_TOKEN, without_bearers};
 use crate::refusal::Refusal;
+use daas_types::ErrorCode;
 use http::header::{
     AUTHORIZATION, CONNECTION, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
     SEC_WEBSOCKET_PROTOCOL, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderName, Method, Request, Version};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Version};
+use std::net::IpAddr;
 
 const HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,
@@ -49,6 +52,19 @@ pub(crate) fn check_form<B>(request: &Request<B>) -> Result<(), Refusal> {
         return Err(Refusal::form("Transfer-Encoding in HTTP/1.0"));
     }
     connection_tokens(headers).map(drop)
+}
+
+/// Refuses a host that TLS was not asked for: the request is meant for another server, or for two. An address is no name,
+/// so TLS cannot have been asked for it.
+pub(crate) fn check_host<B>(request: &Request<B>, server_name: Option<&str>) -> Result<(), Refusal> {
+    let host = request.headers().get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    let (Some(name), Some(host)) = (server_name, request.uri().authority().cloned().or(host)) else { return Ok(()) };
+    let host = host.host().trim_matches(['[', ']']);
+    if host.eq_ignore_ascii_case(name) || host.parse::<IpAddr>().is_ok() {
+        return Ok(());
+    }
+    let cause = "the request names another host than TLS was asked for";
+    Err(Refusal::new(ErrorCode::PathRefused, StatusCode::MISDIRECTED_REQUEST, cause))
 }
 
 /// Removes everything hop-by-hop, everything that speaks of identity or origin, and every credential.

@@ -27,6 +27,7 @@ use hyper::body::Incoming;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// Largest body of a worker, and of a question for evidence, which is a nonce.
 const MAX_BODY: usize = 64 * 1024;
@@ -71,6 +72,8 @@ pub trait LocalEndpoints: Send + Sync + 'static {
 pub struct ConnectionInfo {
     /// The other end, as seen here.
     pub peer: SocketAddr,
+    /// The name that TLS was asked for, if it was for one.
+    pub server_name: Option<Arc<str>>,
     /// The TLS session's exported key under [`daas_types::api::EXPORTER_LABEL`].
     pub exporter: [u8; 32],
 }

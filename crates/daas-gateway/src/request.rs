@@ -122,6 +122,7 @@ impl App {
 
     async fn answer(&self, context: &Context, request: Request<Incoming>) -> Result<Answer, Refusal> {
         hygiene::check_form(&request)?;
+        hygiene::check_host(&request, context.info.server_name.as_deref())?;
         if let Some(endpoint) = Endpoint::of(request.method(), request.uri().path()) {
             let answer = endpoint.answer(self, &context.info, request).await?;
             if endpoint.needs_token() {

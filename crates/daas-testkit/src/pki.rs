@@ -53,6 +53,15 @@ impl Ca {
         self.sign(CertificateParams::new(names).unwrap(), "server", ExtendedKeyUsagePurpose::ServerAuth)
     }
 
+    /// A certificate for both ends whose time is over.
+    pub fn expired(&self, names: &[&str]) -> Leaf {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
+        self.sign(params, "expired", ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
     /// A client's certificate.
     pub fn client(&self, common_name: &str) -> Leaf {
         self.sign(CertificateParams::default(), common_name, ExtendedKeyUsagePurpose::ClientAuth)
@@ -60,7 +69,7 @@ impl Ca {
 
     fn sign(&self, mut params: CertificateParams, common_name: &str, usage: ExtendedKeyUsagePurpose) -> Leaf {
         params.distinguished_name.push(DnType::CommonName, common_name);
-        params.extended_key_usages = vec![usage];
+        params.extended_key_usages.push(usage);
         let key = KeyPair::generate().unwrap();
         let cert = params.signed_by(&key, &self.issuer).unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));

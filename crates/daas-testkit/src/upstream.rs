@@ -1,11 +1,14 @@
 //! A stand-in for the API server: it serves HTTP/2 with a stream limit and HTTP/1.1 upgrades, asks for a client
-//! certificate without insisting, and records every head as it came.
+//! certificate without insisting, and records every head as it came, and every byte.
 //!
-//! What it answers follows from the request: `watch=true` opens a stream that stays; a tunnel echoes; `/echo` sends
-//! the body back; `/big/N` sends N bytes without end of haste; `/stuck` never answers; `/redirect` says 302; anything
-//! else says 200 and a small object.
+//! What it answers follows from the request: `watch=true` opens a stream that stays; a tunnel echoes, after `/eager`
+//! speaks first, and opens after `/held` when it is let through; `/echo` sends the body back; `/big/N` sends N bytes as
+//! fast as they are taken; `/stuck` never answers; `/full` reads no body and says 413; `/redirect` says 302;
+//! `/refused` says 403; `/list` a compressed answer with all that an answer can carry; anything else 200 and a small
+//! object.
 
 mod answer;
+mod tap;
 
 use crate::pki::{Ca, Leaf, common_name};
 use answer::Shared;
@@ -15,9 +18,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use tap::{Tap, Tape};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -86,6 +91,9 @@ impl Upstream {
             open: watch::channel(0).0,
             events: broadcast::channel(64).0,
             tunnels: TaskTracker::new(),
+            tapes: Mutex::default(),
+            produced: AtomicUsize::new(0),
+            through: Notify::new(),
         });
         let (stop, drain) = (CancellationToken::new(), Arc::new(Mutex::new(CancellationToken::new())));
         let acceptor = Acceptor { tls: TlsAcceptor::from(Arc::new(tls)), shared: shared.clone(), streams, count };
@@ -135,6 +143,22 @@ impl Upstream {
         *self.connections.borrow()
     }
 
+    /// What each connection has received so far, in the order in which they came.
+    pub fn tapes(&self) -> Vec<Vec<u8>> {
+        let tapes = self.shared.tapes.lock().unwrap();
+        tapes.iter().map(|tape| tape.lock().unwrap().clone()).collect()
+    }
+
+    /// Bytes of all `/big` answers that were taken off its hands.
+    pub fn produced(&self) -> usize {
+        self.shared.produced.load(Ordering::Relaxed)
+    }
+
+    /// Lets one `/held` upgrade through.
+    pub fn let_through(&self) {
+        self.shared.through.notify_one();
+    }
+
     /// Sends a line to every open watch.
     pub fn emit(&self, line: &str) {
         let _ = self.shared.events.send(Bytes::from(format!("{line}\n")));
@@ -170,10 +194,13 @@ impl Acceptor {
         let client = session.peer_certificates().and_then(|chain| chain.first()).map(common_name);
         let h2 = session.alpn_protocol() == Some(b"h2");
         let shared = self.shared;
+        let tape = Tape::default();
+        shared.tapes.lock().unwrap().push(tape.clone());
+        let io = TokioIo::new(Tap::new(tls, tape));
         let service = service_fn(move |request| shared.clone().answer(request, client.clone()));
         if h2 {
             let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-            let connection = builder.max_concurrent_streams(self.streams).serve_connection(TokioIo::new(tls), service);
+            let connection = builder.max_concurrent_streams(self.streams).serve_connection(io, service);
             let mut connection = std::pin::pin!(connection);
             tokio::select! {
                 _ = connection.as_mut() => return,
@@ -181,7 +208,7 @@ impl Acceptor {
             }
             let _ = connection.await;
         } else {
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(tls), service);
+            let connection = hyper::server::conn::http1::Builder::new().serve_connection(io, service);
             let _ = connection.with_upgrades().await;
         }
     }

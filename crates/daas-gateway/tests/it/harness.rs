@@ -6,7 +6,7 @@ use daas_gateway::{
 };
 use daas_testkit::chain::{Chain, Staker, cluster};
 use daas_testkit::client::{Http1, Http2, tls_from};
-use daas_testkit::pki::Ca;
+use daas_testkit::pki::{Ca, Leaf};
 use daas_testkit::upstream::Upstream;
 use daas_types::api::{
     AttestationRequest, AttestationResponse, ClusterSettings, HeartbeatRequest, HeartbeatResponse,
@@ -33,6 +33,10 @@ pub(crate) struct Options {
     pub(crate) limits: Limits,
     pub(crate) node_stale_grace: Duration,
     pub(crate) streams: u32,
+    /// The API server's certificate, of the cluster's CA.
+    pub(crate) api_server: fn(&Ca) -> Leaf,
+    /// The gateway's front-proxy certificate, of the request-header CA.
+    pub(crate) proxy: fn(&Ca) -> Leaf,
 }
 
 /// A running gateway, its API server and its chain.
@@ -57,7 +61,14 @@ pub(crate) struct Local {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { chain: Chain::new(), limits: Limits::default(), node_stale_grace: Duration::from_mins(15), streams: 100 }
+        Self {
+            chain: Chain::new(),
+            limits: Limits::default(),
+            node_stale_grace: Duration::from_mins(15),
+            streams: 100,
+            api_server: |ca| ca.server(&["kubernetes"]),
+            proxy: |ca| ca.client("daas:gateway"),
+        }
     }
 }
 
@@ -67,13 +78,13 @@ impl World {
     }
 
     pub(crate) async fn with(options: Options, drain: Duration) -> Self {
-        let Options { chain, limits, node_stale_grace, streams } = options;
+        let Options { chain, limits, node_stale_grace, streams, api_server, proxy } = options;
         let (ca, front) = (Ca::new("cluster"), Ca::new("request-header"));
-        let upstream = Upstream::start(ca.server(&["kubernetes"]), &front, streams).await;
+        let upstream = Upstream::start(api_server(&ca), &front, streams).await;
         let accounts = KeyPair::generate().unwrap();
         let namespaces = Namespaces::default();
         namespaces.set("kube-system".to_owned(), Some(Owner::Cluster));
-        let proxy = front.client("daas:gateway");
+        let proxy = proxy(&front);
         let config = GatewayConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
             cluster: cluster(),

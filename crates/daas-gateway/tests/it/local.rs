@@ -29,7 +29,8 @@ async fn evidence_is_open_to_all_and_bound_to_the_session() {
     let tls = client::tls(world.addr, &world.ca.roots(), &["http/1.1"]).await.unwrap();
     let exporter = tls.get_ref().1.export_keying_material([0; 32], EXPORTER_LABEL, Some(&[])).unwrap();
     let mut http1 = client::Http1::over(tls).await;
-    let mut request = build("POST", "/api/v1/attestation", &[("host", "h")], &json!({ "nonce": nonce }).to_string());
+    let mut request =
+        build("POST", "/api/v1/attestation", &[("host", "localhost")], &json!({ "nonce": nonce }).to_string());
     *request.uri_mut() = "/api/v1/attestation".parse().unwrap();
     let response = within(http1.send(request)).await.unwrap();
     assert_eq!(response.status(), 200);

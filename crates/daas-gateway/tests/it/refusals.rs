@@ -1,9 +1,9 @@
-use crate::harness::{World, build, get, user};
+use crate::harness::{World, get, user};
 use daas_chain::clock;
-use daas_testkit::chain::{Staker, cluster};
+use daas_testkit::chain::Staker;
 use daas_types::onchain::Status;
-use daas_types::pop::{Claims, MAX_LIFETIME, Usage};
-use daas_types::{Address, ClusterId, Mist, Permissions, SealSecret, UnixMs};
+use daas_types::pop::Usage;
+use daas_types::{Mist, Permissions, SealSecret, UnixMs};
 
 async fn refused(world: &World, bearer: &str) -> (u16, String) {
     let (status, reason) = world.refusal(get("/api", bearer)).await;
@@ -12,50 +12,6 @@ async fn refused(world: &World, bearer: &str) -> (u16, String) {
 
 fn is(status: u16, reason: &str) -> (u16, String) {
     (status, reason.to_owned())
-}
-
-#[tokio::test]
-async fn without_a_token_nothing_of_kubernetes_answers() {
-    let world = World::new().await;
-    for path in ["/", "/api", "/version", "/healthz", "/readyz", "/livez", "/metrics", "/openapi/v2", "/debug/pprof/"] {
-        for method in ["GET", "HEAD", "POST", "DELETE", "OPTIONS"] {
-            let before = world.upstream.requests().len();
-            let response = world.send(build(method, path, &[], "")).await;
-            assert_eq!(response.status(), 401, "{method} {path}");
-            assert_eq!(response.headers()["www-authenticate"], "Bearer");
-            assert_eq!(world.upstream.requests().len(), before);
-        }
-    }
-    assert_eq!(world.refusal(build("GET", "/api", &[], "")).await.1, "TokenMissing");
-    let bare = build("GET", "/api?access_token=0000", &[("authorization", "Bearer ")], "");
-    assert_eq!(world.refusal(bare).await.1, "TokenMissing");
-}
-
-#[tokio::test]
-async fn what_is_no_token_is_called_so() {
-    let world = World::new().await;
-    let staker = world.chain.staker(0xab, "5", Permissions::BOTH);
-    let opaque = staker.opaque();
-    let token = user(&staker);
-    let megabytes = "a".repeat(1 << 14);
-    for bad in [
-        "x",
-        &opaque[1..],
-        &format!("{opaque}0"),
-        &opaque.to_uppercase(),
-        &token[..token.len() - 1],
-        &token[..40],
-        "daas1.",
-        "daas1.AA.AA",
-        &megabytes,
-        "a b",
-    ] {
-        assert_eq!(refused(&world, bad).await, is(401, "TokenMalformed"), "{bad}");
-    }
-    for scheme in ["Basic dXNlcjpwYXNz", "Token x", "Bearerx"] {
-        let (status, reason) = world.refusal(build("GET", "/api", &[("authorization", scheme)], "")).await;
-        assert_eq!((status.as_u16(), reason), is(401, "TokenMalformed"), "{scheme}");
-    }
 }
 
 #[tokio::test]
@@ -102,27 +58,6 @@ async fn a_copied_locator_and_commitment_open_nothing() {
     // Nor does the copy stand in for the original once that is gone.
     world.chain.put(&mut victim, |state| state.seals.clear());
     assert_eq!(refused(&world, &victim.opaque()).await, is(401, "TokenUnknown"));
-}
-
-#[tokio::test]
-async fn foreign_expired_early_and_strangers_tokens() {
-    let world = World::new().await;
-    let staker = world.chain.staker(1, "5", Permissions::BOTH);
-    let stranger = world.chain.staker(2, "5", Permissions::BOTH);
-    let seal = staker.state.seals[0].id;
-    let sign = |cluster, now: UnixMs| {
-        Claims::new(cluster, seal, Usage::User, now, MAX_LIFETIME).unwrap().sign(&staker.key).unwrap()
-    };
-    let now = clock::now();
-    let foreign = sign(ClusterId(Address::new([9; 32])), now);
-    assert_eq!(refused(&world, &foreign).await, is(401, "TokenForeign"));
-    assert_eq!(refused(&world, &sign(cluster(), UnixMs(now.0 - 300_001))).await, is(401, "TokenExpired"));
-    assert_eq!(refused(&world, &sign(cluster(), UnixMs(now.0 + 120_000))).await, is(401, "TokenExpired"));
-    let claims = staker.claims(Usage::User);
-    assert_eq!(refused(&world, &claims.sign(&stranger.key).unwrap()).await, is(401, "TokenUnknown"));
-    let never = Staker::new(3, "5", Permissions::BOTH);
-    assert_eq!(refused(&world, &user(&never)).await, is(401, "TokenUnknown"));
-    assert_eq!(refused(&world, &never.opaque()).await, is(401, "TokenUnknown"));
 }
 
 #[tokio::test]

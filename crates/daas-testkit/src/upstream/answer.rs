@@ -1,16 +1,18 @@
 use super::Recorded;
+use super::tap::Tape;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use http::header::{CONNECTION, HOST, LOCATION, UPGRADE};
+use http::header::{CONNECTION, HOST, LOCATION, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::task::TaskTracker;
 
 pub(super) type Body = StreamBody<BoxStream<'static, Result<Frame<Bytes>, Infallible>>>;
@@ -21,6 +23,9 @@ pub(super) struct Shared {
     pub(super) open: watch::Sender<usize>,
     pub(super) events: broadcast::Sender<Bytes>,
     pub(super) tunnels: TaskTracker,
+    pub(super) tapes: Mutex<Vec<Tape>>,
+    pub(super) produced: AtomicUsize,
+    pub(super) through: Notify,
 }
 
 /// Counts an open stream until dropped.
@@ -37,7 +42,7 @@ impl Shared {
         let at = self.record(&request, client);
         let path = request.uri().path().to_owned();
         if request.headers().contains_key(UPGRADE) {
-            return Ok(self.upgrade(request, &path));
+            return Ok(self.upgrade(request, &path).await);
         }
         let watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
         Ok(match path.as_str() {
@@ -46,11 +51,9 @@ impl Shared {
                 let _open = Open::new(self);
                 std::future::pending().await
             }
-            "/redirect" => {
-                let mut response = whole(StatusCode::FOUND, "");
-                response.headers_mut().insert(LOCATION, HeaderValue::from_static("https://127.0.0.1:1/elsewhere"));
-                response
-            }
+            "/redirect" => redirect(),
+            "/full" => whole(StatusCode::PAYLOAD_TOO_LARGE, r#"{"kind":"Status","code":413}"#),
+            "/list" => list(),
             "/echo" => {
                 let collected = request.into_body().collect().await;
                 let Ok(collected) = collected else {
@@ -97,25 +100,37 @@ impl Shared {
         let open = Open::new(self);
         let chunks = stream::unfold((size, open), move |(left, open)| {
             let chunk = chunk.slice(..left.min(chunk.len()));
+            open.0.produced.fetch_add(chunk.len(), Ordering::Relaxed);
             async move { (!chunk.is_empty()).then(|| (Ok(Frame::data(chunk.clone())), (left - chunk.len(), open))) }
         });
         Response::new(StreamBody::new(chunks.boxed()))
     }
 
-    fn upgrade(self: Arc<Self>, mut request: Request<Incoming>, path: &str) -> Response<Body> {
-        if path == "/refused" {
-            return whole(StatusCode::FORBIDDEN, r#"{"kind":"Status","reason":"Forbidden"}"#);
+    async fn upgrade(self: Arc<Self>, mut request: Request<Incoming>, path: &str) -> Response<Body> {
+        match path {
+            "/refused" => return whole(StatusCode::FORBIDDEN, r#"{"kind":"Status","reason":"Forbidden"}"#),
+            "/ordinary" => return whole(StatusCode::OK, "no tunnel"),
+            "/redirect" => return redirect(),
+            "/held" => self.through.notified().await,
+            _ => {}
         }
+        let first: &'static [u8] = if path == "/eager" { b"first" } else { b"" };
         let asked = request.headers()[UPGRADE].clone();
+        let offered = request.headers().get(SEC_WEBSOCKET_PROTOCOL).cloned();
         let open = Open::new(self.clone());
         self.tunnels.spawn(async move {
             let tunnel = hyper::upgrade::on(&mut request).await;
             if let Ok(tunnel) = tunnel {
-                echo(TokioIo::new(tunnel)).await;
+                echo(TokioIo::new(tunnel), first).await;
             }
             drop(open);
         });
         let mut response = whole(StatusCode::SWITCHING_PROTOCOLS, "");
+        if let Some(protocols) = offered {
+            // It takes the first, as Kubernetes does.
+            let first = protocols.to_str().unwrap_or_default().split(',').next().unwrap_or_default().trim();
+            response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_str(first).unwrap());
+        }
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         let agreed = if path == "/other" { HeaderValue::from_static("h2c") } else { asked };
         response.headers_mut().insert(UPGRADE, agreed);
@@ -139,7 +154,10 @@ impl Drop for Open {
 }
 
 /// Sends everything back; says `bye` when the other side has closed its half.
-async fn echo(mut tunnel: TokioIo<hyper::upgrade::Upgraded>) {
+async fn echo(mut tunnel: TokioIo<hyper::upgrade::Upgraded>, first: &[u8]) {
+    if tunnel.write_all(first).await.is_err() {
+        return;
+    }
     let mut buffer = vec![0; 16 * 1024];
     loop {
         match tunnel.read(&mut buffer).await {
@@ -154,6 +172,32 @@ async fn echo(mut tunnel: TokioIo<hyper::upgrade::Upgraded>) {
     }
     let _ = tunnel.write_all(b"bye").await;
     let _ = tunnel.shutdown().await;
+}
+
+fn redirect() -> Response<Body> {
+    let mut response = whole(StatusCode::FOUND, "");
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static("https://127.0.0.1:1/elsewhere"));
+    response
+}
+
+/// Bytes that are nothing if they are touched, and every header that a cache or a decompressor would act on.
+fn list() -> Response<Body> {
+    let mut response = whole(StatusCode::OK, Bytes::from_static(b"\x1f\x8b\x08\x00not gzip\xff\x00"));
+    for (name, value) in [
+        ("content-encoding", "gzip"),
+        ("content-type", "application/json;as=Table;v=v1;g=meta.k8s.io"),
+        ("etag", "\"ABC\""),
+        ("vary", "Accept-Encoding"),
+        ("vary", "Accept"),
+        ("warning", "299 - \"deprecated\""),
+        ("audit-id", "6f6d9b6a"),
+        ("retry-after", "7"),
+        ("x-kubernetes-pf-flowschema-uid", "1"),
+        ("cache-control", "no-cache, private"),
+    ] {
+        response.headers_mut().append(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 fn whole(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {

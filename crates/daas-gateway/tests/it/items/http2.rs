@@ -1,0 +1,182 @@
+//! Items 18 and 21 to 25: HTTP/2, frame by frame.
+
+mod floods;
+
+use super::wire::{
+    CALM, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, RST_STREAM, SETTINGS, field, frame, head,
+};
+use crate::harness::{Options, World, get, reason, user, within};
+use daas_testkit::client::Http2;
+use daas_types::Permissions;
+use http::Response;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use std::time::Duration;
+
+const WATCH: &str = "/api/v1/pods?watch=true";
+
+/// The bits of a request's HEADERS frame that is all of it.
+const WHOLE: u8 = END_HEADERS | END_STREAM;
+
+async fn watch(client: &Http2, bearer: &str) -> Response<Incoming> {
+    let mut response = within(client.send(get(WATCH, bearer))).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(within(response.body_mut().frame()).await.unwrap().is_ok());
+    response
+}
+
+/// Requests of someone who does nothing wrong.
+async fn others_are_served(world: &World, bearer: &str) {
+    let client = world.http2().await;
+    for _ in 0..5 {
+        assert_eq!(within(client.send(get("/api", bearer))).await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn item_18_http2_names_one_host() {
+    let world = World::new().await;
+    let token = user(&world.chain.staker(1, "0.5", Permissions::USER));
+    let bearer = format!("Bearer {token}");
+    for (authority, host, expected) in
+        [("localhost", "elsewhere", 400), ("elsewhere", "localhost", 400), ("elsewhere", "elsewhere", 421)]
+    {
+        let request = http::Request::get(format!("https://{authority}/api"));
+        let request = request.header("host", host).header("authorization", &bearer);
+        let (status, _) = world.refusal(request.body(Full::default()).unwrap()).await;
+        assert_eq!(status, expected, "{authority} {host}");
+    }
+    // CONNECT over HTTP/2 has an authority and no path.
+    let client = world.http2().await;
+    let request = http::Request::connect("elsewhere:443").header("authorization", &bearer);
+    let response = within(client.send(request.body(Full::default()).unwrap())).await;
+    assert!(response.is_err() || response.unwrap().status() == 400);
+    assert!(world.upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn item_21_a_client_that_says_goaway_keeps_its_streams_until_it_goes() {
+    let world = World::new().await;
+    let token = user(&world.chain.staker(1, "5", Permissions::USER));
+    let mut frames = Frames::open(&world, &[]).await;
+    frames.write(&frame(HEADERS, WHOLE, 1, &head("GET", WATCH, &token, &[]))).await;
+    assert_eq!(frames.read_on(1).await.unwrap().kind, HEADERS);
+    assert_eq!(frames.read_on(1).await.unwrap().kind, DATA);
+    frames.write(&frame(GOAWAY, 0, 0, &[0; 8])).await;
+    world.upstream.emit("after");
+    assert_eq!(frames.read_on(1).await.unwrap().payload, b"after\n");
+    drop(frames);
+    within(world.upstream.until_open(0)).await;
+}
+
+#[tokio::test]
+async fn item_22_watches_open_whatever_the_stream_limit_or_are_told_no() {
+    let world = World::with(Options { streams: 50, ..Options::default() }, Duration::from_secs(1)).await;
+    let mut staker = world.chain.staker(1, "5", Permissions::USER);
+    let bearer = user(&staker);
+    let clients = [world.http2().await, world.http2().await];
+    let opens = (0..300).map(|n| watch(&clients[n % 2], &bearer));
+    let watches = within(futures::future::join_all(opens)).await;
+    assert_eq!(world.upstream.open(), 300);
+    // Short requests are not in their way, nor they in theirs.
+    assert_eq!(within(clients[0].send(get("/api", &bearer))).await.unwrap().status(), 200);
+    world.chain.suspend(&mut staker);
+    within(world.upstream.until_open(0)).await;
+    drop(watches);
+
+    let limits = daas_gateway::Limits { upstream_connections: 1, ..Default::default() };
+    let world = World::with(Options { streams: 10, limits, ..Options::default() }, Duration::from_secs(1)).await;
+    let bearer = user(&world.chain.staker(1, "5", Permissions::USER));
+    let client = world.http2().await;
+    let mut watches = Vec::new();
+    let refused = loop {
+        let response = within(client.send(get(WATCH, &bearer))).await.unwrap();
+        if response.status() != 200 {
+            break response;
+        }
+        watches.push(response);
+    };
+    assert!(!watches.is_empty() && watches.len() <= 10, "{}", watches.len());
+    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (429, &"1".parse().unwrap()));
+    assert_eq!(reason(refused).await, "TooManyRequests");
+    // A watch that ends makes room.
+    drop(watches.pop());
+    within(async { while within(client.send(get(WATCH, &bearer))).await.unwrap().status() != 200 {} }).await;
+}
+
+#[tokio::test]
+async fn item_23_who_does_not_read_fills_its_own_windows_only() {
+    let world = World::new().await;
+    let (slow, other) = (world.chain.staker(1, "5", Permissions::USER), world.chain.staker(2, "5", Permissions::USER));
+    let client = world.http2().await;
+    let mut stalled = Vec::new();
+    for _ in 0..90 {
+        stalled.push(within(client.send(get("/big/1000000000", &user(&slow)))).await.unwrap());
+    }
+    within(world.upstream.until_open(90)).await;
+    // On the same lane, and with more than a window of its own.
+    let fast = world.http2().await;
+    for _ in 0..3 {
+        let response = within(fast.send(get("/big/2000000", &user(&other)))).await.unwrap();
+        assert_eq!(within(response.into_body().collect()).await.unwrap().to_bytes().len(), 2_000_000);
+    }
+    // What the stalled ones make anyone hold is bounded for each of them, whatever they ask for.
+    let held = world.upstream.produced().saturating_sub(6_000_000);
+    assert!(held <= 90 * (2 << 20), "{held}");
+    drop((stalled, client));
+    within(world.upstream.until_open(0)).await;
+}
+
+#[tokio::test]
+async fn item_24_extended_connect_and_hop_by_hop_fields_are_stream_errors() {
+    let world = World::new().await;
+    let token = user(&world.chain.staker(1, "5", Permissions::USER));
+    let mut frames = Frames::open(&world, &[]).await;
+    let settings = within(frames.read()).await.unwrap();
+    assert_eq!((settings.kind, settings.flags), (SETTINGS, 0));
+    assert!(settings.payload.chunks(6).all(|setting| setting[..2] != [0, 8]), "extended CONNECT is offered");
+    let extended = [head("CONNECT", "/exec", &token, &[]), field(":protocol", "websocket")].concat();
+    let own = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "https"), (":path", "/exec")];
+    let proper: Vec<u8> = own.into_iter().chain([(":authority", "localhost")]).flat_map(|(n, v)| field(n, v)).collect();
+    let mut heads = vec![extended, proper];
+    for line in [
+        ("connection", "upgrade"),
+        ("connection", "x-remote-user"),
+        ("upgrade", "websocket"),
+        ("proxy-connection", "keep-alive"),
+        ("keep-alive", "timeout=5"),
+        ("transfer-encoding", "chunked"),
+        ("te", "gzip"),
+        ("X-Remote-User", "root"),
+        ("host", "elsewhere"),
+        (":path", "/twice"),
+        (":unknown", "x"),
+    ] {
+        heads.push(head("GET", "/api", &token, &[line]));
+    }
+    for (n, block) in heads.into_iter().enumerate() {
+        let mut frames = Frames::open(&world, &[]).await;
+        frames.write(&frame(HEADERS, WHOLE, 1, &block)).await;
+        let answer = frames.read_on(1).await;
+        // Reset, the connection ended, or 400 with a body: no 200, and nothing upstream.
+        let refused = answer.as_ref().is_none_or(|f| f.kind == RST_STREAM || f.kind == GOAWAY || f.kind == HEADERS);
+        assert!(refused, "{n}: {answer:?}");
+        assert!(world.upstream.requests().is_empty(), "{n} was forwarded");
+    }
+    others_are_served(&world, &token).await;
+}
+
+#[tokio::test]
+async fn item_25_an_api_server_that_says_goaway_fails_no_request_and_ends_no_watch() {
+    let world = World::new().await;
+    let staker = world.chain.staker(1, "5", Permissions::USER);
+    let (client, bearer) = (world.http2().await, user(&staker));
+    let mut open = watch(&client, &bearer).await;
+    for _ in 0..20 {
+        world.upstream.goaway();
+        assert_eq!(within(client.send(get("/api", &bearer))).await.unwrap().status(), 200);
+    }
+    world.upstream.emit("alive");
+    assert!(within(open.body_mut().frame()).await.unwrap().is_ok());
+    assert_eq!(world.upstream.requests().len(), 21, "something was sent twice");
+}
