@@ -149,7 +149,7 @@ fn head(bytes: &[u8]) -> Option<Request<()>> {
         request.headers_mut().append(HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?);
     }
     // One that leads nowhere, as hyper puts it beside every request that could be upgraded.
-    let upgrade = hyper::upgrade::on(&mut Request::new(()));
+    let upgrade = hyper::upgrade::on(Request::new(()));
     request.extensions_mut().insert(upgrade);
     Some(request)
 }

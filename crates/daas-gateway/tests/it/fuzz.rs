@@ -17,7 +17,9 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
 fn replay(target: &str, run: fn(&[u8])) {
     let corpus = corpus(target);
     assert!(corpus.len() >= 8, "the corpus of {target} is gone");
-    corpus.iter().for_each(|bytes| run(bytes));
+    for bytes in &corpus {
+        run(bytes);
+    }
     let two = (any::<Index>(), any::<Index>(), any::<Index>(), any::<Index>());
     let changes = vec((any::<Index>(), any::<u8>()), 0..4);
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(CASES) });

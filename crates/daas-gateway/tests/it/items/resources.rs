@@ -102,6 +102,13 @@ async fn item_31_bodies_stream_and_their_limit_is_the_api_servers() {
     wire.send("hello").await;
     assert!(wire.head().await.starts_with("HTTP/1.1 200 "));
     assert!(world.upstream.last().all("expect").is_empty());
+}
+
+#[tokio::test]
+async fn item_31_a_body_without_end_waits_with_its_sender() {
+    let world = World::new().await;
+    let token = user(&world.chain.staker(1, "5", Permissions::USER));
+    let bearer = format!("Bearer {token}");
     // One that refuses without reading is heard, and the rest of the body is nobody's next request.
     let mut wire = Wire::open(&world).await;
     wire.send(format!(
@@ -116,7 +123,7 @@ async fn item_31_bodies_stream_and_their_limit_is_the_api_servers() {
         }
     };
     let served = async {
-        within(world.upstream.saw(3)).await;
+        within(world.upstream.saw(1)).await;
         assert_eq!(world.send(get("/api", &token)).await.status(), 200);
     };
     tokio::select! {

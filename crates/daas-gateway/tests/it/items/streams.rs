@@ -85,7 +85,7 @@ async fn item_28_halves_close_one_by_one_and_nothing_is_left_of_a_tunnel() {
     within(world.upstream.until_open(0)).await;
     within(async {
         while sockets(&world) > 0 {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     })
     .await;

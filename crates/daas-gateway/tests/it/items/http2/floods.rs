@@ -144,7 +144,8 @@ async fn item_21_a_bomb_of_one_remembered_field_is_refused() {
     let (world, token) = world().await;
     let mut frames = Frames::open(&world, &[]).await;
     // 4,000 bytes once, then one byte for each time: 16 MB of head in 8 KB.
-    let bomb = [head("GET", "/api", &token, &[]), remembered("x", &"y".repeat(4_000)), vec![0x80 | 62; 4_000]].concat();
+    let bomb =
+        [head("GET", "/api", &token, &[]), remembered("x", &"y".repeat(4_000)), vec![0x80 | 0x3e; 4_000]].concat();
     frames.write(&frame(HEADERS, WHOLE, 1, &bomb)).await;
     let answer = frames.read_on(1).await;
     assert!(answer.is_none_or(|f| f.kind != DATA), "it was answered");

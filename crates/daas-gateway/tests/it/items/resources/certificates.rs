@@ -6,6 +6,8 @@ use daas_testkit::pki::{Ca, Leaf};
 use daas_types::Permissions;
 use std::time::Duration;
 
+type Certificate = fn(&Ca) -> Leaf;
+
 async fn is_not_spoken_to(what: &str, options: Options) {
     let world = World::with(options, Duration::from_secs(1)).await;
     let token = user(&world.chain.staker(1, "5", Permissions::USER));
@@ -27,7 +29,7 @@ async fn is_not_spoken_to(what: &str, options: Options) {
 
 #[tokio::test]
 async fn item_35_an_api_server_of_another_name_ca_or_time_is_not_spoken_to() {
-    let serving: [(&str, fn(&Ca) -> Leaf); 4] = [
+    let serving: [(&str, Certificate); 4] = [
         ("another name", |ca| ca.server(&["elsewhere"])),
         ("another CA", |_| Ca::new("cluster").server(&["kubernetes"])),
         ("a time long over", |ca| ca.expired(&["kubernetes"])),
@@ -40,7 +42,7 @@ async fn item_35_an_api_server_of_another_name_ca_or_time_is_not_spoken_to() {
 
 #[tokio::test]
 async fn item_35_a_gateway_whose_own_certificate_is_not_taken_says_so() {
-    let proxies: [(&str, fn(&Ca) -> Leaf); 2] = [
+    let proxies: [(&str, Certificate); 2] = [
         ("of another CA", |_| Ca::new("request-header").client("daas:gateway")),
         ("a time long over", |ca| ca.expired(&["daas:gateway"])),
     ];
