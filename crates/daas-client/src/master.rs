@@ -43,6 +43,9 @@ pub struct VerifiedMaster {
 impl VerifiedMaster {
     /// Connects to the cluster's master, asks for its evidence and judges it against the chain.
     pub async fn connect(cluster: &ClusterInfo, masters: &Masters, now: UnixMs) -> Result<Self, Problem> {
+        if cluster.join.endpoint.is_empty() || cluster.join.ca.is_empty() {
+            return Err(Problem::new(ErrorCode::ClusterFileUnfinished, "the join file has no `endpoint` or no `ca`"));
+        }
         let ca = ca_spki(&cluster.join.ca)?;
         let (record, measurement) = masters.registered(&cluster.join.endpoint, &ca, now)?;
         let config = Arc::new(client_config(&cluster.join.ca, &[b"http/1.1"])?);

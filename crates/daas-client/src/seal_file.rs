@@ -202,7 +202,7 @@ mod tests {
             genesis: daas_types::Digest::ZERO,
             genesis_summary: None,
             committee: None,
-            rpc: "http://127.0.0.1:1".into(),
+            rpc: "http://127.0.0.1:1".parse().unwrap(),
             package: PackageId(Address::from_static("0x1")),
             cluster: ClusterId(Address::from_static("0x2")),
             registry: RegistryId(Address::from_static("0x3")),

@@ -177,7 +177,14 @@ fn require_devnet(genesis: &Genesis) -> Result<(), Problem> {
 
 /// One endpoint alone could start a master from objects that were true once. A devnet is one endpoint.
 fn require_others(genesis: &Genesis, rpc: &RpcUrls) -> Result<(), Problem> {
-    if genesis.devnet().is_some() || rpc.count() > 1 {
+    if genesis.devnet().is_some() {
+        return Ok(());
+    }
+    if let Some(url) = rpc.unencrypted() {
+        let cause = format!("{url}: without TLS its host's network decides what it says; use https://");
+        return Err(Problem::new(ErrorCode::ConfigInvalid, cause));
+    }
+    if rpc.count() > 1 {
         return Ok(());
     }
     let cause = format!("{rpc} is one endpoint; a master needs two, of different people, in `rpc` of its pins");
@@ -403,10 +410,10 @@ mod tests {
     #[test]
     fn one_endpoint_of_a_real_network_is_not_enough() {
         let genesis = Genesis::of_digest(daas_types::genesis::TESTNET.parse().unwrap());
-        for one in ["http://a", "http://a,http://a/"] {
+        for one in ["https://a", "https://a,https://a:443/", "https://a,http://b"] {
             let refused = require_others(&genesis, &one.parse().unwrap()).unwrap_err();
             assert_eq!(refused.code, ErrorCode::ConfigInvalid);
         }
-        require_others(&genesis, &"http://a,http://b".parse().unwrap()).unwrap();
+        require_others(&genesis, &"https://a,https://b".parse().unwrap()).unwrap();
     }
 }

@@ -24,7 +24,12 @@ pub const KEYS: &[Key] = &[
         "Seconds after which clients ask for evidence again.",
     ),
     key("sui.pins", Kind::Text, "", "File with genesis, package and object ids, written when the cluster was created."),
-    key("sui.rpc_endpoint", Kind::Text, "\"\"", "Overrides the pins' RPC; several between commas. Not trusted."),
+    key(
+        "sui.rpc_endpoint",
+        Kind::Text,
+        "\"\"",
+        "Overrides the pins' RPC; several between commas, of different people. Not trusted, but measured.",
+    ),
     key(
         "sui.position",
         Kind::Text,
@@ -232,13 +237,15 @@ pub fn load(file: Option<PathBuf>, flags: Vec<(String, String)>) -> Result<Loade
 }
 
 /// What of the configuration is measured: everything a client relies on, nothing that only this machine's operator does.
-/// Of the pins that is what the binding does not name by itself: from whom all belief in the chain starts, and which of
-/// the cluster's objects are read.
+/// Of the pins that is what the binding does not name by itself: from whom all belief in the chain starts, which endpoints
+/// are asked what is newest, and which of the cluster's objects are read.
 pub fn digest(shown: &BTreeMap<String, Value>, pins: &ChainPins, genesis: &Genesis) -> [u8; 32] {
     const LOCAL: [&str; 6] = ["logging.", "admin.", "k3s.data_dir", "sui.rpc_endpoint", "sui.pins", "sui.position"];
     let rules = shown.iter().filter(|(path, _)| !LOCAL.iter().any(|local| path.starts_with(local)));
     let mut measured: BTreeMap<&str, Value> = rules.map(|(path, value)| (path.as_str(), value.clone())).collect();
     measured.insert("pins.committee", json!(genesis.committee()));
+    // As used: `sui.rpc_endpoint` has taken the place of the file's.
+    measured.insert("pins.rpc", json!(pins.rpc.places()));
     measured.insert("pins.registry", json!(pins.registry));
     measured.insert("pins.nautilus", json!(pins.nautilus));
     // A sorted map of JSON values has one text.
@@ -373,8 +380,11 @@ api:
         {
             assert_ne!(digest(&shown, &pins, &genesis), plain);
         }
-        let elsewhere = ChainPins { rpc: "http://b".parse().unwrap(), ..pins.clone() };
-        assert_eq!(digest(&shown, &elsewhere, &genesis), plain);
+        let asking = |rpc: &str| digest(&shown, &ChainPins { rpc: rpc.parse().unwrap(), ..pins.clone() }, &genesis);
+        assert_eq!(asking("http://A:80/"), plain);
+        assert_ne!(asking("http://b"), plain);
+        assert_ne!(asking("http://a,http://b"), plain);
+        assert_eq!(asking("http://a,http://b"), asking("http://b,http://a"));
         let member = |stake| ValidatorCommitteeMember { public_key: Bls12381PublicKey::new([7; 96]), stake };
         let of = |epoch, stake| {
             let committee = ValidatorCommittee { epoch, members: vec![member(stake)] };

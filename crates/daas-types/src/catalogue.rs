@@ -99,7 +99,7 @@ catalogue! {
     PackageMismatch "D208" "컨트랙트가 이 프로그램과 다릅니다." "The package is not the one this program was built for."
         "Use the k3s-daas release of the cluster, or publish this one's package.";
     WalletMissing "D209" "지갑이 없습니다." "There is no wallet here."
-        "`k3s-daas stake` makes one, or name yours with `--wallet FILE`.";
+        "`k3s-daas wallet address` makes one and says where to send SUI; or name yours with `--wallet FILE`.";
     WalletUnsafe "D210" "지갑 파일을 다른 사용자가 읽을 수 있습니다." "The wallet file can be read by others."
         "`chmod 600 FILE`";
     NotStaked "D211" "스테이킹이 없습니다." "There is no stake of this wallet here."
@@ -169,6 +169,10 @@ catalogue! {
         "Give `--code` an upgrade of the join file's package; compare it first: `k3s-daas chain verify-package PACKAGE`.";
     TransactionRefused "D243" "네트워크가 거래를 받지 않았습니다." "The network refused the transaction; it was not executed, and nothing was spent."
         "The cause has the network's words; run the command again to build the transaction of what the chain is now.";
+    FaucetUnreachable "D244" "Faucet에 연결할 수 없습니다." "The faucet cannot be reached."
+        "Name the development network's: `k3s-daas faucet --url http://HOST:PORT`; `k3s-daas up` takes it as `--devnet-faucet`.";
+    CodeMisnumbered "D245" "코드의 VERSION이 패키지 번호와 다릅니다." "The code does not call itself by its number as a package; a cluster moved to it could be used by nobody."
+        "Set `VERSION` in `cluster.move` to the package's number, `k3s-daas chain upgrade`, and move to that.";
 
     MasterUnverified "D301" "마스터를 검증하지 못했습니다. 토큰을 보내지 않았습니다." "The master's evidence was refused; no token was sent."
         "`k3s-daas verify --cluster join.json` shows which check failed; ask the operator.";
@@ -200,6 +204,8 @@ catalogue! {
         "Put the log's folder back as it was; `k3s-daas audit verify` says what is missing.";
     AuditForked "D315" "다른 프로세스가 같은 키로 앵커를 기록했습니다." "The chain has an audit root under this enclave's key that this log did not send."
         "Stop the other master that uses the key; if there is none, the key is stolen: revoke this master.";
+    ClusterFileUnfinished "D320" "join.json에 게이트웨이가 없습니다." "The cluster file names no gateway: it is from before the cluster had a master."
+        "Use the join.json that the master wrote into its data folder once it had registered; ask the operator for it.";
 
     NodeIdMismatch "D401" "Seal의 노드 이름과 다릅니다." "The node id is not the Seal's."
         "Join with the node id you staked for.";

@@ -1,5 +1,7 @@
 use core::fmt;
+use core::net::IpAddr;
 use core::str::FromStr;
+use http::Uri;
 use serde::{Deserialize, Serialize};
 
 /// More would only be asked in vain.
@@ -15,8 +17,16 @@ pub struct RpcUrls {
     urls: Vec<String>,
 }
 
+/// Where an address leads. Paths, letters' case and a port that goes without saying make no other endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    host: String,
+    port: u16,
+    encrypted: bool,
+}
+
 /// Why addresses were refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RpcUrlsError {
     /// There is none, or one is empty.
     #[error("an RPC address is empty, or there is none")]
@@ -24,6 +34,9 @@ pub enum RpcUrlsError {
     /// Too many.
     #[error("more than {MOST} RPC addresses")]
     TooMany,
+    /// Nothing that can be asked.
+    #[error("`{0}` is no RPC address: give it as https://HOST:PORT or http://HOST:PORT")]
+    NotAnAddress(String),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -38,18 +51,20 @@ enum Written {
 impl RpcUrls {
     /// Of several addresses. One that is named twice counts once.
     pub fn new(named: impl IntoIterator<Item = String>) -> Result<Self, RpcUrlsError> {
-        let mut urls: Vec<String> = Vec::new();
+        let (mut urls, mut places): (Vec<String>, Vec<Place>) = Default::default();
         for url in named {
             if url.is_empty() {
                 return Err(RpcUrlsError::Empty);
             }
-            if urls.iter().any(|known| same(known, &url)) {
+            let place = Place::of(&url).ok_or_else(|| RpcUrlsError::NotAnAddress(url.clone()))?;
+            if places.iter().any(|known| (&known.host, known.port) == (&place.host, place.port)) {
                 continue;
             }
             if urls.len() == MOST {
                 return Err(RpcUrlsError::TooMany);
             }
             urls.push(url);
+            places.push(place);
         }
         if urls.is_empty() { Err(RpcUrlsError::Empty) } else { Ok(Self { urls }) }
     }
@@ -63,16 +78,43 @@ impl RpcUrls {
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.urls.iter().map(String::as_str)
     }
+
+    /// One that is asked without TLS: whoever is on the way there may answer in its place.
+    pub fn unencrypted(&self) -> Option<&str> {
+        self.iter().find(|url| !Place::of(url).is_some_and(|place| place.encrypted))
+    }
+
+    /// Where they lead, in one form and order however they are written: what a set of endpoints is known by.
+    pub fn places(&self) -> Vec<String> {
+        let mut places: Vec<Place> = self.iter().filter_map(Place::of).collect();
+        places.sort();
+        places.iter().map(Place::to_string).collect()
+    }
 }
 
-fn same(one: &str, other: &str) -> bool {
-    one.trim_end_matches('/').eq_ignore_ascii_case(other.trim_end_matches('/'))
+// === impl Place ===
+
+impl Place {
+    /// As those read it who connect there.
+    fn of(url: &str) -> Option<Self> {
+        let uri: Uri = url.parse().ok()?;
+        let encrypted = match uri.scheme_str()?.to_ascii_lowercase().as_str() {
+            "https" => true,
+            "http" => false,
+            _ => return None,
+        };
+        let host = uri.host()?.trim_end_matches('.').to_ascii_lowercase();
+        let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let host = ip.map_or(host, |ip| ip.to_string());
+        let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
+        (!host.is_empty()).then_some(Self { host, port, encrypted })
+    }
 }
 
-/// One address.
-impl From<&str> for RpcUrls {
-    fn from(url: &str) -> Self {
-        Self { urls: vec![url.to_owned()] }
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, encrypted } = self;
+        write!(f, "{}://{host}:{port}", if *encrypted { "https" } else { "http" })
     }
 }
 
@@ -129,12 +171,43 @@ mod tests {
     #[test]
     fn the_same_address_twice_is_one_endpoint() {
         assert_eq!(read(r#"["http://a","http://A/","http://a"]"#).unwrap().count(), 1);
+        for same in [
+            ["https://h", "https://h:443"],
+            ["https://h", "HTTPS://H.:443/path"],
+            ["http://h", "http://h:80"],
+            ["https://h:443", "http://h:443"],
+            ["https://[::1]:9", "https://[0:0:0:0:0:0:0:1]:9/"],
+        ] {
+            assert_eq!(RpcUrls::new(same.map(str::to_owned)).unwrap().count(), 1, "{same:?}");
+        }
+        for other in [["https://h", "https://h:444"], ["https://h", "http://h"], ["https://h", "https://i"]] {
+            assert_eq!(RpcUrls::new(other.map(str::to_owned)).unwrap().count(), 2, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_set_is_known_however_it_is_written() {
+        let places = |text: &str| text.parse::<RpcUrls>().unwrap().places();
+        assert_eq!(places("https://b,http://A:9000/"), ["http://a:9000", "https://b:443"]);
+        assert_eq!(places("http://a:9000,https://B:443/x"), places("https://b,http://A:9000/"));
+        assert_ne!(places("https://a"), places("http://a:443"));
+    }
+
+    #[test]
+    fn one_without_tls_is_found() {
+        let plain = |text: &str| text.parse::<RpcUrls>().unwrap().unencrypted().map(str::to_owned);
+        assert_eq!(plain("https://a,https://b"), None);
+        assert_eq!(plain("https://a,http://b").as_deref(), Some("http://b"));
     }
 
     #[test]
     fn none_and_too_many_are_refused() {
         for json in ["[]", r#""""#, r#"["http://a",""]"#, "1"] {
             assert_eq!(read(json), None, "{json}");
+        }
+        for no in ["127.0.0.1:9000", "localhost:9000", "fullnode.example", "ftp://a", "http://", "http://:9000", "a b"]
+        {
+            assert_eq!(no.parse::<RpcUrls>(), Err(RpcUrlsError::NotAnAddress(no.to_owned())));
         }
         let many = |count: usize| RpcUrls::new((0..count).map(|n| format!("http://{n}")));
         assert_eq!(many(MOST).unwrap().count(), MOST);

@@ -37,7 +37,7 @@ fn join() -> JoinFile {
         genesis: daas_types::Digest::ZERO,
         genesis_summary: None,
         committee: None,
-        rpc: "http://127.0.0.1:9000".into(),
+        rpc: "http://127.0.0.1:9000".parse().unwrap(),
         package: id(1).into(),
         cluster: id(2).into(),
         registry: id(3).into(),

@@ -76,7 +76,7 @@ fn a_record_is_the_seals_own_by_its_commitment_alone() {
         genesis: daas_types::Digest::ZERO,
         genesis_summary: None,
         committee: None,
-        rpc: "http://127.0.0.1:1".into(),
+        rpc: "http://127.0.0.1:1".parse().unwrap(),
         package: id(1).into(),
         cluster: id(2).into(),
         registry: id(3).into(),

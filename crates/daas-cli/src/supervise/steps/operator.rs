@@ -13,7 +13,7 @@ use daas_chain::wallet::Wallet;
 use daas_client::{SealFile, write_private};
 use daas_types::join::ChainPins;
 use daas_types::{
-    ClusterId, ErrorCode, Mist, NautilusId, NodeId, PackageId, Permissions, Problem, RegistryId, WalletAddress,
+    ClusterId, ErrorCode, Mist, NautilusId, NodeId, PackageId, Permissions, Problem, RegistryId, RpcUrls, WalletAddress,
 };
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -148,7 +148,7 @@ fn write_pins(start: &Start<'_>, network: &Network, ids: &IndexIds) -> Result<()
         genesis: network.genesis.digest(),
         genesis_summary: Some(network.summary.clone()),
         committee: None,
-        rpc: network.rpc.as_str().into(),
+        rpc: RpcUrls::new([network.rpc.clone()]).map_err(Problem::of(ErrorCode::Internal))?,
         package: ids.package,
         cluster: ids.cluster,
         registry: ids.registry,
