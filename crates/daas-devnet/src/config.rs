@@ -1,3 +1,4 @@
+use crate::Origin;
 use daas_types::UnixMs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -24,12 +25,23 @@ pub struct Config {
     pub seed: Option<u64>,
     /// A new network's clock stands still until it is told to move.
     pub manual_clock: bool,
+    /// Whose pages in a browser may call, beside those of this machine.
+    pub allow_origins: Vec<Origin>,
 }
 
 impl Config {
     /// Any free ports on the loopback interface.
     pub fn on_free_ports(state_dir: PathBuf, tee_root: [u8; 32], clock: Clock) -> Self {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self { state_dir, listen: any, faucet: any, tee_root, clock, seed: None, manual_clock: false }
+        Self {
+            state_dir,
+            listen: any,
+            faucet: any,
+            tee_root,
+            clock,
+            seed: None,
+            manual_clock: false,
+            allow_origins: Vec::new(),
+        }
     }
 }

@@ -1,3 +1,4 @@
+use crate::callers::Callers;
 use crate::checkpoint::Sealer;
 use crate::control::{Control, Socket};
 use crate::execute::Executor;
@@ -91,9 +92,10 @@ impl Devnet {
             tasks: JoinSet::new(),
         };
         running.write_down(dir)?;
-        running.tasks.spawn(rpc::serve(node.clone(), rpc_listener));
+        let callers = Callers::new(config.allow_origins);
+        running.tasks.spawn(rpc::serve(node.clone(), rpc_listener, callers.clone()));
         let faucet = Faucet::new(node.clone(), faucet_key);
-        running.tasks.spawn(faucet::serve(faucet, faucet_listener, shutdown.clone()));
+        running.tasks.spawn(faucet::serve(faucet, faucet_listener, callers, shutdown.clone()));
         running.tasks.spawn(socket.serve(control, shutdown));
         running.tasks.spawn(until_the_ledger_fails(node.clone()));
         running.tasks.spawn(keep_fresh(node));

@@ -1,6 +1,7 @@
 //! `POST /v2/gas`: money for anyone who asks, sent by ordinary transactions of the faucet's own key.
 
 use crate::DevnetError;
+use crate::callers::Callers;
 use crate::execute::{REFERENCE_GAS_PRICE, Refusal};
 use crate::ledger::{Holder, StoredTransaction};
 use crate::node::{Node, blocking};
@@ -21,7 +22,7 @@ use sui_sdk_types::{
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::cors::ExposeHeaders;
 
 /// One request's coins.
 const COINS: u16 = 5;
@@ -52,15 +53,13 @@ struct FixedAmount {
 pub(crate) async fn serve(
     faucet: Faucet,
     listener: TcpListener,
+    callers: Callers,
     shutdown: CancellationToken,
 ) -> Result<(), DevnetError> {
+    let routes =
+        Router::new().route("/", get(|| async { "OK" })).route("/v2/gas", post(gas)).with_state(Arc::new(faucet));
     // Wallets in a browser ask too.
-    let cors = CorsLayer::new().allow_origin(Any).allow_headers(Any).allow_methods(Any);
-    let routes = Router::new()
-        .route("/", get(|| async { "OK" }))
-        .route("/v2/gas", post(gas))
-        .layer(cors)
-        .with_state(Arc::new(faucet));
+    let routes = callers.admit(routes, ExposeHeaders::default());
     axum::serve(listener, routes)
         .with_graceful_shutdown(shutdown.cancelled_owned())
         .await

@@ -7,6 +7,7 @@
 //! - [`Devnet::start`]: everything, in this process.
 //! - `execute`: checks and execution; `twin`: the Move package; `ledger`: what is kept; `rpc`: the services.
 
+mod callers;
 mod checkpoint;
 mod config;
 pub mod control;
@@ -30,6 +31,7 @@ mod time;
 mod twin;
 mod web;
 
+pub use callers::{Origin, OriginError};
 pub use config::{Clock, Config};
 pub use devnet::{Devnet, RunningDevnet};
 pub use error::{DevnetError, StoreError};

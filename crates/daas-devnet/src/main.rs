@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use daas_devnet::{Clock, Config, Devnet, control, nsm};
+use daas_devnet::{Clock, Config, Devnet, Origin, control, nsm};
 use daas_types::UnixMs;
 use sha2::{Digest as _, Sha256};
 use std::net::SocketAddr;
@@ -57,6 +57,10 @@ struct Serve {
     /// Let a new network's clock stand still until told to move
     #[arg(long)]
     manual_clock: bool,
+    /// Let web pages of this origin call network and faucet, and answer to its host's name; repeat for more. Pages of this
+    /// machine are let in anyway
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<Origin>,
 }
 
 #[tokio::main]
@@ -110,8 +114,9 @@ async fn serve(args: Serve, clock: Clock, shutdown: CancellationToken) -> anyhow
             None => nsm::root::load_or_create(&args.state_dir)?.key_hash(),
         },
     };
-    let Serve { state_dir, listen, faucet, seed, manual_clock, .. } = args;
-    let devnet = Devnet::start(Config { state_dir, listen, faucet, tee_root, clock, seed, manual_clock }).await?;
+    let Serve { state_dir, listen, faucet, seed, manual_clock, allow_origin: allow_origins, .. } = args;
+    let config = Config { state_dir, listen, faucet, tee_root, clock, seed, manual_clock, allow_origins };
+    let devnet = Devnet::start(config).await?;
     Ok(devnet.run(shutdown).await?)
 }
 

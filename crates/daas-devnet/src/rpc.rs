@@ -13,6 +13,7 @@ mod subscription;
 
 use crate::DevnetError;
 use crate::StoreError;
+use crate::callers::Callers;
 use crate::execute::Refusal;
 use crate::faults::layer::FaultLayer;
 use crate::node::Node;
@@ -32,7 +33,6 @@ use tonic::Status;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tower::ServiceBuilder;
-use tower_http::cors::{Any, CorsLayer};
 
 /// What `GetServiceInfo` calls this chain.
 const CHAIN: &str = "k3s-daas-devnet";
@@ -60,9 +60,8 @@ pub(crate) struct Services {
 }
 
 /// Serves until the shutdown.
-pub(crate) async fn serve(node: Node, listener: TcpListener) -> Result<(), DevnetError> {
+pub(crate) async fn serve(node: Node, listener: TcpListener, callers: Callers) -> Result<(), DevnetError> {
     let services = Services { chain: node.executor.chain(), node: node.clone() };
-    let cors = CorsLayer::new().allow_origin(Any).allow_headers(Any).allow_methods(Any).expose_headers(EXPOSED);
     let about = services.clone();
     let describe = tower::util::MapResponseLayer::new(move |response| about.describe(response));
     let shutdown = node.shutdown.clone();
@@ -76,11 +75,10 @@ pub(crate) async fn serve(node: Node, listener: TcpListener) -> Result<(), Devne
         .layer(tonic_web::GrpcWebLayer::new())
         .layer(describe)
         .layer(FaultLayer::new(node.faults.clone()));
-    let pages = web::routes(node).fallback_service(layers.service(grpc));
+    let pages = callers.admit(web::routes(node).fallback_service(layers.service(grpc)), EXPOSED);
     tonic::transport::Server::builder()
         .accept_http1(true)
         .http2_keepalive_interval(Some(KEEPALIVE))
-        .layer(cors)
         .add_routes(Routes::from(pages))
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown.cancelled_owned())
         .await

@@ -3,9 +3,10 @@
 use crate::money::pay;
 use crate::support::*;
 use daas_devnet::control::Request;
-use daas_devnet::{Fault, Lie, LieKind};
+use daas_devnet::{Config, Devnet, Fault, Lie, LieKind};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -21,8 +22,12 @@ async fn request(net: &Net, line: &str, headers: &str) -> Answer {
 
 /// `headers` may go on with a body.
 pub(crate) async fn request_at(address: std::net::SocketAddr, line: &str, headers: &str) -> Answer {
+    request_as(address, "localhost", line, headers).await
+}
+
+async fn request_as(address: std::net::SocketAddr, host: &str, line: &str, headers: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let text = format!("{line} HTTP/1.1\r\nhost: devnet\r\nconnection: close\r\n{headers}\r\n");
+    let text = format!("{line} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n");
     stream.write_all(text.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -160,19 +165,69 @@ async fn the_pages_tell_no_lies_but_of_them() {
 #[tokio::test]
 async fn browsers_are_let_in() {
     let net = Net::seeded(5).await;
-    let asked = "origin: https://app.example\r\naccess-control-request-method: POST\r\n";
+    let asked = "origin: http://localhost:5173\r\naccess-control-request-method: POST\r\n";
     for (address, path) in
         [(net.devnet.rpc_addr, "/sui.rpc.v2.LedgerService/GetServiceInfo"), (net.devnet.faucet_addr, "/v2/gas")]
     {
         let answer = request_at(address, &format!("OPTIONS {path}"), asked).await;
         assert_eq!(answer.status, 200, "{path}");
-        assert!(answer.head.contains("access-control-allow-origin: *"), "{}", answer.head);
+        assert!(answer.head.contains("access-control-allow-origin: http://localhost:5173\r\n"), "{}", answer.head);
         assert!(answer.head.contains("access-control-allow-methods: *"), "{}", answer.head);
     }
-    let grpc_web = "origin: https://app.example\r\ncontent-type: application/grpc-web+proto\r\ncontent-length: 0\r\n";
+    let grpc_web = "origin: http://localhost:5173\r\ncontent-type: application/grpc-web+proto\r\ncontent-length: 0\r\n";
     let answer = request(&net, "POST /sui.rpc.v2.LedgerService/GetServiceInfo", grpc_web).await;
     let exposed = answer.head.lines().find_map(|l| l.strip_prefix("access-control-expose-headers: ")).unwrap();
     for name in ["grpc-status", "grpc-message", "grpc-status-details-bin", "x-sui-epoch"] {
         assert!(exposed.split(',').any(|header| header == name), "{exposed}");
     }
+}
+
+/// A page that somebody has open gets no money, moves none, and reads nothing; not even under a name that leads here.
+#[tokio::test]
+async fn pages_from_elsewhere_are_not_let_in() {
+    let net = Net::seeded(6).await;
+    let ann = Wallet::new(1).address;
+    let body = format!(r#"{{"FixedAmountRequest":{{"recipient":"{ann}"}}}}"#);
+    let json = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+    let grpc_web = "content-type: application/grpc-web+proto\r\ncontent-length: 0\r\n".to_owned();
+    let calls = [
+        (net.devnet.faucet_addr, "POST /v2/gas", json.as_str(), body.as_str()),
+        (net.devnet.rpc_addr, "POST /sui.rpc.v2.LedgerService/GetServiceInfo", &grpc_web, ""),
+        (net.devnet.rpc_addr, "GET /index.json", "", ""),
+    ];
+    for (address, line, headers, body) in calls {
+        let ask = async |host: &str, origin: &str| {
+            let origin = if origin.is_empty() { String::new() } else { format!("origin: {origin}\r\n") };
+            // The body follows the empty line, which ends the head.
+            request_as(address, host, line, &format!("{origin}{headers}\r\n{body}")).await
+        };
+        for (host, origin) in [
+            ("localhost", "https://app.example"),
+            ("localhost", "null"),
+            ("app.example", ""),
+            ("app.example", "http://app.example"),
+        ] {
+            let answer = ask(host, origin).await;
+            assert_eq!(answer.status, 403, "{line} {host} {origin}: {}", answer.body);
+            assert!(!answer.head.contains("access-control-allow-origin"), "{}", answer.head);
+        }
+        assert_eq!(ask("127.0.0.1:9000", "").await.status, 200, "{line}");
+    }
+    let preflight = "origin: https://app.example\r\naccess-control-request-method: POST\r\n";
+    assert_eq!(request_at(net.devnet.faucet_addr, "OPTIONS /v2/gas", preflight).await.status, 403);
+    // Once, of all the asking: by whom it was let in.
+    assert_eq!(net.balance(ann).await, 1000 * SUI);
+}
+
+#[tokio::test]
+async fn a_named_origin_is_let_in() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Arc::default());
+    let allow_origins = vec!["https://app.example".parse().unwrap()];
+    let devnet = Devnet::start(Config { allow_origins, ..config(dir.path(), &clock) }).await.unwrap();
+    let origin = "origin: https://app.example\r\n";
+    let answer = request_as(devnet.rpc_addr, "app.example", "GET /index.json", origin).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.head.contains("access-control-allow-origin: https://app.example\r\n"), "{}", answer.head);
+    assert_eq!(request_as(devnet.rpc_addr, "b.example", "GET /index.json", origin).await.status, 403);
+    devnet.stop().await.unwrap();
 }
