@@ -50,6 +50,11 @@ impl Context {
         self.cluster.is_some()
     }
 
+    /// The flag that names it, to be typed again.
+    pub(crate) fn typed(&self) -> String {
+        if self.names_cluster() { format!(" --cluster {}", self.cluster_path().display()) } else { String::new() }
+    }
+
     /// Whether the wallet's file was named.
     pub(crate) fn names_wallet(&self) -> bool {
         self.wallet.is_some()

@@ -29,11 +29,15 @@ impl Exit {
             | E::ClusterFileBad
             | E::ConfigInvalid
             | E::WalletUnsafe
+            | E::ClusterFileUnfinished
             | E::MockModeRefused
             | E::NetworkUnknown => Self::Usage,
-            E::ChainUnreachable | E::MasterUnreachable | E::NotRunning | E::ApiServerUnavailable | E::ChainStale => {
-                Self::Unreachable
-            }
+            E::ChainUnreachable
+            | E::FaucetUnreachable
+            | E::MasterUnreachable
+            | E::NotRunning
+            | E::ApiServerUnavailable
+            | E::ChainStale => Self::Unreachable,
             E::MasterUnverified
             | E::MasterUnknown
             | E::InsecureKubeconfig
@@ -52,6 +56,7 @@ impl Exit {
             | E::OutcomeDoubtful
             | E::SealFileOther
             | E::CodeForeign
+            | E::CodeMisnumbered
             | E::DatastoreNotEncrypted => Self::Refused,
             code if code.code().starts_with("D1") || is_rule(code) => Self::Refused,
             _ => Self::Failed,

@@ -114,8 +114,8 @@ fn typed(context: &Context, flags: &PlaceFlags) -> String {
     let network = flags.network.as_ref().and_then(ValueEnum::to_possible_value);
     let rpc = flags.rpc.iter().map(|url| ("rpc", url.clone()));
     let network = network.map(|name| ("network", name.get_name().to_owned()));
-    let cluster = context.names_cluster().then(|| ("cluster", context.cluster_path().display().to_string()));
-    rpc.chain(network).chain(cluster).fold(String::new(), |text, (flag, value)| text + " --" + flag + " " + &value)
+    let text = rpc.chain(network).fold(String::new(), |text, (flag, value)| text + " --" + flag + " " + &value);
+    text + &context.typed()
 }
 
 /// Who sends: the wallet or key that was named; else this program's own wallet; else the Sui CLI's active address.

@@ -1,6 +1,7 @@
 //! One transaction from what was typed to what came of it: its cost shown, its sender asked, its bytes handed out or sent.
 
 use crate::cli::send::SendFlags;
+use crate::context::Context;
 use crate::output::Output;
 use daas_chain::client::ChainClient;
 use daas_chain::ops::{Call, Estimate, Gas, Outcome, parse_signature};
@@ -14,6 +15,8 @@ pub(crate) struct Sending<'a> {
     output: Output,
     flags: &'a SendFlags,
     ask: Ask,
+    /// The flags that say where, to be typed again.
+    typed: String,
 }
 
 /// When the sender is asked first.
@@ -28,8 +31,13 @@ pub(crate) enum Ask {
 // === impl Sending ===
 
 impl<'a> Sending<'a> {
-    pub(crate) fn new(output: Output, flags: &'a SendFlags, ask: Ask) -> Self {
-        Self { output, flags, ask }
+    pub(crate) fn new(context: &Context, flags: &'a SendFlags, ask: Ask) -> Self {
+        Self { output: context.output, flags, ask, typed: context.typed() }
+    }
+
+    /// The same, where more flags than the cluster's were typed.
+    pub(crate) fn typed(self, typed: &str) -> Self {
+        Self { typed: typed.to_owned(), ..self }
     }
 
     /// Does `call`, which `what` says in a few words, unless it is only to be shown or handed out: then that is done, and
@@ -82,7 +90,8 @@ impl<'a> Sending<'a> {
         let (bytes, digest) = (unsigned.to_string(), unsigned.digest());
         self.output.note(format!(
             "{text}\n  transaction {digest}, to be signed by its sender in this epoch or the next\n  \
-             then: k3s-daas chain submit --tx BYTES --signature SIG"
+             then: k3s-daas chain submit --tx BYTES --signature SIG{}",
+            self.typed
         ));
         let mut value = as_json(what, estimate);
         if let Value::Object(value) = &mut value {
@@ -145,7 +154,9 @@ fn cost(what: &str, network: &str, estimate: &Estimate) -> String {
         ("total", format!("{} SUI", sui(estimate.total()))),
         ("at most", format!("{} SUI, whatever the gas comes to", estimate.at_most())),
     ];
-    let lines = lines.iter().map(|(name, value)| format!("\n  {name:<8}{value}"));
+    // Whoever signs sees whose code gets what is signed for.
+    let code = estimate.code.map(|code| ("code", format!("{code}, another version of the package")));
+    let lines = lines.iter().chain(&code).map(|(name, value)| format!("\n  {name:<8}{value}"));
     format!("{what}{}", lines.collect::<String>())
 }
 
@@ -153,7 +164,7 @@ fn as_json(what: &str, estimate: &Estimate) -> Value {
     json!({
         "what": what, "sent": false, "sender": estimate.transaction.sender(), "gas": gas(&estimate.gas),
         "amount_mist": estimate.amount.0, "total_mist": whole(estimate.total()),
-        "at_most_mist": estimate.at_most().0,
+        "at_most_mist": estimate.at_most().0, "code": estimate.code,
     })
 }
 

@@ -106,13 +106,14 @@ impl ChainClient {
         })
     }
 
-    /// All SUI of a wallet.
+    /// The SUI in a wallet's coins, of which everything here is paid; not what lies at the address itself.
     pub async fn balance(&self, owner: WalletAddress) -> Result<Mist, ChainError> {
         let request = proto::GetBalanceRequest::default()
             .with_owner(owner.to_string())
             .with_coin_type(StructTag::sui().to_string());
         let answer = deadline("get balance", self.rpc().state_client().get_balance(request)).await?;
-        Ok(Mist(answer.balance().balance()))
+        let balance = answer.balance();
+        Ok(Mist(balance.coin_balance_opt().unwrap_or_else(|| balance.balance())))
     }
 
     /// The SUI coins of a wallet, largest first.

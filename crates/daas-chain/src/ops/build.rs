@@ -5,7 +5,7 @@ use core::time::Duration;
 use daas_types::{Address, Digest, Mist, PackageId, UnixMs, WalletAddress};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use sui_sdk_types::{Identifier, Owner, Transaction, TransactionExpiration};
+use sui_sdk_types::{Command, Identifier, Owner, Transaction, TransactionExpiration, TransactionKind};
 use sui_transaction_builder::{Argument, Function, ObjectInput, TransactionBuilder};
 
 /// Most coins one transaction may be paid with.
@@ -167,6 +167,25 @@ impl Draft {
             Arg::Payment(amount) => sum.saturating_add(*amount),
             Arg::Pure(_) | Arg::Object { .. } | Arg::Office(..) | Arg::End(_) | Arg::Result(_) => sum,
         })
+    }
+
+    /// The cluster's package, if it moves the cluster to the code that is called.
+    pub(super) fn migrates(&self) -> Option<PackageId> {
+        let migrate = |step: &Step| matches!(step, Step::Call { module: "cluster", function: "migrate", .. });
+        self.package.filter(|_| self.steps.iter().any(migrate))
+    }
+
+    /// The package that `transaction`, built of this, calls in place of one that is named here.
+    pub(super) fn foreign_code(&self, transaction: &Transaction) -> Option<PackageId> {
+        let named = |package: Address| {
+            self.steps.iter().any(|step| matches!(step, Step::Call { package: named, .. } if *named == package))
+        };
+        let TransactionKind::ProgrammableTransaction(program) = &transaction.kind else { return None };
+        let called = program.commands.iter().filter_map(|command| match command {
+            Command::MoveCall(call) => Some(call.package),
+            _ => None,
+        });
+        called.into_iter().find(|package| !named(*package)).map(PackageId)
     }
 
     /// The transaction, with all of the sender's coins as gas.

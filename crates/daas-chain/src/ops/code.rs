@@ -6,7 +6,7 @@ use crate::client::{ChainClient, ChainError, DEADLINE, deadline};
 use crate::index::IndexIds;
 use crate::verified::Packages;
 use daas_types::PackageId;
-use daas_types::onchain::Cluster;
+use daas_types::onchain::{Cluster, ClusterEvent, Event};
 use futures::TryStreamExt;
 use std::sync::{Mutex, PoisonError};
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
@@ -106,6 +106,20 @@ pub async fn package_versions(client: &ChainClient, original: PackageId) -> Resu
     let mut versions = listing.iter().map(version).collect::<Result<Vec<_>, ChainError>>()?;
     versions.sort_by_key(|version| version.number);
     Ok(versions)
+}
+
+/// Whether a migration to `code`, version `number` of its package, leaves a cluster that can be used: programs find the code
+/// by the number that the cluster has then, which is what the code calls itself.
+pub(super) fn check_number(code: PackageId, number: u64, events: &[Event]) -> Result<(), TxError> {
+    let said = events.iter().rev().find_map(|event| match event {
+        Event::Cluster { name: ClusterEvent::ClusterMigrated, state } => Some(state.version),
+        _ => None,
+    });
+    match said {
+        Some(said) if said == number => Ok(()),
+        Some(said) => Err(TxError::Misnumbered { code, number, said }),
+        None => Err(ChainError::malformed("simulate transaction", "a migration without its event").into()),
+    }
 }
 
 async fn check_version(client: &ChainClient, original: PackageId, found: ListedVersion) -> Result<(), TxError> {

@@ -1,6 +1,6 @@
 use super::{MoveAbort, UnsignedError};
 use crate::client::ChainError;
-use daas_types::{Digest, ErrorCode, Mist, Problem, WalletAddress};
+use daas_types::{Digest, ErrorCode, Mist, PackageId, Problem, WalletAddress};
 
 /// Why a transaction did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -46,11 +46,11 @@ pub enum TxError {
         cause: String,
     },
     /// Not enough SUI.
-    #[error("{address} has {have} SUI; {need} SUI are needed, gas included")]
+    #[error("{address} has {have} SUI in coins; {need} SUI are needed, gas included")]
     InsufficientFunds {
         /// The wallet.
         address: WalletAddress,
-        /// What it has.
+        /// What it has in coins; what lies at the address itself pays for nothing here.
         have: Mist,
         /// What it needs at least.
         need: Mist,
@@ -70,6 +70,16 @@ pub enum TxError {
         address: WalletAddress,
         /// Which one.
         cap: &'static str,
+    },
+    /// The cluster would run code that nobody finds.
+    #[error("{code} is version {number} of its package, and calls itself version {said}")]
+    Misnumbered {
+        /// The code.
+        code: PackageId,
+        /// Its number as a package.
+        number: u64,
+        /// The number that the cluster would have.
+        said: u64,
     },
     /// The wallet's key is elsewhere.
     #[error("the key of {0} is not here")]
@@ -103,6 +113,7 @@ impl TxError {
             Self::Rejected { .. } => ErrorCode::TransactionRefused,
             Self::Doubtful { .. } | Self::Unknown { .. } => ErrorCode::OutcomeDoubtful,
             Self::CapMissing { .. } => ErrorCode::OfficeMissing,
+            Self::Misnumbered { .. } => ErrorCode::CodeMisnumbered,
             Self::KeyMissing(_) => ErrorCode::KeyElsewhere,
             Self::Signature(_) => ErrorCode::SignatureRefused,
             Self::Chain(error) => error.code(),

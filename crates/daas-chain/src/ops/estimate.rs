@@ -1,8 +1,9 @@
 use super::build::Draft;
+use super::code::check_number;
 use super::outcome::succeeded;
-use super::{Gas, Ops, TxError, Unsigned};
-use crate::client::{ChainError, deadline};
-use daas_types::Mist;
+use super::{Gas, Ops, TxError, Unsigned, published_package};
+use crate::client::{ChainError, deadline, decode_events};
+use daas_types::{Mist, PackageId};
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 
@@ -15,6 +16,8 @@ pub struct Estimate {
     pub gas: Gas,
     /// What else would leave the wallet.
     pub amount: Mist,
+    /// The version of the package whose code gets it, and the sender's objects, if it is not the package's first.
+    pub code: Option<PackageId>,
 }
 
 // === impl Estimate ===
@@ -41,7 +44,7 @@ impl Ops {
         let transaction = self.built(draft).await?;
         let digest = transaction.digest();
         let request = proto::SimulateTransactionRequest::new(transaction.clone().into())
-            .with_read_mask(FieldMask::from_str("transaction.effects"));
+            .with_read_mask(FieldMask::from_paths(["transaction.effects", "transaction.events"]));
         let mut execution = self.client.rpc().execution_client();
         let answer = deadline(CALL, execution.simulate_transaction(request)).await;
         let answer = match answer {
@@ -52,6 +55,13 @@ impl Ops {
         let effects = answer.transaction().effects();
         succeeded(digest, effects).map_err(TxError::foreseen)?;
         let gas = effects.gas_used_opt().ok_or_else(|| ChainError::malformed(CALL, "no cost"))?;
-        Ok(Estimate { transaction: Unsigned::of(transaction), gas: Gas::of(gas), amount: draft.amount() })
+        let gas = Gas::of(gas);
+        let code = draft.foreign_code(&transaction);
+        if let Some(package) = draft.migrates() {
+            let code = code.unwrap_or(package);
+            let number = published_package(&self.client, code).await?.version;
+            check_number(code, number, &decode_events(package, answer.transaction().events())?)?;
+        }
+        Ok(Estimate { transaction: Unsigned::of(transaction), gas, amount: draft.amount(), code })
     }
 }

@@ -126,8 +126,13 @@ fn the_code_that_the_cluster_admits_is_called_and_no_other_package_is_touched() 
         commands.iter().map(package).collect()
     };
     assert_eq!(called(&known), [id(7), FRAMEWORK]);
+    let foreign = |known: &Known| both.foreign_code(&both.build(known).unwrap());
+    assert_eq!(foreign(&known), None);
+    known.code = Some((old, old));
+    assert_eq!(foreign(&known), None);
     known.code = Some((old, new));
     assert_eq!(called(&known), [id(6), FRAMEWORK]);
+    assert_eq!(foreign(&known), Some(new));
 }
 
 #[test]

@@ -3,14 +3,16 @@
 use crate::world::World;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use daas_chain::client::ChainClient;
+use daas_chain::index::IndexIds;
 use daas_chain::ops::{Ops, TxError};
-use daas_types::onchain::Cluster;
+use daas_types::onchain::{Cluster, ClusterState};
 use daas_types::{ErrorCode, Mist, Problem};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use sui_crypto::SuiSigner as _;
 use sui_rpc::Client;
+use sui_rpc::field::{FieldMask, FieldMaskUtil as _};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_rpc::proto::sui::rpc::v2::ledger_service_server::{LedgerService, LedgerServiceServer};
 use sui_rpc::proto::sui::rpc::v2::state_service_server::{StateService, StateServiceServer};
@@ -36,6 +38,10 @@ enum Loss {
     TruthForGood,
     /// Nothing; but it says that the cluster runs another version of the package.
     Version,
+    /// Nothing; but the code that a cluster is to be moved to calls itself by this number.
+    Migration(IndexIds, u64),
+    /// Nothing; but ten times as much lies at the address itself.
+    AddressBalance,
 }
 
 /// Passes everything on, except for the first `losses` executions.
@@ -119,6 +125,20 @@ impl StateService for Lossy {
         }
         Ok(answer)
     }
+
+    async fn get_balance(
+        &self,
+        request: Request<proto::GetBalanceRequest>,
+    ) -> Result<Response<proto::GetBalanceResponse>, Status> {
+        let mut answer = self.real.clone().state_client().get_balance(request.into_inner()).await?;
+        if matches!(self.loss, Loss::AddressBalance) {
+            let balance = answer.get_mut().balance_mut();
+            let coins = balance.balance();
+            balance.set_address_balance(10 * coins);
+            balance.set_balance(11 * coins);
+        }
+        Ok(answer)
+    }
 }
 
 #[tonic::async_trait]
@@ -145,7 +165,27 @@ impl TransactionExecutionService for Lossy {
         &self,
         request: Request<proto::SimulateTransactionRequest>,
     ) -> Result<Response<proto::SimulateTransactionResponse>, Status> {
-        self.real.clone().execution_client().simulate_transaction(request.into_inner()).await
+        let mut answer = self.real.clone().execution_client().simulate_transaction(request.into_inner()).await?;
+        if let Loss::Migration(ids, version) = self.loss {
+            let transaction = answer.get_mut().transaction_mut();
+            transaction.set_events(self.migrated(&ids, version).await?);
+            transaction.effects_mut().set_status(proto::ExecutionStatus::default().with_success(true));
+        }
+        Ok(answer)
+    }
+}
+
+impl Lossy {
+    /// What code says that calls itself version `version`.
+    async fn migrated(&self, ids: &IndexIds, version: u64) -> Result<proto::TransactionEvents, Status> {
+        let request = proto::GetObjectRequest::new(&ids.cluster.0).with_read_mask(FieldMask::from_str("contents"));
+        let answer = self.real.clone().ledger_client().get_object(request).await?.into_inner();
+        let cluster: Cluster = bcs::from_bytes(answer.object().contents().value()).unwrap();
+        let state = bcs::to_bytes(&ClusterState { version, ..cluster.state() }).unwrap();
+        let event = proto::Event::default()
+            .with_event_type(format!("{}::cluster::ClusterMigrated", ids.package))
+            .with_contents(proto::Bcs::default().with_value(state));
+        Ok(proto::TransactionEvents::default().with_events(vec![event]))
     }
 }
 
@@ -264,6 +304,32 @@ async fn what_a_refused_payment_took_is_not_missing() {
     assert!(matches!(&error, TxError::Doubtful { .. }), "{error}");
     assert_eq!(sent.load(Ordering::SeqCst), 1);
     assert_eq!(world.client.balance(to).await.unwrap(), Mist::from_sui(4));
+}
+
+/// A cluster whose version is no package's is found by no program: everybody's stake would be locked in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_not_moved_to_code_that_calls_itself_something_else() {
+    let world = World::start().await;
+    let estimate = async |version| {
+        let (client, _, _server) = lossy(&world, Loss::Migration(world.ids, version), 0).await;
+        Ops::new(client, crate::world::wallet(1)).migrate(&world.ids).estimate().await
+    };
+    // The package is its own first version.
+    assert_eq!(estimate(1).await.unwrap().code, None);
+    for version in [0, 2] {
+        let error = estimate(version).await.unwrap_err();
+        assert!(matches!(&error, TxError::Misnumbered { number: 1, said, .. } if *said == version), "{error}");
+        assert_eq!(Problem::from(error).code, ErrorCode::CodeMisnumbered);
+    }
+}
+
+/// Whoever waits for gas waits for coins, since nothing else pays.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_coins_count_as_balance() {
+    let world = World::start().await;
+    let address = world.rich(2).await.wallet().address();
+    let (client, _, _server) = lossy(&world, Loss::AddressBalance, 0).await;
+    assert_eq!(client.balance(address).await.unwrap(), world.client.balance(address).await.unwrap());
 }
 
 async fn client_balance(world: &World, ops: &Ops) -> Mist {

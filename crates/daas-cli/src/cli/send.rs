@@ -1,5 +1,6 @@
 //! How a transaction is sent.
 
+use super::value::rpc_url;
 use clap::{Args, ValueEnum};
 
 /// Shown, handed out, or sent.
@@ -41,7 +42,7 @@ pub(crate) struct PlaceFlags {
     #[arg(long, global = true, value_enum)]
     pub(crate) network: Option<NetworkName>,
     /// An RPC endpoint to ask instead; repeat for more, which stand by
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", value_parser = rpc_url)]
     pub(crate) rpc: Vec<String>,
 }
 

@@ -1,6 +1,6 @@
 //! Values as people type them.
 
-use daas_types::UnixMs;
+use daas_types::{RpcUrls, UnixMs};
 use std::time::Duration;
 
 /// `500ms`, `90s`, `10m`, `6h`, `3d`.
@@ -35,6 +35,11 @@ pub(super) fn moment(text: &str) -> Result<UnixMs, String> {
     let bad = |_| format!("`{text}` is not a time such as 2026-11-21T15:00:00Z");
     let moment: jiff::Timestamp = text.parse().map_err(bad)?;
     u64::try_from(moment.as_millisecond()).map(UnixMs).map_err(|_| format!("`{text}` is before 1970"))
+}
+
+/// `https://host:port`.
+pub(super) fn rpc_url(text: &str) -> Result<String, String> {
+    RpcUrls::new([text.to_owned()]).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// 32 bytes in hex: a key, a digest.

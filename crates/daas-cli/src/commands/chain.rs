@@ -33,7 +33,7 @@ struct Counter<'a> {
 pub(crate) async fn run(context: &Context, args: &ChainArgs) -> Result<(), Problem> {
     use ChainCommand as C;
     let place = Place::find(context, &args.place).await?;
-    let sending = Sending::new(context.output, &args.send, Ask::Always);
+    let sending = Sending::new(context, &args.send, Ask::Always).typed(&place.typed);
     if let Some(code) = args.code {
         check_code(&place, &args.command, code).await?;
     }

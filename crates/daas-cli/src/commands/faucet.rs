@@ -5,7 +5,8 @@ use crate::context::Context;
 use crate::output::done;
 use crate::place::Place;
 use crate::supervise::report::Report;
-use daas_chain::ops::faucet;
+use daas_chain::client::ChainError;
+use daas_chain::ops::{TxError, faucet};
 use daas_client::ClusterInfo;
 use daas_types::{ErrorCode, Problem};
 use serde_json::json;
@@ -23,7 +24,12 @@ pub(crate) async fn run(context: &Context, args: &FaucetArgs) -> Result<(), Prob
         Some(url) => url.clone(),
         None => own(context, place.client.url()).map_or_else(|| beside(place.client.url()), Ok)?,
     };
-    let came = faucet(&place.client, &url, to).await?;
+    let came = faucet(&place.client, &url, to).await.map_err(|error| match error {
+        TxError::Chain(error @ ChainError::Unreachable { .. }) => {
+            Problem::new(ErrorCode::FaucetUnreachable, format!("{url}: {error}"))
+        }
+        other => other.into(),
+    })?;
     let balance = place.client.balance(to).await?;
     let value = json!({
         "address": to, "received": came.to_string(), "received_mist": came.0, "balance": balance.to_string(),
@@ -40,11 +46,11 @@ fn own(context: &Context, rpc: &str) -> Option<String> {
     (here.join.rpc.iter().any(|url| url == rpc) && !report.faucet.is_empty()).then_some(report.faucet)
 }
 
-/// The faucet of the host that serves the chain.
+/// Where the faucet of the host that serves the chain usually is.
 fn beside(rpc: &str) -> Result<String, Problem> {
     let parsed = rpc.parse::<http::Uri>().ok();
     let host = parsed.as_ref().and_then(http::Uri::host);
-    let host = host.ok_or_else(|| Problem::new(ErrorCode::ClusterFileBad, format!("rpc {rpc}: not a URL")))?;
+    let host = host.ok_or_else(|| Problem::new(ErrorCode::FaucetUnreachable, format!("{rpc} is no URL")))?;
     Ok(format!("http://{host}:{PORT}"))
 }
 
@@ -56,6 +62,6 @@ mod tests {
     fn the_faucet_is_beside_the_chain() {
         assert_eq!(beside("http://10.0.0.1:9000").unwrap(), "http://10.0.0.1:9123");
         assert_eq!(beside("http://[::1]:9000/").unwrap(), "http://[::1]:9123");
-        assert_eq!(beside("").unwrap_err().code, ErrorCode::ClusterFileBad);
+        assert_eq!(beside("").unwrap_err().code, ErrorCode::FaucetUnreachable);
     }
 }

@@ -155,7 +155,7 @@ impl<'a> Desk<'a> {
             None => Context::seal(which.seal.as_deref(), &cluster)?.1.position,
         };
         let staker = Staker::existing(context, &cluster, send).await?;
-        Ok(Self { sending: Sending::new(context.output, send, Ask::ForMoney), staker, position })
+        Ok(Self { sending: Sending::new(context, send, Ask::ForMoney), staker, position })
     }
 
     async fn state(&self) -> Result<PositionState, Problem> {

@@ -19,7 +19,7 @@ pub(crate) async fn run(context: &Context, args: &StakeArgs) -> Result<(), Probl
     }
     let cluster = context.cluster()?;
     let staker = Staker::new(&cluster, wallet_or_new(context, &args.send)?).await?;
-    let sending = Sending::new(context.output, &args.send, Ask::ForMoney);
+    let sending = Sending::new(context, &args.send, Ask::ForMoney);
     if let (Some(node), Some(operator)) = (&args.for_node, args.operator) {
         return for_node(&staker, &sending, args.amount, node, operator).await;
     }

@@ -53,7 +53,7 @@ async fn refresh(
             if !args.send.dry_run {
                 minting::prepare(&next, path)?;
             }
-            let sending = Sending::new(context.output, &args.send, Ask::ForMoney);
+            let sending = Sending::new(context, &args.send, Ask::ForMoney);
             let what = format!("mint a new Seal ({permissions})");
             let Some(outcome) = sending.send(staker.ops.client(), &what, *call).await? else {
                 return Ok(());

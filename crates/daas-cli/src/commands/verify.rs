@@ -110,7 +110,12 @@ impl Verdict {
         let end = if self.verified {
             done(format!("{} is verified", self.endpoint))
         } else {
-            failed(format!("{} is not verified; no token was sent", self.endpoint))
+            let who = if self.endpoint.is_empty() {
+                "the master, which the join file does not name,"
+            } else {
+                &self.endpoint
+            };
+            failed(format!("{who} is not verified; no token was sent"))
         };
         format!("{table}\n{end}")
     }

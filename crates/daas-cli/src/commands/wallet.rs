@@ -38,7 +38,7 @@ pub(crate) async fn run(context: &Context, command: &WalletCommand) -> Result<()
         WalletCommand::Send { amount, to, place, send } => {
             let place = Place::find(context, place).await?;
             let ops = place.ops(sender(context, send)?);
-            let sending = Sending::new(context.output, send, Ask::Always);
+            let sending = Sending::new(context, send, Ask::Always).typed(&place.typed);
             let what = format!("send {amount} SUI to {to}");
             if let Some(outcome) = sending.send(&place.client, &what, ops.transfer(*to, *amount)).await? {
                 let more = json!({ "amount": amount.to_string(), "amount_mist": amount.0, "to": to });

@@ -42,7 +42,7 @@ pub(super) async fn run(
     start.step(StepName::Device, master::device(&start, children)).await?;
     start.step(StepName::Measurement, Box::pin(master::measurement(&start, &operator))).await?;
     let seal = start.step(StepName::Stake, Box::pin(operator::stake(&start, &operator))).await?;
-    let enclave = start.step(StepName::Master, master::start(&start, children)).await?;
+    let enclave = start.step(StepName::Master, master::start(&start, children, seal.position)).await?;
     let answers_for = Box::pin(master::register(&start, children, &operator, seal, &enclave));
     let cluster = start.step(StepName::Registration, answers_for).await?;
     start.step(StepName::ControlPlane, master::ready(&start, children)).await?;

@@ -9,7 +9,7 @@ use sui_crypto::secp256r1::Secp256r1PrivateKey;
 use sui_crypto::simple::SimpleKeypair;
 
 /// A cluster under the devnet's rules, its admin, its proposer and its judge.
-async fn cluster(net: &Net) -> [Person; 3] {
+pub(crate) async fn cluster(net: &Net) -> [Person; 3] {
     let mut people = ["operator", "proposer", "judge"].map(|name| net.person(name));
     for person in &people {
         person.fill().await;
@@ -77,7 +77,9 @@ async fn offices_and_pauses() {
         assert_eq!(operator.refused(&same).await, refused("OfficesNotApart"), "{taken}");
     }
     assert_eq!(operator.refused(&["chain", "treasury", "pay", "--yes"]).await, refused("TreasuryEmpty"));
-    assert_eq!(operator.refused(&["chain", "migrate", "--yes"]).await, refused("PackageMismatch"));
+    let package = text(&operator.json(&["chain", "verify-package"]).await, "/package").to_owned();
+    let migrate = ["chain", "migrate", "--yes", "--code", &package];
+    assert_eq!(operator.refused(&migrate).await, refused("PackageMismatch"), "to where it is");
 }
 
 /// A Seal that was prepared and perhaps paid for elsewhere is neither used for another stake nor overwritten.

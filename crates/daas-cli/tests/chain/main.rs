@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod govern;
+mod newcomer;
 mod places;
 mod signed;
 mod walk;

@@ -6,7 +6,7 @@ use crate::output::done;
 use daas_chain::index::IndexIds;
 use daas_chain::ops::Offices;
 use daas_types::onchain::Event;
-use daas_types::{ErrorCode, Mist, Problem};
+use daas_types::{ErrorCode, Mist, PositionId, Problem};
 use serde_json::json;
 
 pub(super) async fn pause(counter: &Counter<'_>, paused: bool) -> Result<(), Problem> {
@@ -20,8 +20,8 @@ pub(super) async fn pause(counter: &Counter<'_>, paused: bool) -> Result<(), Pro
 }
 
 pub(super) async fn operators(counter: &Counter<'_>, args: &OperatorsArgs) -> Result<(), Problem> {
+    let operators = counter.place.client.cluster(&counter.place.ids()?).await?.operator_positions;
     if args.positions.is_empty() && !args.none {
-        let operators = counter.place.client.cluster(&counter.place.ids()?).await?.operator_positions;
         let lines: Vec<String> = operators.iter().map(ToString::to_string).collect();
         let text = if lines.is_empty() { "no operator positions".to_owned() } else { lines.join("\n") };
         counter.context.output.result(text, &json!({ "operator_positions": operators }));
@@ -30,9 +30,17 @@ pub(super) async fn operators(counter: &Counter<'_>, args: &OperatorsArgs) -> Re
     let (ops, ids) = counter.clerk()?;
     let call = ops.set_operator_positions(&ids, &args.positions);
     let count = args.positions.len();
-    let more = json!({ "operator_positions": args.positions });
-    let what = format!("name {count} operator positions");
+    let [added, removed] = [(&args.positions, &operators), (&operators, &args.positions)]
+        .map(|(these, others)| these.iter().filter(|position| !others.contains(position)).collect::<Vec<_>>());
+    let more = json!({ "operator_positions": args.positions, "added": added, "removed": removed });
+    let what =
+        format!("make the operator's pool these {count} positions{}{}", listed("in", &added), listed("OUT", &removed));
     counter.settle(&what, call, &format!("the operator's pool is {count} positions"), more).await
+}
+
+/// Who comes in or goes out, a line each.
+fn listed(which: &str, positions: &[&PositionId]) -> String {
+    positions.iter().map(|position| format!("\n  {which:<8}{position}")).collect()
 }
 
 pub(super) async fn office(counter: &Counter<'_>, command: &OfficeCommand) -> Result<(), Problem> {
@@ -64,6 +72,10 @@ async fn apart(counter: &Counter<'_>, ids: &IndexIds, command: &OfficeCommand) -
 }
 
 pub(super) async fn migrate(counter: &Counter<'_>) -> Result<(), Problem> {
+    if counter.code.is_none() {
+        let cause = "--code PACKAGE is missing: the new version, as `k3s-daas chain upgrade` printed it";
+        return Err(Problem::new(ErrorCode::ConfigInvalid, cause));
+    }
     let (ops, ids) = counter.clerk()?;
     let call = ops.migrate(&ids);
     counter

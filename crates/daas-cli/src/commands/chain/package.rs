@@ -6,6 +6,7 @@ use super::Counter;
 use crate::cli::chain::{DisplayArgs, PackageFile, UpgradeArgs, VerifyPackageArgs};
 use crate::contract;
 use crate::output::{done, failed};
+use crate::sending::receipt;
 use daas_chain::ops::{CompiledPackage, MovePackage, UpgradeSpec, compare_package, published_package};
 use daas_types::{ErrorCode, PackageId, Problem};
 use serde_json::json;
@@ -52,6 +53,11 @@ pub(super) async fn upgrade(counter: &Counter<'_>, args: &UpgradeArgs) -> Result
 
 pub(super) async fn display(counter: &Counter<'_>, args: &DisplayArgs) -> Result<(), Problem> {
     let package = named(counter, args.id)?;
+    if counter.place.client.genesis().devnet().is_some() {
+        let text = done("nothing to do: a development network does not keep how wallets show things");
+        counter.context.output.result(text, &receipt(None, json!({})));
+        return Ok(());
+    }
     let ops = counter.ops()?;
     let call = ops.create_display(package);
     counter.plain("say how wallets show Seals", call, "wallets show Seals by a name and a description").await

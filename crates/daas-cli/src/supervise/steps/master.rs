@@ -13,7 +13,7 @@ use daas_chain::ops::Pcrs;
 use daas_client::{ClusterInfo, SealFile, VerifiedMaster, write_private};
 use daas_engine::build;
 use daas_types::onchain::{Endorsement, Measurement, MeasurementStatus};
-use daas_types::{ErrorCode, Mist, Problem};
+use daas_types::{ErrorCode, Mist, PositionId, Problem};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha384};
 use std::ffi::OsString;
@@ -114,8 +114,12 @@ pub(super) async fn measurement(start: &Start<'_>, operator: &Staker) -> Result<
     Ok(((), format!("sha384:{text}, new")))
 }
 
-/// Starts the master and waits until it has said who it is.
-pub(super) async fn start(start: &Start<'_>, children: &mut Children) -> Result<(Identity, String), Problem> {
+/// Starts the master, for which `position` answers and no other, and waits until it has said who it is.
+pub(super) async fn start(
+    start: &Start<'_>,
+    children: &mut Children,
+    position: PositionId,
+) -> Result<(Identity, String), Problem> {
     let path = start.state.master_identity();
     // That of an earlier run must not be taken for this one's.
     match std::fs::remove_file(&path) {
@@ -124,7 +128,7 @@ pub(super) async fn start(start: &Start<'_>, children: &mut Children) -> Result<
         }
         _ => {}
     }
-    children.start(Name::Master, arguments(start)?)?;
+    children.start(Name::Master, arguments(start, position)?)?;
     let read = async || {
         let text = std::fs::read_to_string(&path).map_err(|e| e.to_string())?;
         serde_json::from_str::<Identity>(&text).map_err(|e| e.to_string())
@@ -199,7 +203,7 @@ pub(super) async fn verify(start: &Start<'_>, cluster: &Operated) -> Result<((),
     Ok(((), detail))
 }
 
-fn arguments(start: &Start<'_>) -> Result<Vec<OsString>, Problem> {
+fn arguments(start: &Start<'_>, position: PositionId) -> Result<Vec<OsString>, Problem> {
     let settings = start.settings;
     let own = start.state.master_config();
     if settings.config.is_none() && !own.exists() {
@@ -211,6 +215,8 @@ fn arguments(start: &Start<'_>) -> Result<Vec<OsString>, Problem> {
         ("tee.type", "SIMULATED_NITRO".to_owned()),
         ("tee.device", start.state.nsm_socket().display().to_string()),
         ("sui.pins", start.state.pins().display().to_string()),
+        // Else whoever endorsed its key first would answer for it.
+        ("sui.position", position.to_string()),
         ("k3s.data_dir", start.state.master().display().to_string()),
         ("api.port", settings.port.to_string()),
         ("api.advertise", start.advertise.to_string()),

@@ -48,22 +48,17 @@ pub(super) async fn look(
 ) -> Result<Others, Problem> {
     let original = published.type_origin_table.iter().map(|origin| PackageId(origin.package));
     let original = first_version(client, original.collect(), id).await?;
-    let (mut versions, mut lines) = (Vec::new(), Vec::new());
-    match package_versions(client, original).await {
+    let mut judged = Vec::new();
+    let (versions, mut lines) = match package_versions(client, original).await {
         Ok(listed) => {
             for version in listed {
-                let same = is_same(client, compiled, version).await?;
-                if !same && version.id != id {
-                    lines.push(format!(
-                        "\n  ! version {} ({}) is not the compiled one: a cluster that is migrated to it runs it",
-                        version.number, version.id
-                    ));
-                }
-                versions.push(json!({ "package": version.id, "version": version.number, "same": same }));
+                let same = differences(compiled, &published_package(client, version.id).await?).is_empty();
+                judged.push((version, same));
             }
+            told(&judged, id)
         }
-        Err(error) => lines.push(format!("\n  ! other versions of the package are not known: {error}")),
-    }
+        Err(error) => (Vec::new(), vec![format!("\n  ! other versions of the package are not known: {error}")]),
+    };
     let cap = match upgrade_cap(client, original).await {
         Ok(Some(cap)) => {
             let holder = holder(&cap.owner);
@@ -92,8 +87,15 @@ async fn first_version(client: &ChainClient, origins: Vec<PackageId>, id: Packag
     Ok(first.1)
 }
 
-async fn is_same(client: &ChainClient, compiled: &CompiledPackage, version: ListedVersion) -> Result<bool, ChainError> {
-    Ok(differences(compiled, &published_package(client, version.id).await?).is_empty())
+/// Each version and whether it is the compiled one; and a line for each that is not, but for the one that was asked for.
+fn told(judged: &[(ListedVersion, bool)], asked: PackageId) -> (Vec<Value>, Vec<String>) {
+    let value = |(version, same): &(ListedVersion, bool)| json!({ "package": version.id, "version": version.number, "same": same });
+    let others = judged.iter().filter(|(version, same)| !same && version.id != asked);
+    let line = |(version, _): &(ListedVersion, bool)| {
+        let ListedVersion { number, id } = version;
+        format!("\n  ! version {number} ({id}) is not the compiled one: a cluster that is migrated to it runs it")
+    };
+    (judged.iter().map(value).collect(), others.map(line).collect())
 }
 
 fn holder(owner: &Owner) -> String {
@@ -103,5 +105,26 @@ fn holder(owner: &Owner) -> String {
         Owner::Shared(_) => "everyone (it is shared)".to_owned(),
         Owner::Immutable => "nobody (it is frozen)".to_owned(),
         other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daas_types::Address;
+
+    fn id(n: u8) -> PackageId {
+        PackageId(Address::new([n; 32]))
+    }
+
+    #[test]
+    fn another_version_that_differs_is_told_of() {
+        let version = |number: u8| ListedVersion { number: number.into(), id: id(number) };
+        let (values, lines) = told(&[(version(1), true), (version(2), false), (version(3), true)], id(1));
+        assert_eq!(values.iter().map(|value| value["same"] == true).collect::<Vec<_>>(), [true, false, true]);
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].contains(&format!("! version 2 ({})", id(2))), "{lines:?}");
+        // Of the one that was asked for, the answer itself says it.
+        assert_eq!(told(&[(version(1), true), (version(2), false)], id(2)).1, Vec::<String>::new());
     }
 }
