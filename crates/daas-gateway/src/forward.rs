@@ -8,7 +8,9 @@ mod body;
 mod head;
 mod pool;
 mod share;
+mod tunnel;
 mod upgrade;
+mod websocket;
 
 pub(crate) use body::GatewayBody;
 pub(crate) use upgrade::UpgradeRequest;

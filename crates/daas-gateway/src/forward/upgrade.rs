@@ -3,6 +3,8 @@
 
 use super::body::{GatewayBody, RequestBody};
 use super::share::Share;
+use super::tunnel::ClientEnd;
+use super::websocket::CloseCode;
 use super::{Forwarder, head, lost};
 use crate::admit::{Lease, Permit};
 use crate::connection::Place;
@@ -118,16 +120,28 @@ impl Forwarder {
         let other = || Refusal::unavailable(ApiServerUnavailable, "it switched to another protocol than asked for");
         let agreed = agreed.ok_or_else(other)?;
         let upstream = hyper::upgrade::on(&mut response);
+        let websocket = agreed.as_bytes().eq_ignore_ascii_case(b"websocket");
         let kill = self.kill.clone();
         self.tasks.spawn(async move {
             let open = measure::tunnel();
-            tokio::select! {
+            let mut ends = None;
+            let cut = tokio::select! {
                 biased;
-                () = kill.cancelled() => {}
-                reason = lease => measure::cut(reason),
-                result = copy(client, upstream) => if let Err(error) = result {
-                    tracing::debug!(%error, "a tunnel ended");
-                },
+                () = kill.cancelled() => Some((CloseCode::GoingAway, "the gateway ends".to_owned())),
+                reason = lease => {
+                    measure::cut(reason);
+                    Some((CloseCode::PolicyViolation, reason.to_string()))
+                }
+                result = copy(client, upstream, websocket, &mut ends) => {
+                    if let Err(error) = result {
+                        tracing::debug!(%error, "a tunnel ended");
+                    }
+                    None
+                }
+            };
+            if let (Some((code, reason)), Some((client, upstream))) = (cut, ends) {
+                drop(upstream);
+                client.close(code, &reason).await;
             }
             drop((open, held));
         });
@@ -138,13 +152,19 @@ impl Forwarder {
     }
 }
 
-/// Both ways, each half closed as its source closes.
-async fn copy(client: OnUpgrade, upstream: OnUpgrade) -> io::Result<()> {
+/// Both ways, each half closed as its source closes. `ends` are both, once they are there.
+async fn copy(
+    client: OnUpgrade,
+    upstream: OnUpgrade,
+    websocket: bool,
+    ends: &mut Option<(ClientEnd<TokioIo<Upgraded>>, TokioIo<Upgraded>)>,
+) -> io::Result<()> {
     let both = futures::future::try_join(client, upstream);
     let late = |_| io::Error::new(io::ErrorKind::TimedOut, "a side did not hand its connection over");
     let both = tokio::time::timeout(HANDOVER, both).await.map_err(late)?;
     let (client, upstream): (Upgraded, Upgraded) = both.map_err(io::Error::other)?;
-    tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await.map(drop)
+    let (client, upstream) = ends.insert((ClientEnd::new(TokioIo::new(client), websocket), TokioIo::new(upstream)));
+    tokio::io::copy_bidirectional(client, upstream).await.map(drop)
 }
 
 fn has_body(headers: &HeaderMap) -> bool {
