@@ -106,7 +106,7 @@ fn a_start_shows_its_step_and_a_killed_supervisor_is_dead() {
 #[test]
 fn a_pending_slash_is_spelled_out() {
     let mut state = position(Status::Suspended, "4.5", "0");
-    state.proposal = Some(Proposal {
+    state.proposal = Some(Box::new(Proposal {
         reason: 1,
         proposer: Address::from_static("0x5").into(),
         evidence_hash: vec![0; 32],
@@ -118,7 +118,7 @@ fn a_pending_slash_is_spelled_out() {
         expires_ms: NOW.plus(Duration::from_secs(3605)),
         stage: Stage::Proposed,
         prior_status: Status::Active,
-    });
+    }));
     state.frozen = "0.5".parse().unwrap();
     let line = PositionLine::new(&state, &policy(), NOW);
     assert_eq!((line.tier, line.status.as_str()), (None, "suspended"));

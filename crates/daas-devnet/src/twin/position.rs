@@ -209,13 +209,13 @@ pub(super) fn suspend(
     proposal: Proposal,
 ) -> Result<(), Fault> {
     position.frozen = call.join(position.frozen, money)?;
-    position.proposal = Some(proposal);
+    position.proposal = Some(Box::new(proposal));
     position.status = Status::Suspended;
     Ok(())
 }
 
 pub(super) fn pending<'p>(call: &Call<'_, '_>, position: &'p mut PositionState) -> Result<&'p mut Proposal, Fault> {
-    position.proposal.as_mut().ok_or_else(|| call.abort(NO_SLASH_PENDING, "pending"))
+    position.proposal.as_deref_mut().ok_or_else(|| call.abort(NO_SLASH_PENDING, "pending"))
 }
 
 /// The slash ends without taking anything.
@@ -254,7 +254,7 @@ pub(super) fn condemn(position: &mut PositionState) {
 fn take_proposal(call: &Call<'_, '_>, position: &mut PositionState, cooldown_until_ms: u64) -> Result<Proposal, Fault> {
     let proposal = position.proposal.take().ok_or_else(|| call.abort(NO_SLASH_PENDING, "take_proposal"))?;
     position.cooldown_until_ms = UnixMs(cooldown_until_ms);
-    Ok(proposal)
+    Ok(*proposal)
 }
 
 // === Seals ===

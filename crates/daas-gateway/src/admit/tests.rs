@@ -143,7 +143,7 @@ fn a_lapsed_slash_suspends_nobody() {
     let lapses = clock::now().plus(Duration::from_secs(5));
     chain.put(&mut staker, |state| {
         state.status = Status::Suspended;
-        state.proposal = Some(proposal(lapses));
+        state.proposal = Some(Box::new(proposal(lapses)));
     });
     assert_eq!(refused(&chain, &staker, Usage::User).0, PositionSuspended);
     // This machine's clock decides nothing; a verified checkpoint's does.

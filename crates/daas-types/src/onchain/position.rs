@@ -91,8 +91,8 @@ pub struct PositionState {
     pub maintenance: Option<Maintenance>,
     /// No slash may be proposed before.
     pub cooldown_until_ms: UnixMs,
-    /// The pending slash.
-    pub proposal: Option<Proposal>,
+    /// The pending slash. Few have one, and every index holds all positions: nobody else's has room for it.
+    pub proposal: Option<Box<Proposal>>,
     /// Evidence it was tried on.
     pub trials: Vec<Trial>,
     /// Its Seals.

@@ -127,6 +127,6 @@ async fn a_slash_that_lapsed_is_no_slash() {
         stage: Stage::Appealed,
         prior_status: Status::Active,
     };
-    chain.change(|state| (state.status, state.proposal) = (Status::Suspended, Some(proposal)));
+    chain.change(|state| (state.status, state.proposal) = (Status::Suspended, Some(Box::new(proposal))));
     assert_eq!(next(&mut interrupts).await, None);
 }

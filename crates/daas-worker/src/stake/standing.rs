@@ -27,7 +27,7 @@ pub fn standing(state: &PositionState, node_minimum: Mist) -> Standing {
 
 /// Why a position was slashed, for its owner.
 pub fn slash_cause(state: &PositionState) -> String {
-    let Some(proposal) = &state.proposal else {
+    let Some(proposal) = state.proposal.as_deref() else {
         return format!("position {} was slashed; {} SUI remain", state.position, state.active);
     };
     let Proposal { reason, amount, uri, evidence_hash, appeal_until_ms, stage, .. } = proposal;

@@ -38,13 +38,13 @@ fn every_status_has_its_consequence() {
 #[test]
 fn the_owner_learns_amount_reason_and_deadline() {
     let mut suspended = state(Status::Suspended, 4_500_000_000);
-    suspended.proposal = Some(proposal(1));
+    suspended.proposal = Some(Box::new(proposal(1)));
     let text = slash_cause(&suspended);
     for part in ["0.5 SUI", "reason 1 (an audit root signed twice)", "https://evidence.example/1", "5001", "abab"] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     for (stage, part) in [(Stage::Appealed, "already appealed"), (Stage::Upheld, "appealed and upheld")] {
-        suspended.proposal = Some(Proposal { stage, ..proposal(1) });
+        suspended.proposal = Some(Box::new(Proposal { stage, ..proposal(1) }));
         assert!(slash_cause(&suspended).ends_with(part));
     }
     assert!(slash_cause(&state(Status::Slashed, 4_500_000_000)).contains("4.5 SUI remain"));

@@ -6,7 +6,7 @@ use super::*;
 fn suspended(generation: u64, expires: u64) -> PositionState {
     let mut state = state(1, generation, Status::Suspended, 4, &[1]);
     (state.active, state.frozen) = (Mist(4_600_000_000), Mist(500_000_000));
-    state.proposal = Some(Proposal {
+    state.proposal = Some(Box::new(Proposal {
         reason: 5,
         evidence_hash: vec![1; 32],
         uri: String::new(),
@@ -18,7 +18,7 @@ fn suspended(generation: u64, expires: u64) -> PositionState {
         expires_ms: T0.plus(Duration::from_secs(expires)),
         stage: Stage::Appealed,
         prior_status: Status::Active,
-    });
+    }));
     state
 }
 

@@ -58,7 +58,7 @@ impl Compared {
 fn every_struct_has_the_layout_of_the_bytecode() {
     let mut all = Compared::default();
     let (cluster, nautilus) = (cluster(), nautilus());
-    let pending = PositionState { proposal: Some(proposal()), ..position() };
+    let pending = PositionState { proposal: Some(Box::new(proposal())), ..position() };
     all.same("policy::Policy", &cluster.policy);
     all.same("policy::Thresholds", &Thresholds::default());
     all.same("cluster::Cluster", &cluster);

@@ -10,7 +10,7 @@ fn suspended() -> PositionState {
         active: Mist(position.active.0 - 500),
         unbonding: Mist(position.unbonding.0),
         frozen: Mist(600),
-        proposal: Some(proposal()),
+        proposal: Some(Box::new(proposal())),
         ..position
     }
 }
@@ -36,7 +36,7 @@ fn a_lapse_restores_whatever_status_there_was() {
     let policy = Policy::devnet(wallet(1));
     for status in [Status::Slashed, Status::Recovering, Status::Closed] {
         let proposal = Proposal { prior_status: status, ..proposal() };
-        let position = PositionState { proposal: Some(proposal), ..suspended() };
+        let position = PositionState { proposal: Some(Box::new(proposal)), ..suspended() };
         assert_eq!(position.at(UnixMs(30)).status, status);
         assert_eq!(position.rights(&policy, UnixMs(30)), Rights::default());
     }
