@@ -4,7 +4,7 @@ CARGO         ?= cargo
 BIN           := target/$(if $(filter dev,$(CARGO_PROFILE)),debug,$(CARGO_PROFILE))
 DAAS          := $(BIN)/k3s-daas
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites build-all engine contracts up down demo test test-chain lint bench bench-token bench-index
+.PHONY: help prerequisites build-all engine contracts up down demo test test-chain fuzz lint bench bench-token bench-index
 
 help:               ## this list
 	@grep -E '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -27,6 +27,8 @@ test: build-all contracts engine  ## everything: Move, unit, in-process and, as 
 	@scripts/e2e.sh $(BIN)
 test-chain:         ## 1,000 random sequences through the development network's contract and, as Move tests, the real VM
 	DAAS_SEQUENCES=1000 $(CARGO) test -p daas-devnet --locked --lib sequences -- --nocapture
+fuzz:               ## what foreign bytes reach, under libFuzzer: FUZZ_TARGETS, each for FUZZ_SECONDS; needs a nightly compiler
+	@scripts/fuzz.sh
 lint:               ## formatting, clippy, licences and advisories
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings

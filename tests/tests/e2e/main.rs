@@ -7,6 +7,7 @@ mod bad_input;
 mod clients;
 mod footprint;
 mod intruders;
+mod items;
 mod killed;
 mod readme;
 mod rights;

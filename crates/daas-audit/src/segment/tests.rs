@@ -5,6 +5,7 @@ use crate::merkle::Frontier;
 use crate::testing::{digest, id, sample};
 use daas_types::UnixMs;
 use proptest::prelude::*;
+use std::path::{Path, PathBuf};
 
 fn segment() -> Vec<u8> {
     sample(&[3]).disk.read(&name(0)).unwrap()
@@ -155,5 +156,43 @@ proptest! {
         let header = Header::new(LogId { ..id() }, 0, digest(9), Frontier::default(), UnixMs(5)).to_bytes();
         let mark = Mark { segment: 0, offset: header.len() as u64, first: 0, count, length, link: digest(9) };
         crate::fuzz::segment(&[&header[..], &mark.to_bytes(), &body].concat());
+    }
+}
+
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/segment")
+}
+
+/// Fuzzing begins with what is written today.
+#[test]
+fn the_corpus_of_fuzzing_has_this_format() {
+    let two = sample(&[2, 1]).disk;
+    let (first, second) = (two.read(&name(0)).unwrap(), two.read(&name(1)).unwrap());
+    let (header, start) = Header::parse(&first).unwrap();
+    let mut frames = Frames::new(&first, header.index, start);
+    let record = frames.next().unwrap().unwrap().record.to_vec();
+    let torn = first[..first.len() - 7].to_vec();
+    let seeds = [("one", segment()), ("first", first), ("second", second), ("torn", torn), ("record", record)];
+    for (file, bytes) in seeds {
+        let path = corpus().join(file);
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, &bytes).unwrap();
+        }
+        let kept = std::fs::read(&path).ok();
+        assert!(
+            kept.as_ref() == Some(&bytes),
+            "{} is of another format; UPDATE_GOLDEN=1 writes it anew",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn the_corpus_of_fuzzing_is_read_through() {
+    for file in std::fs::read_dir(corpus()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        crate::fuzz::segment(&bytes);
+        crate::fuzz::record(&bytes);
+        crate::fuzz::log(&bytes);
     }
 }

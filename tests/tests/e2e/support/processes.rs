@@ -40,6 +40,11 @@ pub(crate) fn find_doing(program: &str, word: &str, state: &Path) -> Option<u32>
     all().find(wanted).map(|seen| seen.pid)
 }
 
+/// Programs that have this in their command line or environment.
+pub(crate) fn saying(text: &str) -> Vec<String> {
+    all().filter(|seen| seen.words.contains(text)).map(|seen| seen.program).collect()
+}
+
 /// Sends a signal to one process.
 pub(crate) fn signal(pid: u32, signal: Signal) -> Result<()> {
     kill(Pid::from_raw(i32::try_from(pid)?), signal).with_context(|| format!("{signal} to {pid}"))
