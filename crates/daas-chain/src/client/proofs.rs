@@ -257,6 +257,11 @@ impl ChainClient {
         self.prover().object(id).await
     }
 
+    /// Whether a verified checkpoint has the transaction as one that failed.
+    pub(crate) async fn proven_to_fail(&self, transaction: Digest) -> Result<bool, ChainError> {
+        Ok(self.prover().done(self, transaction).await?.failed())
+    }
+
     /// Proves what all endpoints say.
     pub(super) fn prover(&self) -> Prover {
         Prover::new(self.each())

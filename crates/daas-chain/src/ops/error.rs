@@ -34,10 +34,10 @@ pub enum TxError {
         /// The network's words.
         cause: String,
     },
-    /// Refused, as the endpoint says, and nothing proves that it is not executed all the same.
+    /// Refused or failed, as the endpoint says, and nothing proves that it is not executed all the same.
     #[error(
-        "transaction {digest} was refused ({cause}), but nothing proves that it cannot be executed: one more might do \
-         the same a second time"
+        "transaction {digest} is said to have done nothing ({cause}), but nothing proves that: one more might do the same a \
+         second time"
     )]
     Doubtful {
         /// The transaction.

@@ -65,7 +65,7 @@ impl Ops {
                 }
             }
             match settle(&self.client, &transaction, &[self.signed(&transaction)?]).await? {
-                Fate::Executed(executed) => return Outcome::of(digest, draft.package, &executed),
+                Fate::Executed(executed) => return outcome(&self.client, digest, draft.package, &executed).await,
                 Fate::Refused(cause) => refused.push((transaction, cause)),
             }
         }
@@ -176,8 +176,25 @@ pub(super) async fn submit(
 ) -> Result<Outcome, TxError> {
     let digest = transaction.digest();
     match settle(client, transaction, signatures).await? {
-        Fate::Executed(executed) => Outcome::of(digest, package, &executed),
+        Fate::Executed(executed) => outcome(client, digest, package, &executed).await,
         Fate::Refused(cause) => Err(refusal(client, vec![(transaction.clone(), cause)], None).await),
+    }
+}
+
+/// What it did, as the endpoint says. That it did nothing is believed only if a checkpoint has it so: whoever reads that it
+/// failed does it again.
+async fn outcome(
+    client: &ChainClient,
+    digest: Digest,
+    package: Option<PackageId>,
+    executed: &ExecutedTransaction,
+) -> Result<Outcome, TxError> {
+    let outcome = Outcome::of(digest, package, executed);
+    let Err(error @ (TxError::Aborted { .. } | TxError::Failed { .. })) = outcome else { return outcome };
+    match Box::pin(client.proven_to_fail(digest)).await {
+        Ok(true) => Err(error),
+        Ok(false) => Err(TxError::Doubtful { digest, cause: format!("{error}, says {}, and is wrong", client.url()) }),
+        Err(unproven) => Err(TxError::Doubtful { digest, cause: format!("{error}; not proven: {unproven}") }),
     }
 }
 

@@ -3,7 +3,7 @@ use super::{Check, ProofError};
 use bytes::Bytes;
 use daas_types::{Address, Digest};
 use std::collections::HashMap;
-use sui_sdk_types::{Object, ObjectIn, ObjectOut, TransactionEffects};
+use sui_sdk_types::{ExecutionStatus, Object, ObjectIn, ObjectOut, TransactionEffects};
 
 /// What a server says an object is. Nothing of it is believed.
 #[derive(Clone, Debug)]
@@ -47,6 +47,11 @@ impl ProvenEffects {
         let expected = committed.get(&transaction).ok_or(Check::Unincluded { transaction }).map_err(&fails)?;
         let effects = effects_of(transaction, *expected, effects).map_err(&fails)?;
         Ok(Self { checkpoint: sequence, effects })
+    }
+
+    /// Whether it was executed and did nothing.
+    pub(crate) fn failed(&self) -> bool {
+        matches!(self.effects.status(), ExecutionStatus::Failure { .. })
     }
 }
 

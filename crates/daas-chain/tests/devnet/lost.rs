@@ -36,6 +36,8 @@ enum Loss {
     Truth,
     /// The same, and it never says anything else.
     TruthForGood,
+    /// Nothing; but it says that what was executed has failed.
+    Success,
     /// Nothing; but it says that the cluster runs another version of the package.
     Version,
     /// Nothing; but the code that a cluster is to be moved to calls itself by this number.
@@ -99,7 +101,12 @@ impl LedgerService for Lossy {
         if denied {
             return Err(Status::not_found("no such transaction"));
         }
-        self.real.clone().ledger_client().get_transaction(request).await
+        let mut answer = self.real.clone().ledger_client().get_transaction(request).await?;
+        if matches!(self.loss, Loss::Success) {
+            let failed = proto::ExecutionStatus::default().with_success(false);
+            answer.get_mut().transaction_mut().effects_mut().set_status(failed);
+        }
+        Ok(answer)
     }
 
     async fn get_epoch(
@@ -291,6 +298,20 @@ async fn a_shown_payment_that_is_said_to_be_refused_is_doubtful() {
     assert!(matches!(&error, TxError::Doubtful { digest, .. } if *digest == shown.digest()), "{error}");
     assert_eq!(sent.load(Ordering::SeqCst), 1);
     assert_eq!(world.client.balance(to).await.unwrap(), Mist::from_sui(15));
+}
+
+/// Nor is it one that is said to have failed; one that has failed is known by the checkpoint.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_is_said_to_have_failed_is_doubtful() {
+    let world = World::start().await;
+    let staker = world.rich(2).await;
+    let to = crate::world::wallet(7).address();
+    let (client, _, _server) = lossy(&world, Loss::Success, 0).await;
+    let error = Ops::new(client, crate::world::wallet(2)).transfer(to, Mist::from_sui(5)).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::OutcomeDoubtful, "{error}");
+    assert_eq!(world.client.balance(to).await.unwrap(), Mist::from_sui(5));
+    let too_little = world.stake(&staker, 0, "node-1").await.unwrap_err();
+    assert!(matches!(&too_little, TxError::Aborted { .. }), "{too_little}");
 }
 
 /// A wallet that cannot pay a second time has perhaps paid the first time.
