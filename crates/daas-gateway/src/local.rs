@@ -1,6 +1,7 @@
 //! The endpoints the gateway answers itself: exact method and path, so that nothing of Kubernetes' is shadowed.
 //! (Kubernetes has no POST on a named node, so a node called `heartbeat` stays reachable.)
 
+mod security;
 mod staking;
 
 use crate::admit::admit_worker;
@@ -65,6 +66,9 @@ pub trait LocalEndpoints: Send + Sync + 'static {
         caller: &NodeCaller,
         request: HeartbeatRequest,
     ) -> Result<HeartbeatResponse, Refusal>;
+
+    /// A kubeconfig for anyone: server, CA and the name of the program that mints tokens, which verifies both.
+    fn kubectl_config(&self) -> String;
 }
 
 /// The connection a request came on.
@@ -96,6 +100,8 @@ pub(crate) enum Endpoint {
     RegisterWorker,
     Heartbeat,
     StakingStatus,
+    SecurityContext,
+    KubectlConfig,
 }
 
 // === impl Endpoint ===
@@ -108,6 +114,8 @@ impl Endpoint {
             (&Method::POST, "/api/v1/register-worker") => Some(Self::RegisterWorker),
             (&Method::POST, "/api/v1/nodes/heartbeat") => Some(Self::Heartbeat),
             (&Method::GET, "/api/v1/staking/status") => Some(Self::StakingStatus),
+            (&Method::GET, "/api/v1/security-context") => Some(Self::SecurityContext),
+            (&Method::GET, "/kubectl/config") => Some(Self::KubectlConfig),
             _ => None,
         }
     }
@@ -157,6 +165,12 @@ impl Endpoint {
                 json(&app.local.heartbeat(connection, &caller, request).await?)
             }
             Self::StakingStatus => json(&staking::status(app, connection.peer, &parts.headers)?),
+            Self::SecurityContext => json(&security::context(app, connection, &parts.headers).await?),
+            Self::KubectlConfig => {
+                app.strangers.may_ask(connection.peer.ip())?;
+                // JSON, which is YAML too.
+                Ok(answer(app.local.kubectl_config()))
+            }
         }
     }
 }
@@ -233,12 +247,15 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     })
 }
 
-fn json(answer: &impl Serialize) -> Result<Response<GatewayBody>, Refusal> {
+fn json(value: &impl Serialize) -> Result<Response<GatewayBody>, Refusal> {
     let internal = |error| Refusal::new(Internal, StatusCode::INTERNAL_SERVER_ERROR, error);
-    let body = serde_json::to_vec(answer).map_err(internal)?;
-    let mut response = Response::new(GatewayBody::from(Bytes::from(body)));
+    serde_json::to_vec(value).map_err(internal).map(answer)
+}
+
+fn answer(json: impl Into<Bytes>) -> Response<GatewayBody> {
+    let mut response = Response::new(GatewayBody::from(json.into()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(response)
+    response
 }
 
 #[cfg(test)]

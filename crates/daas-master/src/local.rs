@@ -15,6 +15,7 @@ use daas_types::api::{
     AttestationRequest, AttestationResponse, ClusterSettings, HeartbeatRequest, HeartbeatResponse,
     RegisterWorkerRequest, RegisterWorkerResponse,
 };
+use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -70,7 +71,8 @@ impl LocalEndpoints for MasterEndpoints {
         let ca = self.pki.server_ca_pem();
         Ok(RegisterWorkerResponse {
             success: true,
-            kubeconfig: STANDARD.encode(kubeconfig(&self.endpoint, ca)),
+            // Without a credential: the worker has its own.
+            kubeconfig: STANDARD.encode(kubeconfig(&self.endpoint, ca, "", &json!([]))),
             ca_cert: STANDARD.encode(ca),
             api_server: self.endpoint.clone(),
             serving_cert: STANDARD.encode(certificate),
@@ -93,6 +95,20 @@ impl LocalEndpoints for MasterEndpoints {
         tracing::debug!(node = %caller.node_id, pods = request.running_pods, "heartbeat");
         metrics::counter!("daas_heartbeats_total").increment(1);
         Ok(HeartbeatResponse { success: true, stake_status: status, server_time_ms: clock::now().0 })
+    }
+
+    fn kubectl_config(&self) -> String {
+        // The plugin refuses any CA but the one it has verified, so whoever altered this on its way gets no token.
+        let plugin = json!({
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": "k3s-daas",
+            "args": ["credential"],
+            "interactiveMode": "Never",
+            "provideClusterInfo": true,
+            "installHint": "k3s-daas mints the token this cluster asks for",
+        });
+        let users = json!([{ "name": "daas", "user": { "exec": plugin } }]);
+        kubeconfig(&self.endpoint, self.pki.server_ca_pem(), "daas", &users)
     }
 }
 
@@ -133,15 +149,16 @@ impl MasterEndpoints {
     }
 }
 
-/// A kubeconfig without a credential: server and CA.
-fn kubeconfig(endpoint: &str, ca_pem: &str) -> String {
-    serde_json::json!({
+/// A kubeconfig of this cluster, for one of `users`.
+fn kubeconfig(endpoint: &str, ca_pem: &str, user: &str, users: &Value) -> String {
+    json!({
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{ "name": "daas", "cluster": {
             "server": endpoint, "certificate-authority-data": STANDARD.encode(ca_pem),
         } }],
-        "contexts": [{ "name": "daas", "context": { "cluster": "daas", "user": "" } }],
+        "users": users,
+        "contexts": [{ "name": "daas", "context": { "cluster": "daas", "user": user } }],
         "current-context": "daas",
     })
     .to_string()

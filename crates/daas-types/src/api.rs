@@ -189,6 +189,41 @@ pub struct MyStake {
     pub node_id: Option<String>,
 }
 
+/// `GET /api/v1/security-context` answer: what the caller's requests run in. Proves nothing by itself; evidence does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecurityContextResponse {
+    /// As in [`AttestationResponse`].
+    pub enclave_id: String,
+    /// As in [`AttestationResponse`].
+    pub measurement: String,
+    /// As in [`AttestationResponse`].
+    pub tee_type: String,
+    /// As in [`AttestationResponse`].
+    pub security_level: u8,
+    /// The last checkpoint that the master verified; every right is judged by it.
+    pub checkpoint: u64,
+    /// How old it is.
+    pub checkpoint_age_ms: u64,
+    /// With a token: as whom Kubernetes sees the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<CallerContext>,
+}
+
+/// As whom Kubernetes sees a caller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallerContext {
+    /// User name.
+    pub user: String,
+    /// UID: the position, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// Groups that the gateway asserts; of a service account Kubernetes knows them itself.
+    pub groups: Vec<String>,
+    /// Tier, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+}
+
 // === impl RegisterWorkerRequest, HeartbeatRequest: a Debug that cannot print the token ===
 
 impl core::fmt::Debug for RegisterWorkerRequest {

@@ -104,5 +104,5 @@ pub(crate) struct KubeconfigArgs {
 pub(crate) struct CredentialArgs {
     /// The Seal's file
     #[arg(long, value_name = "FILE")]
-    pub(crate) seal: PathBuf,
+    pub(crate) seal: Option<PathBuf>,
 }

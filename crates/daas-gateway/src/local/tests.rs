@@ -61,5 +61,10 @@ fn only_the_exact_spelling_is_ours() {
     }
     assert_eq!(Endpoint::of(&Method::POST, "/api/v1/attestation"), Some(Endpoint::Attest));
     assert_eq!(Endpoint::of(&Method::GET, "/api/v1/nodes/heartbeat"), None);
+    assert_eq!(Endpoint::of(&Method::GET, "/api/v1/security-context"), Some(Endpoint::SecurityContext));
+    assert_eq!(Endpoint::of(&Method::GET, "/kubectl/config"), Some(Endpoint::KubectlConfig));
+    for path in ["/kubectl/config/", "/kubectl", "/api/v1/security-contexts", "/api/v1/security-context/"] {
+        assert_eq!(Endpoint::of(&Method::GET, path), None, "{path}");
+    }
     assert_eq!(Endpoint::of(&Method::POST, "/api/v1/nodes/heartbeat"), Some(Endpoint::Heartbeat));
 }

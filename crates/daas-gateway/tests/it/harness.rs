@@ -199,6 +199,10 @@ impl LocalEndpoints for Local {
         self.callers.lock().unwrap().push(caller.clone());
         Ok(HeartbeatResponse { success: true, stake_status: "active".to_owned(), server_time_ms: 0 })
     }
+
+    fn kubectl_config(&self) -> String {
+        r#"{"kind":"Config"}"#.to_owned()
+    }
 }
 
 /// Every wait in these tests has an end.

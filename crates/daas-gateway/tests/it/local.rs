@@ -137,6 +137,47 @@ async fn status_shows_totals_to_all_and_ones_own_to_oneself() {
 }
 
 #[tokio::test]
+async fn the_security_context_tells_as_whom_one_is_seen() {
+    let world = World::new().await;
+    let mut staker = world.chain.staker(1, "5", Permissions::USER);
+    let path = "/api/v1/security-context";
+    let body: Value = serde_json::from_str(&text(world.send(build("GET", path, &[], "")).await).await).unwrap();
+    assert_eq!((&body["tee_type"], &body["security_level"]), (&json!("SIMULATED_NITRO"), &json!(0)));
+    assert!(body["checkpoint_age_ms"].is_u64());
+    assert_eq!(body.get("caller"), None);
+    let body: Value = serde_json::from_str(&text(world.send(get(path, &user(&staker))).await).await).unwrap();
+    let position = staker.state.position.to_string();
+    let groups = json!(["daas:admin", format!("daas:position:{position}")]);
+    let user_name = staker.state.owner.to_string();
+    assert_eq!(body["caller"], json!({ "user": user_name, "uid": position, "groups": groups, "tier": "admin" }));
+    world.chain.suspend(&mut staker);
+    assert_eq!(world.refusal(get(path, &user(&staker))).await.1, "PositionSuspended");
+    assert_eq!(world.refusal(get(path, "nonsense")).await.0, 401);
+    assert!(
+        world
+            .local
+            .attested
+            .lock()
+            .unwrap()
+            .iter()
+            .all(|(_, request, informative)| { *informative && request.nonce.is_none() })
+    );
+    assert!(world.upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_kubeconfig_is_for_all() {
+    let world = World::new().await;
+    let response = world.send(build("GET", "/kubectl/config", &[], "")).await;
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["content-type"]),
+        (200, &"application/json".parse().unwrap())
+    );
+    assert_eq!(text(response).await, r#"{"kind":"Config"}"#);
+    assert_eq!(world.refusal(build("POST", "/kubectl/config", &[], "")).await.1, "TokenMissing");
+}
+
+#[tokio::test]
 async fn a_wrong_token_is_refused_before_the_body() {
     let world = World::new().await;
     let stranger = daas_testkit::chain::Staker::new(9, "5", Permissions::NODE);
