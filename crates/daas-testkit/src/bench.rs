@@ -1,5 +1,10 @@
 //! What benchmarks have in common: a table on standard output, the same figures in `target/bench/NAME.json`, and a look
-//! at this process's memory.
+//! at this process's memory. Load, a stand-in API server and the processes measured stand below.
+
+pub mod chart;
+pub mod load;
+pub mod process;
+pub mod stub;
 
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use nix::time::ClockId;
@@ -11,7 +16,7 @@ use std::time::Duration;
 /// A benchmark's result.
 pub struct Report {
     name: &'static str,
-    table: Table,
+    tables: Vec<Table>,
     figures: Map<String, Value>,
 }
 
@@ -20,15 +25,22 @@ pub struct Report {
 impl Report {
     /// An empty one, with the table's headings. All columns but the first are numbers.
     pub fn new(name: &'static str, headings: &[&str]) -> Self {
+        let mut report = Self { name, tables: Vec::new(), figures: Map::new() };
+        report.also(headings);
+        report
+    }
+
+    /// Begins another table.
+    pub fn also(&mut self, headings: &[&str]) {
         let mut table = Table::new();
         table.load_preset(UTF8_FULL_CONDENSED).set_header(headings);
         table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
-        Self { name, table, figures: Map::new() }
+        self.tables.push(table);
     }
 
-    /// A line of the table.
+    /// A line of the last table.
     pub fn row(&mut self, cells: &[String]) {
-        self.table.add_row(cells);
+        self.tables.last_mut().unwrap().add_row(cells);
     }
 
     /// A figure that is saved.
@@ -43,7 +55,8 @@ impl Report {
         let file = folder.join(self.name).with_extension("json");
         let text = serde_json::to_string_pretty(&self.figures).unwrap();
         std::fs::write(&file, format!("{text}\n")).unwrap();
-        let text = format!("{}\ntarget/bench/{}.json\n", self.table, self.name);
+        let tables: String = self.tables.iter().map(|table| format!("{table}\n")).collect();
+        let text = format!("{tables}target/bench/{}.json\n", self.name);
         std::io::stdout().write_all(text.as_bytes()).unwrap();
     }
 }

@@ -1,5 +1,6 @@
 //! Certificate authorities that live as long as a test.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
@@ -38,6 +39,11 @@ impl Ca {
     /// Its certificate.
     pub fn cert(&self) -> CertificateDer<'static> {
         self.cert.clone()
+    }
+
+    /// Its certificate, as files hold it.
+    pub fn pem(&self) -> String {
+        pem("CERTIFICATE", &self.cert)
     }
 
     /// Trust in it alone.
@@ -79,10 +85,25 @@ impl Ca {
 
 // === impl Leaf ===
 
+impl Leaf {
+    /// The certificate and its key, as files hold them.
+    pub fn pem(&self) -> (String, String) {
+        let chain = self.chain.iter().map(|cert| pem("CERTIFICATE", cert)).collect();
+        (chain, pem("PRIVATE KEY", self.key.secret_der()))
+    }
+}
+
 impl Clone for Leaf {
     fn clone(&self) -> Self {
         Self { chain: self.chain.clone(), key: self.key.clone_key() }
     }
+}
+
+fn pem(what: &str, der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    // OpenSSL reads no longer lines than the standard has.
+    let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+    format!("-----BEGIN {what}-----\n{}\n-----END {what}-----\n", lines.join("\n"))
 }
 
 pub(crate) fn common_name(cert: &CertificateDer<'_>) -> String {

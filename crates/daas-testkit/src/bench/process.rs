@@ -1,0 +1,132 @@
+//! Processes that a benchmark starts and measures: itself in another role, or a peer. What a process costs is what the
+//! kernel has counted for it and its children.
+
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A running process; ends when dropped.
+pub struct Process {
+    child: Child,
+    hello: Value,
+}
+
+// === impl Process ===
+
+impl Process {
+    /// This program again, as `role`. Returns when it has said [`hello`].
+    pub fn role(role: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut child = command.arg(role).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let hello = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{role} said {line:?}: {error}"));
+        Self { child, hello }
+    }
+
+    /// Another program.
+    pub fn peer(program: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        let child = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        Self { child, hello: Value::Null }
+    }
+
+    /// What it said about itself.
+    pub fn hello(&self, key: &str) -> &str {
+        self.hello[key].as_str().unwrap()
+    }
+
+    /// Its id and those of its children.
+    pub fn ids(&self) -> Vec<u32> {
+        let own = self.child.id();
+        let all = fs::read_dir("/proc").unwrap().flatten();
+        let ids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let mut ids: Vec<u32> = ids.filter(|id| stat(*id).is_some_and(|stat| stat.parent == own)).collect();
+        ids.push(own);
+        ids
+    }
+
+    /// Time of a core that it and its children have used so far.
+    pub fn cpu(&self) -> Duration {
+        self.ids().into_iter().filter_map(stat).map(|stat| stat.cpu).sum()
+    }
+
+    /// Bytes in memory, of it and its children.
+    pub fn resident(&self) -> u64 {
+        let status = |id| fs::read_to_string(format!("/proc/{id}/status")).ok();
+        let kilobytes = |status: String| {
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+            line.trim().trim_end_matches(" kB").parse::<u64>().ok()
+        };
+        self.ids().into_iter().filter_map(status).filter_map(kilobytes).sum::<u64>() * 1024
+    }
+
+    /// System calls while `work` runs, as the kernel's trace point counts them; `None` where `perf` cannot.
+    pub fn system_calls<T>(&self, work: impl FnOnce() -> T) -> (Option<u64>, T) {
+        let ids: Vec<_> = self.ids().iter().map(ToString::to_string).collect();
+        let arguments = ["stat", "-x,", "-e", "raw_syscalls:sys_enter", "-p", &ids.join(",")];
+        let perf = Command::new("perf").args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let Ok(perf) = perf else { return (None, work()) };
+        // It says nothing when it has begun; what it misses is little beside what follows.
+        std::thread::sleep(Duration::from_millis(500));
+        let result = work();
+        let interrupt = nix::sys::signal::Signal::SIGINT;
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(perf.id().try_into().unwrap()), interrupt).unwrap();
+        let output = perf.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let counted = text.lines().find(|line| line.contains("sys_enter"));
+        (counted.and_then(|line| line.split(',').next()?.parse().ok()), result)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Not SIGKILL: a peer's own children end with it.
+        let id = nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap());
+        let _ = nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM);
+        let _ = self.child.wait();
+    }
+}
+
+/// What a role says to the process that started it, on its standard output.
+pub fn hello(facts: &Value) {
+    let mut out = std::io::stdout();
+    out.write_all(format!("{facts}\n").as_bytes()).unwrap();
+    out.flush().unwrap();
+}
+
+/// Keeps a file for as long as the benchmark's folder lives.
+pub fn put(folder: &Path, name: &str, text: &str) -> String {
+    let file = folder.join(name);
+    fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+/// Ends when the process that started this role is gone.
+pub async fn abandoned() {
+    let (gone, ended) = tokio::sync::oneshot::channel();
+    // A thread, because nothing can end a read of the standard input.
+    std::thread::spawn(move || {
+        // It never writes, so whatever this ends with is the end.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _ = gone.send(());
+    });
+    let _ = ended.await;
+}
+
+struct Stat {
+    parent: u32,
+    cpu: Duration,
+}
+
+/// `proc_pid_stat(5)`; the fields behind the name, which may hold anything.
+fn stat(id: u32) -> Option<Stat> {
+    let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?;
+    // A tick is 10 ms wherever Linux shows it to programs.
+    Some(Stat { parent: fields[1].parse().ok()?, cpu: Duration::from_millis(ticks * 10) })
+}

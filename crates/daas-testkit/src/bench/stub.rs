@@ -1,0 +1,81 @@
+//! A stand-in for the API server that costs little: benchmarks run it in a process of its own behind each proxy. It
+//! records nothing. `watch=true` opens a stream that stays; anything else is answered with two kilobytes.
+
+use crate::pki::Leaf;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Either, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::ServerConfig;
+use rustls::version::TLS13;
+use std::convert::Infallible;
+use std::sync::Arc;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+/// An answer's size.
+pub const BODY: usize = 2048;
+/// What an API server allows on one connection.
+const STREAMS: u32 = 100;
+
+type Answer = Either<Full<Bytes>, StreamBody<BoxStream<'static, Result<Frame<Bytes>, Infallible>>>>;
+
+/// Serves until dropped.
+pub async fn serve(listener: TcpListener, leaf: Leaf) {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13]).unwrap();
+    let mut tls = tls.with_no_client_auth().with_single_cert(leaf.chain, leaf.key).unwrap();
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(tls));
+    let body = Bytes::from(vec![b'x'; BODY]);
+    let mut connections = JoinSet::new();
+    loop {
+        let (tcp, _) = listener.accept().await.unwrap();
+        while connections.try_join_next().is_some() {}
+        connections.spawn(connection(acceptor.clone(), tcp, body.clone()));
+    }
+}
+
+async fn connection(acceptor: TlsAcceptor, tcp: TcpStream, body: Bytes) {
+    tcp.set_nodelay(true).unwrap();
+    let Ok(tls) = acceptor.accept(tcp).await else { return };
+    let h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+    let service = service_fn(move |request| answer(request, body.clone()));
+    // How a proxy ends its connections is its own affair.
+    let _ = if h2 {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.max_concurrent_streams(STREAMS).serve_connection(TokioIo::new(tls), service).await
+    } else {
+        http1::Builder::new().serve_connection(TokioIo::new(tls), service).await
+    };
+}
+
+async fn answer(request: Request<Incoming>, body: Bytes) -> Result<Response<Answer>, Infallible> {
+    let (parts, mut incoming) = request.into_parts();
+    while let Some(Ok(_)) = incoming.frame().await {}
+    let watch = parts.uri.query().is_some_and(|query| query.contains("watch=true"));
+    let mut response = Response::new(if watch {
+        let first = stream::iter([Ok(Frame::data(Bytes::from_static(b"{\"type\":\"BOOKMARK\"}\n")))]);
+        Either::Right(StreamBody::new(first.chain(stream::pending()).boxed()))
+    } else {
+        Either::Left(Full::new(body))
+    });
+    if parts.method != Method::GET {
+        *response.status_mut() = StatusCode::CREATED;
+    }
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    for name in ["x-kubernetes-pf-flowschema-uid", "x-kubernetes-pf-prioritylevel-uid", "audit-id"] {
+        let value = HeaderValue::from_static("0d0b4a1c-6f4e-4a0e-9a35-0d5f6e9d5a11");
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    Ok(response)
+}
