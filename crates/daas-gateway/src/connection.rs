@@ -1,9 +1,11 @@
 //! Client connections: how many, how they begin, which HTTP they speak, and how they end.
 
 mod cord;
+mod gather;
 mod place;
 
-pub(crate) use cord::{Cord, TrackedExecutor};
+pub(crate) use cord::Cord;
+pub(crate) use gather::{ReadAhead, gather};
 pub use place::network;
 pub(crate) use place::{Place, Places};
 
@@ -12,12 +14,14 @@ use crate::local::ConnectionInfo;
 use crate::measure;
 use crate::request::{self, App, Context};
 use cord::StreamExecutor;
+use core::future::poll_fn;
 use core::pin::pin;
 use core::time::Duration;
 use daas_types::api::EXPORTER_LABEL;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
@@ -39,6 +43,9 @@ const PING: Duration = Duration::from_secs(20);
 const BREATH: Duration = Duration::from_millis(50);
 /// Such an error is said at most once in this time.
 const QUIET: Duration = Duration::from_secs(30);
+
+type ClientIo = TlsStream<ReadAhead<TcpStream>>;
+type Ended = Result<(), Box<dyn Error + Send + Sync>>;
 
 /// What every connection shares.
 #[derive(Clone)]
@@ -93,7 +100,7 @@ impl Server {
     async fn connection(&self, tcp: TcpStream, peer: SocketAddr, place: Place) {
         // Without it answers are merely slower.
         let _ = tcp.set_nodelay(true);
-        let tls = match tokio::time::timeout(self.limits.handshake, self.acceptor.accept(tcp)).await {
+        let tls = match tokio::time::timeout(self.limits.handshake, self.acceptor.accept(ReadAhead::new(tcp))).await {
             Ok(Ok(tls)) => tls,
             Ok(Err(error)) => {
                 measure::connection("handshake_failed");
@@ -123,12 +130,14 @@ impl Server {
         drop(open);
     }
 
-    async fn http2(&self, tls: TlsStream<TcpStream>, info: ConnectionInfo, place: Place) -> hyper::Result<()> {
+    async fn http2(&self, tls: ClientIo, info: ConnectionInfo, place: Place) -> Ended {
         let context = Arc::new(Context::new(info, Cord::Stream, place));
         let shown = context.clone();
         let app = self.app.clone();
-        let service = service_fn(move |request| request::serve(app.clone(), context.clone(), request));
-        let executor = StreamExecutor::new(self.tasks.clone(), self.kill.clone(), self.app.clone());
+        // Boxed, because hyper and the executor hand it on by value and it is kilobytes.
+        let service = service_fn(move |request| Box::pin(request::serve(app.clone(), context.clone(), request)));
+        let executor = StreamExecutor::new(self.tasks.clone(), self.app.clone());
+        let (io, mut outlet) = gather(tls);
         let connection = http2::Builder::new(executor)
             .timer(TokioTimer::new())
             .max_concurrent_streams(self.limits.streams_per_connection)
@@ -138,20 +147,20 @@ impl Server {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .keep_alive_interval(PING)
             .keep_alive_timeout(PING)
-            .serve_connection(TokioIo::new(tls), service);
+            .serve_connection(TokioIo::new(io), service);
         let mut connection = pin!(connection);
         tokio::select! {
-            result = connection.as_mut() => return result,
+            result = poll_fn(|cx| outlet.poll(connection.as_mut(), cx)) => return Ok(result??),
             () = shown.unproven(self.limits.unproven) => {
                 measure::connection("unproven");
                 return Ok(());
             }
             () = self.drain.cancelled() => connection.as_mut().graceful_shutdown(),
         }
-        connection.await
+        Ok(poll_fn(|cx| outlet.poll(connection.as_mut(), cx)).await??)
     }
 
-    async fn http1(&self, tls: TlsStream<TcpStream>, info: ConnectionInfo, place: Place) -> hyper::Result<()> {
+    async fn http1(&self, tls: ClientIo, info: ConnectionInfo, place: Place) -> Ended {
         let (cord, mut pulled) = Cord::connection();
         let context = Arc::new(Context::new(info, cord, place));
         let shown = context.clone();
@@ -171,7 +180,7 @@ impl Server {
         loop {
             tokio::select! {
                 biased;
-                result = connection.as_mut() => return result,
+                result = connection.as_mut() => return Ok(result?),
                 () = unproven.as_mut() => {
                     measure::connection("unproven");
                     return Ok(());

@@ -5,7 +5,10 @@
 //! nothing to the API server, so a mistake here would be harmless there.
 
 mod body;
+mod dial;
+mod exchange;
 mod head;
+mod link;
 mod pool;
 mod share;
 mod tunnel;
@@ -24,12 +27,14 @@ use body::RequestBody;
 use core::time::Duration;
 use daas_types::ErrorCode::{ApiServerUnavailable, RightLost};
 use daas_types::UnixMs;
+use dial::Dialer;
+use exchange::{Received, exchange, unprocessed};
 use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use link::Slot;
 use pool::{Lane, Pool};
-use share::Shares;
-use std::net::SocketAddr;
+use share::{Share, Shares};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -48,14 +53,6 @@ pub(crate) struct Forwarder {
 struct Route {
     pool: Pool,
     dialer: Dialer,
-}
-
-/// How to reach the API server.
-#[derive(Clone)]
-pub(crate) struct Dialer {
-    addr: SocketAddr,
-    tls: UpstreamTls,
-    within: Duration,
 }
 
 // === impl Forwarder ===
@@ -95,7 +92,8 @@ impl Forwarder {
         let share = self.shares.take(permit)?;
         head::for_h2(&mut parts, &route.dialer.tls.name, permit)?;
         let mut lease = permit.leash().lease(now);
-        let exchange = self.exchange(route, permit, lane, parts, body, now);
+        let shard = share.as_ref().map_or(0, Share::shard);
+        let exchange = self.exchange(route, permit, (lane, shard), parts, body, now);
         let response = tokio::select! {
             biased;
             reason = &mut lease => return Err(lost(reason)),
@@ -117,34 +115,28 @@ impl Forwarder {
         &self,
         route: &Route,
         permit: &Permit,
-        lane: Lane,
+        (lane, shard): (Lane, usize),
         parts: request::Parts,
         body: Incoming,
         now: UnixMs,
-    ) -> Result<Response<(Incoming, pool::Slot)>, Refusal> {
+    ) -> Result<Response<(Received, Slot)>, Refusal> {
         let idempotent =
             matches!(parts.method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS);
-        // Only a request without a body can be sent again after it left; see `retriable`.
-        let again = (idempotent && body.is_end_stream()).then(|| parts.clone());
+        // What was not processed may be sent again; of a body, some may have left and nothing was kept.
+        let mut again = (idempotent && body.is_end_stream()).then(|| parts.clone());
         let body = RequestBody::new(body, || permit.leash().lease(now));
         let mut request = Request::from_parts(parts, body);
-        for last in [false, true] {
-            let (mut sender, slot) = route.pool.slot(lane).await?;
-            let error = match sender.try_send_request(request).await {
+        loop {
+            let (mut sender, slot) = route.pool.slot(lane, shard).await?;
+            let error = match exchange(&mut sender, request, &self.tasks).await {
                 Ok(response) => return Ok(response.map(|body| (body, slot))),
                 Err(error) => error,
             };
-            let mut error = error;
-            let unsent = error.take_message();
-            let error = error.into_error();
-            let unprocessed = unsent.is_some() || retriable(&error);
-            let next = unsent.or_else(|| again.clone().map(|parts| Request::from_parts(parts, RequestBody::empty())));
-            match next {
-                Some(next) if !last && idempotent && unprocessed => request = next,
-                _ => return Err(Refusal::unavailable(ApiServerUnavailable, chain(&error))),
+            match again.take().filter(|_| unprocessed(&error)) {
+                Some(parts) => request = Request::from_parts(parts, RequestBody::empty()),
+                None => return Err(Refusal::unavailable(ApiServerUnavailable, chain(&error))),
             }
         }
-        Err(Refusal::unavailable(ApiServerUnavailable, "two connections ended before the request was sent"))
     }
 
     fn route(&self, permit: &Permit) -> &Route {
@@ -162,18 +154,6 @@ pub(crate) fn lost(reason: CutReason) -> Refusal {
         CutReason::Stale => Refusal::unavailable(daas_types::ErrorCode::ChainStale, reason),
         CutReason::RightLost | CutReason::Expired => Refusal::forbidden(RightLost, reason),
     }
-}
-
-/// The API server says that it did not look at the request.
-fn retriable(error: &hyper::Error) -> bool {
-    let mut source: Option<&dyn core::error::Error> = Some(error);
-    while let Some(inner) = source {
-        if let Some(h2) = inner.downcast_ref::<h2::Error>() {
-            return h2.reason() == Some(h2::Reason::REFUSED_STREAM);
-        }
-        source = inner.source();
-    }
-    false
 }
 
 fn chain(error: &dyn core::error::Error) -> String {

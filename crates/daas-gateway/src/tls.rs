@@ -2,7 +2,7 @@
 
 use crate::config::{ConfigError, UpstreamConfig};
 use rustls::client::Resumption;
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::aws_lc_rs::{self, Ticketer};
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -25,6 +25,8 @@ pub fn server_config(
         .map_err(|source| ConfigError::Tls { what, source })?;
     config.alpn_protocols = vec![H2.to_vec(), HTTP11.to_vec()];
     config.max_early_data_size = 0;
+    // What a client brings back holds its session, so that however many come none is forgotten and none costs memory.
+    config.ticketer = Ticketer::new().map_err(|source| ConfigError::Tls { what, source })?;
     Ok(Arc::new(config))
 }
 
@@ -76,4 +78,54 @@ fn builder(
         .with_protocol_versions(&[&TLS13])
         .map_err(tls)?
         .with_root_certificates(roots))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daas_testkit::pki::Ca;
+    use rustls::{ClientConnection, HandshakeKind, ServerConnection};
+
+    /// A handshake in memory, and the tickets after it.
+    fn connect(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> HandshakeKind {
+        let mut client = ClientConnection::new(client.clone(), ServerName::try_from("localhost").unwrap()).unwrap();
+        let mut server = ServerConnection::new(server.clone()).unwrap();
+        let mut wire = Vec::new();
+        while client.wants_write() || server.wants_write() {
+            client.write_tls(&mut wire).unwrap();
+            let mut bytes = &wire[..];
+            while !bytes.is_empty() {
+                server.read_tls(&mut bytes).unwrap();
+                server.process_new_packets().unwrap();
+            }
+            wire.clear();
+            server.write_tls(&mut wire).unwrap();
+            let mut bytes = &wire[..];
+            while !bytes.is_empty() {
+                client.read_tls(&mut bytes).unwrap();
+                client.process_new_packets().unwrap();
+            }
+            wire.clear();
+        }
+        client.handshake_kind().unwrap()
+    }
+
+    #[test]
+    fn a_session_is_resumed_however_many_came_in_between() {
+        let ca = Ca::new("cluster");
+        let leaf = ca.server(&["localhost"]);
+        let server = server_config(leaf.chain, leaf.key).unwrap();
+        let client = || {
+            let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+            let builder = builder.with_protocol_versions(&[&TLS13]).unwrap();
+            Arc::new(builder.with_root_certificates(ca.roots()).with_no_client_auth())
+        };
+        let first = client();
+        assert_eq!(connect(&first, &server), HandshakeKind::Full);
+        // More than rustls remembers by itself.
+        for _ in 0..300 {
+            assert_eq!(connect(&client(), &server), HandshakeKind::Full);
+        }
+        assert_eq!(connect(&first, &server), HandshakeKind::Resumed);
+    }
 }

@@ -7,12 +7,13 @@
 use crate::admit::{CutReason, Lease, Leash};
 use crate::measure;
 use crate::request::App;
-use core::future::{Future, pending};
+use core::future::{Future, pending, poll_fn};
+use core::pin::{Pin, pin};
+use core::task::Poll;
 use daas_types::UnixMs;
 use hyper::rt::Executor;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{oneshot, watch};
-use tokio_util::sync::CancellationToken;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 /// Where a request ties the leash of its permit.
@@ -26,22 +27,15 @@ pub(crate) enum Cord {
 /// The connection's end of [`Cord::Connection`].
 pub(crate) struct ConnectionCord(watch::Receiver<Option<Leash>>);
 
-/// Spawns what hyper's clients need spawned.
-#[derive(Clone)]
-pub(crate) struct TrackedExecutor {
-    tasks: TaskTracker,
-    kill: CancellationToken,
-}
-
 /// Spawns one task per server stream, with a cord around it.
 #[derive(Clone)]
 pub(super) struct StreamExecutor {
     tasks: TaskTracker,
-    kill: CancellationToken,
     app: Arc<App>,
 }
 
-type Knot = Mutex<Option<oneshot::Sender<Lease>>>;
+/// What was tied to a stream, for its task to look at.
+type Knot = Arc<Mutex<Option<Lease>>>;
 
 tokio::task_local! {
     static STREAM: Knot;
@@ -62,10 +56,8 @@ impl Cord {
                 cord.send_replace(Some(leash.clone()));
             }
             Self::Stream => {
-                let knot = STREAM.try_with(|knot| knot.lock().unwrap_or_else(PoisonError::into_inner).take());
-                let knot = knot.expect("a stream's service must run inside its executor's task");
-                // The receiver is gone only when the stream is.
-                let _ = knot.map(|knot| knot.send(leash.lease(now)));
+                let tied = STREAM.try_with(|knot| *lock(knot) = Some(leash.lease(now)));
+                tied.expect("a stream's service must run inside its executor's task");
             }
         }
     }
@@ -103,47 +95,37 @@ impl ConnectionCord {
     }
 }
 
-// === impl TrackedExecutor ===
-
-impl TrackedExecutor {
-    pub(crate) fn new(tasks: TaskTracker, kill: CancellationToken) -> Self {
-        Self { tasks, kill }
-    }
-}
-
-impl<F: Future<Output: Send> + Send + 'static> Executor<F> for TrackedExecutor {
-    fn execute(&self, future: F) {
-        let kill = self.kill.clone();
-        self.tasks.spawn(async move { kill.run_until_cancelled_owned(future).await.map(drop) });
-    }
-}
-
 // === impl StreamExecutor ===
 
 impl StreamExecutor {
-    pub(super) fn new(tasks: TaskTracker, kill: CancellationToken, app: Arc<App>) -> Self {
-        Self { tasks, kill, app }
+    pub(super) fn new(tasks: TaskTracker, app: Arc<App>) -> Self {
+        Self { tasks, app }
     }
 }
 
 impl<F: Future<Output: Send> + Send + 'static> Executor<F> for StreamExecutor {
     fn execute(&self, future: F) {
-        let Self { kill, app, .. } = self.clone();
-        let (tie, tied) = oneshot::channel::<Lease>();
-        let pulled = async {
-            match tied.await {
-                Ok(lease) => lease.await,
-                Err(_) => pending().await,
-            }
-        };
-        let stream = STREAM.scope(Mutex::new(Some(tie)), future);
+        let (app, knot) = (self.app.clone(), Knot::default());
+        // It needs no word of the gateway's end: that ends the connection, and a stream without one ends.
         self.tasks.spawn(async move {
-            tokio::select! {
-                biased;
-                () = kill.cancelled() => {}
-                reason = pulled => measure::revocation(reason, app.since_checkpoint()),
-                _ = stream => {}
+            let mut stream = pin!(STREAM.scope(knot.clone(), future));
+            let cut = poll_fn(|cx| {
+                if stream.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(None);
+                }
+                // The service ties in its own turn, so what is tied is seen at once.
+                match lock(&knot).as_mut().map(|lease| Pin::new(lease).poll(cx)) {
+                    Some(Poll::Ready(reason)) => Poll::Ready(Some(reason)),
+                    Some(Poll::Pending) | None => Poll::Pending,
+                }
+            });
+            if let Some(reason) = cut.await {
+                measure::revocation(reason, app.since_checkpoint());
             }
         });
     }
+}
+
+fn lock(knot: &Knot) -> MutexGuard<'_, Option<Lease>> {
+    knot.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,5 @@
-use super::pool::Slot;
+use super::exchange::Received;
+use super::link::Slot;
 use crate::admit::{CutReason, Lease};
 use bytes::Bytes;
 use core::future::Future;
@@ -18,10 +19,12 @@ pub(crate) enum GatewayBody {
     /// The API server's, and what it holds open there.
     Upstream {
         /// As it comes.
-        body: Incoming,
-        /// The stream's place on its connection, if it shares one.
-        _slot: Option<Slot>,
+        body: Received,
+        /// The stream's place on its connection.
+        _slot: Slot,
     },
+    /// The API server's on a connection of its own.
+    Apart(Incoming),
 }
 
 /// Why a body ended early.
@@ -33,6 +36,9 @@ pub(crate) enum BodyError {
     /// The other side failed.
     #[error(transparent)]
     Http(#[from] hyper::Error),
+    /// The API server failed. Its reason is what the client's stream is reset with.
+    #[error("the API server's answer: {0}")]
+    Stream(#[from] h2::Error),
 }
 
 // === impl RequestBody ===
@@ -93,7 +99,8 @@ impl Body for GatewayBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Own(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
-            Self::Upstream { body, .. } => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
+            Self::Upstream { body, .. } => Pin::new(body).poll_frame(cx),
+            Self::Apart(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
         }
     }
 
@@ -101,6 +108,7 @@ impl Body for GatewayBody {
         match self {
             Self::Own(body) => body.is_end_stream(),
             Self::Upstream { body, .. } => body.is_end_stream(),
+            Self::Apart(body) => body.is_end_stream(),
         }
     }
 
@@ -108,6 +116,7 @@ impl Body for GatewayBody {
         match self {
             Self::Own(body) => body.size_hint(),
             Self::Upstream { body, .. } => body.size_hint(),
+            Self::Apart(body) => body.size_hint(),
         }
     }
 }

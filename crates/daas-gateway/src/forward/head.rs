@@ -1,7 +1,8 @@
 //! Heads of requests on their way up and of answers on their way down.
 
 use super::body::GatewayBody;
-use super::pool::Slot;
+use super::exchange::Received;
+use super::link::Slot;
 use crate::admit::{Identity, Permit, Upstream};
 use crate::hygiene;
 use crate::refusal::Refusal;
@@ -9,7 +10,6 @@ use daas_types::ErrorCode;
 use http::header::{AUTHORIZATION, HOST};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, Version, request};
-use hyper::body::Incoming;
 use rustls_pki_types::ServerName;
 
 const USER: HeaderName = HeaderName::from_static("x-remote-user");
@@ -38,8 +38,8 @@ pub(super) fn for_http11(parts: &mut request::Parts, name: &ServerName<'_>, perm
 }
 
 /// An answer as the client may see it.
-pub(super) fn answer(response: Response<(Incoming, Slot)>) -> Response<GatewayBody> {
-    let mut response = response.map(|(body, slot)| GatewayBody::Upstream { body, _slot: Some(slot) });
+pub(super) fn answer(response: Response<(Received, Slot)>) -> Response<GatewayBody> {
+    let mut response = response.map(|(body, slot)| GatewayBody::Upstream { body, _slot: slot });
     hygiene::scrub_response(response.headers_mut());
     *response.version_mut() = Version::HTTP_11;
     response
@@ -57,6 +57,8 @@ fn assert_identity(headers: &mut HeaderMap, upstream: &Upstream) -> Result<(), R
 
 fn write_identity(headers: &mut HeaderMap, identity: &Identity) -> Result<(), Refusal> {
     let value = |text: &str| HeaderValue::from_str(text).map_err(|_| internal("an identity that is no header value"));
+    // At once, because each growing moves what is there.
+    headers.reserve(identity.groups().len().saturating_add(3));
     headers.insert(USER, value(identity.user())?);
     if let Some(uid) = identity.uid() {
         headers.insert(UID, value(&uid.to_string())?);

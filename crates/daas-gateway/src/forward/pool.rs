@@ -1,34 +1,20 @@
 //! Connections to the API server. It serves a hundred streams on one and lets the rest wait without a word, so the
 //! pool counts streams and opens another connection in time.
 
-use super::Dialer;
-use super::body::RequestBody;
-use super::share::Share;
-use crate::connection::TrackedExecutor;
+use super::dial::Dialer;
+use super::link::{Link, Slot};
 use crate::refusal::Refusal;
-use core::pin::Pin;
-use core::time::Duration;
+use bytes::Bytes;
 use daas_types::ErrorCode::{ApiServerUnavailable, TooManyRequests};
-use futures::future::poll_fn;
+use h2::client::SendRequest;
 use http::{StatusCode, Uri};
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Kubernetes' `MaxConcurrentStreams`.
-const STREAMS: usize = 100;
-/// A stalled stream may fill its own window, and a hundred of them still not the connection's.
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 32 * 1024 * 1024;
-const PING: Duration = Duration::from_secs(15);
-const SETTINGS_POLL: Duration = Duration::from_millis(1);
+#[cfg(test)]
+mod tests;
 
 /// Watches and short requests go on different connections, so that a connection full of stalled watchers delays
 /// nobody's `get`. Which lane a request takes decides nothing else.
@@ -42,29 +28,25 @@ pub(super) enum Lane {
 pub(crate) struct Pool {
     dialer: Dialer,
     most: usize,
-    short: Connections,
-    long: Connections,
+    short: Links,
+    long: Links,
     tasks: TaskTracker,
     kill: CancellationToken,
 }
 
 #[derive(Default)]
-struct Connections {
-    open: Mutex<Vec<Connection>>,
-    /// Whoever finds no place dials; the others wait for that and look again.
-    dialing: tokio::sync::Mutex<()>,
+struct Links {
+    open: Mutex<Vec<Link>>,
+    /// Whoever finds no place dials; the others wait for that, and look again or share its failure.
+    dialing: tokio::sync::Mutex<Failure>,
+    failures: AtomicU64,
 }
 
-struct Connection {
-    sender: http2::SendRequest<RequestBody>,
-    used: Arc<AtomicUsize>,
-    allowed: Arc<AtomicUsize>,
-}
-
-/// A stream's place on a connection; free again when dropped.
-pub(crate) struct Slot {
-    used: Arc<AtomicUsize>,
-    share: Option<Share>,
+/// The last dialing that failed.
+#[derive(Default)]
+struct Failure {
+    number: u64,
+    cause: String,
 }
 
 // === impl Lane ===
@@ -80,33 +62,43 @@ impl Lane {
 
 impl Pool {
     pub(super) fn new(dialer: Dialer, most: usize, tasks: TaskTracker, kill: CancellationToken) -> Self {
-        let (short, long) = (Connections::default(), Connections::default());
-        Self { dialer, most, short, long, tasks, kill }
+        Self { dialer, most, short: Links::default(), long: Links::default(), tasks, kill }
     }
 
-    /// A place for one stream.
-    pub(super) async fn slot(&self, lane: Lane) -> Result<(http2::SendRequest<RequestBody>, Slot), Refusal> {
-        let connections = match lane {
+    /// A place for one stream, on the connection that requests of this shard had before, if it has one free.
+    pub(super) async fn slot(&self, lane: Lane, shard: usize) -> Result<(SendRequest<Bytes>, Slot), Refusal> {
+        let links = match lane {
             Lane::Short => &self.short,
             Lane::Long => &self.long,
         };
-        if let Some(place) = connections.place() {
+        let failures = links.failures.load(Ordering::Relaxed);
+        if let Some(place) = links.place(shard) {
             return Ok(place);
         }
-        let _dialing = connections.dialing.lock().await;
-        if let Some(place) = connections.place() {
+        let mut dialing = links.dialing.lock().await;
+        if dialing.number > failures {
+            return Err(Refusal::unavailable(ApiServerUnavailable, &dialing.cause));
+        }
+        if let Some(place) = links.place(shard) {
             return Ok(place);
         }
-        if connections.len() >= self.most {
+        if links.open().len() >= self.most {
             let cause = format!("{} connections to the API server are full", self.most);
             return Err(Refusal::new(TooManyRequests, StatusCode::TOO_MANY_REQUESTS, cause));
         }
-        let unavailable = |error: io::Error| Refusal::unavailable(ApiServerUnavailable, error);
+        let open = async { Link::over(self.dialer.dial_h2().await?, &self.tasks, &self.kill).await };
         // Boxed: dialing is rare, and every open stream would carry room for it.
-        let connection = Box::pin(self.dial()).await.map_err(unavailable)?;
-        let place = (connection.sender.clone(), Slot::take(&connection.used));
-        connections.push(connection);
-        Ok(place)
+        let link = match Box::pin(self.dialer.bounded(open)).await {
+            Ok(link) => link,
+            Err(error) => {
+                *dialing = Failure { number: failures + 1, cause: error.to_string() };
+                links.failures.store(failures + 1, Ordering::Relaxed);
+                return Err(Refusal::unavailable(ApiServerUnavailable, error));
+            }
+        };
+        let place = link.place();
+        links.open().push(link);
+        place.ok_or_else(|| Refusal::unavailable(ApiServerUnavailable, "it went away at once"))
     }
 
     /// Closes idle connections but one.
@@ -114,135 +106,31 @@ impl Pool {
         self.short.trim();
         self.long.trim();
     }
-
-    async fn dial(&self) -> io::Result<Connection> {
-        let tls = self.dialer.dial_h2().await?;
-        if tls.get_ref().1.alpn_protocol() != Some(crate::tls::H2) {
-            return Err(io::Error::other("the API server does not speak HTTP/2"));
-        }
-        let executor = TrackedExecutor::new(self.tasks.clone(), self.kill.clone());
-        let handshake = http2::Builder::new(executor)
-            .timer(TokioTimer::new())
-            // None until its SETTINGS say how many.
-            .initial_max_send_streams(0)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .keep_alive_interval(PING)
-            .keep_alive_timeout(PING)
-            .keep_alive_while_idle(true)
-            .handshake(TokioIo::new(tls));
-        let ready = async {
-            let (sender, connection) = handshake.await.map_err(io::Error::other)?;
-            // hyper drives the connection by itself and does not say when SETTINGS arrive, so look.
-            while connection.current_max_send_streams() == 0 && !sender.is_closed() {
-                tokio::time::sleep(SETTINGS_POLL).await;
-            }
-            Ok((sender, connection))
-        };
-        let (sender, mut connection) = Box::pin(self.dialer.bounded(ready)).await?;
-        let allowed = Arc::new(AtomicUsize::new(usable(connection.current_max_send_streams())));
-        let seen = allowed.clone();
-        let driver = poll_fn(move |cx| {
-            let ended = Pin::new(&mut connection).poll(cx);
-            seen.store(usable(connection.current_max_send_streams()), Ordering::Relaxed);
-            ended
-        });
-        let kill = self.kill.clone();
-        self.tasks.spawn(async move {
-            if let Some(Err(error)) = kill.run_until_cancelled_owned(driver).await {
-                tracing::debug!(%error, "an upstream connection ended");
-            }
-        });
-        Ok(Connection { sender, used: Arc::default(), allowed })
-    }
 }
 
-// === impl Connections ===
+// === impl Links ===
 
-impl Connections {
-    fn place(&self) -> Option<(http2::SendRequest<RequestBody>, Slot)> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|connection| !connection.sender.is_closed());
-        let free = |c: &&Connection| c.used.load(Ordering::Relaxed) < c.allowed.load(Ordering::Relaxed);
-        // Takers hold the lock, so between looking and taking nobody else takes.
-        open.iter().find(free).map(|c| (c.sender.clone(), Slot::take(&c.used)))
+impl Links {
+    /// A tenant's requests stay together: their identity headers are compressed once for a connection, and what one
+    /// tenant does to a connection few others feel.
+    fn place(&self, shard: usize) -> Option<(SendRequest<Bytes>, Slot)> {
+        let mut open = self.open();
+        open.retain(|link| !link.is_closed());
+        let (before, after) = open.split_at(shard.checked_rem(open.len()).unwrap_or_default());
+        after.iter().chain(before).find_map(Link::place)
     }
 
     fn trim(&self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let mut spare = 1_usize;
-        open.retain(|connection| {
-            let idle = connection.used.load(Ordering::Relaxed) == 0;
+        self.open().retain(|link| {
+            let idle = link.is_idle();
             let keep = !idle || spare > 0;
             spare = spare.saturating_sub(usize::from(idle));
             keep
         });
     }
 
-    fn push(&self, connection: Connection) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    fn open(&self) -> MutexGuard<'_, Vec<Link>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn len(&self) -> usize {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-}
-
-// === impl Slot ===
-
-impl Slot {
-    fn take(used: &Arc<AtomicUsize>) -> Self {
-        used.fetch_add(1, Ordering::Relaxed);
-        Self { used: used.clone(), share: None }
-    }
-
-    /// The same, giving the holder's share back with it.
-    pub(super) fn with(mut self, share: Option<Share>) -> Self {
-        self.share = share;
-        self
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.used.fetch_sub(1, Ordering::Relaxed);
-        drop(self.share.take());
-    }
-}
-
-// === impl Dialer ===
-
-impl Dialer {
-    pub(super) async fn dial_h2(&self) -> io::Result<TlsStream<TcpStream>> {
-        self.tls(self.tls.h2.clone()).await
-    }
-
-    /// A connection of its own for one upgrade.
-    pub(super) async fn dial_http11(
-        &self,
-    ) -> io::Result<(http1::SendRequest<RequestBody>, http1::Connection<TokioIo<TlsStream<TcpStream>>, RequestBody>)>
-    {
-        let tls = self.tls(self.tls.http11.clone()).await?;
-        self.bounded(async { http1::handshake(TokioIo::new(tls)).await.map_err(io::Error::other) }).await
-    }
-
-    async fn tls(&self, config: Arc<rustls::ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
-        self.bounded(async {
-            let tcp = TcpStream::connect(self.addr).await?;
-            tcp.set_nodelay(true)?;
-            TlsConnector::from(config).connect(self.tls.name.clone(), tcp).await
-        })
-        .await
-    }
-
-    pub(super) async fn bounded<T>(&self, what: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-        let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {:?}", self.within));
-        tokio::time::timeout(self.within, what).await.map_err(late)?
-    }
-}
-
-/// A stream that was dropped is counted by the other side until it has seen the reset, so some room is left.
-fn usable(advertised: usize) -> usize {
-    let most = advertised.min(STREAMS);
-    most.saturating_sub(most.div_euclid(25)).max(1)
 }

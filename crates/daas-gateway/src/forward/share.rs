@@ -6,6 +6,7 @@ use daas_types::ErrorCode::TooManyRequests;
 use daas_types::{NodeId, PositionId};
 use http::StatusCode;
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Streams and tunnels by who holds them.
@@ -62,6 +63,15 @@ impl Holder {
 }
 
 // === impl Share ===
+
+impl Share {
+    /// A number that all of one holder's requests have in common.
+    pub(super) fn shard(&self) -> usize {
+        let mut hasher = DefaultHasher::new();
+        self.holder.hash(&mut hasher);
+        usize::try_from(hasher.finish() >> 32).unwrap_or_default()
+    }
+}
 
 impl Drop for Share {
     fn drop(&mut self) {

@@ -100,7 +100,7 @@ impl Forwarder {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.tunnel(response, &protocol, client, lease, (place, share));
         }
-        let mut response = response.map(|body| GatewayBody::Upstream { body, _slot: None });
+        let mut response = response.map(GatewayBody::Apart);
         hygiene::scrub_response(response.headers_mut());
         // The client may have sent tunnel bytes already; on this connection nothing more is read as a request.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

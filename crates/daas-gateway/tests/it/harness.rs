@@ -37,7 +37,12 @@ pub(crate) struct Options {
     pub(crate) api_server: fn(&Ca) -> Leaf,
     /// The gateway's front-proxy certificate, of the request-header CA.
     pub(crate) proxy: fn(&Ca) -> Leaf,
+    /// Another API server than the stand-in.
+    pub(crate) upstream: Option<Start>,
 }
+
+/// Starts an API server with that certificate: where it listens, and what it runs on.
+pub(crate) type Start = Box<dyn FnOnce(Leaf) -> (SocketAddr, JoinSet<()>)>;
 
 /// A running gateway, its API server and its chain.
 pub(crate) struct World {
@@ -68,6 +73,7 @@ impl Default for Options {
             streams: 100,
             api_server: |ca| ca.server(&["kubernetes"]),
             proxy: |ca| ca.client("daas:gateway"),
+            upstream: None,
         }
     }
 }
@@ -78,9 +84,13 @@ impl World {
     }
 
     pub(crate) async fn with(options: Options, drain: Duration) -> Self {
-        let Options { chain, limits, node_stale_grace, streams, api_server, proxy } = options;
+        let Options { chain, limits, node_stale_grace, streams, api_server, proxy, upstream: other } = options;
         let (ca, front) = (Ca::new("cluster"), Ca::new("request-header"));
         let upstream = Upstream::start(api_server(&ca), &front, streams).await;
+        let (addr, other) = match other {
+            Some(start) => start(api_server(&ca)),
+            None => (upstream.addr, JoinSet::new()),
+        };
         let accounts = KeyPair::generate().unwrap();
         let namespaces = Namespaces::default();
         namespaces.set("kube-system".to_owned(), Some(Owner::Cluster));
@@ -90,7 +100,7 @@ impl World {
             cluster: cluster(),
             node_stale_grace,
             upstream: UpstreamConfig {
-                addr: upstream.addr,
+                addr,
                 server_name: "kubernetes".to_owned(),
                 roots: vec![ca.cert()],
                 front_proxy: FrontProxyIdentity { chain: proxy.chain, key: proxy.key },
@@ -107,7 +117,7 @@ impl World {
         let local = Arc::new(Local::default());
         let bound: BoundGateway = Gateway::bind(config, tls, chain.index.clone(), local.clone()).await.unwrap();
         let (addr, shutdown) = (bound.local_addr(), CancellationToken::new());
-        let mut running = JoinSet::new();
+        let mut running = other;
         running.spawn(bound.run(shutdown.clone(), drain));
         Self { addr, ca, upstream, chain, local, shutdown, accounts, namespaces, running }
     }

@@ -9,6 +9,7 @@ mod items;
 mod life;
 mod limits;
 mod local;
+mod pool;
 mod refusals;
 mod service_account;
 mod streams;
