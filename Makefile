@@ -4,7 +4,8 @@ CARGO         ?= cargo
 BIN           := target/$(if $(filter dev,$(CARGO_PROFILE)),debug,$(CARGO_PROFILE))
 DAAS          := $(BIN)/k3s-daas
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites build-all engine contracts up down demo test test-chain fuzz lint bench bench-token bench-index
+.PHONY: help prerequisites build-all engine contracts up down demo test test-chain fuzz lint bench bench-peers bench-token bench-index \
+        bench-audit bench-proxy
 
 help:               ## this list
 	@grep -E '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -33,11 +34,15 @@ lint:               ## formatting, clippy, licences and advisories
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; else echo "cargo-deny is not installed: licences and advisories not checked"; fi
-bench: bench-revocation bench-token bench-index bench-audit  ## all benchmarks
+bench: bench-revocation bench-token bench-index bench-audit bench-proxy  ## all benchmarks
 bench-token: BENCH = -p daas-gateway --bench token
 bench-index: BENCH = -p daas-chain --bench index
 bench-audit: BENCH = -p daas-audit --bench audit
-bench-token bench-index bench-audit:
+bench-proxy: BENCH = -p daas-gateway --bench proxy
+bench-proxy: bench-peers
+bench-peers:        ## nginx, HAProxy and h2load, which bench-proxy compares with (root)
+	@scripts/bench-peers.sh
+bench-token bench-index bench-audit bench-proxy:
 	$(CARGO) bench --locked $(BENCH)
 bench-%: build-all
 	$(DAAS) bench $*

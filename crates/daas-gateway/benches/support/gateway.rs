@@ -1,0 +1,119 @@
+//! The gateway as a process of its own, as a master runs it: a runtime with a thread per core, metrics recorded, an index
+//! that is kept fresh, stakers with Seals in it.
+
+use async_trait::async_trait;
+use daas_gateway::{
+    ConnectionInfo, FrontProxyIdentity, Gateway, GatewayConfig, Limits, LocalEndpoints, Namespaces, NodeCaller, Rate,
+    Rates, Refusal, UpstreamConfig, server_config,
+};
+use daas_testkit::bench::process;
+use daas_testkit::chain::{Chain, Staker, cluster};
+use daas_types::api::{
+    AttestationRequest, AttestationResponse, HeartbeatRequest, HeartbeatResponse, RegisterWorkerRequest,
+    RegisterWorkerResponse,
+};
+use daas_types::{ErrorCode, Permissions};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::json;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Stakers on chain.
+pub(crate) const STAKERS: u8 = 200;
+/// The API server's name in its certificate.
+pub(crate) const API_SERVER: &str = "kubernetes";
+
+/// The staker of that number, who can mint tokens without asking anyone.
+pub(crate) fn staker(n: u8) -> Staker {
+    Staker::new(n, "5", Permissions::USER)
+}
+
+/// The role: `FOLDER` holds `server`, `front` and `ca` as [`crate::support::material`] has put them.
+pub(crate) fn run(folder: &Path, upstream: &str) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().unwrap();
+    runtime.block_on(serve(folder, upstream));
+}
+
+async fn serve(folder: &Path, upstream: &str) {
+    let chain = Chain::new();
+    for n in 1..=STAKERS {
+        chain.put(&mut staker(n), |_| ());
+    }
+    let (proxy_chain, proxy_key) = leaf(folder, "front");
+    let (server_chain, server_key) = leaf(folder, "server");
+    // Everything is counted, and nothing reaches the bound.
+    let most = Rate { per_minute: u32::MAX, burst: u32::MAX };
+    let rates = Rates { admin: most, address: most, ..Rates::default() };
+    let limits = Limits { connections_per_address: 10_000, streams_per_holder: 20_000, rates, ..Limits::default() };
+    let config = GatewayConfig {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        cluster: cluster(),
+        node_stale_grace: Duration::from_mins(15),
+        upstream: UpstreamConfig {
+            addr: upstream.parse().unwrap(),
+            server_name: API_SERVER.to_owned(),
+            roots: vec![CertificateDer::from_pem_file(folder.join("ca.crt")).unwrap()],
+            front_proxy: FrontProxyIdentity { chain: proxy_chain, key: proxy_key },
+        },
+        service_account: None,
+        namespaces: Namespaces::default(),
+        limits,
+    };
+    let tls = server_config(server_chain, server_key).unwrap();
+    let bound = Gateway::bind(config, tls, chain.index.clone(), Arc::new(Absent)).await.unwrap();
+    process::hello(&json!({ "addr": bound.local_addr().to_string() }));
+    let fresh = async {
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            tick.tick().await;
+            chain.checkpoint(&[]);
+        }
+    };
+    tokio::select! {
+        () = bound.run(CancellationToken::new(), Duration::ZERO) => {}
+        () = fresh => {}
+        () = process::abandoned() => {}
+    }
+}
+
+fn leaf(folder: &Path, name: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    let file = |ending: &str| folder.join(format!("{name}.{ending}"));
+    let chain = CertificateDer::pem_file_iter(file("crt")).unwrap().map(Result::unwrap).collect();
+    (chain, PrivateKeyDer::from_pem_file(file("key")).unwrap())
+}
+
+/// No endpoints of ours: the load asks for none.
+struct Absent;
+
+#[async_trait]
+impl LocalEndpoints for Absent {
+    async fn attest(&self, _: &ConnectionInfo, _: AttestationRequest, _: bool) -> Result<AttestationResponse, Refusal> {
+        Err(absent())
+    }
+
+    async fn register_worker(
+        &self,
+        _: &ConnectionInfo,
+        _: &NodeCaller,
+        _: RegisterWorkerRequest,
+    ) -> Result<RegisterWorkerResponse, Refusal> {
+        Err(absent())
+    }
+
+    async fn heartbeat(
+        &self,
+        _: &ConnectionInfo,
+        _: &NodeCaller,
+        _: HeartbeatRequest,
+    ) -> Result<HeartbeatResponse, Refusal> {
+        Err(absent())
+    }
+}
+
+fn absent() -> Refusal {
+    Refusal::unavailable(ErrorCode::Internal, "a benchmark has no endpoints")
+}
