@@ -55,8 +55,8 @@ impl Report {
         let file = folder.join(self.name).with_extension("json");
         let text = serde_json::to_string_pretty(&self.figures).unwrap();
         std::fs::write(&file, format!("{text}\n")).unwrap();
-        let tables: String = self.tables.iter().map(|table| format!("{table}\n")).collect();
-        let text = format!("{tables}target/bench/{}.json\n", self.name);
+        let tables: Vec<_> = self.tables.iter().map(ToString::to_string).collect();
+        let text = format!("{}\ntarget/bench/{}.json\n", tables.join("\n"), self.name);
         std::io::stdout().write_all(text.as_bytes()).unwrap();
     }
 }

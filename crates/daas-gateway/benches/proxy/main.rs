@@ -118,7 +118,7 @@ impl<'a> Proxy<'a> {
     fn saturate(&mut self) {
         let before = self.process.cpu();
         self.rate.push(h2load::saturate(self.addr, &bearer(), REQUESTS));
-        self.cpu_us.push(per(self.process.cpu() - before, REQUESTS));
+        self.cpu_us.push(per(self.process.cpu().saturating_sub(before), REQUESTS));
     }
 
     fn trace(&mut self) {
@@ -132,7 +132,7 @@ impl<'a> Proxy<'a> {
         let measure = |resumed| {
             let before = self.process.cpu();
             handshakes::connect(self.addr, roots, &bearer(), HANDSHAKES, resumed);
-            per(self.process.cpu() - before, HANDSHAKES as u64)
+            per(self.process.cpu().saturating_sub(before), HANDSHAKES as u64)
         };
         (self.cold_us, self.resumed_us) = (measure(false), measure(true));
     }

@@ -63,6 +63,7 @@ backend b
     start("/usr/sbin/haproxy", &["-db", "-q", "-f", &file], addr)
 }
 
+#[expect(clippy::disallowed_methods, reason = "nothing else runs in a benchmark's own process")]
 fn start(program: &str, arguments: &[&str], addr: SocketAddr) -> Option<Peer> {
     if !Path::new(program).exists() {
         return None;

@@ -121,7 +121,9 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Gathered<IO> {
     ) -> Poll<io::Result<usize>> {
         let mut gathering = self.lock();
         ready!(gathering.poll_room(cx))?;
-        bufs.iter().for_each(|buf| gathering.waiting.extend_from_slice(buf));
+        for buf in bufs {
+            gathering.waiting.extend_from_slice(buf);
+        }
         Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()))
     }
 

@@ -11,9 +11,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::RootCertStore;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// How hard, and with what.
 #[derive(Clone)]
@@ -64,18 +65,19 @@ async fn connect(addr: SocketAddr, roots: &Arc<RootCertStore>, drivers: &mut Joi
 }
 
 async fn run(senders: Vec<Sender>, load: &Load) -> Outcome {
+    #[expect(clippy::disallowed_methods, reason = "whoever sets the pace may not wait")]
     let (pace, mut due) = mpsc::unbounded_channel();
     let (rate, time) = (load.rate, load.time);
     // The runtime's timers are as coarse as a millisecond.
     let pacer = std::thread::spawn(move || pacer(rate, time, &pace));
-    let (answered, mut answers) = mpsc::unbounded_channel();
+    let mut requests = JoinSet::new();
     let mut n = 0_usize;
     while let Some(at) = due.recv().await {
         n += 1;
         let mutation = load.mutation_every > 0 && n.is_multiple_of(load.mutation_every);
-        let (mut sender, answered) = (senders[n % senders.len()].clone(), answered.clone());
+        let mut sender = senders[n % senders.len()].clone();
         let request = request(mutation, &load.bearer);
-        tokio::spawn(async move {
+        requests.spawn(async move {
             let done = async {
                 sender.ready().await.ok()?;
                 let response = sender.send_request(request).await.ok()?;
@@ -83,22 +85,22 @@ async fn run(senders: Vec<Sender>, load: &Load) -> Outcome {
                 response.into_body().collect().await.ok()?;
                 good.then(|| at.elapsed().as_secs_f64() * 1e3)
             };
-            let _ = answered.send((mutation, done.await));
+            (mutation, done.await)
         });
     }
-    drop(answered);
     pacer.join().unwrap();
     let mut outcome = Outcome::default();
-    while let Some((mutation, took)) = answers.recv().await {
-        match took {
-            Some(took) if mutation => outcome.mutations.push(took),
-            Some(took) => outcome.reads.push(took),
-            None => outcome.failed += 1,
+    while let Some(done) = requests.join_next().await {
+        match done.unwrap() {
+            (true, Some(took)) => outcome.mutations.push(took),
+            (false, Some(took)) => outcome.reads.push(took),
+            (_, None) => outcome.failed += 1,
         }
     }
     outcome
 }
 
+#[expect(clippy::disallowed_methods, reason = "a thread of its own")]
 fn pacer(rate: f64, time: Duration, pace: &mpsc::UnboundedSender<Instant>) {
     let (start, gap) = (Instant::now(), Duration::from_secs_f64(1.0 / rate));
     let mut at = start;

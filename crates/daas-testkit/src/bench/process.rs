@@ -65,6 +65,7 @@ impl Process {
     }
 
     /// System calls while `work` runs, as the kernel's trace point counts them; `None` where `perf` cannot.
+    #[expect(clippy::disallowed_methods, reason = "nothing else runs in a benchmark's own process")]
     pub fn system_calls<T>(&self, work: impl FnOnce() -> T) -> (Option<u64>, T) {
         let ids: Vec<_> = self.ids().iter().map(ToString::to_string).collect();
         let arguments = ["stat", "-x,", "-e", "raw_syscalls:sys_enter", "-p", &ids.join(",")];
