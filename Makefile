@@ -4,7 +4,7 @@ CARGO         ?= cargo
 BIN           := target/$(if $(filter dev,$(CARGO_PROFILE)),debug,$(CARGO_PROFILE))
 DAAS          := $(BIN)/k3s-daas
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites build-all engine contracts up down demo test test-chain fuzz lint bench bench-peers bench-token bench-index \
+.PHONY: help prerequisites build-all engine clients contracts up down demo test test-chain fuzz lint bench bench-peers bench-token bench-index \
         bench-audit bench-proxy
 
 help:               ## this list
@@ -23,7 +23,9 @@ down:               ## stop it; `k3s-daas down --purge` also removes its state
 	$(DAAS) down
 demo: build-all contracts  ## the whole way once: stake, join, deploy, slash, restake
 	$(DAAS) demo
-test: build-all contracts engine  ## everything: Move, unit, in-process and, as root, the real cluster
+clients:            ## kubectl 1.29, helm and the clients for Python and Node, once, into a cache
+	@scripts/clients.sh
+test: build-all contracts engine clients  ## everything: Move, unit, in-process and, as root, the real cluster
 	$(CARGO) test --workspace --locked
 	@scripts/e2e.sh $(BIN)
 test-chain:         ## 1,000 random sequences through the development network's contract and, as Move tests, the real VM

@@ -4,6 +4,7 @@ set -euo pipefail
 declare -A package=([runc]=runc [busybox]=busybox-static [nft]=nftables [conntrack]=conntrack [iptables]=iptables [ip]=iproute2 [cc]=gcc)
 missing=()
 for program in "${!package[@]}"; do command -v "$program" >/dev/null || missing+=("${package[$program]}"); done
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 if [ "${#missing[@]}" -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "installing ${missing[*]}"

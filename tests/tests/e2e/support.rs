@@ -4,6 +4,7 @@ pub(crate) mod cluster;
 pub(crate) mod commands;
 pub(crate) mod machine;
 pub(crate) mod network;
+pub(crate) mod others;
 pub(crate) mod person;
 pub(crate) mod pods;
 pub(crate) mod processes;

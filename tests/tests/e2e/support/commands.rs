@@ -54,6 +54,13 @@ pub(crate) async fn feed(mut command: Command, input: Option<&str>) -> Result<Ra
     Ok(Ran { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&output.stderr) })
 }
 
+/// Runs a command with this standard input, and it must succeed.
+pub(crate) async fn pipe(command: Command, input: &str) -> Result<()> {
+    let ran = feed(command, Some(input)).await?;
+    ensure!(ran.code == 0, "{}", ran.said());
+    Ok(())
+}
+
 /// Runs a command that must succeed; what it printed.
 pub(crate) async fn succeed(command: Command) -> Result<String> {
     let name = format!("{:?}", command.as_std());

@@ -1,8 +1,8 @@
 //! Someone with a home folder, a wallet and a kubeconfig, who types commands.
 
 use super::cluster::{Cluster, kubectl, plain};
-use super::commands::{feed, succeed};
-use anyhow::{Context as _, Result, ensure};
+use super::commands::{pipe, succeed};
+use anyhow::{Context as _, Result};
 use daas_client::SealFile;
 use daas_engine::build;
 use std::path::{Path, PathBuf};
@@ -39,6 +39,10 @@ impl Person {
         succeed(self.daas(&["kubeconfig", "--seal", &seal, "--output", &kubeconfig])).await.map(drop)
     }
 
+    pub(crate) fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
     pub(crate) fn home(&self) -> &Path {
         &self.home
     }
@@ -58,14 +62,14 @@ impl Person {
     /// `k3s-daas …`.
     pub(crate) fn daas(&self, args: &[&str]) -> Command {
         // In front, so that a caller can add to the end.
-        let mut command = self.command(&self.daas, &["--state-dir"]);
+        let mut command = self.run(&self.daas, &["--state-dir"]);
         command.arg(&self.state).args(args);
         command
     }
 
     /// `kubectl …`.
     pub(crate) async fn kubectl(&self, args: &[&str]) -> Result<Command> {
-        Ok(self.command(&kubectl().await?, args))
+        Ok(self.run(&kubectl().await?, args))
     }
 
     /// `kubectl …`, which must succeed; its output.
@@ -75,12 +79,11 @@ impl Person {
 
     /// `kubectl apply -f -`, with more flags.
     pub(crate) async fn apply(&self, manifest: &str, flags: &[&str]) -> Result<()> {
-        let ran = feed(self.kubectl(&[&["apply", "-f", "-"], flags].concat()).await?, Some(manifest)).await?;
-        ensure!(ran.code == 0, "apply: {}", ran.said());
-        Ok(())
+        pipe(self.kubectl(&[&["apply", "-f", "-"], flags].concat()).await?, manifest).await
     }
 
-    fn command(&self, program: &Path, args: &[&str]) -> Command {
+    /// Any program, with this person's home and kubeconfig.
+    pub(crate) fn run(&self, program: &Path, args: &[&str]) -> Command {
         let mut command = plain(program, args);
         command.env("HOME", &self.home).env("KUBECONFIG", &self.kubeconfig);
         // Kubernetes is built once for the machine, not once for each person.
