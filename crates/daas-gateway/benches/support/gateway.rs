@@ -112,6 +112,10 @@ impl LocalEndpoints for Absent {
     ) -> Result<HeartbeatResponse, Refusal> {
         Err(absent())
     }
+
+    fn kubectl_config(&self) -> String {
+        String::new()
+    }
 }
 
 fn absent() -> Refusal {
