@@ -20,7 +20,7 @@ pub use error::ChainError;
 pub use reads::{Caps, Coin};
 
 pub(crate) use events::{TRANSACTION_EVENTS, decode_events};
-pub(crate) use objects::Reference;
+pub(crate) use objects::{MAX_PAGE, Reference};
 
 use crate::verified::Committees;
 use core::time::Duration;
@@ -28,9 +28,11 @@ use daas_types::Digest;
 use daas_types::genesis::Genesis;
 use endpoints::Endpoints;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use sui_rpc::Client;
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::CheckpointSummary;
+use tokio::sync::Semaphore;
 use tonic::Code;
 use tonic::transport::Channel;
 
@@ -50,6 +52,9 @@ struct Shared {
     genesis: Genesis,
     committees: Committees,
     endpoints: Endpoints,
+    /// Who has it reads a long checkpoint.
+    long: Semaphore,
+    verified: AtomicU64,
 }
 
 // === impl ChainClient ===
@@ -84,7 +89,8 @@ impl ChainClient {
     ) -> Result<Self, ChainError> {
         let committees = Committees::pinned(genesis).ok_or(ChainError::NoCommittee(genesis.digest()))?;
         let committees = committees.map_err(ChainError::BadCommittee)?;
-        let shared = Shared { genesis: genesis.clone(), committees, endpoints: Endpoints::new(rpc_urls)? };
+        let (genesis, endpoints, long) = (genesis.clone(), Endpoints::new(rpc_urls)?, Semaphore::new(1));
+        let shared = Shared { genesis, committees, endpoints, long, verified: AtomicU64::new(0) };
         Ok(Self { shared: Arc::new(shared), fixed: None })
     }
 
@@ -101,6 +107,22 @@ impl ChainClient {
     /// A handle for calls this type has no method for.
     pub(crate) fn rpc(&self) -> Client {
         self.shared.endpoints.rpc(self.at())
+    }
+
+    /// How many checkpoints and objects have verified so far: whether anything comes of what is asked.
+    pub(crate) fn verified(&self) -> u64 {
+        self.shared.verified.load(Ordering::Relaxed)
+    }
+
+    fn count_verified(&self) {
+        self.shared.verified.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Reaches one of its endpoints by another way than its address.
+    #[cfg(test)]
+    pub(crate) fn through(self, at: usize, channel: Channel) -> Self {
+        self.shared.endpoints.connect(at, channel);
+        self
     }
 
     fn channel(&self) -> Channel {
@@ -152,7 +174,7 @@ impl ChainClient {
     /// Tells an endpoint of another network at once. What it says later has to verify all the same.
     async fn check_genesis(&self) -> Result<(), ChainError> {
         const CALL: &str = "get checkpoint 0";
-        let got = match self.claim(0, &["summary.bcs"]).await {
+        let got = match self.claim(0, &["summary.bcs"], MAX_PAGE).await {
             Ok(claim) => {
                 let summary = bcs::from_bytes::<CheckpointSummary>(&claim.summary.unwrap_or_default());
                 summary.map_err(|_| ChainError::malformed(CALL, "its summary does not decode"))?.digest()
@@ -168,7 +190,7 @@ impl ChainClient {
     async fn named_genesis(&self) -> Result<Digest, ChainError> {
         const CALL: &str = "get service info";
         let request = proto::GetServiceInfoRequest::default();
-        let info = deadline(CALL, self.rpc().ledger_client().get_service_info(request)).await?;
+        let info = deadline(CALL, self.short().ledger_client().get_service_info(request)).await?;
         // Fewer bytes than a digest has would parse too.
         let named = info.chain_id().parse().ok().filter(|named: &Digest| named.to_string() == info.chain_id());
         named.ok_or_else(|| ChainError::malformed(CALL, "no full digest of the genesis"))

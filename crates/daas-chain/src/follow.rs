@@ -6,7 +6,8 @@ mod session;
 pub use session::FollowError;
 
 use crate::client::{ChainClient, DEADLINE};
-use crate::index::{Applied, Index};
+use crate::clock;
+use crate::index::{Applied, Freshness, Index};
 use crate::store::Store;
 use crate::verified::{Packages, Sequence};
 use core::time::Duration;
@@ -31,6 +32,31 @@ pub struct Follower {
     /// Whether the connection is to be made anew, and the network checked, before anything else is read.
     lost: bool,
     idle_limit: Duration,
+}
+
+/// Waits until `index`, which somebody follows the chain with over `client`, is fresh: for as long as anything that is read
+/// verifies within each `patience`. Whether it is. With many positions it takes a while, and an endpoint that is silent may
+/// answer yet.
+pub async fn until_fresh(index: &Index, client: &ChainClient, patience: Duration) -> bool {
+    let mut checkpoints = index.checkpoints();
+    let fresh = async {
+        while index.freshness(clock::now()) != Freshness::Fresh {
+            if checkpoints.changed().await.is_err() {
+                return false;
+            }
+        }
+        true
+    };
+    let mut fresh = core::pin::pin!(fresh);
+    loop {
+        let before = client.verified();
+        if let Ok(fresh) = tokio::time::timeout(patience, &mut fresh).await {
+            return fresh;
+        }
+        if client.verified() == before {
+            return false;
+        }
+    }
 }
 
 // === impl Follower ===

@@ -7,14 +7,16 @@ pub use signed::SignedCheckpoint;
 use crate::verified::{Claim, ClaimedSignature, ClaimedTransaction, Committees, Packages, VerifiedCheckpoint, prove};
 use daas_types::genesis::{DevnetAnchor, Genesis};
 use daas_types::onchain::{Event, PositionEvent, PositionState};
-use daas_types::{Address, Mist, PackageId, UnixMs};
+use daas_types::{Address, Digest, Mist, PackageId, UnixMs};
+use std::collections::BTreeMap;
 use sui_crypto::Signer as _;
 use sui_crypto::bls12381::Bls12381PrivateKey;
 use sui_sdk_types::hash::Hasher;
 use sui_sdk_types::{
     Bitmap, ChangedObject, CheckpointContents, CheckpointSummary, CheckpointTransactionInfo, EndOfEpochData,
-    ExecutionStatus, GasCostSummary, Identifier, StructTag, TransactionEffects, TransactionEffectsV2,
-    TransactionEvents, ValidatorCommittee, ValidatorCommitteeMember,
+    ExecutionStatus, GasCostSummary, IdOperation, Identifier, MovePackage, Object, ObjectData, ObjectIn, ObjectOut,
+    Owner, StructTag, TransactionEffects, TransactionEffectsV2, TransactionEvents, TypeOrigin, ValidatorCommittee,
+    ValidatorCommitteeMember,
 };
 
 /// Total stake of a committee.
@@ -173,6 +175,14 @@ impl TestTransaction {
         Self { events: events.iter().map(|event| emitted(package.0, event)).collect(), changed: vec![] }
     }
 
+    /// A transaction that writes a package.
+    pub fn writing(package: &Object) -> Self {
+        let output_state = ObjectOut::PackageWrite { version: package.version(), digest: package.digest() };
+        let (object_id, id_operation) = (package.object_id(), IdOperation::Created);
+        let changed = vec![ChangedObject { object_id, input_state: ObjectIn::NotExist, output_state, id_operation }];
+        Self { events: vec![], changed }
+    }
+
     fn emitted(&self) -> Option<TransactionEvents> {
         (!self.events.is_empty()).then(|| TransactionEvents(self.events.clone()))
     }
@@ -193,6 +203,23 @@ impl TestTransaction {
             auxiliary_data_digest: None,
         }))
     }
+}
+
+/// A version of a package whose types come from `origins`.
+pub fn package(id: Address, version: u64, origins: &[Address]) -> Object {
+    let origin = |package: &Address| TypeOrigin {
+        module_name: Identifier::from_static("cluster"),
+        struct_name: Identifier::from_static("T"),
+        package: *package,
+    };
+    let package = MovePackage {
+        id,
+        version,
+        modules: BTreeMap::new(),
+        type_origin_table: origins.iter().map(origin).collect(),
+        linkage_table: BTreeMap::new(),
+    };
+    Object::new(ObjectData::Package(package), Owner::Immutable, Digest::ZERO, 0)
 }
 
 /// An event as the package at `defining` emits it.

@@ -23,7 +23,7 @@ pub use packages::Packages;
 pub use sequence::Sequence;
 
 pub(crate) use checkpoint::Header;
-pub(crate) use object::{ClaimedObject, ProvenEffects, ProvenObject};
+pub(crate) use object::{ClaimedObject, ProvenEffects, ProvenObject, Upgrade};
 
 use daas_types::onchain::Event;
 use daas_types::{Digest, UnixMs};

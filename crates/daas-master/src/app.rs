@@ -15,8 +15,8 @@ use anyhow::Context as _;
 use daas_attest::{Binding, Roots};
 use daas_chain::client::ChainClient;
 use daas_chain::clock;
-use daas_chain::follow::Follower;
-use daas_chain::index::{Freshness, Index, IndexIds};
+use daas_chain::follow::{Follower, until_fresh};
+use daas_chain::index::{Index, IndexIds};
 use daas_chain::ops::Ops;
 use daas_chain::store::Store;
 use daas_daemon::admin::Admin;
@@ -43,8 +43,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The promised limit for a control plane to become ready.
 const CONTROL_PLANE: Duration = Duration::from_mins(2);
-/// The first checkpoint must come within this.
-const FIRST_CHECKPOINT: Duration = Duration::from_mins(1);
+/// A chain of which nothing verifies for this long is not waited for.
+const NOTHING_VERIFIED: Duration = Duration::from_mins(1);
 /// Requests in flight at shutdown have this long.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -249,17 +249,10 @@ async fn follow(
     let stop = shutdown.clone();
     tasks.spawn("chain", async move { Ok(follower.run(stop).await?) });
 
-    let mut checkpoints = index.checkpoints();
-    let fresh = async {
-        while index.freshness(clock::now()) != Freshness::Fresh {
-            if checkpoints.changed().await.is_err() {
-                return;
-            }
-        }
-    };
-    tokio::time::timeout(FIRST_CHECKPOINT, fresh)
-        .await
-        .map_err(|_| Problem::new(ErrorCode::ChainUnreachable, format!("{}: no checkpoint within 60 s", pins.rpc)))?;
+    if !until_fresh(&index, &client, NOTHING_VERIFIED).await {
+        let cause = format!("{}: nothing that verifies within 60 s", pins.rpc);
+        return Err(Problem::new(ErrorCode::ChainUnreachable, cause).into());
+    }
     Ok((index, client))
 }
 

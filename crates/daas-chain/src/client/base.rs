@@ -4,10 +4,10 @@ use super::objects::listed;
 use super::proofs::Prover;
 use super::{ChainClient, ChainError, DEADLINE};
 use crate::index::{Base, FRESH_FOR, IndexIds};
-use crate::verified::Packages;
+use crate::verified::{Packages, Proven, ProvenObject, Upgrade};
 use core::time::Duration;
-use daas_types::{Address, PackageId, UnixMs};
-use futures::FutureExt;
+use daas_types::{Address, PackageId, PositionId, UnixMs};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use std::collections::BTreeSet;
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use tonic::Code;
@@ -15,11 +15,15 @@ use tonic::Code;
 /// Versions that a package may have.
 const MAX_VERSIONS: u64 = 10_000;
 
+/// How many packages are asked for at once.
+const AT_ONCE: usize = 16;
+
 /// An endpoint's newest checkpoint, verified.
 #[derive(Clone, Copy)]
 pub(crate) struct Newest {
     pub(crate) sequence: u64,
     pub(crate) timestamp: UnixMs,
+    pub(crate) epoch: u64,
 }
 
 // === impl ChainClient ===
@@ -33,7 +37,9 @@ impl ChainClient {
     ///
     /// One endpoint alone could withhold what is newest, and then whoever silences the others chooses what is believed. So
     /// where there are several, two have to answer, or to be caught lying: but on a devnet, which is one program.
-    pub(crate) async fn base(&self, ids: &IndexIds) -> Result<Base, ChainError> {
+    ///
+    /// The `known` positions have to be among those that are read.
+    pub(crate) async fn base(&self, ids: &IndexIds, known: BTreeSet<PositionId>) -> Result<Base, ChainError> {
         let all = self.prover();
         let enough = if self.genesis().devnet().is_some() { 1 } else { all.count().min(2) };
         let all = all.needing(enough);
@@ -65,14 +71,15 @@ impl ChainClient {
         let prover = Prover::new(counted).needing(enough);
         let cluster = prover.cluster(ids.package, ids.cluster).await?.state();
         let nautilus = prover.nautilus(ids).await?;
-        Ok(Base { cluster, nautilus, positions: prover.positions(ids).await?, checkpoint })
+        Ok(Base { cluster, nautilus, positions: prover.positions(ids, known).await?, checkpoint })
     }
 
     /// The endpoint's newest checkpoint, verified.
     pub(crate) async fn newest(&self) -> Result<Newest, ChainError> {
         let (height, _) = self.heights().await?;
         let header = self.header(height).await?;
-        Ok(Newest { sequence: height, timestamp: UnixMs(header.summary().timestamp_ms) })
+        let summary = header.summary();
+        Ok(Newest { sequence: height, timestamp: UnixMs(summary.timestamp_ms), epoch: summary.epoch })
     }
 
     /// Adds the later versions of the package that any endpoint names, each proven to be one. What an endpoint keeps to
@@ -94,29 +101,41 @@ impl ChainClient {
 
     /// The last version of the package that the endpoint names, if it names any.
     async fn last_version(&self, original: PackageId) -> Result<Option<Address>, ChainError> {
-        const CALL: &str = "list package versions";
-        let request = proto::ListPackageVersionsRequest::default().with_package_id(original.0.to_string());
-        let versions = match listed(CALL, MAX_VERSIONS, DEADLINE, self.rpc().list_package_versions(request)).await {
+        let versions = match self.versions(original).await {
             Err(ChainError::Refused { code: Code::Unimplemented, .. }) => return Ok(None),
             versions => versions?,
         };
         // Each version has the origins of all types before it.
-        let last = versions.iter().max_by_key(|version| version.version());
-        let id = last.map(|last| last.package_id().parse());
-        id.transpose().map_err(|_| ChainError::malformed(CALL, "no package id"))
+        Ok(versions.into_iter().max().map(|(_, id)| id))
     }
 
-    /// Adds a package to the versions, if it is one.
-    pub(crate) async fn learn_version(&self, id: Address, packages: &mut Packages) -> Result<(), ChainError> {
-        if packages.define(&id) {
-            return Ok(());
-        }
-        let prover = Prover::new(vec![self.clone()]);
-        let object = prover.object(id).await?.ok_or(ChainError::Missing { what: "package", id })?;
-        if packages.learn(&object) {
-            tracing::info!(package = %id, "a later version of the package");
-        }
-        Ok(())
+    /// The versions of a package that the endpoint lists: number and id.
+    pub(crate) async fn versions(&self, original: PackageId) -> Result<Vec<(u64, Address)>, ChainError> {
+        const CALL: &str = "list package versions";
+        let request = proto::ListPackageVersionsRequest::default().with_package_id(original.0.to_string());
+        let versions = self.short().list_package_versions(request);
+        let versions = versions.map_ok(|listed| Some((listed.version(), listed.package_id().parse().ok()?)));
+        let versions: Option<Vec<_>> = listed(CALL, MAX_VERSIONS, DEADLINE, versions).await?.into_iter().collect();
+        versions.ok_or_else(|| ChainError::malformed(CALL, "no package id"))
+    }
+
+    /// One checkpoint, verified, and the packages upgraded in it.
+    pub(crate) async fn proven_with_packages(&self, sequence: u64) -> Result<(Proven, Vec<ProvenObject>), ChainError> {
+        let proven = self.proven(sequence).await?;
+        let upgraded = self.upgraded(&proven).await?;
+        Ok((proven, upgraded))
+    }
+
+    /// The packages upgraded in a checkpoint, whosever they are. Their bytes are proven by the checkpoint itself.
+    pub(crate) async fn upgraded(&self, proven: &Proven) -> Result<Vec<ProvenObject>, ChainError> {
+        let asked: Vec<_> = proven.upgrades().iter().map(|upgrade| self.package_of(proven, upgrade).boxed()).collect();
+        stream::iter(asked).buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    async fn package_of(&self, proven: &Proven, upgrade: &Upgrade) -> Result<ProvenObject, ChainError> {
+        let package = self.claimed_object(upgrade.id).await?;
+        let package = package.ok_or(ChainError::Missing { what: "package", id: upgrade.id })?;
+        Ok(upgrade.prove(proven.sequence(), &package)?)
     }
 }
 

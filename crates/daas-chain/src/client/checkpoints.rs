@@ -6,8 +6,9 @@ use core::time::Duration;
 use daas_types::PackageId;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
-use tonic::Streaming;
+use tonic::{Code, Streaming};
 
 /// All that a checkpoint's events take to verify.
 const WHOLE: [&str; 5] =
@@ -18,6 +19,8 @@ const HEADER: [&str; 3] = ["summary.bcs", "signature", "contents.bcs"];
 /// Longest checkpoint that is read: Sui has them up to 30 MiB (`max_checkpoint_size_bytes`), and of that only effects and
 /// events are asked for.
 const MAX_CHECKPOINT: usize = 32 << 20;
+/// Most are shorter than this. Longer ones are read one at a time: catching up asks for many at once.
+const MANY: usize = 2 << 20;
 
 /// Checkpoints as they are made.
 pub(crate) struct Tip {
@@ -35,24 +38,41 @@ impl ChainClient {
 
     /// One checkpoint, verified.
     pub(crate) async fn proven(&self, sequence: u64) -> Result<Proven, ChainError> {
-        self.prove(sequence, self.claim(sequence, &WHOLE).await?).await
+        let (claim, _alone) = self.claim_in_turn(sequence, &WHOLE).await?;
+        self.prove(sequence, claim).await
     }
 
     /// Summary and contents of one checkpoint, verified.
     pub(super) async fn header(&self, sequence: u64) -> Result<Header, ChainError> {
-        let claim = self.claim(sequence, &HEADER).await?;
+        let (claim, _alone) = self.claim_in_turn(sequence, &HEADER).await?;
         let committee = self.committee(claim.epoch().map_err(ProofError::at(sequence))?).await?;
-        off_the_runtime(move || Ok(Header::prove(sequence, &claim, &committee)?)).await
+        let header = off_the_runtime(move || Ok(Header::prove(sequence, &claim, &committee)?)).await?;
+        self.count_verified();
+        Ok(header)
     }
 
-    /// What the endpoint says of one checkpoint.
-    pub(super) async fn claim(&self, sequence: u64, fields: &[&str]) -> Result<Claim, ChainError> {
-        const METHOD: Method =
-            Method { call: "get checkpoint", path: "/sui.rpc.v2.LedgerService/GetCheckpoint", largest: MAX_CHECKPOINT };
+    /// What the endpoint says of one checkpoint, and of no other as long as that, until the permit is dropped.
+    async fn claim_in_turn(
+        &self,
+        sequence: u64,
+        fields: &[&str],
+    ) -> Result<(Claim, Option<SemaphorePermit<'_>>), ChainError> {
+        match self.claim(sequence, fields, MANY).await {
+            Err(ChainError::Refused { code: Code::OutOfRange, .. }) => {
+                let alone = self.shared.long.acquire().await.ok();
+                Ok((self.claim(sequence, fields, MAX_CHECKPOINT).await?, alone))
+            }
+            claim => Ok((claim?, None)),
+        }
+    }
+
+    /// What the endpoint says of one checkpoint, in no more bytes than the `largest`.
+    pub(super) async fn claim(&self, sequence: u64, fields: &[&str], largest: usize) -> Result<Claim, ChainError> {
+        let method = Method { call: "get checkpoint", path: "/sui.rpc.v2.LedgerService/GetCheckpoint", largest };
         let request = proto::GetCheckpointRequest::by_sequence_number(sequence)
             .with_read_mask(FieldMask::from_paths(fields.iter().copied()));
-        let answer = self.raw(METHOD, request).await?;
-        let read = fields::checkpoint(&answer, 1).map_err(|e| ChainError::malformed(METHOD.call, e))?;
+        let answer = self.raw(method, request).await?;
+        let read = fields::checkpoint(&answer, 1).map_err(|e| ChainError::malformed(method.call, e))?;
         Ok(read.claim)
     }
 
@@ -71,6 +91,7 @@ impl ChainClient {
     async fn prove(&self, sequence: u64, claim: Claim) -> Result<Proven, ChainError> {
         let committee = self.committee(claim.epoch().map_err(ProofError::at(sequence))?).await?;
         let proven = off_the_runtime(move || Ok(prove(sequence, &claim, &committee)?)).await?;
+        self.count_verified();
         if let Some(end) = proven.end_of_epoch() {
             self.committees().advance(end.clone())?;
         }

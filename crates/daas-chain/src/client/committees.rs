@@ -10,6 +10,8 @@ use sui_sdk_types::SignedCheckpointSummary;
 
 /// How many ends of epochs are asked for at once.
 const AT_ONCE: usize = 16;
+/// Longest end of an epoch: it names a committee.
+const MAX_ANSWER: usize = 1 << 20;
 
 // === impl ChainClient ===
 
@@ -36,10 +38,10 @@ impl ChainClient {
     /// What the endpoint says ended `epoch`. It is not checked yet.
     async fn end_of_epoch(&self, epoch: u64) -> Result<SignedCheckpointSummary, ChainError> {
         let request = proto::GetEpochRequest::new(epoch).with_read_mask(FieldMask::from_str("epoch,last_checkpoint"));
-        let answer = deadline("get epoch", self.rpc().ledger_client().get_epoch(request)).await?;
+        let answer = deadline("get epoch", self.short().ledger_client().get_epoch(request)).await?;
         let last = answer.epoch().last_checkpoint;
         let last = last.ok_or_else(|| ProofError::unplaced(Check::EndOfEpoch { epoch }))?;
-        let claim = self.claim(last, &["summary.bcs", "signature"]).await?;
+        let claim = self.claim(last, &["summary.bcs", "signature"], MAX_ANSWER).await?;
         Ok(claim.signed_summary().map_err(ProofError::at(last))?)
     }
 }

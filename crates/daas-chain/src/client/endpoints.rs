@@ -4,9 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use sui_rpc::Client;
 use tonic::transport::Channel;
 
-/// Largest answer that is decoded whole: a page of a listing, or what a transaction of ours did. A page's entries take less
-/// than 1 KiB each, what a transaction did at most 512 KiB (`max_serialized_tx_effects_size_bytes`). What is larger, or
-/// comes in numbers, is read as bytes; see [`raw`].
+/// Largest answer that is decoded whole: what a transaction of ours did, at most 512 KiB
+/// (`max_serialized_tx_effects_size_bytes`). What is larger, or comes in numbers, is read as bytes; see [`raw`].
 const MAX_ANSWER: usize = 512 << 10;
 /// How many failures weigh as much as one answer that did not verify.
 const LIE: u32 = 8;
@@ -85,6 +84,11 @@ impl Endpoints {
         *endpoint.connection() = Connection::to(&endpoint.url)?;
         self.current.store(next, Ordering::Relaxed);
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn connect(&self, at: usize, channel: Channel) {
+        self.at(at).connection().channel = channel;
     }
 
     fn at(&self, at: usize) -> &Endpoint {

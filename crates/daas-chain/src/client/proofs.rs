@@ -107,7 +107,9 @@ impl Prover {
             }
         }
         drop(late);
-        silent.into_iter().for_each(|asked| self.tell_off(asked, &ChainError::late()));
+        for asked in silent {
+            self.tell_off(asked, &ChainError::late());
+        }
         match worst {
             Some(error) if good.is_empty() => Err(error),
             _ if self.are_enough(&answered) => Ok(good),
@@ -192,7 +194,9 @@ impl Prover {
             return Ok(None);
         };
         let done = self.done(&endpoint, object.transaction).await?;
-        Ok(Some(object.prove(&done)?))
+        let proven = object.prove(&done)?;
+        endpoint.count_verified();
+        Ok(Some(proven))
     }
 
     /// What a transaction did. Some endpoints forget old transactions; then whichever of the others knows may say. What
@@ -267,7 +271,7 @@ impl ChainClient {
         Prover::new(self.each())
     }
 
-    async fn claimed_object(&self, id: Address) -> Result<Option<ClaimedObject>, ChainError> {
+    pub(super) async fn claimed_object(&self, id: Address) -> Result<Option<ClaimedObject>, ChainError> {
         const METHOD: Method =
             Method { call: "get object", path: "/sui.rpc.v2.LedgerService/GetObject", largest: MAX_ANSWER };
         let mask = FieldMask::from_str("bcs,previous_transaction");

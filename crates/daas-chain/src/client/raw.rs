@@ -13,7 +13,7 @@ use prost::Message;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
-use tonic::{Request, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 
 /// As Sui's own client has them: a large checkpoint is to come in one go, and a peer that is gone is to be noticed.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -37,7 +37,8 @@ impl ChainClient {
     pub(super) async fn raw<R: Message + 'static>(&self, method: Method, request: R) -> Result<Bytes, ChainError> {
         let answer = async {
             let mut grpc = ready(self.channel(), method.largest).await?;
-            grpc.unary(Request::new(request), PathAndQuery::from_static(method.path), Raw(PhantomData)).await
+            let path = PathAndQuery::from_static(method.path);
+            grpc.unary(Request::new(request), path, Raw(PhantomData)).await.map_err(too_long)
         };
         super::deadline(method.call, Box::pin(answer)).await
     }
@@ -55,6 +56,12 @@ impl ChainClient {
         };
         super::deadline(method.call, Box::pin(answer)).await
     }
+}
+
+/// An answer that is too long is out of range, also where it is found out only when it is decompressed.
+fn too_long(status: Status) -> Status {
+    let decompressed = status.code() == Code::ResourceExhausted && status.message().contains("size limit");
+    if decompressed { Status::out_of_range(status.message()) } else { status }
 }
 
 async fn ready(channel: Channel, largest: usize) -> Result<Grpc<Channel>, Status> {

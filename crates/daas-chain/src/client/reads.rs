@@ -44,7 +44,7 @@ impl ChainClient {
     /// The height of the chain as the endpoint sees it, and the lowest checkpoint it still serves.
     pub async fn heights(&self) -> Result<(u64, u64), ChainError> {
         let request = proto::GetServiceInfoRequest::default();
-        let info = deadline("get service info", self.rpc().ledger_client().get_service_info(request)).await?;
+        let info = deadline("get service info", self.short().ledger_client().get_service_info(request)).await?;
         let height = info.checkpoint_height_opt();
         let height = height.ok_or_else(|| ChainError::malformed("get service info", "no checkpoint height"))?;
         Ok((height, info.lowest_available_checkpoint_opt().unwrap_or(0)))
@@ -78,7 +78,7 @@ impl ChainClient {
 
     /// Every position the registry names, each proven, and no fewer than the proven registry counts.
     pub async fn positions(&self, ids: &IndexIds) -> Result<Vec<PositionState>, ChainError> {
-        self.prover().positions(ids).await
+        self.prover().positions(ids, BTreeSet::new()).await
     }
 
     /// One `SealToken` object, proven.
@@ -91,8 +91,8 @@ impl ChainClient {
     /// position.
     pub async fn seals(&self, ids: &IndexIds, owner: WalletAddress) -> Result<Vec<SealToken>, ChainError> {
         let tag = tag(ids.package, "seal_token", "SealToken");
-        let objects = self.owned(owner, &tag, "object_id,object_type,contents").await?;
-        let seals = objects.iter().map(|object| bcs::from_bytes(object.contents().value()));
+        let read = |object: &proto::Object| bcs::from_bytes(object.contents().value());
+        let seals = self.owned(owner, &tag, "object_id,object_type,contents", read).await?.into_iter();
         let seals = seals.collect::<Result<Vec<SealToken>, _>>().map_err(|e| ChainError::malformed("list seals", e))?;
         Ok(seals.into_iter().filter(|seal| seal.cluster == ids.cluster).collect())
     }
@@ -111,7 +111,7 @@ impl ChainClient {
         let request = proto::GetBalanceRequest::default()
             .with_owner(owner.to_string())
             .with_coin_type(StructTag::sui().to_string());
-        let answer = deadline("get balance", self.rpc().state_client().get_balance(request)).await?;
+        let answer = deadline("get balance", self.short().state_client().get_balance(request)).await?;
         let balance = answer.balance();
         Ok(Mist(balance.coin_balance_opt().unwrap_or_else(|| balance.balance())))
     }
@@ -120,14 +120,14 @@ impl ChainClient {
     pub async fn coins(&self, owner: WalletAddress) -> Result<Vec<Coin>, ChainError> {
         const CALL: &str = "list coins";
         let mask = "object_id,version,digest,object_type,balance";
-        let objects = self.owned(owner, &StructTag::gas_coin(), mask).await?;
         let coin = |object: &proto::Object| {
             let id = object.object_id().parse().map_err(|_| ChainError::malformed(CALL, "no object id"))?;
             let digest = object.digest().parse().map_err(|_| ChainError::malformed(CALL, "no digest"))?;
             let balance = object.balance_opt().ok_or_else(|| ChainError::malformed(CALL, "no balance"))?;
             Ok(Coin { id, version: object.version(), digest, balance: Mist(balance) })
         };
-        let mut coins = objects.iter().map(coin).collect::<Result<Vec<_>, ChainError>>()?;
+        let coins = self.owned(owner, &StructTag::gas_coin(), mask, coin).await?;
+        let mut coins = coins.into_iter().collect::<Result<Vec<_>, ChainError>>()?;
         coins.sort_by_key(|coin| core::cmp::Reverse(coin.balance));
         Ok(coins)
     }
@@ -141,12 +141,10 @@ impl ChainClient {
             .with_read_mask(FieldMask::from_paths(["field_id", "name", "value"]));
         // There may be some more than when the table was read.
         let most = table.size.saturating_mul(2).saturating_add(1024);
-        let fields = listed(CALL, most, LISTING, self.rpc().list_dynamic_fields(request)).await?;
-        let positions = fields.iter().map(|field| {
-            bcs::from_bytes::<PositionId>(field.value().value())
-                .map_err(|e| ChainError::malformed(CALL, format!("entry {}: {e}", field.field_id())))
-        });
-        positions.collect()
+        let positions = self.short().list_dynamic_fields(request);
+        let positions = positions.map_ok(|field| bcs::from_bytes::<PositionId>(field.value().value()));
+        let positions = listed(CALL, most, LISTING, positions).await?.into_iter().collect::<Result<_, _>>();
+        positions.map_err(|e| ChainError::malformed(CALL, format!("an entry is no position: {e}")))
     }
 
     async fn cap(
@@ -156,9 +154,10 @@ impl ChainClient {
         name: &'static str,
     ) -> Result<Option<Address>, ChainError> {
         let tag = tag(ids.package, "caps", name);
-        let objects = self.owned(owner, &tag, "object_id,object_type,contents").await?;
-        let caps = objects.iter().filter_map(|object| bcs::from_bytes(object.contents().value()).ok());
-        Ok(caps.into_iter().find_map(|(id, cluster): (Address, ClusterId)| (cluster == ids.cluster).then_some(id)))
+        let read = |object: &proto::Object| bcs::from_bytes(object.contents().value()).ok();
+        let caps = self.owned(owner, &tag, "object_id,object_type,contents", read).await?.into_iter().flatten();
+        let mut own = caps.filter(|(_, cluster): &(Address, ClusterId)| *cluster == ids.cluster);
+        Ok(own.next().map(|(id, _)| id))
     }
 }
 
@@ -185,31 +184,48 @@ impl Prover {
     }
 
     /// The list is the endpoints' word: nothing can be slipped in, since each position is proven, and what all of them leave
-    /// out the proven registry's count tells.
-    pub(super) async fn positions(&self, ids: &IndexIds) -> Result<Vec<PositionState>, ChainError> {
+    /// out the proven registry's count tells. What cannot be proven is left out, or one made up entry would hold everything
+    /// up: who is left out has no right. A `known` position must be there, since it would keep those that it had.
+    pub(super) async fn positions(
+        &self,
+        ids: &IndexIds,
+        known: BTreeSet<PositionId>,
+    ) -> Result<Vec<PositionState>, ChainError> {
         let table = self.registry(ids).await?.positions;
         let listed = self.ask(|endpoint| async move { endpoint.listed(&table).await }.boxed()).await?;
-        let listed: BTreeSet<PositionId> = listed.into_iter().flatten().collect();
-        let positions: Vec<PositionState> = stream::iter(listed)
-            .map(|id| self.listed_position(ids, id))
-            .buffer_unordered(AT_ONCE)
-            .try_filter_map(async |position| Ok(position))
-            .try_collect()
-            .await?;
+        let all: BTreeSet<PositionId> = listed.into_iter().flatten().chain(known.iter().copied()).collect();
+        let mut answers = stream::iter(all).map(|id| self.listed_position(ids, id)).buffer_unordered(AT_ONCE);
+        let (mut positions, mut left_out, mut missing) = (Vec::new(), 0_u64, None);
+        while let Some((id, answer)) = answers.next().await {
+            match answer {
+                Ok(Some(position)) => positions.push(position),
+                Ok(None) | Err(ChainError::WrongType { .. }) if !known.contains(&id) => {}
+                Ok(None) => return Err(ChainError::Missing { what: "position", id: id.0 }),
+                Err(error) if known.contains(&id) => return Err(error),
+                Err(error) => {
+                    tracing::debug!(%error, position = %id, "a listed position is not proven");
+                    left_out = left_out.saturating_add(1);
+                    missing.get_or_insert(error);
+                }
+            }
+        }
         let proven = u64::try_from(positions.len()).unwrap_or(u64::MAX);
         if proven < table.size {
             let hidden = Check::PositionsHidden { listed: proven, counted: table.size };
-            return Err(ProofError::unplaced(hidden).into());
+            return Err(missing.unwrap_or_else(|| ProofError::unplaced(hidden).into()));
+        }
+        if let Some(error) = missing {
+            tracing::warn!(%error, left_out, "entries of the list of positions cannot be proven, and are left out");
         }
         Ok(positions)
     }
 
-    /// A position that an endpoint lists, if it is one.
-    async fn listed_position(&self, ids: &IndexIds, id: PositionId) -> Result<Option<PositionState>, ChainError> {
-        match self.position(ids, id).await {
-            Err(ChainError::WrongType { .. }) => Ok(None),
-            position => position,
-        }
+    async fn listed_position(
+        &self,
+        ids: &IndexIds,
+        id: PositionId,
+    ) -> (PositionId, Result<Option<PositionState>, ChainError>) {
+        (id, self.position(ids, id).await)
     }
 }
 

@@ -5,12 +5,12 @@ use super::Follower;
 use super::pace::Pace;
 use crate::client::ChainError;
 use crate::clock;
-use crate::index::{Applied, Freshness};
+use crate::index::{Applied, Base, Freshness};
 use crate::store::StoreError;
-use crate::verified::{Proven, Sequence};
+use crate::verified::{Proven, ProvenObject, Sequence};
 use core::time::Duration;
 use daas_types::Problem;
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 
 /// How many missed checkpoints are asked for at once.
 const AT_ONCE: usize = 16;
@@ -54,7 +54,8 @@ impl Follower {
             if let Some(missed) = proven.sequence().checked_sub(1) {
                 self.catch_up(missed).await?;
             }
-            self.take(&proven).await?;
+            let upgraded = self.client.upgraded(&proven).await?;
+            self.take(&proven, &upgraded).await?;
             self.client.praise();
             self.keep_up()?;
         }
@@ -73,7 +74,7 @@ impl Follower {
         {
             return Err(ChainError::Pruned { next, lowest }.into());
         }
-        let base = self.client.base(&self.index.ids()).await?;
+        let base = self.base().await?;
         tracing::info!(chain.checkpoint = base.checkpoint, positions = base.positions.len(), "index bootstrapped");
         let applied = self.index.bootstrap(base);
         if self.index.snapshot().next_checkpoint() != next {
@@ -86,10 +87,11 @@ impl Follower {
     async fn catch_up(&mut self, until: u64) -> Result<(), FollowError> {
         let next = self.index.snapshot().next_checkpoint();
         let client = self.client.clone();
-        let mut missed = stream::iter(next..=until).map(|sequence| client.proven(sequence)).buffered(AT_ONCE);
+        let missed = stream::iter(next..=until).map(|sequence| client.proven_with_packages(sequence));
+        let mut missed = missed.buffered(AT_ONCE);
         let mut pace = Pace::from(self.age());
-        while let Some(proven) = missed.next().await {
-            self.take(&proven?).await?;
+        while let Some((proven, upgraded)) = missed.try_next().await? {
+            self.take(&proven, &upgraded).await?;
             let age = self.age();
             if pace.is_lost(age) && self.client.has_others() {
                 return Err(ChainError::lagging(self.index.snapshot().checkpoint(), age).into());
@@ -107,10 +109,10 @@ impl Follower {
         }
     }
 
-    /// Takes a checkpoint into the index, if it comes next.
-    async fn take(&mut self, proven: &Proven) -> Result<(), FollowError> {
-        for upgrade in proven.upgrades() {
-            self.client.learn_version(*upgrade, &mut self.packages).await?;
+    /// Takes a checkpoint, and the packages upgraded in it, into the index, if it comes next.
+    async fn take(&mut self, proven: &Proven, upgraded: &[ProvenObject]) -> Result<(), FollowError> {
+        for package in upgraded.iter().filter(|package| self.packages.learn(package)) {
+            tracing::info!(package = %package.object().object_id(), "a later version of the package");
         }
         let checkpoint = proven.read(&self.packages).map_err(ChainError::from)?;
         if self.index.misses(&checkpoint) {
@@ -123,14 +125,14 @@ impl Follower {
 
     /// Reads the cluster's objects as of `sequence` or later: its events alone do not say what happened in it.
     async fn read_again(&mut self, sequence: u64) -> Result<(), FollowError> {
-        let mut base = self.client.base(&self.index.ids()).await?;
+        let mut base = self.base().await?;
         for _ in 0..READ_AGAIN {
             if base.checkpoint >= sequence {
                 break;
             }
             // Not all endpoints have it yet.
             tokio::time::sleep(BEHIND).await;
-            base = self.client.base(&self.index.ids()).await?;
+            base = self.base().await?;
         }
         if base.checkpoint < sequence {
             return Err(ChainError::lagging(base.checkpoint, self.age()).into());
@@ -138,6 +140,12 @@ impl Follower {
         tracing::info!(chain.checkpoint = base.checkpoint, "the cluster's objects were read again");
         let applied = self.index.read_again(base);
         self.save(applied)
+    }
+
+    /// The cluster's objects. No position is ever taken out of the registry, so those that are in the index have to be there.
+    async fn base(&self) -> Result<Base, ChainError> {
+        let known = self.index.snapshot().positions().map(|live| live.state.position).collect();
+        self.client.base(&self.index.ids(), known).await
     }
 
     /// Another endpoint may be further, if this one's newest checkpoint is old.

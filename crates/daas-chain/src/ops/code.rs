@@ -2,19 +2,16 @@
 //! whoever still called the first one could not even leave.
 
 use super::{Ops, TxError, published_package};
-use crate::client::{ChainClient, ChainError, DEADLINE, deadline};
+use crate::client::{ChainClient, ChainError, deadline};
 use crate::index::IndexIds;
 use crate::verified::Packages;
 use daas_types::PackageId;
 use daas_types::onchain::{Cluster, ClusterEvent, Event};
-use futures::TryStreamExt;
 use std::sync::{Mutex, PoisonError};
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use tonic::Code;
 
-/// More than a package has versions.
-const MAX_VERSIONS: usize = 1000;
 /// The version that a cluster's package has when it is published.
 const FIRST: u64 = 1;
 
@@ -90,20 +87,8 @@ pub async fn is_version(client: &ChainClient, original: PackageId, id: PackageId
 
 /// The versions of a package that the endpoint lists, oldest first. That there are no more is its word alone.
 pub async fn package_versions(client: &ChainClient, original: PackageId) -> Result<Vec<ListedVersion>, ChainError> {
-    const CALL: &str = "list package versions";
-    let request = proto::ListPackageVersionsRequest::default().with_package_id(original.0.to_string());
-    let listing = client.rpc().list_package_versions(request);
-    let listing = tokio::time::timeout(DEADLINE, listing.try_collect::<Vec<_>>()).await;
-    let listing = listing.unwrap_or_else(|_| Err(tonic::Status::deadline_exceeded("no answer in time")));
-    let listing = listing.map_err(|status| ChainError::of(CALL, &status))?;
-    if listing.len() > MAX_VERSIONS {
-        return Err(ChainError::malformed(CALL, format!("more than {MAX_VERSIONS} entries")));
-    }
-    let version = |listed: &proto::PackageVersion| {
-        let id = listed.package_id().parse().map_err(|_| ChainError::malformed(CALL, "no package id"))?;
-        Ok(ListedVersion { number: listed.version(), id: PackageId(id) })
-    };
-    let mut versions = listing.iter().map(version).collect::<Result<Vec<_>, ChainError>>()?;
+    let versions = client.versions(original).await?.into_iter();
+    let mut versions: Vec<_> = versions.map(|(number, id)| ListedVersion { number, id: PackageId(id) }).collect();
     versions.sort_by_key(|version| version.number);
     Ok(versions)
 }

@@ -1,4 +1,4 @@
-use crate::client::{ChainError, DEADLINE, deadline};
+use crate::client::{ChainError, DEADLINE, MAX_PAGE, deadline};
 use daas_types::genesis::{Genesis, GenesisError};
 use daas_types::{Digest, ErrorCode, Problem};
 use sui_rpc::Client;
@@ -108,7 +108,8 @@ async fn ask(url: &str) -> Result<Said, ChainError> {
     let client = Client::new(url)
         .map_err(|status| ChainError::Unreachable { call: "connect", cause: status.message().to_owned() })?
         .with_response_headers_timeout(DEADLINE)
-        .with_body_idle_timeout(DEADLINE);
+        .with_body_idle_timeout(DEADLINE)
+        .with_max_decoding_message_size(MAX_PAGE);
     let summary = summary(&client).await?;
     let digest = match &summary {
         Some(summary) => digest_of(summary)?,

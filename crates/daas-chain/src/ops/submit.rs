@@ -4,7 +4,7 @@ use crate::client::{ChainClient, ChainError, TRANSACTION_EVENTS, deadline};
 use crate::index::IndexIds;
 use core::time::Duration;
 use daas_types::{Address, Digest, PackageId, UnixMs};
-use futures::future::{try_join, try_join_all, try_join4};
+use futures::future::{try_join, try_join_all, try_join5};
 use std::collections::{BTreeMap, BTreeSet};
 use sui_crypto::SuiSigner;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
@@ -91,7 +91,9 @@ impl Ops {
         let mut wait = FIRST_WAIT;
         for _ in 1..ASKS {
             match self.know(draft).await {
-                Err(TxError::Chain(error @ ChainError::Unreachable { .. })) => give_way(&self.client, &error).await,
+                Err(TxError::Chain(error)) if matches!(error, ChainError::Unreachable { .. }) || error.is_lie() => {
+                    give_way(&self.client, &error).await;
+                }
                 known => return draft.build(&known?),
             }
             tokio::time::sleep(wait).await;
@@ -122,10 +124,11 @@ impl Ops {
         let objects = draft.objects().into_iter().chain(offices.values().copied());
         let objects = try_join_all(objects.map(|id| self.client.reference(id)));
         let price = async {
-            let request =
-                proto::GetEpochRequest::latest().with_read_mask(FieldMask::from_str("epoch,reference_gas_price"));
+            let request = proto::GetEpochRequest::latest().with_read_mask(FieldMask::from_str("reference_gas_price"));
             deadline("get epoch", self.client.rpc().ledger_client().get_epoch(request)).await
         };
+        // Until when a signature counts, no endpoint says: one that named a later epoch could keep it for then.
+        let newest = self.client.newest();
         let code = Box::pin(async {
             Ok(match (&draft.cluster, draft.package) {
                 (Some(ids), Some(package)) => self.code_for(ids).await?.map(|code| (package, code)),
@@ -135,10 +138,10 @@ impl Ops {
         });
         let now = async { if draft.needs_now() { network_time(&self.client).await } else { Ok(UnixMs(0)) } };
         let coins = self.client.coins(sender);
-        let chain = async { try_join4(coins, objects, price, now).await.map_err(TxError::from) };
-        let ((coins, objects, epoch, now), code) = Box::pin(try_join(chain, code)).await?;
+        let chain = async { try_join5(coins, objects, price, newest, now).await.map_err(TxError::from) };
+        let ((coins, objects, price, newest, now), code) = Box::pin(try_join(chain, code)).await?;
         let objects = objects.into_iter().map(|object| (object.id, object)).collect();
-        let (gas_price, epoch) = (epoch.epoch().reference_gas_price(), epoch.epoch().epoch());
+        let (gas_price, epoch) = (price.epoch().reference_gas_price(), newest.epoch);
         let chain = self.client.genesis().digest();
         Ok(Known { sender, coins, objects, offices, gas_price, epoch, chain, code, now })
     }

@@ -1,12 +1,12 @@
-use super::{Check, Committee, Packages, ProofError, VerifiedCheckpoint, VerifiedEvent};
+use super::{Check, Committee, Packages, ProofError, Upgrade, VerifiedCheckpoint, VerifiedEvent};
 use bytes::Bytes;
 use daas_types::onchain::{Event, EventError};
-use daas_types::{Address, Digest, UnixMs};
+use daas_types::{Digest, UnixMs};
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use sui_sdk_types::{
-    Bitmap, Bls12381Signature, CheckpointContents, CheckpointSummary, ObjectOut, SignedCheckpointSummary,
-    TransactionEffects, TransactionEvents, ValidatorAggregatedSignature, hash::Hasher,
+    Bitmap, Bls12381Signature, CheckpointContents, CheckpointSummary, SignedCheckpointSummary, TransactionEffects,
+    TransactionEvents, ValidatorAggregatedSignature, hash::Hasher,
 };
 
 /// A bitmap of a committee's members is much smaller; a small one can say that it is huge.
@@ -57,7 +57,7 @@ pub(crate) struct Header {
 pub struct Proven {
     header: SignedCheckpointSummary,
     events: Vec<sui_sdk_types::Event>,
-    upgrades: Vec<Address>,
+    upgrades: Vec<Upgrade>,
 }
 
 /// Why a verified event of the package's could not be read. No server is to blame.
@@ -81,7 +81,7 @@ pub fn prove(sequence: u64, claim: &Claim, committee: &Committee) -> Result<Prov
         let served = claim.transactions.get(at).ok_or(Check::TransactionHidden { transaction }).map_err(&fails)?;
         let effects = effects_of(transaction, *info.effects(), served.effects.as_ref()).map_err(&fails)?;
         events.extend(events_of(&effects, served.events.as_ref()).map_err(&fails)?);
-        upgrades.extend(upgrades_in(&effects));
+        upgrades.extend(Upgrade::all_in(&effects));
     }
     if claim.transactions.len() > committed.len() {
         let (served, committed) = (claim.transactions.len(), committed.len());
@@ -167,7 +167,7 @@ impl Proven {
     }
 
     /// The packages upgraded in it, whosever they are.
-    pub(crate) fn upgrades(&self) -> &[Address] {
+    pub(crate) fn upgrades(&self) -> &[Upgrade] {
         &self.upgrades
     }
 
@@ -229,18 +229,6 @@ fn events_of(effects: &TransactionEffects, served: Option<&Bytes>) -> Result<Vec
         return Err(Check::Events { transaction, expected, got });
     }
     Ok(decode::<TransactionEvents>("events", served)?.0)
-}
-
-/// The packages that were written as a later version of one that existed.
-fn upgrades_in(effects: &TransactionEffects) -> Vec<Address> {
-    let TransactionEffects::V2(effects) = effects else {
-        return Vec::new();
-    };
-    let upgraded = effects.changed_objects.iter().filter_map(|change| match change.output_state {
-        ObjectOut::PackageWrite { version, .. } if version > 1 => Some(change.object_id),
-        _ => None,
-    });
-    upgraded.collect()
 }
 
 /// Bytes whose digest is the one that was signed.

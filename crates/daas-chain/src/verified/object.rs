@@ -25,6 +25,14 @@ pub(crate) struct ProvenObject {
     replaced: Option<u64>,
 }
 
+/// A package that a verified checkpoint has as a later version of one that existed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Upgrade {
+    pub(crate) id: Address,
+    transaction: Digest,
+    digest: Digest,
+}
+
 /// What a transaction did, by a verified checkpoint.
 #[derive(Clone, Debug)]
 pub(crate) struct ProvenEffects {
@@ -68,6 +76,36 @@ impl ClaimedObject {
             return Err(fails(Check::Unwritten { id, digest, transaction }));
         }
         Ok(ProvenObject { object: decode("object", bytes).map_err(fails)?, replaced: replaced(effects, id) })
+    }
+}
+
+// === impl Upgrade ===
+
+impl Upgrade {
+    /// Those of a transaction.
+    pub(super) fn all_in(effects: &TransactionEffects) -> Vec<Self> {
+        let transaction = *effects.transaction_digest();
+        let TransactionEffects::V2(effects) = effects else {
+            return Vec::new();
+        };
+        let upgraded = effects.changed_objects.iter().filter_map(|change| match change.output_state {
+            ObjectOut::PackageWrite { version, digest } if version > 1 => {
+                Some(Self { id: change.object_id, transaction, digest })
+            }
+            _ => None,
+        });
+        upgraded.collect()
+    }
+
+    /// Checks that `claimed` is what was written in checkpoint `sequence`. Nobody writes a version of a package twice.
+    pub(crate) fn prove(&self, sequence: u64, claimed: &ClaimedObject) -> Result<ProvenObject, ProofError> {
+        let &Self { id, transaction, digest: expected } = self;
+        let fails = ProofError::at(sequence);
+        let digest = digest("Object::", &claimed.bytes);
+        if digest != expected {
+            return Err(fails(Check::Unwritten { id, digest, transaction }));
+        }
+        Ok(ProvenObject { object: decode("object", &claimed.bytes).map_err(fails)?, replaced: None })
     }
 }
 

@@ -11,6 +11,7 @@ use daas_chain::ops::Ops;
 use daas_chain::testing::TestChain;
 use daas_devnet::control::Request;
 use daas_types::PositionId;
+use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::{CheckpointContents, CheckpointSummary, EndOfEpochData, TransactionEvents};
 
@@ -211,5 +212,45 @@ async fn young_checkpoints_are_not_forgotten() {
     let lies = Lies { info: Some(Box::new(forgotten)), pushed: Some(Box::new(ended)), ..Lies::default() };
     // It does not start anew beyond what it has not read.
     scene.refuses_with("chain lost", "is no longer served", lies).await;
+    scene.following.stop().await;
+}
+
+/// After an outage everything is read again. Whoever is left out then keeps the rights that he had.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_who_is_known_is_left_out() {
+    let scene = Scene::start().await;
+    let (registry, position) = (scene.world.ids.registry.to_string(), scene.position.to_string());
+    let request = proto::GetObjectRequest::new(&scene.world.ids.registry.0);
+    let request = request.with_read_mask(FieldMask::from_str("owner"));
+    let real =
+        sui_rpc::Client::new(scene.world.net.devnet.rpc_url()).unwrap().ledger_client().get_object(request).await;
+    let first = real.unwrap().into_inner().object().owner().version();
+    // The registry as it was when nobody had staked yet, which is proven; and of the position not a word.
+    let hide = move |asked: &mut proto::GetObjectRequest| {
+        if asked.object_id() == registry {
+            asked.version = Some(first);
+        } else if asked.object_id() == position {
+            asked.object_id = Some("none".into());
+        }
+    };
+    let forgotten = |info: &mut proto::GetServiceInfoResponse| info.lowest_available_checkpoint = Some(u64::MAX);
+    let ended = |checkpoint: &mut proto::Checkpoint| checkpoint.signature = None;
+    let lies = Lies {
+        asked_object: Some(Box::new(hide)),
+        fields: Some(Box::new(Vec::clear)),
+        info: Some(Box::new(forgotten)),
+        pushed: Some(Box::new(ended)),
+        ..Lies::default()
+    };
+    let snapshot = scene.following.index.snapshot();
+    let amount = snapshot.position(scene.position).unwrap().state.active;
+    let log = log::listen();
+    scene.liar.says(lies);
+    scene.world.net.advance(Duration::from_hours(2));
+    let done = scene.staker.restake(&scene.world.ids, scene.position, amount).await.unwrap();
+    log.says(&[&scene.liar.url, "chain lost", "get object: refused"]).await;
+    assert!(scene.following.index.snapshot().checkpoint() < done.outcome.checkpoint);
+    scene.liar.says(Lies::default());
+    scene.following.sees(&done).await;
     scene.following.stop().await;
 }

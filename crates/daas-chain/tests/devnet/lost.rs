@@ -44,6 +44,8 @@ enum Loss {
     Migration(IndexIds, u64),
     /// Nothing; but ten times as much lies at the address itself.
     AddressBalance,
+    /// Nothing; but it names an epoch that is far off.
+    Epoch,
 }
 
 /// Passes everything on, except for the first `losses` executions.
@@ -113,7 +115,18 @@ impl LedgerService for Lossy {
         &self,
         request: Request<proto::GetEpochRequest>,
     ) -> Result<Response<proto::GetEpochResponse>, Status> {
-        self.real.clone().ledger_client().get_epoch(request.into_inner()).await
+        let mut answer = self.real.clone().ledger_client().get_epoch(request.into_inner()).await?;
+        if let (Loss::Epoch, Some(epoch)) = (self.loss, &mut answer.get_mut().epoch) {
+            epoch.epoch = Some(1000);
+        }
+        Ok(answer)
+    }
+
+    async fn get_service_info(
+        &self,
+        request: Request<proto::GetServiceInfoRequest>,
+    ) -> Result<Response<proto::GetServiceInfoResponse>, Status> {
+        self.real.clone().ledger_client().get_service_info(request.into_inner()).await
     }
 }
 
@@ -363,4 +376,15 @@ fn an_unknown_outcome_names_the_transaction() {
     let problem = Problem::from(error);
     assert!(problem.cause.contains(&daas_types::Digest::ZERO.to_string()), "{problem}");
     assert_eq!(problem.code, ErrorCode::OutcomeDoubtful);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_signs_for_an_epoch_that_an_endpoint_makes_up() {
+    let world = World::start().await;
+    let payer = world.rich(2).await;
+    let (client, _, _server) = lossy(&world, Loss::Epoch, 0).await;
+    let through = Ops::new(client, crate::world::wallet(2));
+    // The network refuses what is signed for a later epoch, and the endpoint might keep it for then.
+    through.transfer(crate::world::wallet(7).address(), Mist(3)).await.unwrap();
+    assert_eq!(through.sender(), payer.sender());
 }

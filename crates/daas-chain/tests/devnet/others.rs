@@ -7,6 +7,7 @@ use core::time::Duration;
 use daas_chain::client::{ChainClient, ChainError};
 use daas_chain::follow::Follower;
 use daas_chain::index::{FRESH_FOR, Index};
+use daas_chain::ops::{DiscoverError, discover};
 use daas_chain::verified::Check;
 use daas_devnet::control::Request;
 use daas_types::genesis::Genesis;
@@ -14,6 +15,7 @@ use daas_types::{Digest, ErrorCode, Mist, Problem};
 use sui_rpc::Client;
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::Object;
+use tonic::Code;
 
 async fn through(liar: &Liar, world: &World) -> ChainClient {
     ChainClient::connect(&liar.url, world.client.genesis()).await.unwrap()
@@ -76,6 +78,25 @@ async fn an_object_is_what_a_checkpoint_has() {
 
 fn bcs_of(bytes: &[u8]) -> Object {
     proto::Bcs::default().with_value(bytes.to_vec()).deserialize().unwrap()
+}
+
+/// An empty entry is 2 bytes in an answer, and hundreds of times as much once it is decoded.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_of_many_empty_parts_are_not_decoded() {
+    const MANY: usize = 40_000;
+    let world = World::start().await;
+    let liar = Liar::start(&world.net.devnet.rpc_url()).await;
+    let client = through(&liar, &world).await;
+    let fields = |fields: &mut Vec<proto::DynamicField>| fields.resize(MANY, proto::DynamicField::default());
+    let epoch = |epoch: &mut proto::Epoch| {
+        epoch.committee_mut().members = vec![proto::ValidatorCommitteeMember::default(); MANY];
+    };
+    liar.says(Lies { fields: Some(Box::new(fields)), epoch: Some(Box::new(epoch)), ..Lies::default() });
+    let too_long = |error: &ChainError| matches!(error, ChainError::Refused { code: Code::OutOfRange, .. });
+    let error = client.positions(&world.ids).await.unwrap_err();
+    assert!(too_long(&error), "{error}");
+    let error = discover(std::slice::from_ref(&liar.url)).await.unwrap_err();
+    assert!(matches!(&error, DiscoverError::Chain { error, .. } if too_long(error)), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

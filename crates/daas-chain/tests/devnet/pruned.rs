@@ -8,7 +8,7 @@ use daas_chain::follow::Follower;
 use daas_chain::index::Index;
 use daas_chain::ops::PositionOutcome;
 use daas_types::genesis::Genesis;
-use daas_types::{Digest, Mist};
+use daas_types::{Address, Digest, Mist};
 use sui_rpc::Client;
 use sui_rpc::proto::sui::rpc::v2 as proto;
 
@@ -105,4 +105,32 @@ async fn what_one_has_forgotten_another_one_tells() {
     let following = scene.follow([&*pruned.url, &*honest]).await;
     following.sees(&scene.left).await;
     following.stop().await;
+}
+
+/// Nobody can prove what does not exist, so one made up entry would hold everybody up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_made_up_entry_of_the_list_holds_nobody_up() {
+    let scene = Scene::start().await;
+    let honest = scene.world.net.devnet.rpc_url();
+    let liar = Liar::start(&honest).await;
+    let made_up = Address::new([0x77; 32]);
+    let entry = move |fields: &mut Vec<proto::DynamicField>| {
+        let mut entry = proto::DynamicField::default();
+        entry.value = Some(proto::Bcs::serialize(&made_up).unwrap());
+        fields.push(entry);
+    };
+    // It says of it neither that it is nor that it is not.
+    let silent = move |asked: &mut proto::GetObjectRequest| {
+        if asked.object_id() == made_up.to_string() {
+            asked.object_id = Some("none".into());
+        }
+    };
+    for urls in [[&*liar.url, &*honest], [&*honest, &*liar.url]] {
+        liar.says(Lies { asked_object: Some(Box::new(silent)), fields: Some(Box::new(entry)), ..Lies::default() });
+        let log = log::listen();
+        let following = scene.follow(urls).await;
+        log.says(&["entries of the list of positions cannot be proven", "left_out=1"]).await;
+        following.sees(&scene.left).await;
+        following.stop().await;
+    }
 }

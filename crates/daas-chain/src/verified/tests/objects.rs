@@ -1,38 +1,12 @@
 //! Objects, and the packages among them.
 
 use super::*;
+use crate::testing::package;
 use bytes::Bytes;
-use std::collections::{BTreeMap, HashMap};
-use sui_sdk_types::{
-    ChangedObject, IdOperation, Identifier, MovePackage, Object, ObjectData, ObjectIn, ObjectOut, Owner, TypeOrigin,
-};
+use std::collections::HashMap;
+use sui_sdk_types::Object;
 
 const LATER: Address = Address::new([0xdc; 32]);
-
-/// A version of a package whose types come from `origins`.
-fn package(id: Address, version: u64, origins: &[Address]) -> Object {
-    let origin = |package: &Address| TypeOrigin {
-        module_name: Identifier::from_static("cluster"),
-        struct_name: Identifier::from_static("T"),
-        package: *package,
-    };
-    let package = MovePackage {
-        id,
-        version,
-        modules: BTreeMap::new(),
-        type_origin_table: origins.iter().map(origin).collect(),
-        linkage_table: BTreeMap::new(),
-    };
-    Object::new(ObjectData::Package(package), Owner::Immutable, Digest::ZERO, 0)
-}
-
-fn written(object: &Object) -> TestTransaction {
-    let output_state = ObjectOut::PackageWrite { version: object.version(), digest: object.digest() };
-    let id_operation = IdOperation::Created;
-    let object_id = object.object_id();
-    let changed = vec![ChangedObject { object_id, input_state: ObjectIn::NotExist, output_state, id_operation }];
-    TestTransaction { events: vec![], changed }
-}
 
 /// What an honest server says of `object`, which the only transaction of a checkpoint wrote.
 pub(super) struct Served {
@@ -46,7 +20,7 @@ pub(super) struct Served {
 impl Served {
     fn new(object: &Object) -> Self {
         let mut chain = TestChain::new(1);
-        let claim = chain.append(T0, &[written(object)], false);
+        let claim = chain.append(T0, &[TestTransaction::writing(object)], false);
         let committee = chain.committees().of_epoch(0).unwrap();
         let committed = Header::prove(1, &claim, &committee).unwrap().into_effects();
         let bytes = bcs::to_bytes(object).unwrap().into();
@@ -118,19 +92,22 @@ fn a_package_has_the_versions_that_name_it_as_their_origin() {
 fn events_of_types_that_an_upgrade_added_are_read() {
     let mut chain = TestChain::new(1);
     let upgrade = package(LATER, 2, &[PACKAGE.0, LATER]);
-    let mut transaction = written(&upgrade);
+    let mut transaction = TestTransaction::writing(&upgrade);
     transaction.events = vec![emitted(PACKAGE.0, &event(1)), emitted(LATER, &event(2))];
     let claim = chain.append(T0, &[transaction], false);
     let committee = chain.committees().of_epoch(0).unwrap();
     let proven = prove(1, &claim, &committee).unwrap();
-    assert_eq!(proven.upgrades(), [LATER]);
+    let [found] = proven.upgrades() else { panic!("{proven:?}") };
     let mut packages = Packages::of(PACKAGE);
     assert_eq!(events(&proven.read(&packages).unwrap()), [event(1)]);
-    packages.learn(&Served::new(&upgrade).prove().unwrap());
+    let claimed = |package| Served::new(&package).object;
+    let error = found.prove(1, &claimed(package(LATER, 2, &[LATER]))).unwrap_err();
+    assert!(matches!(error.check, Check::Unwritten { id: LATER, .. }), "{error}");
+    assert!(packages.learn(&found.prove(1, &claimed(upgrade)).unwrap()));
     assert_eq!(events(&proven.read(&packages).unwrap()), [event(1), event(2)]);
     // A first version is nobody's upgrade.
-    let claim = chain.append(T0, &[written(&package(LATER, 1, &[LATER]))], false);
-    assert_eq!(prove(2, &claim, &committee).unwrap().upgrades(), []);
+    let claim = chain.append(T0, &[TestTransaction::writing(&package(LATER, 1, &[LATER]))], false);
+    assert!(prove(2, &claim, &committee).unwrap().upgrades().is_empty());
 }
 
 #[test]
