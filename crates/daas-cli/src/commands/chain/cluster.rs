@@ -40,7 +40,8 @@ pub(super) async fn operators(counter: &Counter<'_>, args: &OperatorsArgs) -> Re
 
 /// Who comes in or goes out, a line each.
 fn listed(which: &str, positions: &[&PositionId]) -> String {
-    positions.iter().map(|position| format!("\n  {which:<8}{position}")).collect()
+    let lines = positions.iter().map(|position| format!("\n  {which:<8}{position}"));
+    lines.collect()
 }
 
 pub(super) async fn office(counter: &Counter<'_>, command: &OfficeCommand) -> Result<(), Problem> {
