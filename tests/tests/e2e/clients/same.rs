@@ -92,7 +92,7 @@ struct Compared {
 }
 
 async fn one(number: usize, asked: Asked, direct: &Side, gateway: &Side) -> Result<Compared> {
-    let mut asked = asked.harmless()?;
+    let mut asked = asked.harmless();
     // An audit id that the client names is answered with, so that this too is compared.
     asked.headers.insert("audit-id", HeaderValue::from_str(&format!("00000000-0000-4000-8000-{number:012}"))?);
     let mut difference = String::new();
