@@ -207,6 +207,7 @@ async fn item_18_another_hosts_requests_are_not_served() {
     for (line, host) in [
         ("CONNECT elsewhere:443", "Host: elsewhere:443\r\n"),
         ("CONNECT localhost:443", "Host: localhost:443\r\n"),
+        ("CONNECT /api", "Host: localhost\r\n"),
         ("GET https://elsewhere/api", "Host: localhost\r\n"),
         ("GET https://localhost/api", "Host: elsewhere\r\n"),
         ("GET https://localhost/api", ""),
