@@ -73,6 +73,11 @@ fn spent() -> Duration {
     ClockId::CLOCK_THREAD_CPUTIME_ID.now().unwrap().into()
 }
 
+/// A clock that all processes of a machine share.
+pub fn monotonic() -> Duration {
+    ClockId::CLOCK_MONOTONIC.now().unwrap().into()
+}
+
 /// Bytes of this process that are in memory.
 pub fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

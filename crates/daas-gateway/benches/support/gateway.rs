@@ -6,7 +6,7 @@ use daas_gateway::{
     ConnectionInfo, FrontProxyIdentity, Gateway, GatewayConfig, Limits, LocalEndpoints, Namespaces, NodeCaller, Rate,
     Rates, Refusal, UpstreamConfig, server_config,
 };
-use daas_testkit::bench::process;
+use daas_testkit::bench::{monotonic, process};
 use daas_testkit::chain::{Chain, Staker, cluster};
 use daas_types::api::{
     AttestationRequest, AttestationResponse, HeartbeatRequest, HeartbeatResponse, RegisterWorkerRequest,
@@ -15,7 +15,7 @@ use daas_types::api::{
 use daas_types::{ErrorCode, Permissions};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,15 +39,14 @@ pub(crate) fn run(folder: &Path, upstream: &str) {
 }
 
 async fn serve(folder: &Path, upstream: &str) {
-    let chain = Chain::new();
+    let chain = Arc::new(Chain::new());
     for n in 1..=STAKERS {
         chain.put(&mut staker(n), |_| ());
     }
     let (proxy_chain, proxy_key) = leaf(folder, "front");
     let (server_chain, server_key) = leaf(folder, "server");
-    // Everything is counted, and nothing reaches the bound.
-    let most = Rate { per_minute: u32::MAX, burst: u32::MAX };
-    let rates = Rates { admin: most, address: most, ..Rates::default() };
+    // Every request is counted, and no staker reaches the bound.
+    let rates = Rates { admin: Rate { per_minute: u32::MAX, burst: u32::MAX }, ..Rates::default() };
     let limits = Limits { connections_per_address: 10_000, streams_per_holder: 20_000, rates, ..Limits::default() };
     let config = GatewayConfig {
         listen: "127.0.0.1:0".parse().unwrap(),
@@ -66,18 +65,28 @@ async fn serve(folder: &Path, upstream: &str) {
     let tls = server_config(server_chain, server_key).unwrap();
     let bound = Gateway::bind(config, tls, chain.index.clone(), Arc::new(Absent)).await.unwrap();
     process::hello(&json!({ "addr": bound.local_addr().to_string() }));
+    let followed = chain.clone();
     let fresh = async {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         loop {
             tick.tick().await;
-            chain.checkpoint(&[]);
+            followed.checkpoint(&[]);
         }
     };
     tokio::select! {
         () = bound.run(CancellationToken::new(), Duration::ZERO) => {}
         () = fresh => {}
-        () = process::abandoned() => {}
+        () = process::asked(move |question| suspend(&chain, question)) => {}
     }
+}
+
+/// `suspend N`: a slash of that staker is proposed. When the index began to learn of it.
+fn suspend(chain: &Chain, question: &str) -> Value {
+    let mut loser = staker(question.strip_prefix("suspend ").unwrap().parse().unwrap());
+    loser.event(|_| ());
+    let learned = monotonic();
+    chain.suspend(&mut loser);
+    json!({ "learned_ns": u64::try_from(learned.as_nanos()).unwrap() })
 }
 
 fn leaf(folder: &Path, name: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {

@@ -1,16 +1,21 @@
 //! Processes that a benchmark starts and measures: itself in another role, or a peer. What a process costs is what the
 //! kernel has counted for it and its children.
 
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 /// A running process; ends when dropped.
 pub struct Process {
     child: Child,
+    /// A role's standard output.
+    said: Option<BufReader<ChildStdout>>,
     hello: Value,
 }
 
@@ -21,17 +26,30 @@ impl Process {
     pub fn role(role: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         let mut child = command.arg(role).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let hello = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{role} said {line:?}: {error}"));
-        Self { child, hello }
+        let said = child.stdout.take().map(BufReader::new);
+        let mut process = Self { child, said, hello: Value::Null };
+        process.hello = process.hear();
+        process
     }
 
     /// Another program.
     pub fn peer(program: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(program);
         let child = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-        Self { child, hello: Value::Null }
+        Self { child, said: None, hello: Value::Null }
+    }
+
+    /// Asks a role that [`asked`] answers for.
+    pub fn ask(&mut self, question: &str) -> Value {
+        let mut input = self.child.stdin.as_ref().unwrap();
+        input.write_all(format!("{question}\n").as_bytes()).unwrap();
+        self.hear()
+    }
+
+    fn hear(&mut self) -> Value {
+        let mut line = String::new();
+        self.said.as_mut().unwrap().read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"))
     }
 
     /// What it said about itself.
@@ -75,7 +93,7 @@ impl Process {
         std::thread::sleep(Duration::from_millis(500));
         let result = work();
         let interrupt = nix::sys::signal::Signal::SIGINT;
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(perf.id().try_into().unwrap()), interrupt).unwrap();
+        nix::sys::signal::kill(Pid::from_raw(perf.id().try_into().unwrap()), interrupt).unwrap();
         let output = perf.wait_with_output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         let counted = text.lines().find(|line| line.contains("sys_enter"));
@@ -86,7 +104,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // Not SIGKILL: a peer's own children end with it.
-        let id = nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap());
+        let id = Pid::from_raw(self.child.id().try_into().unwrap());
         let _ = nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM);
         let _ = self.child.wait();
     }
@@ -108,14 +126,39 @@ pub fn put(folder: &Path, name: &str, text: &str) -> String {
 
 /// Ends when the process that started this role is gone.
 pub async fn abandoned() {
+    asked(|_| Value::Null).await;
+}
+
+/// The same, answering each line that comes from there.
+pub async fn asked(work: impl FnMut(&str) -> Value + Send + 'static) {
     let (gone, ended) = tokio::sync::oneshot::channel();
     // A thread, because nothing can end a read of the standard input.
     std::thread::spawn(move || {
-        // It never writes, so whatever this ends with is the end.
-        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        answer(work);
         let _ = gone.send(());
     });
     let _ = ended.await;
+}
+
+/// The same on this thread.
+pub fn answer(mut work: impl FnMut(&str) -> Value) {
+    for question in std::io::stdin().lines().map_while(Result::ok) {
+        hello(&work(&question));
+    }
+}
+
+/// Leaves the other cores to others.
+pub fn pin_to_first_core() {
+    let mut cores = CpuSet::new();
+    cores.set(0).unwrap();
+    sched_setaffinity(Pid::from_raw(0), &cores).unwrap();
+}
+
+/// How many files this process may open, raised as far as it goes.
+pub fn open_files() -> u64 {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+    most
 }
 
 struct Stat {

@@ -1,5 +1,6 @@
 //! A stand-in for the API server that costs little: benchmarks run it in a process of its own behind each proxy. It
-//! records nothing. `watch=true` opens a stream that stays; anything else is answered with two kilobytes.
+//! records nothing. `watch=true` opens a stream that stays, with `endless` one that brings as much as is read; anything else is
+//! answered with two kilobytes.
 
 use crate::pki::Leaf;
 use bytes::Bytes;
@@ -60,10 +61,14 @@ async fn connection(acceptor: TlsAcceptor, tcp: TcpStream, body: Bytes) {
 async fn answer(request: Request<Incoming>, body: Bytes) -> Result<Response<Answer>, Infallible> {
     let (parts, mut incoming) = request.into_parts();
     while let Some(Ok(_)) = incoming.frame().await {}
-    let watch = parts.uri.query().is_some_and(|query| query.contains("watch=true"));
-    let mut response = Response::new(if watch {
+    let asks = |what: &str| parts.uri.query().is_some_and(|query| query.contains(what));
+    let mut response = Response::new(if asks("watch=true") {
         let first = stream::iter([Ok(Frame::data(Bytes::from_static(b"{\"type\":\"BOOKMARK\"}\n")))]);
-        Either::Right(StreamBody::new(first.chain(stream::pending()).boxed()))
+        Either::Right(StreamBody::new(if asks("endless") {
+            first.chain(stream::repeat_with(move || Ok(Frame::data(body.clone())))).boxed()
+        } else {
+            first.chain(stream::pending()).boxed()
+        }))
     } else {
         Either::Left(Full::new(body))
     });

@@ -1,0 +1,105 @@
+//! A hundred watchers open streams of endless events and read only the first. Other tenants go on with their requests, open
+//! loop at half the rate at which the gateway is saturated. Both are measured in turns, and the middle turn counts.
+
+use crate::clients::{Target, Watch, open, request, runtime};
+use crate::support;
+use daas_testkit::bench::load::{Load, open_loop};
+use daas_testkit::bench::{Report, quantile};
+use daas_testkit::client::Http2;
+use futures::future::join_all;
+use http_body_util::BodyExt as _;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const ROUNDS: usize = 7;
+const STALLED: usize = 100;
+/// Connections they are on.
+const THEIRS: usize = 10;
+const CONNECTIONS: usize = 16;
+const STREAMS: usize = 8;
+const SATURATED: Duration = Duration::from_secs(4);
+const PACED: Duration = Duration::from_secs(4);
+/// Until every buffer between is full.
+const FILL: Duration = Duration::from_secs(1);
+const ENDLESS: &str = "/api/v1/pods?watch=true&endless";
+
+/// Milliseconds.
+struct Latency {
+    p50: f64,
+    p99: f64,
+}
+
+struct Turn {
+    alone: Latency,
+    beside: Latency,
+}
+
+pub(crate) fn run() {
+    let folder = tempfile::tempdir().unwrap();
+    let roots = support::material::material(folder.path());
+    let (_stub, gateway) = support::start(folder.path());
+    let target = Target::new(gateway.hello("addr"), &roots, 2);
+    let runtime = runtime();
+    let rate = runtime.block_on(saturated(&target)) / 2.0;
+    let paced = || {
+        let bearer = target.token(0).to_owned();
+        let load = Load { connections: CONNECTIONS, rate, time: PACED, mutation_every: 0, bearer };
+        let outcome = open_loop(target.addr, &target.roots, &load);
+        assert_eq!(outcome.failed, 0, "requests failed");
+        Latency { p50: quantile(&outcome.reads, 0.5), p99: quantile(&outcome.reads, 0.99) }
+    };
+    let mut turns = Vec::new();
+    for _ in 0..ROUNDS {
+        let alone = paced();
+        let stalled = runtime.block_on(stall(&target));
+        let beside = paced();
+        drop(stalled);
+        turns.push(Turn { alone, beside });
+    }
+    report(rate, &turns);
+}
+
+/// Requests in a second, as many as come through.
+async fn saturated(target: &Target) -> f64 {
+    let clients = join_all((0..CONNECTIONS).map(|n| target.connect(n))).await;
+    let clients: Vec<Http2> = clients.into_iter().map(Option::unwrap).collect();
+    let (begun, until) = (Instant::now(), Instant::now() + SATURATED);
+    let one = async |client: &Http2| {
+        let mut answered = 0_u32;
+        while Instant::now() < until {
+            let response = client.send(request("/api", target.token(0))).await.unwrap();
+            response.into_body().collect().await.unwrap();
+            answered += 1;
+        }
+        answered
+    };
+    let all = join_all(clients.iter().flat_map(|client| (0..STREAMS).map(|_| one(client)))).await;
+    all.into_iter().map(f64::from).sum::<f64>() / begun.elapsed().as_secs_f64()
+}
+
+/// Watchers that have stopped reading.
+async fn stall(target: &Target) -> Vec<(Http2, Vec<Watch>)> {
+    let opening = (0..THEIRS).map(async |n| {
+        let client = target.connect(n).await.unwrap();
+        let streams = join_all((0..STALLED / THEIRS).map(|_| open(&client, ENDLESS, target.token(1)))).await;
+        (client, streams.into_iter().map(Option::unwrap).collect())
+    });
+    let stalled = join_all(opening).await;
+    tokio::time::sleep(FILL).await;
+    stalled
+}
+
+fn report(rate: f64, turns: &[Turn]) {
+    let middle = |of: fn(&Turn) -> f64| quantile(&turns.iter().map(of).collect::<Vec<_>>(), 0.5);
+    let title = format!("open loop, {rate:.0} requests/s");
+    let mut report = Report::new("slow-readers", &[&title, "p50 ms", "p99 ms"]);
+    let (alone, beside) = (middle(|turn| turn.alone.p99), middle(|turn| turn.beside.p99));
+    let row = |name: &str, p50: f64, p99: f64| [name.to_owned(), format!("{p50:.2}"), format!("{p99:.2}")];
+    report.row(&row("alone", middle(|turn| turn.alone.p50), alone));
+    report.row(&row("beside 100 stalled watchers", middle(|turn| turn.beside.p50), beside));
+    report.figure("rate_per_s", rate);
+    report.figure("p99_alone_ms", alone);
+    report.figure("p99_beside_ms", beside);
+    report.figure("p99_ratio", middle(|turn| turn.beside.p99 / turn.alone.p99));
+    report.finish();
+}
