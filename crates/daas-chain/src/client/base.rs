@@ -51,18 +51,10 @@ impl ChainClient {
             .boxed()
         });
         let newest = newest.await?;
-        let latest = newest.iter().map(|(_, newest)| newest.timestamp).max().unwrap_or_default();
-        let (mut counted, mut checkpoint) = (Vec::new(), u64::MAX);
-        for (endpoint, newest) in newest {
-            let behind = latest.since(newest.timestamp);
-            if behind > FRESH_FOR {
-                let error = ChainError::lagging(newest.sequence, behind);
-                tracing::warn!(%error, rpc.url = endpoint.url(), "RPC endpoint passed over");
-                endpoint.blame(&error);
-                continue;
-            }
-            checkpoint = checkpoint.min(newest.sequence);
-            counted.push(endpoint);
+        let Abreast { counted, checkpoint, behind } = abreast(newest);
+        for (endpoint, error) in behind {
+            tracing::warn!(%error, rpc.url = endpoint.url(), "RPC endpoint passed over");
+            endpoint.blame(&error);
         }
         let enough = enough.saturating_sub(all.liars());
         if counted.len() < enough {
@@ -139,6 +131,31 @@ impl ChainClient {
     }
 }
 
+/// Which endpoints count, and where following starts with them.
+struct Abreast<E> {
+    counted: Vec<E>,
+    /// The oldest of their newest checkpoints.
+    checkpoint: u64,
+    /// The others, and how far they are behind.
+    behind: Vec<(E, ChainError)>,
+}
+
+/// One that is behind counts neither among those who have to answer nor for where following starts.
+fn abreast<E>(newest: Vec<(E, Newest)>) -> Abreast<E> {
+    let latest = newest.iter().map(|(_, newest)| newest.timestamp).max().unwrap_or_default();
+    let mut all = Abreast { counted: Vec::new(), checkpoint: u64::MAX, behind: Vec::new() };
+    for (endpoint, newest) in newest {
+        let age = latest.since(newest.timestamp);
+        if age > FRESH_FOR {
+            all.behind.push((endpoint, ChainError::lagging(newest.sequence, age)));
+        } else {
+            all.checkpoint = all.checkpoint.min(newest.sequence);
+            all.counted.push(endpoint);
+        }
+    }
+    all
+}
+
 // === impl ChainError ===
 
 impl ChainError {
@@ -150,5 +167,23 @@ impl ChainError {
 
     pub(crate) fn lagging(checkpoint: u64, age: Duration) -> Self {
         Self::Lagging { checkpoint, age_ms: age.as_millis() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_behind_counts_for_nothing() {
+        let fresh = u64::try_from(FRESH_FOR.as_millis()).unwrap();
+        let at = |sequence, ms| Newest { sequence, timestamp: UnixMs(ms) };
+        let Abreast { counted, checkpoint, behind } =
+            abreast(vec![("old", at(1, 999)), ("latest", at(9, 1000 + fresh)), ("just", at(2, 1000))]);
+        assert_eq!((counted, checkpoint), (vec!["latest", "just"], 2));
+        let error = ChainError::lagging(1, FRESH_FOR + Duration::from_millis(1)).to_string();
+        let behind: Vec<_> = behind.iter().map(|(who, why)| (*who, why.to_string())).collect();
+        assert_eq!(behind, [("old", error)]);
+        assert_eq!(abreast(vec![("alone", at(1, 0))]).counted, ["alone"]);
     }
 }

@@ -249,12 +249,14 @@ async fn an_endpoint_that_is_behind_does_not_count() {
 async fn an_endpoint_that_tells_of_nothing_young_is_left() {
     let world = World::start().await;
     let first = Liar::start(&world.net.devnet.rpc_url()).await;
-    let urls = [first.url.clone(), world.net.devnet.rpc_url()];
-    let client = ChainClient::connect_any(urls, world.client.genesis()).await.unwrap();
+    let second = world.net.devnet.rpc_url();
+    let client = ChainClient::connect_any([&*first.url, &*second], world.client.genesis()).await.unwrap();
     let log = log::listen();
     // For whom every checkpoint is old.
     let following = Following::of(Follower::new(client, Index::with_bound(world.ids, Duration::ZERO)));
-    log.says(&[&first.url, "chain lost", "its newest checkpoint, "]).await;
+    for url in [&first.url, &second] {
+        log.says(&[url, "chain lost", "its newest checkpoint, "]).await;
+    }
     let staked = world.stake(&world.rich(2).await, 5, "node-1").await.unwrap();
     following.sees(&staked).await;
     following.stop().await;
