@@ -70,6 +70,8 @@ async fn from_an_empty_folder_to_a_slashed_staker_who_has_left() {
     assert_eq!((&verified["same"], &verified["version"]), (&Value::Bool(true), &Value::from(1)));
     // Nobody pinned anything yet: the network is the endpoint's word. Whoever published can publish more.
     assert_eq!(verified["committee_from"], "endpoint");
+    let said = staker.person.run(&["chain", "verify-package", &package]).await.stdout;
+    assert!(said.contains("! NOT proven: the committee is the word of") && said.contains(&net.rpc()), "{said}");
     assert_eq!(verified["upgrade_cap"]["holder"], operator.person.address().await);
 
     let offices = [proposer.person.address().await, judge.person.address().await, beneficiary];
@@ -80,6 +82,8 @@ async fn from_an_empty_folder_to_a_slashed_staker_who_has_left() {
 
     let verified = staker.person.json(&["chain", "verify-package"]).await;
     assert_eq!((&verified["committee_from"], &verified["same"]), (&"join_file".into(), &true.into()));
+    let said = staker.person.run(&["chain", "verify-package"]).await.stdout;
+    assert!(said.contains("proven against the committee that the join file pins"), "{said}");
     // Code of another package gets nobody's capability.
     let foreign = operator.does(&["chain", "publish"], 0).await["package"].as_str().unwrap().to_owned();
     operator.may_not(&["chain", "pause", "--code", &foreign], "CodeForeign").await;
