@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn whoever_is_behind_counts_for_nothing() {
         let fresh = u64::try_from(FRESH_FOR.as_millis()).unwrap();
-        let at = |sequence, ms| Newest { sequence, timestamp: UnixMs(ms) };
+        let at = |sequence, ms| Newest { sequence, timestamp: UnixMs(ms), epoch: 0 };
         let Abreast { counted, checkpoint, behind } =
             abreast(vec![("old", at(1, 999)), ("latest", at(9, 1000 + fresh)), ("just", at(2, 1000))]);
         assert_eq!((counted, checkpoint), (vec!["latest", "just"], 2));

@@ -83,8 +83,8 @@ async fn a_start_takes_as_long_as_it_comes_forward() {
     for served in [UNTIL, 100] {
         let (mut chain, mut server) = (TestChain::new(1), Server::default());
         for n in 1..=served {
-            // Only the last one is young.
-            let at = if n == UNTIL { clock::now() } else { UnixMs(n) };
+            // Only the last one is young, however long this takes.
+            let at = if n == UNTIL { clock::now().plus(Duration::from_hours(1)) } else { UnixMs(n) };
             server.has(chain.append(at, &[], false));
         }
         server.pause = Duration::from_secs(9);
