@@ -7,10 +7,16 @@ use axum::routing::get;
 use axum::{Json, Router};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::Value;
+use std::future::IntoFuture as _;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+/// How often what histograms were told is summed up. Until then each value is kept, so a master that nobody asks for its
+/// metrics would grow with every request.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// A bound admin listener.
 pub struct Admin {
@@ -43,14 +49,25 @@ impl Admin {
 
     /// Serves until shutdown.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let metrics = self.metrics.clone();
+        let upkeep = async move {
+            let mut tick = tokio::time::interval(UPKEEP);
+            loop {
+                tick.tick().await;
+                metrics.run_upkeep();
+            }
+        };
         let app = Router::new()
             .route("/health", get(|| async { "ok\n" }))
             .route("/ready", get(ready))
             .route("/metrics", get(|State((_, metrics)): State<Shared>| async move { metrics.render() }))
             .with_state((self.readiness, self.metrics))
             .merge(self.more);
-        axum::serve(self.listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await?;
-        Ok(())
+        let serve = axum::serve(self.listener, app).with_graceful_shutdown(shutdown.cancelled_owned());
+        tokio::select! {
+            served = serve.into_future() => Ok(served?),
+            () = upkeep => Ok(()),
+        }
     }
 }
 

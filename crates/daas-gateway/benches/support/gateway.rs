@@ -13,6 +13,7 @@ use daas_types::api::{
     RegisterWorkerResponse,
 };
 use daas_types::{ErrorCode, Permissions};
+use metrics_exporter_prometheus::PrometheusHandle;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
@@ -34,11 +35,11 @@ pub(crate) fn staker(n: u8) -> Staker {
 /// The role: `FOLDER` holds `server`, `front` and `ca` as [`crate::support::material`] has put them.
 pub(crate) fn run(folder: &Path, upstream: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().unwrap();
-    runtime.block_on(serve(folder, upstream));
+    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().unwrap();
+    runtime.block_on(serve(folder, upstream, metrics));
 }
 
-async fn serve(folder: &Path, upstream: &str) {
+async fn serve(folder: &Path, upstream: &str, metrics: PrometheusHandle) {
     let chain = Arc::new(Chain::new());
     for n in 1..=STAKERS {
         chain.put(&mut staker(n), |_| ());
@@ -71,6 +72,8 @@ async fn serve(folder: &Path, upstream: &str) {
         loop {
             tick.tick().await;
             followed.checkpoint(&[]);
+            // As the admin listener does: else every value of a histogram is kept.
+            metrics.run_upkeep();
         }
     };
     tokio::select! {
