@@ -204,6 +204,10 @@ catalogue! {
         "Put the log's folder back as it was; `k3s-daas audit verify` says what is missing.";
     AuditForked "D315" "다른 프로세스가 같은 키로 앵커를 기록했습니다." "The chain has an audit root under this enclave's key that this log did not send."
         "Stop the other master that uses the key; if there is none, the key is stolen: revoke this master.";
+    AuditNotAnchored "D316" "아직 체인에 앵커되지 않았습니다." "What is to be proven is not covered by an anchor that is at hand."
+        "Try again in a minute: a master anchors its log each minute; or name the anchor with `--anchors FILE`.";
+    AuditProofBad "D317" "감사 증명이 맞지 않습니다." "The proof of an audit record does not hold."
+        "Ask for the proof again (`k3s-daas audit prove RECORD`); if it stays so, the record is not in the log.";
     ClusterFileUnfinished "D320" "join.json에 게이트웨이가 없습니다." "The cluster file names no gateway: it is from before the cluster had a master."
         "Use the join.json that the master wrote into its data folder once it had registered; ask the operator for it.";
 
