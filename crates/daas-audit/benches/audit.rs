@@ -122,7 +122,9 @@ async fn requests(log: Log, client: u64, count: u64) -> Vec<Duration> {
             What::of("GET", &path, None)
         };
         let begun = Instant::now();
-        let mut ticket = log.arrive(peer, &what).begin(&who).await.expect("the disk takes it");
+        let mut arrival = log.arrive(peer, &what);
+        arrival.identify(&who);
+        let mut ticket = arrival.begin().await.expect("the disk takes it");
         if ticket.mutates() {
             commits.push(begun.elapsed());
         }

@@ -49,7 +49,7 @@ impl Queue {
         self.push(at, usize::MAX, None, |bytes| bcs::serialize_into(bytes, &(OPENED, opened)));
     }
 
-    /// The beginning of a start record, of which only who asks is missing. Empty if it cannot be written, which
+    /// The beginning of a start record, of which [`Self::asked_by`] is the rest. Empty if it cannot be written, which
     /// [`Self::start`] counts as lost.
     pub(crate) fn start_of(what: &impl Serialize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(256);
@@ -59,13 +59,21 @@ impl Queue {
         }
     }
 
-    pub(crate) fn start(&self, at: UnixMs, start: &[u8], who: &impl Serialize) -> Option<u64> {
+    /// The rest of a start record. Empties what cannot be written.
+    pub(crate) fn asked_by(start: &mut Vec<u8>, who: &impl Serialize) {
+        if start.is_empty() || bcs::serialize_into(start, who).is_err() {
+            start.clear();
+        }
+    }
+
+    /// `start` is whole, or empty if it could not be written.
+    pub(crate) fn start(&self, at: UnixMs, start: &[u8]) -> Option<u64> {
         self.push(at, self.limit, Some(true), |bytes| {
             if start.is_empty() {
                 return Err(bcs::Error::Custom(String::new()));
             }
             bytes.extend_from_slice(start);
-            bcs::serialize_into(bytes, who)
+            Ok(())
         })
     }
 

@@ -133,8 +133,9 @@ pub(crate) fn sample(segments: &[u64]) -> Sample {
 fn write(chain: &mut Chain<SimDisk>, queue: &Queue) {
     for n in 0..3_u16 {
         let path = format!("/api/v1/namespaces/default/pods/pod-{n}");
-        let start = Queue::start_of(&(peer(), What::of("DELETE", &path, Some("gracePeriodSeconds=0"))));
-        let start = queue.start(UnixMs(10), &start, &who()).unwrap();
+        let mut start = Queue::start_of(&(peer(), What::of("DELETE", &path, Some("gracePeriodSeconds=0"))));
+        Queue::asked_by(&mut start, &who());
+        let start = queue.start(UnixMs(10), &start).unwrap();
         queue.end(UnixMs(11), &End { start, status: 200 + n, sent: 7, ..End::default() }).unwrap();
     }
     chain.stage(&queue.take(Batch::default(), UnixMs(12)));

@@ -19,8 +19,10 @@ const ABORTED: &str = "Aborted";
 pub struct Arrival {
     shared: Arc<Shared>,
     at: UnixMs,
-    /// What is known of the start's bytes; none when it was recorded.
+    /// The start's bytes: what is asked for and, once that is known, who asks. None when it was recorded.
     start: Option<Vec<u8>>,
+    /// Where in them the asker begins.
+    asker: usize,
     mutates: bool,
 }
 
@@ -81,13 +83,28 @@ pub enum Unwritten {
 impl Arrival {
     pub(crate) fn new(shared: Arc<Shared>, peer: SocketAddr, what: &What<'_>) -> Self {
         let at = (shared.clock)();
-        Self { shared, at, start: Some(Queue::start_of(&(peer, what))), mutates: what.mutates() }
+        let start = Queue::start_of(&(peer, what));
+        let asker = start.len();
+        Self { shared, at, start: Some(start), asker, mutates: what.mutates() }
+    }
+
+    /// It is known who asks; until it is said, nobody known does.
+    pub fn identify(&mut self, who: &Who<'_>) {
+        if let Some(start) = &mut self.start {
+            start.truncate(self.asker);
+            Queue::asked_by(start, &who.bounded());
+        }
+    }
+
+    /// It changes nothing, although its method is one of those that do, and waits for nothing.
+    pub fn changes_nothing(&mut self) {
+        self.mutates = false;
     }
 
     /// Records the start and says whether the request may be forwarded. For one that changes something that is when its
     /// start is on disk for good; others wait for nothing. Dropped while it waits, it records an aborted request.
-    pub async fn begin(self, who: &Who<'_>) -> Result<Ticket, Refused> {
-        let ticket = self.start(who);
+    pub async fn begin(self) -> Result<Ticket, Refused> {
+        let ticket = self.start();
         let ready = match ticket.may_proceed() {
             Ok(()) if ticket.mutates => ticket.committed().await,
             ready => ready,
@@ -98,15 +115,18 @@ impl Arrival {
         }
     }
 
-    /// Records the start, now that it is known who asks, or that it is not. For requests that are not forwarded, and for
-    /// callers that forward while the start is being written: see [`Ticket::may_proceed`], [`Ticket::committed`].
-    pub fn start(mut self, who: &Who<'_>) -> Ticket {
-        self.record(who)
+    /// Records the start. For requests that are not forwarded, and for callers that forward while the start is being
+    /// written: see [`Ticket::may_proceed`], [`Ticket::committed`].
+    pub fn start(mut self) -> Ticket {
+        self.record()
     }
 
-    fn record(&mut self, who: &Who<'_>) -> Ticket {
-        let start = self.start.take().unwrap_or_default();
-        let sequence = self.shared.queue.start(self.at, &start, &who.bounded());
+    fn record(&mut self) -> Ticket {
+        let mut start = self.start.take().unwrap_or_default();
+        if start.len() == self.asker {
+            Queue::asked_by(&mut start, &Who::default());
+        }
+        let sequence = self.shared.queue.start(self.at, &start);
         let (shared, mutates) = (self.shared.clone(), self.mutates);
         Ticket { shared, start: sequence, mutates, outcome: Outcome::default() }
     }
@@ -115,7 +135,7 @@ impl Arrival {
 impl Drop for Arrival {
     fn drop(&mut self) {
         if self.start.is_some() {
-            drop(self.record(&Who::default()));
+            drop(self.record());
         }
     }
 }

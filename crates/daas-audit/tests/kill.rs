@@ -1,9 +1,7 @@
 //! A process that writes a log is killed, again and again. What it said was on disk is there.
 #![expect(clippy::unwrap_used, reason = "a test's unwrap is an assertion")]
 
-use daas_audit::{
-    Anchors, EnclaveKey, Entry, Folder, Log, LogConfig, LogId, Record, What, WhenFull, Who, read, verify,
-};
+use daas_audit::{Anchors, EnclaveKey, Entry, Folder, Log, LogConfig, LogId, Record, What, WhenFull, read, verify};
 use daas_types::{ClusterId, UnixMs};
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -119,9 +117,9 @@ fn the_child() {
 
 async fn requests(log: &Log, task: u32, n: u32) {
     let peer = "192.0.2.7:50001".parse().unwrap();
-    let read = log.arrive(peer, &What::of("GET", "/api/v1/pods", None)).begin(&Who::default()).await.unwrap();
+    let read = log.arrive(peer, &What::of("GET", "/api/v1/pods", None)).begin().await.unwrap();
     let path = format!("/api/v1/namespaces/a/pods/{}-{task}-{n}", std::process::id());
-    let ticket = log.arrive(peer, &What::of("DELETE", &path, None)).begin(&Who::default()).await.unwrap();
+    let ticket = log.arrive(peer, &What::of("DELETE", &path, None)).begin().await.unwrap();
     let line = format!("let through {} {path}\n", ticket.sequence().unwrap());
     std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
     ticket.finish(200, "");

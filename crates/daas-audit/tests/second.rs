@@ -49,7 +49,9 @@ async fn write(folder: &Path) {
                 ..Who::default()
             };
             let peer = if n % 3 == 0 { "[2001:db8::7]:9" } else { "192.0.2.7:9" }.parse().unwrap();
-            let mut ticket = log.arrive(peer, &What::of("POST", &path, Some(query))).begin(&who).await.unwrap();
+            let mut arrival = log.arrive(peer, &What::of("POST", &path, Some(query)));
+            arrival.identify(&who);
+            let mut ticket = arrival.begin().await.unwrap();
             ticket.outcome().received = 1 << 40;
             ticket.finish(101, "");
         }

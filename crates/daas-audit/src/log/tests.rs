@@ -1,7 +1,7 @@
 use super::*;
 use crate::testing::{Running, SimDisk, config, id, peer, records, who};
 use crate::ticket::Refused;
-use crate::{Anchor, Arrival, Entry, Lost, Record, Ticket, WhenFull, Who, WriteError, verify};
+use crate::{Anchor, Arrival, Entry, Lost, Record, Ticket, WhenFull, WriteError, verify};
 use core::time::Duration;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -15,8 +15,14 @@ fn arrive(log: &Log, method: &str, path: &str) -> Arrival {
     log.arrive(peer(), &What::of(method, path, None))
 }
 
+fn known(log: &Log, method: &str, path: &str) -> Arrival {
+    let mut arrival = arrive(log, method, path);
+    arrival.identify(&who());
+    arrival
+}
+
 async fn begin(log: &Log, method: &str) -> Result<Ticket, Refused> {
-    arrive(log, method, POD).begin(&who()).await
+    known(log, method, POD).begin().await
 }
 
 /// Starts as `method status`, ends as `status reason`, in order.
@@ -41,7 +47,7 @@ async fn every_request_is_a_start_and_an_end() {
     begin(&running.log, "GET").await.unwrap().finish(404, "NotFound");
     drop(begin(&running.log, "GET").await.unwrap());
     drop(arrive(&running.log, "POST", POD));
-    arrive(&running.log, "GET", "/").start(&Who::default()).finish(401, "TokenMissing");
+    arrive(&running.log, "GET", "/").start().finish(401, "TokenMissing");
     running.stop().await.unwrap();
     let expected = [
         "opened",
@@ -217,7 +223,7 @@ async fn a_log_that_closes_takes_nothing_that_it_would_not_write() {
     let mut stopping = JoinSet::new();
     stopping.spawn(running.stop());
     log.watch().wait_for(|progress| progress.state == State::Closed).await.unwrap();
-    assert_eq!(arrive(&log, "GET", POD).start(&who()).sequence(), None);
+    assert_eq!(known(&log, "GET", POD).start().sequence(), None);
     stopping.join_next().await.unwrap().unwrap().unwrap();
 }
 
@@ -334,7 +340,7 @@ impl World {
             self.requests += 1;
             let (log, path) = (self.running().log.clone(), format!("{POD}-{}", self.requests));
             tasks.spawn(async move {
-                let ticket = arrive(&log, "DELETE", &path).begin(&who()).await.ok()?;
+                let ticket = known(&log, "DELETE", &path).begin().await.ok()?;
                 let sequence = ticket.sequence()?;
                 ticket.finish(200, "");
                 Some((sequence, path))

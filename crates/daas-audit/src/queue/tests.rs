@@ -15,8 +15,9 @@ fn records(batch: &Batch) -> Vec<Record> {
 }
 
 fn start(queue: &Queue, at: u64) -> Option<u64> {
-    let start = Queue::start_of(&(peer(), What::of("GET", "/api/v1/pods", None)));
-    queue.start(UnixMs(at), &start, &Who::default())
+    let mut start = Queue::start_of(&(peer(), What::of("GET", "/api/v1/pods", None)));
+    Queue::asked_by(&mut start, &Who::default());
+    queue.start(UnixMs(at), &start)
 }
 
 fn end(queue: &Queue, at: u64, start: u64) -> Option<u64> {
@@ -83,7 +84,7 @@ fn a_record_beyond_its_bound_is_counted_not_cut() {
     let long = "x".repeat(crate::record::LONGEST);
     let end = End { reason: long.into(), ..End::default() };
     assert_eq!(queue.end(UnixMs(1), &end), None);
-    assert_eq!(queue.start(UnixMs(1), &[], &Who::default()), None, "a start without its beginning");
+    assert_eq!(queue.start(UnixMs(1), &[]), None, "a start without its beginning");
     let all = records(&queue.take(Batch::default(), UnixMs(2)));
     let lost = |record: &Record| match record.entry {
         Entry::Lost(Lost { requests, ends, .. }) => (requests, ends),
