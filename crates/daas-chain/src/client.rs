@@ -3,6 +3,7 @@
 //! Checkpoints and objects are verified before anyone sees them. Lists, balances and what a transaction is said to have
 //! done are the RPC endpoint's word.
 
+mod anchors;
 mod asked;
 mod base;
 mod checkpoints;

@@ -229,6 +229,6 @@ impl Prover {
     }
 }
 
-fn tag(package: PackageId, module: &'static str, name: &'static str) -> StructTag {
+pub(super) fn tag(package: PackageId, module: &'static str, name: &'static str) -> StructTag {
     StructTag::new(package.0, Identifier::from_static(module), Identifier::from_static(name), Vec::new())
 }

@@ -122,6 +122,11 @@ impl Hold {
         }
     }
 
+    /// Whether that has happened.
+    pub fn is_lost(&self) -> bool {
+        self.index.snapshot().position(self.position.state.position).is_none_or(|now| !self.stands(now))
+    }
+
     fn stands(&self, now: &LivePosition) -> bool {
         now.losses.of(self.right) == self.position.losses.of(self.right)
             && self.seal.as_ref().is_none_or(|seal| now.state.seals.contains(seal))
