@@ -1,5 +1,6 @@
 //! What can be typed. Only declarations: what a command does is in `commands/`.
 
+pub(crate) mod audit;
 pub(crate) mod chain;
 mod cluster;
 pub(crate) mod send;
@@ -10,6 +11,7 @@ pub(crate) mod value;
 
 use crate::bench::Bench;
 use crate::demo::DemoArgs;
+use audit::AuditCommand;
 use chain::ChainArgs;
 use clap::{Args, Parser, Subcommand};
 pub(crate) use cluster::{
@@ -81,6 +83,9 @@ pub(crate) enum Command {
     Join(JoinArgs),
     /// Check the master's evidence and show what it proves
     Verify,
+    /// Read the master's audit log, and check it against the chain
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Add stake to a position
     Restake(RestakeArgs),
     /// Take stake out of a position; it stays slashable for the unbonding time

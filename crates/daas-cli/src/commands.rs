@@ -1,5 +1,6 @@
 //! What each command does, one file each.
 
+mod audit;
 mod chain;
 mod completions;
 mod credential;
@@ -46,6 +47,7 @@ async fn run_async(context: &Context, command: Command) -> Result<(), Problem> {
         Command::Kubeconfig(args) => kubeconfig::run(context, &args).await,
         Command::Token(args) => token::run(context, &args).await,
         Command::Verify => verify::run(context).await,
+        Command::Audit(command) => audit::run(context, &command).await,
         Command::Restake(args) => position::restake(context, &args).await,
         Command::Unstake(args) => position::unstake(context, &args).await,
         Command::Withdraw(args) => position::withdraw(context, &args).await,

@@ -57,6 +57,9 @@ impl Exit {
             | E::SealFileOther
             | E::CodeForeign
             | E::CodeMisnumbered
+            | E::AuditDamaged
+            | E::AuditLacksAnchor
+            | E::AuditProofBad
             | E::DatastoreNotEncrypted => Self::Refused,
             code if code.code().starts_with("D1") || is_rule(code) => Self::Refused,
             _ => Self::Failed,
@@ -96,6 +99,8 @@ mod tests {
         assert_eq!(of(ErrorCode::StakeAboveMaximum), Exit::Refused);
         assert_eq!(of(ErrorCode::MaintenanceRefused), Exit::Refused);
         assert_eq!(of(ErrorCode::KeyElsewhere), Exit::Failed);
+        assert_eq!(of(ErrorCode::AuditDamaged), Exit::Refused);
+        assert_eq!(of(ErrorCode::AuditNotAnchored), Exit::Failed);
         assert_eq!(of(ErrorCode::NotConfirmed), Exit::Failed);
         assert_eq!(of(ErrorCode::Internal), Exit::Failed);
     }

@@ -2,6 +2,7 @@
 //! the gateway, on a connection that accepts the pinned CA alone.
 
 use bytes::Bytes;
+use daas_audit::Anchor;
 use daas_chain::clock;
 use daas_client::{ClusterInfo, SealFile, client_config};
 use daas_types::pop::Usage;
@@ -11,7 +12,8 @@ use hyper::client::conn::http1::handshake;
 use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +36,21 @@ pub(crate) struct Enclave {
     /// What it waits for.
     #[serde(default)]
     pub(crate) state: String,
+}
+
+/// What a master's admin listener says of its audit log.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct AuditLog {
+    /// `opening`, `writing`, `full`, `failed` or `closed`.
+    pub(crate) state: String,
+    pub(crate) records: u64,
+    /// The last root that the chain has.
+    pub(crate) anchored: Option<Anchor>,
+    /// Records that nothing on chain covers.
+    pub(crate) on_the_host_alone: u64,
+    /// Why the last root is not on chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
 }
 
 /// The part of a Node that says whether it is ready.
@@ -81,11 +98,20 @@ pub(crate) async fn ready(admin: SocketAddr) -> Result<(), String> {
 
 /// The enclave of the master whose admin listener is at `admin`.
 pub(crate) async fn enclave(admin: SocketAddr) -> Result<Enclave, String> {
-    let (status, body) = ask(admin, "/enclave").await?;
+    said(admin, "/enclave").await
+}
+
+/// Its audit log.
+pub(crate) async fn audit_log(admin: SocketAddr) -> Result<AuditLog, String> {
+    said(admin, "/audit").await
+}
+
+async fn said<T: DeserializeOwned>(admin: SocketAddr, path: &str) -> Result<T, String> {
+    let (status, body) = ask(admin, path).await?;
     if !status.is_success() {
         return Err(format!("HTTP {}: {}", status.as_u16(), String::from_utf8_lossy(&body).trim()));
     }
-    serde_json::from_slice(&body).map_err(|e| format!("/enclave: {e}"))
+    serde_json::from_slice(&body).map_err(|e| format!("{path}: {e}"))
 }
 
 /// Whether the node is Ready and has said so itself after `since`, asked of the API server with the Seal; gives the

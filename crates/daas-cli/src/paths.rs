@@ -129,6 +129,11 @@ impl StateDir {
         self.0.join("master")
     }
 
+    /// The audit logs of the master here, one folder for each enclave's key.
+    pub(crate) fn audit(&self) -> PathBuf {
+        self.0.join("master/audit")
+    }
+
     /// What a started master says about itself.
     pub(crate) fn master_identity(&self) -> PathBuf {
         self.0.join("master/identity.json")

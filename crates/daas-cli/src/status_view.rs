@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::gateway::AuditLog;
 use crate::output::one_line;
 use crate::supervise::report::{DATASTORE, Phase, Report};
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
@@ -21,6 +22,8 @@ pub(crate) struct View {
     pub(crate) cluster: Part<ClusterLine>,
     pub(crate) chain: Part<ChainLine>,
     pub(crate) master: Part<MasterLine>,
+    /// Of the master that runs on this machine.
+    pub(crate) audit: Option<AuditLog>,
     /// Of the cluster that this machine runs; what another's is, this machine does not know.
     pub(crate) datastore: Option<&'static str>,
     pub(crate) positions: Vec<PositionLine>,
@@ -199,6 +202,9 @@ impl View {
             ]),
             Err(why) => table.add_row(["master", "✗ not verified", &why]),
         };
+        if let Some(audit) = &self.audit {
+            table.add_row(audit_row(audit));
+        }
         if let Some(datastore) = self.datastore {
             table.add_row(["datastore", datastore, ""]);
         }
@@ -232,6 +238,17 @@ impl View {
             }
         }
     }
+}
+
+fn audit_row(audit: &AuditLog) -> [String; 3] {
+    let mark = if audit.state == "writing" && audit.error.is_none() { "✓" } else { "✗" };
+    let anchored = audit.anchored.map_or_else(
+        || "nothing anchored yet".to_owned(),
+        |anchor| format!("anchor {} on chain covers {} records", anchor.sequence, anchor.records),
+    );
+    let alone = format!("{anchored}; {} rest on the host alone", audit.on_the_host_alone);
+    let note = audit.error.as_ref().map_or(alone.clone(), |error| format!("{alone}\n{}", one_line(error)));
+    ["audit log".to_owned(), format!("{mark} {}", audit.state), note]
 }
 
 /// Said of the cluster that this machine runs.

@@ -14,6 +14,7 @@ use crate::limits::Payer;
 use crate::local::NodeCaller;
 use crate::namespaces::{Namespaces, Owner};
 use crate::refusal::Refusal;
+use core::fmt;
 use core::time::Duration;
 use daas_chain::index::{Freshness, Hold, Index, LivePosition, Right, Snapshot};
 use daas_types::ErrorCode::{
@@ -43,30 +44,30 @@ pub(crate) struct View {
 }
 
 /// May this caller's request reach the API server, and as whom?
-pub(crate) fn admit(caller: Caller, view: &View) -> Result<Permit, Refusal> {
+pub(crate) fn admit(caller: &Caller, view: &View) -> Result<Permit, Refusal> {
     match caller {
         Caller::Seal(holder) => match holder.usage {
-            Usage::User => person(&holder, view),
-            Usage::Kubelet => node(&holder, NodeRole::Kubelet, view),
-            Usage::KubeProxy => node(&holder, NodeRole::KubeProxy, view),
+            Usage::User => person(holder, view),
+            Usage::Kubelet => node(holder, NodeRole::Kubelet, view),
+            Usage::KubeProxy => node(holder, NodeRole::KubeProxy, view),
             Usage::Worker => {
                 let cause = "a worker token opens register-worker and heartbeat only";
                 Err(Refusal::forbidden(UsageNotPermitted, cause))
             }
         },
-        Caller::ServiceAccount { token, bearer } => service_account(&token, &bearer, view),
+        Caller::ServiceAccount { token, bearer } => service_account(token, bearer, view),
     }
 }
 
 /// May this caller register or heartbeat as a node, and as which? A new node needs a fresh index, an old one does not.
-pub(crate) fn admit_worker(caller: Caller, joins: bool, view: &View) -> Result<NodeCaller, Refusal> {
+pub(crate) fn admit_worker(caller: &Caller, joins: bool, view: &View) -> Result<NodeCaller, Refusal> {
     let Caller::Seal(holder) = caller else {
         return Err(Refusal::unauthorized(TokenMalformed, "a service account is no node"));
     };
     if holder.usage != Usage::Worker {
         return Err(Refusal::forbidden(UsageNotPermitted, format!("a {:?} token is no worker's", holder.usage)));
     }
-    let node_id = node_right(&holder, view)?;
+    let node_id = node_right(holder, view)?;
     if joins {
         fresh(view)?;
     }
@@ -125,34 +126,39 @@ fn node_right(holder: &SealHolder, view: &View) -> Result<NodeId, Refusal> {
 }
 
 fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<Permit, Refusal> {
-    let refused = |cause: String| Refusal::unauthorized(ServiceAccountRefused, cause);
     let mut holds = Vec::with_capacity(2);
     // A pod acts for its namespace's owner, so people's staleness rule holds; without one it is part of the cluster.
-    let (stale, owner) = if let Some((owner, least)) = acts_for(&token.namespace, view).map_err(refused)? {
-        fresh(view)?;
-        let why = |inner: Refusal| refused(format!("owner of {}: {}", token.namespace, inner.cause()));
-        counts(owner).map_err(why)?;
-        let tier = tier_of(owner).map_err(why)?;
-        if tier < least {
-            let cause = format!("owner of {}: {} SUI active", token.namespace, owner.state.active);
-            return Err(refused(cause));
-        }
-        holds.push(view.index.hold(owner.clone(), Right::People, None));
-        (view.people_stale.clone(), Some(Payer::Pods(owner.state.position, tier)))
-    } else {
-        within_grace(view)?;
-        (view.nodes_stale.clone(), None)
-    };
+    let (stale, owner) =
+        if let Some((owner, least)) = acts_for(&token.namespace, view).map_err(|cause| no_pod(cause))? {
+            fresh(view)?;
+            let why = |inner: Refusal| no_pod(format!("owner of {}: {}", token.namespace, inner.cause()));
+            counts(owner).map_err(why)?;
+            let tier = tier_of(owner).map_err(why)?;
+            if tier < least {
+                let cause = format!("owner of {}: {} SUI active", token.namespace, owner.state.active);
+                return Err(no_pod(cause));
+            }
+            holds.push(view.index.hold(owner.clone(), Right::People, None));
+            (view.people_stale.clone(), Some(Payer::Pods(owner.state.position, tier)))
+        } else {
+            within_grace(view)?;
+            (view.nodes_stale.clone(), None)
+        };
     let host = view.snapshot.by_node(&token.node);
-    let host = host.ok_or_else(|| refused(format!("no position holds node {}", token.node)))?;
+    let host = host.ok_or_else(|| no_pod(format!("no position holds node {}", token.node)))?;
     if !host.rights.node {
-        return Err(refused(format!("node {} has no right to be in the cluster", token.node)));
+        return Err(no_pod(format!("node {} has no right to be in the cluster", token.node)));
     }
     holds.push(view.index.hold(host.clone(), Right::Node, None));
-    let authorization = bearer.authorization().ok_or_else(|| refused("the token is no header value".to_owned()))?;
+    let authorization = bearer.authorization().ok_or_else(|| no_pod("the token is no header value"))?;
     let kind = Kind::ServiceAccount { namespace: token.namespace.clone(), name: token.name.clone() };
     let payer = owner.unwrap_or(Payer::Node(host.state.position));
     Ok(Permit::new(Upstream::PassThrough(authorization), kind, payer, Leash::new(holds, stale, token.expires)))
+}
+
+#[track_caller]
+fn no_pod(cause: impl fmt::Display) -> Refusal {
+    Refusal::unauthorized(ServiceAccountRefused, cause)
 }
 
 // === impl SealHolder ===

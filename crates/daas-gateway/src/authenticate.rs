@@ -195,6 +195,7 @@ fn speaks_until(
     Ok(seal.expires_ms.min(session.expires_ms))
 }
 
+#[track_caller]
 fn refused(error: PopError) -> Refusal {
     let code = match error {
         PopError::Audience { .. } => TokenForeign,

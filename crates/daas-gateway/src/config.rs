@@ -1,6 +1,7 @@
 use crate::namespaces::Namespaces;
 use core::fmt;
 use core::time::Duration;
+use daas_audit::Log;
 use daas_types::{ClusterId, Tier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::SocketAddr;
@@ -21,6 +22,8 @@ pub struct GatewayConfig {
     pub service_account: Option<ServiceAccountConfig>,
     /// Whose namespaces are, for service accounts. Whoever made this keeps it true.
     pub namespaces: Namespaces,
+    /// Every request is recorded here. Whoever opened it writes it, and stops when the gateway has ended.
+    pub audit: Log,
     /// Bounds on what one client or all may take.
     pub limits: Limits,
 }

@@ -73,7 +73,7 @@ impl Bearer {
         if text.len() > 64 && text.starts_with("eyJ") && text.bytes().filter(|b| *b == b'.').count() == 2 {
             return Ok(Token::Jwt(text));
         }
-        text.parse().map(Token::Opaque).map_err(malformed)
+        text.parse().map(Token::Opaque).map_err(|error| malformed(error))
     }
 
     /// `Bearer …` again, marked so that nothing prints it.
@@ -136,6 +136,7 @@ fn subprotocol(encoded: &str) -> Result<Bearer, Refusal> {
     Bearer::new(core::str::from_utf8(&bytes).map_err(|_| bad())?)
 }
 
+#[track_caller]
 fn malformed(cause: impl fmt::Display) -> Refusal {
     Refusal::unauthorized(TokenMalformed, cause)
 }

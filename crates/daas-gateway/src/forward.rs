@@ -15,7 +15,7 @@ mod tunnel;
 mod upgrade;
 mod websocket;
 
-pub(crate) use body::GatewayBody;
+pub(crate) use body::{GatewayBody, RequestBody};
 pub(crate) use upgrade::UpgradeRequest;
 
 use crate::admit::{CutReason, Permit, Upstream};
@@ -23,15 +23,13 @@ use crate::config::{ConfigError, GatewayConfig};
 use crate::measure;
 use crate::refusal::Refusal;
 use crate::tls::UpstreamTls;
-use body::RequestBody;
 use core::time::Duration;
-use daas_types::ErrorCode::{ApiServerUnavailable, RightLost};
+use daas_types::ErrorCode::ApiServerUnavailable;
 use daas_types::UnixMs;
 use dial::Dialer;
 use exchange::{Received, exchange, unprocessed};
 use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use link::Slot;
 use pool::{Lane, Pool};
 use share::{Share, Shares};
@@ -84,7 +82,7 @@ impl Forwarder {
         &self,
         permit: &Permit,
         mut parts: request::Parts,
-        body: Incoming,
+        body: RequestBody,
         now: UnixMs,
     ) -> Result<Response<GatewayBody>, Refusal> {
         let lane = Lane::of(&parts.uri);
@@ -93,7 +91,7 @@ impl Forwarder {
         head::for_h2(&mut parts, &route.dialer.tls.name, permit)?;
         let mut lease = permit.leash().lease(now);
         let shard = share.as_ref().map_or(0, Share::shard);
-        let exchange = self.exchange(route, permit, (lane, shard), parts, body, now);
+        let exchange = self.exchange(route, (lane, shard), parts, body);
         let response = tokio::select! {
             biased;
             reason = &mut lease => return Err(lost(reason)),
@@ -114,17 +112,14 @@ impl Forwarder {
     async fn exchange(
         &self,
         route: &Route,
-        permit: &Permit,
         (lane, shard): (Lane, usize),
         parts: request::Parts,
-        body: Incoming,
-        now: UnixMs,
+        body: RequestBody,
     ) -> Result<Response<(Received, Slot)>, Refusal> {
         let idempotent =
             matches!(parts.method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS);
         // What was not processed may be sent again; of a body, some may have left and nothing was kept.
         let mut again = (idempotent && body.is_end_stream()).then(|| parts.clone());
-        let body = RequestBody::new(body, || permit.leash().lease(now));
         let mut request = Request::from_parts(parts, body);
         loop {
             let (mut sender, slot) = route.pool.slot(lane, shard).await?;
@@ -151,8 +146,8 @@ impl Forwarder {
 pub(crate) fn lost(reason: CutReason) -> Refusal {
     measure::cut(reason);
     match reason {
-        CutReason::Stale => Refusal::unavailable(daas_types::ErrorCode::ChainStale, reason),
-        CutReason::RightLost | CutReason::Expired => Refusal::forbidden(RightLost, reason),
+        CutReason::Stale => Refusal::unavailable(reason.code(), reason),
+        CutReason::RightLost | CutReason::Expired => Refusal::forbidden(reason.code(), reason),
     }
 }
 

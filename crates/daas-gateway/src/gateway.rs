@@ -72,6 +72,7 @@ impl Gateway {
             strangers: Strangers::new(rates),
             places: places.clone(),
             local,
+            audit: config.audit.clone(),
             unread: Semaphore::new(local::UNREAD),
         });
         let GatewayConfig { listen: addr, limits, .. } = config;

@@ -7,6 +7,7 @@
 //! | one credential out of it, and whose it is | [`credential`], [`authenticate`] |
 //! | whether that holder may go on, and what ends it | [`admit`] → [`Permit`] |
 //! | whether it has sent too much already | [`limits`] |
+//! | what of it is written down, from its arrival to its end | [`audit`] |
 //! | our own endpoints | [`local`] |
 //! | the API server, with the identity the permit carries | [`forward`] |
 //!
@@ -14,6 +15,7 @@
 #![warn(missing_docs)]
 
 mod admit;
+mod audit;
 mod authenticate;
 mod config;
 mod connection;

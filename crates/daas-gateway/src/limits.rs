@@ -52,6 +52,17 @@ enum Purse {
 /// Time as buckets count it: nanoseconds since the gateway began.
 struct Clock(Instant);
 
+// === impl Payer ===
+
+impl Payer {
+    /// The position that answers for what it asks for.
+    pub(crate) fn position(self) -> PositionId {
+        match self {
+            Self::Person(position, _) | Self::Node(position) | Self::Pods(position, _) => position,
+        }
+    }
+}
+
 // === impl Limiter ===
 
 impl Limiter {

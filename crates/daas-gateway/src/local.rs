@@ -5,6 +5,7 @@ mod security;
 mod staking;
 
 use crate::admit::admit_worker;
+use crate::audit::Entry;
 use crate::credential::Bearer;
 use crate::forward::GatewayBody;
 use crate::limits::Payer;
@@ -130,9 +131,10 @@ impl Endpoint {
         app: &App,
         connection: &ConnectionInfo,
         request: Request<Incoming>,
+        entry: &mut Entry,
     ) -> Result<Response<GatewayBody>, Refusal> {
         let late = |_| Refusal::new(Internal, StatusCode::GATEWAY_TIMEOUT, format!("no answer within {ANSWER:?}"));
-        tokio::time::timeout(ANSWER, self.answer_in_time(app, connection, request)).await.map_err(late)?
+        tokio::time::timeout(ANSWER, self.answer_in_time(app, connection, request, entry)).await.map_err(late)?
     }
 
     async fn answer_in_time(
@@ -140,34 +142,52 @@ impl Endpoint {
         app: &App,
         connection: &ConnectionInfo,
         request: Request<Incoming>,
+        entry: &mut Entry,
     ) -> Result<Response<GatewayBody>, Refusal> {
         let (parts, body) = request.into_parts();
+        if self != Self::RegisterWorker {
+            // A question for evidence and a sign of life leave everything as it is. On a full disk a node that says that it
+            // lives must be heard, or it is jailed for it.
+            entry.changes_nothing();
+        }
         match self {
             Self::Attest => {
-                let body = read(body, MAX_QUESTION).await?;
+                let body = read(body, MAX_QUESTION, entry).await?;
                 let request: AttestationRequest =
                     if body.is_empty() { AttestationRequest::default() } else { parse(&body)? };
                 let informative = request.nonce.is_none();
+                entry.begin().await?;
                 json(&app.local.attest(connection, request, informative).await?)
             }
             Self::RegisterWorker => {
-                let body = read_workers(app, connection.peer, &parts.headers, body, true).await?;
+                let body = read_workers(app, connection.peer, &parts.headers, body, true, entry).await?;
                 let request: RegisterWorkerRequest = parse(&body)?;
                 let token = request.seal_token.as_deref();
-                let caller = node(app, connection.peer, &parts.headers, token, &request.node_id, true)?;
+                let caller = node(app, connection.peer, &parts.headers, token, &request.node_id, true, entry)?;
+                entry.begin().await?;
                 json(&app.local.register_worker(connection, &caller, request).await?)
             }
             Self::Heartbeat => {
-                let body = read_workers(app, connection.peer, &parts.headers, body, false).await?;
+                let body = read_workers(app, connection.peer, &parts.headers, body, false, entry).await?;
                 let request: HeartbeatRequest = parse(&body)?;
                 let token = request.seal_token.as_deref();
-                let caller = node(app, connection.peer, &parts.headers, token, &request.node_id, false)?;
+                let caller = node(app, connection.peer, &parts.headers, token, &request.node_id, false, entry)?;
+                entry.begin().await?;
                 json(&app.local.heartbeat(connection, &caller, request).await?)
             }
-            Self::StakingStatus => json(&staking::status(app, connection.peer, &parts.headers)?),
-            Self::SecurityContext => json(&security::context(app, connection, &parts.headers).await?),
+            Self::StakingStatus => {
+                let status = staking::status(app, connection.peer, &parts.headers, entry)?;
+                entry.begin().await?;
+                json(&status)
+            }
+            Self::SecurityContext => {
+                let context = security::context(app, connection, &parts.headers, entry).await?;
+                entry.begin().await?;
+                json(&context)
+            }
             Self::KubectlConfig => {
                 app.strangers.may_ask(connection.peer.ip())?;
+                entry.begin().await?;
                 // JSON, which is YAML too.
                 Ok(answer(app.local.kubectl_config()))
             }
@@ -190,19 +210,20 @@ async fn read_workers(
     headers: &HeaderMap,
     body: Incoming,
     joins: bool,
+    entry: &mut Entry,
 ) -> Result<Bytes, Refusal> {
     if let Some(bearer) = Bearer::of_node(headers, None)? {
         let view = app.watch.view();
         // One of a Seal that is no node's waits with the strangers: its body may hold another token, which is to be said first.
-        if admit_worker(app.authenticate(peer, &bearer, Usage::Worker, &view)?, joins, &view).is_ok() {
-            return read(body, MAX_BODY).await;
+        if admit_worker(&app.authenticate(peer, &bearer, Usage::Worker, &view)?, joins, &view).is_ok() {
+            return read(body, MAX_BODY, entry).await;
         }
     }
     let full =
         |_| Refusal::new(TooManyRequests, StatusCode::TOO_MANY_REQUESTS, "too many bodies without a token before them");
     let room = tokio::time::timeout(BODY, app.unread.acquire()).await;
     let _room = room.map_err(full)?.map_err(|closed| Refusal::unavailable(Internal, closed))?;
-    read(body, MAX_BODY).await
+    read(body, MAX_BODY, entry).await
 }
 
 fn node(
@@ -212,12 +233,14 @@ fn node(
     field: Option<&str>,
     node_id: &str,
     joins: bool,
+    entry: &mut Entry,
 ) -> Result<NodeCaller, Refusal> {
     let bearer = Bearer::of_node(headers, field)?;
     let bearer = bearer.ok_or_else(|| Refusal::unauthorized(TokenMissing, "no Seal token"))?;
     let view = app.watch.view();
     let caller = app.authenticate(peer, &bearer, Usage::Worker, &view)?;
-    let caller = admit_worker(caller, joins, &view)?;
+    entry.known(&caller);
+    let caller = admit_worker(&caller, joins, &view)?;
     app.limiter.draw(Payer::Node(caller.position))?;
     if node_id != caller.node_id.as_str() {
         // The claimed id is not repeated: it is text from anyone.
@@ -227,17 +250,23 @@ fn node(
     Ok(caller)
 }
 
-async fn read(body: Incoming, most: usize) -> Result<Bytes, Refusal> {
+async fn read(body: Incoming, most: usize, entry: &mut Entry) -> Result<Bytes, Refusal> {
     let collect = Limited::new(body, most).collect();
-    let refused = |status, cause: &str| Refusal::new(ErrorCode::PathRefused, status, cause);
     let collected = tokio::time::timeout(BODY, collect)
         .await
-        .map_err(|_| refused(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))?;
+        .map_err(|_| unread(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))?;
     let collected = collected.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-        Some(_) => refused(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {most} bytes")),
-        None => refused(StatusCode::BAD_REQUEST, "the body did not arrive"),
+        Some(_) => unread(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {most} bytes")),
+        None => unread(StatusCode::BAD_REQUEST, "the body did not arrive"),
     })?;
-    Ok(collected.to_bytes())
+    let body = collected.to_bytes();
+    entry.received(body.len());
+    Ok(body)
+}
+
+#[track_caller]
+fn unread(status: StatusCode, cause: impl fmt::Display) -> Refusal {
+    Refusal::new(ErrorCode::PathRefused, status, cause)
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {

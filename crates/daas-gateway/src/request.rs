@@ -1,10 +1,11 @@
 //! One request, from its head to the head of its answer.
 
 use crate::admit::{View, admit};
+use crate::audit::{Entry, Recorded};
 use crate::authenticate::{Authenticator, Caller};
 use crate::connection::{Cord, Place, Places};
 use crate::credential::Bearer;
-use crate::forward::{Forwarder, GatewayBody, UpgradeRequest};
+use crate::forward::{Forwarder, GatewayBody, RequestBody, UpgradeRequest};
 use crate::freshness::Watch;
 use crate::limits::{Limiter, Strangers};
 use crate::local::{ConnectionInfo, Endpoint, LocalEndpoints};
@@ -12,11 +13,13 @@ use crate::refusal::Refusal;
 use crate::{hygiene, measure};
 use core::convert::Infallible;
 use core::time::Duration;
+use daas_audit::Log;
 use daas_types::ErrorCode::TokenMissing;
 use daas_types::UnixMs;
 use daas_types::pop::Usage;
 use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +35,7 @@ pub(crate) struct App {
     pub(crate) strangers: Strangers,
     pub(crate) places: Arc<Places>,
     pub(crate) local: Arc<dyn LocalEndpoints>,
+    pub(crate) audit: Log,
     /// Bodies that are read before it is known whose they are.
     pub(crate) unread: Semaphore,
 }
@@ -52,28 +56,33 @@ pub(crate) struct Answer {
     pub(crate) outcome: &'static str,
 }
 
-/// Answers; a refusal is an answer too.
+/// Answers; a refusal is an answer too. Whatever becomes of it is in the audit log.
 pub(crate) async fn serve(
     app: Arc<App>,
     context: Arc<Context>,
     request: Request<Incoming>,
-) -> Result<Response<GatewayBody>, Infallible> {
+) -> Result<Response<Recorded>, Infallible> {
     let begun = Instant::now();
+    let mut entry = Entry::of(&app.audit, context.info.peer, &request);
     let method = request.method().clone();
     let watch = is_watch(request.uri());
     // Over HTTP/1.1 the former answer is complete, so its leash ends nothing any more.
     context.cord.untie();
-    let Answer { response, outcome } = app.answer(&context, request).await.unwrap_or_else(|refusal| {
-        let refusal = app.strangers.refused(context.info.peer.ip(), refusal);
-        tracing::debug!(peer = %context.info.peer, %refusal, "refused");
-        let outcome = refusal.code().name();
-        // A head without a body answers a HEAD.
-        let response = refusal.into_response();
-        let response = if method == Method::HEAD { response.map(|_| bytes::Bytes::new()) } else { response };
-        Answer { response: response.map(GatewayBody::from), outcome }
-    });
+    let (answer, reason) = match app.answer(&context, request, &mut entry).await {
+        Ok(answer) => (answer, Cow::Borrowed("")),
+        Err(refusal) => {
+            let refusal = app.strangers.refused(context.info.peer.ip(), refusal);
+            tracing::debug!(peer = %context.info.peer, %refusal, "refused");
+            let (outcome, reason) = (refusal.code().name(), refusal.reason());
+            // A head without a body answers a HEAD.
+            let response = refusal.into_response();
+            let response = if method == Method::HEAD { response.map(|_| bytes::Bytes::new()) } else { response };
+            (Answer { response: response.map(GatewayBody::from), outcome }, Cow::Owned(reason))
+        }
+    };
+    let Answer { response, outcome } = answer;
     measure::request(&method, watch, response.status().as_u16(), outcome, begun.elapsed());
-    Ok(response)
+    Ok(entry.answered(response, reason))
 }
 
 // === impl Context ===
@@ -120,33 +129,51 @@ impl App {
         self.authenticator.authenticate(bearer, opaque, &view.snapshot, view.now, may_verify)
     }
 
-    async fn answer(&self, context: &Context, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    async fn answer(
+        &self,
+        context: &Context,
+        request: Request<Incoming>,
+        entry: &mut Entry,
+    ) -> Result<Answer, Refusal> {
         hygiene::check_form(&request)?;
         hygiene::check_host(&request, context.info.server_name.as_deref())?;
         if let Some(endpoint) = Endpoint::of(request.method(), request.uri().path()) {
-            let answer = endpoint.answer(self, &context.info, request).await?;
+            let answer = endpoint.answer(self, &context.info, request, entry).await?;
             if endpoint.needs_token() {
                 context.admit();
             }
             return Ok(Answer::local(answer));
         }
-        self.kubernetes(context, request).await
+        self.kubernetes(context, request, entry).await
     }
 
-    async fn kubernetes(&self, context: &Context, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    async fn kubernetes(
+        &self,
+        context: &Context,
+        request: Request<Incoming>,
+        entry: &mut Entry,
+    ) -> Result<Answer, Refusal> {
         let (mut parts, body) = request.into_parts();
         let bearer = Bearer::from_headers(&parts.headers)?;
         let bearer = bearer.ok_or_else(|| Refusal::unauthorized(TokenMissing, "no Authorization header"))?;
         let view = self.watch.view();
         let caller = self.authenticate(context.info.peer, &bearer, Usage::User, &view)?;
-        let permit = admit(caller, &view)?;
+        let permit = admit(&caller, &view).inspect_err(|_| entry.known(&caller))?;
+        entry.admitted(&permit, &parts.headers, view.now);
         context.admit();
         self.limiter.draw(permit.payer())?;
         let upgrade = UpgradeRequest::of(&mut parts)?;
         hygiene::scrub(&mut parts.headers)?;
+        entry.begin().await?;
         let response = match upgrade {
-            None => self.forwarder.forward(&permit, parts, body, view.now).await?,
-            Some(upgrade) => self.forwarder.upgrade(&permit, parts, upgrade, context.place.clone(), view.now).await?,
+            None => {
+                let body = RequestBody::new(body, || permit.leash().lease(view.now));
+                entry.counted_by(body.counter());
+                self.forwarder.forward(&permit, parts, body, view.now).await?
+            }
+            Some(upgrade) => {
+                self.forwarder.upgrade(&permit, parts, upgrade, context.place.clone(), view.now, entry).await?
+            }
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             // The tunnel has a leash of its own.

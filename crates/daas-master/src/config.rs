@@ -101,6 +101,12 @@ pub const KEYS: &[Key] = &[
     key("gateway.burst.node", RATE, "3000", "How many of `gateway.requests.node` may come at once."),
     key("gateway.burst.address", RATE, "3000", "How many of `gateway.requests.address` may come at once."),
     key("gateway.burst.strangers", RATE, "4000", "How many of `gateway.requests.strangers` may come at once."),
+    key(
+        "audit.when_full",
+        Kind::OneOf(&["refuse_changes", "refuse_all"]),
+        "\"refuse_changes\"",
+        "What is refused while the disk has no space for the audit log: what changes something, or everything.",
+    ),
     key("logging.level", Kind::Text, "\"info\"", "Log level or filter."),
     key("logging.format", Kind::OneOf(&["human", "json"]), "\"human\"", "Form of log lines."),
 ];
@@ -136,6 +142,8 @@ pub struct Config {
     pub admin: Admin,
     /// The gateway's rules.
     pub gateway: Gateway,
+    /// The audit log.
+    pub audit: Audit,
     /// Logs.
     pub logging: Logging,
 }
@@ -220,6 +228,24 @@ pub struct Requests {
     pub node: u32,
     pub address: u32,
     pub strangers: u32,
+}
+
+/// `audit.*`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each field is the key of that name in KEYS")]
+pub struct Audit {
+    pub when_full: WhenFull,
+}
+
+/// What is refused while there is no space for the audit log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenFull {
+    /// What changes something.
+    RefuseChanges,
+    /// Everything.
+    RefuseAll,
 }
 
 /// `logging.*`

@@ -4,8 +4,10 @@
 
 pub mod app;
 mod attest;
+mod audit;
 mod bindings;
 pub mod config;
+mod control_plane;
 mod controllers;
 mod endpoint;
 pub mod identity;
@@ -14,9 +16,11 @@ mod kubernetes;
 mod local;
 mod namespaces;
 mod nodes;
+mod pins;
 mod presence;
 mod problems;
 mod rbac;
 mod registration;
+mod serving;
 mod tenants;
 mod warden;

@@ -12,12 +12,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("daas-audit", &["daas-types"]),
     ("daas-chain", &["daas-types"]),
     ("daas-client", &["daas-types", "daas-attest", "daas-chain"]),
-    ("daas-gateway", &["daas-types", "daas-chain"]),
-    ("daas-master", &["daas-types", "daas-attest", "daas-chain", "daas-daemon", "daas-engine", "daas-gateway"]),
+    ("daas-gateway", &["daas-types", "daas-audit", "daas-chain"]),
+    (
+        "daas-master",
+        &["daas-types", "daas-attest", "daas-audit", "daas-chain", "daas-daemon", "daas-engine", "daas-gateway"],
+    ),
     ("daas-worker", &["daas-types", "daas-attest", "daas-chain", "daas-client", "daas-daemon", "daas-engine"]),
-    ("daas-cli", &["daas-types", "daas-attest", "daas-chain", "daas-client", "daas-daemon", "daas-engine"]),
+    (
+        "daas-cli",
+        &["daas-types", "daas-attest", "daas-audit", "daas-chain", "daas-client", "daas-daemon", "daas-engine"],
+    ),
     ("daas-devnet", &["daas-types", "daas-attest", "daas-daemon"]),
-    ("daas-testkit", &["daas-types", "daas-chain"]),
+    ("daas-testkit", &["daas-types", "daas-audit", "daas-chain"]),
     ("daas-tests", &[]),
 ];
 

@@ -1,5 +1,6 @@
 use crate::cli::StatusArgs;
 use crate::context::Context;
+use crate::gateway;
 use crate::paths::Office;
 use crate::status_view::{ChainLine, ClusterLine, MasterLine, PositionLine, Supervisor, View, datastore};
 use crate::supervise::{lock, report::Report};
@@ -47,6 +48,11 @@ async fn gather(context: &Context) -> Result<(View, Option<Problem>), Problem> {
     };
     // This machine runs the cluster that is asked about, unless another's file was named.
     let runs_here = report.is_some() && (!context.names_cluster() || same(context, cluster.as_ref().ok()));
+    let admin = report.as_ref().filter(|_| running && runs_here).and_then(|report| report.admin.parse().ok());
+    let audit = match admin {
+        Some(admin) => gateway::audit_log(admin).await.ok(),
+        None => None,
+    };
     let cluster = cluster.map(|c| ClusterLine { id: c.join.cluster.to_string(), endpoint: c.join.endpoint });
     let problem = chain.as_ref().err().map(unknown);
     let view = View {
@@ -55,6 +61,7 @@ async fn gather(context: &Context) -> Result<(View, Option<Problem>), Problem> {
         cluster: cluster.into(),
         chain: chain.into(),
         master: master.into(),
+        audit,
         datastore: datastore(runs_here),
         positions,
     };

@@ -1,5 +1,6 @@
 use super::*;
 use crate::supervise::report::{Child, Recorded, StepName, StepState};
+use daas_audit::{Anchor, Digest};
 use daas_types::ErrorCode;
 use daas_types::onchain::{Proposal, Stage, Status};
 use daas_types::{Address, Mist};
@@ -65,6 +66,13 @@ fn view(supervisor: Option<Supervisor>) -> View {
             measurement: format!("sha384:{}", "ab".repeat(48)),
             tee_type: "SIMULATED_NITRO",
             security_level: 0,
+        }),
+        audit: supervisor_runs.then(|| AuditLog {
+            state: "writing".to_owned(),
+            records: 420,
+            anchored: Some(Anchor { sequence: 7, records: 400, root: Digest([7; 32]) }),
+            on_the_host_alone: 20,
+            error: None,
         }),
         datastore: datastore(supervisor_runs),
         positions: vec![],

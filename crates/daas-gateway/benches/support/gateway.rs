@@ -2,10 +2,12 @@
 //! that is kept fresh, stakers with Seals in it.
 
 use async_trait::async_trait;
+use daas_audit::{Folder, Log};
 use daas_gateway::{
     ConnectionInfo, FrontProxyIdentity, Gateway, GatewayConfig, Limits, LocalEndpoints, Namespaces, NodeCaller, Rate,
     Rates, Refusal, UpstreamConfig, server_config,
 };
+use daas_testkit::audit;
 use daas_testkit::bench::{monotonic, process};
 use daas_testkit::chain::{Chain, Staker, cluster};
 use daas_types::api::{
@@ -49,6 +51,8 @@ async fn serve(folder: &Path, upstream: &str, metrics: PrometheusHandle) {
     // Every request is counted, and no staker reaches the bound.
     let rates = Rates { admin: Rate { per_minute: u32::MAX, burst: u32::MAX }, ..Rates::default() };
     let limits = Limits { connections_per_address: 10_000, streams_per_holder: 20_000, rates, ..Limits::default() };
+    let disk = Arc::new(Folder::lock(&folder.join("audit")).unwrap());
+    let (log, writer, _) = Log::open(audit::config(), disk, Arc::new(audit::now), &[]).unwrap();
     let config = GatewayConfig {
         listen: "127.0.0.1:0".parse().unwrap(),
         cluster: cluster(),
@@ -61,6 +65,7 @@ async fn serve(folder: &Path, upstream: &str, metrics: PrometheusHandle) {
         },
         service_account: None,
         namespaces: Namespaces::default(),
+        audit: log,
         limits,
     };
     let tls = server_config(server_chain, server_key).unwrap();
@@ -80,6 +85,7 @@ async fn serve(folder: &Path, upstream: &str, metrics: PrometheusHandle) {
         () = bound.run(CancellationToken::new(), Duration::ZERO) => {}
         () = fresh => {}
         () = process::asked(move |question| suspend(&chain, question)) => {}
+        ended = writer.run(CancellationToken::new()) => panic!("the audit log ended: {ended:?}"),
     }
 }
 

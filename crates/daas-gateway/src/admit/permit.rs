@@ -4,7 +4,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 use daas_chain::index::Hold;
-use daas_types::{NodeId, PositionId, SealId, Tier, UnixMs};
+use daas_types::{ErrorCode, NodeId, PositionId, SealId, Tier, UnixMs};
 use http::HeaderValue;
 use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
@@ -172,10 +172,26 @@ impl Leash {
         Self(Arc::new(Ends { right: right.into_iter().collect(), stale, expires }))
     }
 
+    /// When it is over at the latest.
+    pub(crate) fn expires(&self, now: UnixMs) -> Instant {
+        Instant::now() + self.0.expires.since(now).min(LONGEST)
+    }
+
+    /// Whether it is over, and why; `expires` is as asked for at its beginning.
+    pub(crate) fn ended(&self, expires: Instant) -> Option<CutReason> {
+        let Ends { right, stale, expires: _ } = &*self.0;
+        if right.iter().any(Hold::is_lost) {
+            Some(CutReason::RightLost)
+        } else if stale.is_cancelled() {
+            Some(CutReason::Stale)
+        } else {
+            (Instant::now() >= expires).then_some(CutReason::Expired)
+        }
+    }
+
     /// A future that resolves when it is over.
     pub(crate) fn lease(&self, now: UnixMs) -> Lease {
-        let ends = self.0.clone();
-        let end = Instant::now() + ends.expires.since(now).min(LONGEST);
+        let (ends, end) = (self.0.clone(), self.expires(now));
         Lease(Box::pin(async move {
             let right = futures::future::select_all(ends.right.iter().map(|hold| Box::pin(hold.lost())));
             tokio::select! {
@@ -185,6 +201,18 @@ impl Leash {
                 () = sleep_until(end) => CutReason::Expired,
             }
         }))
+    }
+}
+
+// === impl CutReason ===
+
+impl CutReason {
+    /// As the client and the audit log are told.
+    pub(crate) fn code(self) -> ErrorCode {
+        match self {
+            Self::Stale => ErrorCode::ChainStale,
+            Self::RightLost | Self::Expired => ErrorCode::RightLost,
+        }
     }
 }
 

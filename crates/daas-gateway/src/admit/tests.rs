@@ -22,7 +22,7 @@ fn holder(view: &View, staker: &Staker, usage: Usage) -> Caller {
 
 fn try_admit(chain: &Chain, staker: &Staker, usage: Usage) -> Result<Permit, Refusal> {
     let view = view(&chain.index);
-    admit(holder(&view, staker, usage), &view)
+    admit(&holder(&view, staker, usage), &view)
 }
 
 fn refused(chain: &Chain, staker: &Staker, usage: Usage) -> (ErrorCode, StatusCode) {
@@ -82,9 +82,9 @@ fn permissions_fixed_at_mint_are_not_crossed() {
     assert_eq!(refused(&chain, &user, Usage::KubeProxy), not_permitted);
     assert_eq!(refused(&chain, &node, Usage::Worker), not_permitted, "a worker token opens no Kubernetes");
     let view = view(&chain.index);
-    assert!(admit_worker(holder(&view, &node, Usage::Worker), true, &view).is_ok());
+    assert!(admit_worker(&holder(&view, &node, Usage::Worker), true, &view).is_ok());
     for (staker, usage) in [(&user, Usage::Worker), (&node, Usage::Kubelet), (&node, Usage::User)] {
-        let refusal = admit_worker(holder(&view, staker, usage), true, &view).unwrap_err();
+        let refusal = admit_worker(&holder(&view, staker, usage), true, &view).unwrap_err();
         assert_eq!(refusal.code(), UsageNotPermitted);
     }
 }
@@ -128,7 +128,7 @@ fn a_jailed_node_is_told_so_and_its_owner_goes_on() {
     }
     let view = view(&chain.index);
     for joins in [false, true] {
-        let refusal = admit_worker(holder(&view, &staker, Usage::Worker), joins, &view).unwrap_err();
+        let refusal = admit_worker(&holder(&view, &staker, Usage::Worker), joins, &view).unwrap_err();
         assert_eq!(refusal.code(), NodeJailed);
     }
     assert!(try_admit(&chain, &staker, Usage::User).is_ok());
@@ -199,14 +199,14 @@ fn when_stale_people_are_refused_and_nodes_have_their_grace() {
     let mut staker = Staker::new(7, "5", Permissions::BOTH);
     chain.checkpoint_at(at, &[staker.event(|_| ())]);
     let within = view(&chain.index);
-    let refusal = admit(holder(&within, &staker, Usage::User), &within).unwrap_err();
+    let refusal = admit(&holder(&within, &staker, Usage::User), &within).unwrap_err();
     assert_eq!((refusal.code(), refusal.status()), (ChainStale, StatusCode::SERVICE_UNAVAILABLE));
-    assert!(admit(holder(&within, &staker, Usage::Kubelet), &within).is_ok());
-    assert!(admit_worker(holder(&within, &staker, Usage::Worker), false, &within).is_ok());
-    let join = admit_worker(holder(&within, &staker, Usage::Worker), true, &within).unwrap_err();
+    assert!(admit(&holder(&within, &staker, Usage::Kubelet), &within).is_ok());
+    assert!(admit_worker(&holder(&within, &staker, Usage::Worker), false, &within).is_ok());
+    let join = admit_worker(&holder(&within, &staker, Usage::Worker), true, &within).unwrap_err();
     assert_eq!(join.code(), ChainStale, "no join on a stale index");
     let late = Watch::new(chain.index.clone(), Duration::from_secs(50), Namespaces::default()).view();
-    assert_eq!(admit(holder(&late, &staker, Usage::Kubelet), &late).unwrap_err().code(), ChainStale);
+    assert_eq!(admit(&holder(&late, &staker, Usage::Kubelet), &late).unwrap_err().code(), ChainStale);
 }
 
 #[tokio::test]
@@ -229,7 +229,7 @@ async fn whatever_the_order_of_admit_and_revoke_nothing_stays_open() {
     let mut c = chain.staker(3, "5", Permissions::USER);
     let old = view(&chain.index);
     chain.suspend(&mut c);
-    let permit = admit(holder(&old, &c, Usage::User), &old).unwrap();
+    let permit = admit(&holder(&old, &c, Usage::User), &old).unwrap();
     assert_eq!(permit.leash().lease(now).now_or_never(), Some(CutReason::RightLost));
     // Revoked and restored before the lease: still the old right, which is gone.
     let mut d = chain.staker(4, "5", Permissions::USER);
@@ -254,7 +254,7 @@ async fn racing_admissions_are_refused_or_cut() {
                 let view = view(&index);
                 let (position, seal) = view.snapshot.seal(id).unwrap();
                 let (position, seal, until) = (position.clone(), seal.clone(), seal.expires_ms);
-                match admit(Caller::Seal(SealHolder { position, seal, usage: Usage::User, until }), &view) {
+                match admit(&Caller::Seal(SealHolder { position, seal, usage: Usage::User, until }), &view) {
                     Ok(permit) => permits.push(permit),
                     Err(refusal) => return (permits, refusal.code()),
                 }
@@ -306,7 +306,7 @@ async fn what_a_session_key_opened_ends_with_it() {
     for (token, expected) in signers {
         for usage in [Usage::User, Usage::Kubelet] {
             let caller = authenticated(&token(usage), &view).unwrap();
-            let permit = admit(caller, &view).unwrap();
+            let permit = admit(&caller, &view).unwrap();
             assert_eq!(lasts(&permit, now).await, (expected, CutReason::Expired));
         }
     }

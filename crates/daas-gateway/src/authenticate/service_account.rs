@@ -71,7 +71,6 @@ impl Issuer {
     }
 
     pub(crate) fn verify(&self, text: &str) -> Result<BoundToken, Refusal> {
-        let refused = |cause: &str| Refusal::unauthorized(ServiceAccountRefused, cause);
         let claims = jsonwebtoken::decode::<Claims>(text, &self.key, &self.validation)
             .map_err(|error| match error.kind() {
                 ErrorKind::MissingRequiredClaim(claim) => refused(&format!(
@@ -97,6 +96,11 @@ impl Issuer {
             expires: UnixMs(claims.exp.saturating_mul(1000)),
         })
     }
+}
+
+#[track_caller]
+fn refused(cause: &str) -> Refusal {
+    Refusal::unauthorized(ServiceAccountRefused, cause)
 }
 
 // === impl BoundToken ===

@@ -4,13 +4,22 @@ use crate::admit::{CutReason, Lease};
 use bytes::Bytes;
 use core::future::Future;
 use core::pin::Pin;
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::{Context, Poll, ready};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use std::sync::Arc;
 
 /// A request body on its way up: as it comes, without trailers, and no further than the permit reaches.
-pub(crate) struct RequestBody(Option<(Incoming, Lease)>);
+pub(crate) struct RequestBody(Option<Flow>);
+
+struct Flow {
+    body: Incoming,
+    lease: Lease,
+    /// Read by the audit log when the request has ended, which may be before the body has.
+    received: Arc<AtomicU64>,
+}
 
 /// An answer on its way down.
 pub(crate) enum GatewayBody {
@@ -44,8 +53,13 @@ pub(crate) enum BodyError {
 // === impl RequestBody ===
 
 impl RequestBody {
-    pub(super) fn new(body: Incoming, lease: impl FnOnce() -> Lease) -> Self {
-        Self((!body.is_end_stream()).then(|| (body, lease())))
+    pub(crate) fn new(body: Incoming, lease: impl FnOnce() -> Lease) -> Self {
+        Self((!body.is_end_stream()).then(|| Flow { body, lease: lease(), received: Arc::default() }))
+    }
+
+    /// How many bytes have come; none for a request without a body.
+    pub(crate) fn counter(&self) -> Option<Arc<AtomicU64>> {
+        self.0.as_ref().map(|flow| flow.received.clone())
     }
 
     pub(super) fn empty() -> Self {
@@ -58,7 +72,7 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some((body, lease)) = &mut self.0 else {
+        let Some(Flow { body, lease, received }) = &mut self.0 else {
             return Poll::Ready(None);
         };
         if let Poll::Ready(reason) = Pin::new(lease).poll(cx) {
@@ -71,16 +85,22 @@ impl Body for RequestBody {
                 self.0 = None;
                 Poll::Ready(None)
             }
-            other => Poll::Ready(other.map(|frame| frame.map_err(BodyError::from))),
+            other => {
+                if let Some(Ok(frame)) = &other {
+                    let bytes = frame.data_ref().map_or(0, |data| u64::try_from(data.len()).unwrap_or(u64::MAX));
+                    received.fetch_add(bytes, Ordering::Relaxed);
+                }
+                Poll::Ready(other.map(|frame| frame.map_err(BodyError::from)))
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|(body, _)| body.is_end_stream())
+        self.0.as_ref().is_none_or(|flow| flow.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |(body, _)| body.size_hint())
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |flow| flow.body.size_hint())
     }
 }
 

@@ -81,6 +81,7 @@ fn absolute(uri: &Uri, name: &ServerName<'_>) -> Result<Uri, Refusal> {
     Uri::from_parts(parts).map_err(|_| internal("the request target"))
 }
 
+#[track_caller]
 fn internal(what: &str) -> Refusal {
     Refusal::new(ErrorCode::Internal, StatusCode::INTERNAL_SERVER_ERROR, what)
 }

@@ -15,13 +15,21 @@ pub(super) struct ClientEnd<T> {
     io: T,
     /// None for what is no WebSocket.
     frames: Option<Frames>,
+    /// Bytes from the client, and to it.
+    received: u64,
+    sent: u64,
 }
 
 // === impl ClientEnd ===
 
 impl<T: AsyncRead + AsyncWrite + Unpin> ClientEnd<T> {
     pub(super) fn new(io: T, websocket: bool) -> Self {
-        Self { io, frames: websocket.then(Frames::default) }
+        Self { io, frames: websocket.then(Frames::default), received: 0, sent: 0 }
+    }
+
+    /// How many bytes have come from the client, and gone to it.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.received, self.sent)
     }
 
     /// Says why it ends, if that can be said here, and ends.
@@ -39,13 +47,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ClientEnd<T> {
 
 impl<T: AsyncRead + Unpin> AsyncRead for ClientEnd<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(cx, buf);
+        let bytes = buf.filled().len().saturating_sub(before);
+        self.received = self.received.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        read
     }
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for ClientEnd<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
+        self.sent = self.sent.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
         if let Some(frames) = &mut self.frames {
             frames.passed(&bytes[..written]);
         }

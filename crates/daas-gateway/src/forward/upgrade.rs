@@ -7,6 +7,7 @@ use super::tunnel::ClientEnd;
 use super::websocket::CloseCode;
 use super::{Forwarder, head, lost};
 use crate::admit::{Lease, Permit};
+use crate::audit::Entry;
 use crate::connection::Place;
 use crate::refusal::Refusal;
 use crate::{hygiene, measure};
@@ -23,6 +24,10 @@ use std::sync::Arc;
 
 /// How long either side may take from 101 to handing its connection over.
 const HANDOVER: Duration = Duration::from_secs(10);
+
+/// Why a tunnel ended, for the audit log: the gateway stopped, or one side broke off.
+const STOPPED: &str = "Stopped";
+const BROKEN: &str = "Aborted";
 
 /// A request that asks for a tunnel in a form that cannot be mistaken.
 pub(crate) struct UpgradeRequest {
@@ -71,6 +76,7 @@ impl Forwarder {
         upgrade: UpgradeRequest,
         place: Arc<Place>,
         now: UnixMs,
+        entry: &mut Entry,
     ) -> Result<Response<GatewayBody>, Refusal> {
         let UpgradeRequest { protocol, client } = upgrade;
         let share = self.shares.take(permit)?;
@@ -98,7 +104,7 @@ impl Forwarder {
         };
         let response = response.map_err(|error| Refusal::unavailable(ApiServerUnavailable, super::chain(&error)))?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return self.tunnel(response, &protocol, client, lease, (place, share));
+            return self.tunnel(response, &protocol, client, lease, (place, share), entry);
         }
         let mut response = response.map(GatewayBody::Apart);
         hygiene::scrub_response(response.headers_mut());
@@ -114,6 +120,7 @@ impl Forwarder {
         client: OnUpgrade,
         lease: Lease,
         held: (Arc<Place>, Option<Share>),
+        entry: &mut Entry,
     ) -> Result<Response<GatewayBody>, Refusal> {
         let agreed = response.headers().get(UPGRADE).cloned();
         let agreed = agreed.filter(|agreed| agreed.as_bytes().eq_ignore_ascii_case(protocol.as_bytes()));
@@ -122,26 +129,35 @@ impl Forwarder {
         let upstream = hyper::upgrade::on(&mut response);
         let websocket = agreed.as_bytes().eq_ignore_ascii_case(b"websocket");
         let kill = self.kill.clone();
+        let ticket = entry.hand_over(&response);
         self.tasks.spawn(async move {
             let open = measure::tunnel();
             let mut ends = None;
-            let cut = tokio::select! {
+            let (cut, reason) = tokio::select! {
                 biased;
-                () = kill.cancelled() => Some((CloseCode::GoingAway, "the gateway ends".to_owned())),
+                () = kill.cancelled() => (Some((CloseCode::GoingAway, "the gateway ends".to_owned())), STOPPED),
                 reason = lease => {
                     measure::cut(reason);
-                    Some((CloseCode::PolicyViolation, reason.to_string()))
+                    (Some((CloseCode::PolicyViolation, reason.to_string())), reason.code().name())
                 }
                 result = copy(client, upstream, websocket, &mut ends) => {
-                    if let Err(error) = result {
+                    if let Err(error) = &result {
                         tracing::debug!(%error, "a tunnel ended");
                     }
-                    None
+                    (None, if result.is_ok() { "" } else { BROKEN })
                 }
             };
-            if let (Some((code, reason)), Some((client, upstream))) = (cut, ends) {
+            let mut counts = (0, 0);
+            if let Some((client, upstream)) = ends {
                 drop(upstream);
-                client.close(code, &reason).await;
+                counts = client.counts();
+                if let Some((code, reason)) = cut {
+                    client.close(code, &reason).await;
+                }
+            }
+            if let Some(mut ticket) = ticket {
+                (ticket.outcome().received, ticket.outcome().sent) = counts;
+                ticket.finish(StatusCode::SWITCHING_PROTOCOLS.as_u16(), reason);
             }
             drop((open, held));
         });

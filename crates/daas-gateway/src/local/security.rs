@@ -1,4 +1,5 @@
 use crate::admit::{Identity, Kind, Permit, admit};
+use crate::audit::Entry;
 use crate::credential::Bearer;
 use crate::local::ConnectionInfo;
 use crate::refusal::Refusal;
@@ -13,11 +14,16 @@ pub(super) async fn context(
     app: &App,
     connection: &ConnectionInfo,
     headers: &HeaderMap,
+    entry: &mut Entry,
 ) -> Result<SecurityContextResponse, Refusal> {
     app.strangers.may_ask(connection.peer.ip())?;
     let bearer = Bearer::from_headers(headers)?;
     let view = app.watch.view();
-    let admitted = |bearer| admit(app.authenticate(connection.peer, &bearer, Usage::User, &view)?, &view);
+    let admitted = |bearer| {
+        let caller = app.authenticate(connection.peer, &bearer, Usage::User, &view)?;
+        entry.known(&caller);
+        admit(&caller, &view)
+    };
     let caller = bearer.map(admitted).transpose()?;
     let evidence = app.local.attest(connection, AttestationRequest::default(), true).await?;
     let age = view.now.since(view.snapshot.timestamp().unwrap_or_default());

@@ -1,3 +1,4 @@
+use crate::audit::Entry;
 use crate::authenticate::Caller;
 use crate::credential::Bearer;
 use crate::refusal::Refusal;
@@ -13,11 +14,20 @@ use std::net::SocketAddr;
 
 /// Totals for anyone; with a token also the caller's own position, whatever its rights are, so that a suspended
 /// staker can see why.
-pub(super) fn status(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Result<StakingStatusResponse, Refusal> {
+pub(super) fn status(
+    app: &App,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    entry: &mut Entry,
+) -> Result<StakingStatusResponse, Refusal> {
     app.strangers.may_ask(peer.ip())?;
     let bearer = Bearer::from_headers(headers)?;
     let view = app.watch.view();
-    let mine = match bearer.map(|bearer| app.authenticate(peer, &bearer, Usage::User, &view)).transpose()? {
+    let caller = bearer.map(|bearer| app.authenticate(peer, &bearer, Usage::User, &view)).transpose()?;
+    if let Some(caller) = &caller {
+        entry.known(caller);
+    }
+    let mine = match caller {
         None => None,
         Some(Caller::Seal(holder)) => Some(mine(&holder.position)),
         Some(Caller::ServiceAccount { .. }) => {

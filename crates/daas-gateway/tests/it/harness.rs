@@ -1,9 +1,11 @@
 use async_trait::async_trait;
 use bytes::Bytes;
+use daas_audit::Log;
 use daas_gateway::{
     BoundGateway, ConnectionInfo, FrontProxyIdentity, Gateway, GatewayConfig, Limits, LocalEndpoints, Namespaces,
     NodeCaller, Owner, Refusal, ServiceAccountConfig, UpstreamConfig, server_config,
 };
+use daas_testkit::audit::Trail;
 use daas_testkit::chain::{Chain, Staker, cluster};
 use daas_testkit::client::{Http1, Http2, tls_from};
 use daas_testkit::pki::{Ca, Leaf};
@@ -39,6 +41,8 @@ pub(crate) struct Options {
     pub(crate) proxy: fn(&Ca) -> Leaf,
     /// Another API server than the stand-in.
     pub(crate) upstream: Option<Start>,
+    /// Instead of the world's own trail.
+    pub(crate) audit: Option<Log>,
 }
 
 /// Starts an API server with that certificate: where it listens, and what it runs on.
@@ -54,6 +58,7 @@ pub(crate) struct World {
     pub(crate) shutdown: CancellationToken,
     pub(crate) accounts: KeyPair,
     pub(crate) namespaces: Namespaces,
+    pub(crate) trail: Trail,
     pub(crate) running: JoinSet<()>,
 }
 
@@ -72,6 +77,7 @@ impl Default for Options {
             node_stale_grace: Duration::from_mins(15),
             streams: 100,
             api_server: |ca| ca.server(&["kubernetes"]),
+            audit: None,
             proxy: |ca| ca.client("daas:gateway"),
             upstream: None,
         }
@@ -84,7 +90,8 @@ impl World {
     }
 
     pub(crate) async fn with(options: Options, drain: Duration) -> Self {
-        let Options { chain, limits, node_stale_grace, streams, api_server, proxy, upstream: other } = options;
+        let Options { chain, limits, node_stale_grace, streams, api_server, proxy, upstream: other, audit } = options;
+        let trail = Trail::open();
         let (ca, front) = (Ca::new("cluster"), Ca::new("request-header"));
         let upstream = Upstream::start(api_server(&ca), &front, streams).await;
         let (addr, other) = match other {
@@ -110,6 +117,7 @@ impl World {
                 public_key: accounts.public_key_pem(),
             }),
             namespaces: namespaces.clone(),
+            audit: audit.unwrap_or_else(|| trail.log.clone()),
             limits,
         };
         let leaf = ca.server(&["localhost", "127.0.0.1"]);
@@ -119,7 +127,7 @@ impl World {
         let (addr, shutdown) = (bound.local_addr(), CancellationToken::new());
         let mut running = other;
         running.spawn(bound.run(shutdown.clone(), drain));
-        Self { addr, ca, upstream, chain, local, shutdown, accounts, namespaces, running }
+        Self { addr, ca, upstream, chain, local, shutdown, accounts, namespaces, trail, running }
     }
 
     pub(crate) async fn http2(&self) -> Http2 {

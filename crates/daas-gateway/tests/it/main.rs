@@ -1,11 +1,13 @@
 //! The gateway between real TLS clients and a stand-in API server, in one process.
 #![expect(clippy::unwrap_used, reason = "whatever a test's own helper does not get fails the test")]
 
+mod audit;
 mod cuts;
 mod fuzz;
 mod harness;
 mod identity;
 mod items;
+mod killed;
 mod life;
 mod limits;
 mod local;

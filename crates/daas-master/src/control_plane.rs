@@ -1,0 +1,61 @@
+//! The control plane behind the gateway: its settings, its keys, its start.
+
+use crate::config::Config;
+use crate::problems;
+use daas_chain::clock;
+use daas_engine::build;
+use daas_engine::pki::Pki;
+use daas_engine::{EngineKind, Server, ServerConfig, ServerPorts, TlsVersion};
+use daas_types::{ErrorCode, Problem};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// The promised limit for a control plane to become ready.
+const READY: Duration = Duration::from_mins(2);
+
+/// The engine's settings, and the cluster's keys.
+pub(crate) fn settings(config: &Config) -> anyhow::Result<(ServerConfig, Pki)> {
+    let invalid = |cause: String| Problem::new(ErrorCode::ConfigInvalid, cause);
+    let IpAddr::V4(advertise) = config.api.advertise else {
+        return Err(invalid("api.advertise: this engine needs an IPv4 address".to_owned()).into());
+    };
+    if config.k3s.bind_address != IpAddr::V4(Ipv4Addr::LOCALHOST) {
+        let cause = "k3s.bind_address: the API server listens on 127.0.0.1 alone, behind the gateway (api.bind)";
+        return Err(invalid(cause.to_owned()).into());
+    }
+    let k3s = &config.k3s;
+    let cidr = |text: &str, key: &str| text.parse().map_err(|e| invalid(format!("{key}: {e}")));
+    let settings = ServerConfig {
+        state_dir: k3s.data_dir.clone(),
+        ports: ServerPorts { api: k3s.https_port, ..ServerPorts::default() },
+        advertise_address: advertise,
+        gateway_sans: config.api.sans.iter().cloned().chain([advertise.to_string()]).collect(),
+        cluster_cidr: cidr(&k3s.cluster_cidr, "k3s.cluster_cidr")?,
+        service_cidr: cidr(&k3s.service_cidr, "k3s.service_cidr")?,
+        cluster_dns: k3s.cluster_dns,
+        domain: k3s.cluster_domain.clone(),
+        tls_min_version: if k3s.tls_min_version == "VersionTLS12" { TlsVersion::Tls12 } else { TlsVersion::Tls13 },
+        cipher_suites: k3s.cipher_suites.clone(),
+        log_level: if config.logging.level.contains("debug") { 4 } else { 1 },
+    };
+    std::fs::create_dir_all(&k3s.data_dir).map_err(|e| Problem::new(ErrorCode::StateUnreadable, e))?;
+    let now = UNIX_EPOCH + Duration::from_millis(clock::now().0);
+    let pki = Pki::load_or_create(&settings.state_dir, &settings.pki_names(), now)?;
+    Ok((settings, pki))
+}
+
+pub(crate) async fn start(config: &Config, settings: ServerConfig, pki: &Pki) -> anyhow::Result<Server> {
+    let kind = config.k3s.engine.parse::<EngineKind>().map_err(problems::engine)?;
+    let engine = kind.resolve().map_err(problems::engine)?;
+    let programs = build::find(&build::default_cache_dir()?)
+        .await?
+        .ok_or_else(|| Problem::new(ErrorCode::EngineBuildFailed, "the engine is not built; run `make engine`"))?;
+    engine.cleanup_server(&settings.state_dir).await.map_err(problems::engine)?;
+    let mut server = engine.start_server(settings, programs, pki).await.map_err(problems::engine)?;
+    tracing::info!(engine = engine.name(), "control plane starting");
+    if let Err(error) = server.wait_ready(READY).await {
+        server.stop().await;
+        return Err(problems::engine(error).into());
+    }
+    Ok(server)
+}
