@@ -3,6 +3,7 @@
 //!
 //! A cluster has fixed ports, so these tests take turns, and each puts the machine back as it found it.
 
+mod audit;
 mod bad_input;
 mod clients;
 mod footprint;
