@@ -98,6 +98,11 @@ pub async fn run(loaded: Loaded<Config>, shutdown: CancellationToken) -> anyhow:
     shutdown.cancel();
     tasks.drain(DRAIN + LAST_ANCHOR + Duration::from_secs(2)).await;
     engine.stop().await;
+    outcome(end)
+}
+
+/// Only a shutdown is a good end.
+fn outcome(end: TaskEnd) -> anyhow::Result<()> {
     match end {
         TaskEnd::Shutdown => Ok(()),
         TaskEnd::Task { name, result } => {

@@ -49,6 +49,7 @@ async fn has(world: &World, ended: usize) {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one log of one world, compared as a whole")]
 async fn what_is_forwarded_is_recorded_with_its_end() {
     let world = World::new().await;
     let mut staker = world.chain.staker(1, "5", Permissions::BOTH);

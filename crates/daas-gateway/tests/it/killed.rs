@@ -1,6 +1,7 @@
 //! A gateway is killed under load, again and again: what it answered and what changed something is in its log.
 
 use crate::harness::{Options, World, build, user};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use daas_audit::{Folder, Log, LogConfig};
 use daas_testkit::audit::{config, now, requests};
 use daas_testkit::client::Http2;
@@ -53,9 +54,9 @@ async fn killed_after(folder: &Path, round: usize, most: usize, answered: &mut B
     let [addr, ca, bearer] = line.split(' ').skip(1).collect::<Vec<_>>().try_into().unwrap();
     let addr: SocketAddr = addr.parse().unwrap();
     let mut roots = RootCertStore::empty();
-    roots.add(hex(ca).into()).unwrap();
+    roots.add(BASE64_STANDARD.decode(ca).unwrap().into()).unwrap();
     let client = Arc::new(Http2::connect(addr, &Arc::new(roots)).await);
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (tell, mut told) = mpsc::channel(CLIENTS);
     let mut tasks = JoinSet::new();
     for task in 0..CLIENTS {
         let (client, tell, bearer) = (client.clone(), tell.clone(), format!("Bearer {bearer}"));
@@ -64,7 +65,7 @@ async fn killed_after(folder: &Path, round: usize, most: usize, answered: &mut B
                 let path = format!("/api/v1/namespaces/a/configmaps/{round}-{task}-{n}");
                 let request = build("PUT", &path, &[("authorization", &bearer)], "{}");
                 match client.send(request).await {
-                    Ok(response) if response.status() == 200 => tell.send(path).unwrap(),
+                    Ok(response) if response.status() == 200 => tell.send(path).await.unwrap(),
                     Ok(response) => panic!("{}", response.status()),
                     Err(_) => return,
                 }
@@ -96,7 +97,7 @@ async fn the_child() {
     tasks.spawn(writer.run(CancellationToken::new()));
     let world = World::with(Options { audit: Some(log), ..Options::default() }, Duration::from_secs(1)).await;
     let staker = world.chain.staker(1, "5", Permissions::USER);
-    let ca: String = world.ca.cert().iter().map(|byte| format!("{byte:02x}")).collect();
+    let ca = BASE64_STANDARD.encode(world.ca.cert());
     println!("\nserves {} {ca} {}", world.addr, user(&staker));
     // Whoever started this holds the other end; without it there is nobody to kill it.
     let parent = tokio::task::spawn_blocking(|| std::io::read_to_string(std::io::stdin()));
@@ -104,9 +105,4 @@ async fn the_child() {
         ended = tasks.join_next() => panic!("the log ended: {ended:?}"),
         _ = parent => {}
     }
-}
-
-fn hex(text: &str) -> Vec<u8> {
-    let digits = text.as_bytes().chunks(2);
-    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
