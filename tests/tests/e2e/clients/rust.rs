@@ -98,7 +98,8 @@ async fn kube_streams(client: &Client) -> Result<()> {
 
 async fn resized(api: &Api<Pod>) -> Result<()> {
     let terminal = AttachParams::interactive_tty();
-    let wait = "until [ \"$(stty size)\" = '50 120' ]; do sleep 0.1; done; echo seen";
+    // Before a terminal has a size, stty complains.
+    let wait = "until [ \"$(stty size 2>/dev/null)\" = '50 120' ]; do sleep 0.1; done; echo seen";
     let mut exec = api.exec("web", ["sh", "-c", wait], &terminal).await?;
     let mut sizes = exec.terminal_size().context("no terminal")?;
     sizes.send(TerminalSize { height: 50, width: 120 }).await?;
