@@ -14,6 +14,10 @@ use crate::files::{self, FileError};
 /// How long a process may take to vanish after SIGKILL.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
+/// A process that takes on another program shows no environment for less than this.
+const LOOK: Duration = Duration::from_millis(2);
+/// Looks at those that show none. There are some that never do.
+const LOOKS: usize = 10;
 
 /// What a run folder says about one process. The start time makes the id unambiguous: ids are reused.
 #[derive(Debug, Serialize, Deserialize)]
@@ -59,12 +63,16 @@ pub async fn kill_marked(run_dir: &Path) -> Result<Vec<u32>, ProcessError> {
         return Ok(Vec::new());
     };
     let mark = [RUN_MARK.as_bytes(), b"=", run_dir.as_os_str().as_encoded_bytes()].concat();
-    let mut killed = Vec::new();
+    let (mut killed, mut looks) = (Vec::new(), 0);
     // One that is killed may have been starting another: look again until a pass finds none.
     loop {
-        let found: Vec<(u32, u64)> = marked(&mark).collect();
-        if found.is_empty() {
+        let (found, unclear) = marked(&mark);
+        if found.is_empty() && (!unclear || looks == LOOKS) {
             return Ok(killed);
+        }
+        if found.is_empty() {
+            looks += 1;
+            sleep(LOOK).await;
         }
         for (pid, started) in found {
             kill_and_wait(pid, started, "marked").await?;
@@ -173,18 +181,33 @@ async fn gone_within(pid: u32, started: u64, limit: Duration) -> bool {
     true
 }
 
-fn marked(mark: &[u8]) -> impl Iterator<Item = (u32, u64)> {
-    let own = std::process::id();
-    fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
-        .filter(move |pid| *pid != own)
-        .filter_map(move |pid| {
-            let started = start_time(pid)?;
-            let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
-            environment.split(|b| *b == 0).any(|entry| entry == mark).then_some((pid, started))
-        })
+/// Those that bear the mark, and whether there are others that show nothing at the moment.
+fn marked(mark: &[u8]) -> (Vec<(u32, u64)>, bool) {
+    let (own, mut found, mut unclear) = (std::process::id(), Vec::new(), false);
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    for pid in pids.filter(|pid| *pid != own) {
+        let Some(started) = start_time(pid) else {
+            continue;
+        };
+        match environment(pid) {
+            Some(environment) if environment.split(|b| *b == 0).any(|entry| entry == mark) => {
+                found.push((pid, started));
+            }
+            Some(_) => {}
+            // A kernel's thread has no program either. In the middle of the change neither may be looked at.
+            None => {
+                unclear |=
+                    !fs::read_link(format!("/proc/{pid}/exe")).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+            }
+        }
+    }
+    (found, unclear)
+}
+
+/// What a process was started with; `None` if it shows nothing.
+fn environment(pid: u32) -> Option<Vec<u8>> {
+    fs::read(format!("/proc/{pid}/environ")).ok().filter(|bytes| !bytes.is_empty())
 }
 
 fn remove(path: &Path) -> Result<(), FileError> {

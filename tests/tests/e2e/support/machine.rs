@@ -80,15 +80,32 @@ fn lines(program: &str, args: &[&str]) -> Vec<String> {
 }
 
 fn cgroups() -> Vec<String> {
-    let mut found = Vec::new();
+    let (mut found, own) = (Vec::new(), own_cgroups());
     let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                found.push(entry.path().display().to_string());
-                folders.push(entry.path());
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) && !own.iter().any(|own| is_beside(&path, own)) {
+                found.push(path.display().to_string());
+                folders.push(path);
             }
         }
     }
     found
+}
+
+/// The cgroups that this test runs in, where they have a parent of their own.
+fn own_cgroups() -> Vec<PathBuf> {
+    let all = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let folder = |line: &str| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        let folder = Path::new("/sys/fs/cgroup").join(controllers).join(path.strip_prefix('/')?);
+        path[1..].contains('/').then_some(folder)
+    };
+    all.lines().filter_map(folder).collect()
+}
+
+/// Other sessions' cgroups come and go beside this test's own; a cluster makes none there.
+fn is_beside(path: &Path, own: &Path) -> bool {
+    path != own && path.parent() == own.parent()
 }
