@@ -217,16 +217,7 @@ impl What<'_> {
     /// The same, with texts of its own.
     pub fn into_owned(self) -> What<'static> {
         let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
-        let Target { verb, group, version, namespace, resource, subresource, name } = self.target;
-        let target = Target {
-            verb: own(verb),
-            group: own(group),
-            version: own(version),
-            namespace: own(namespace),
-            resource: own(resource),
-            subresource: own(subresource),
-            name: own(name),
-        };
+        let target = self.target.into_owned();
         What {
             method: own(self.method),
             path: own(self.path),
@@ -242,6 +233,25 @@ impl What<'_> {
         let reads = matches!(self.method.as_ref(), "GET" | "HEAD" | "OPTIONS");
         let stream = matches!(self.target.subresource.as_ref(), "exec" | "attach" | "portforward" | "proxy");
         !reads || stream || self.target.verb == "proxy"
+    }
+}
+
+// === impl Target ===
+
+impl Target<'_> {
+    /// The same, with texts of its own.
+    pub(crate) fn into_owned(self) -> Target<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        let Self { verb, group, version, namespace, resource, subresource, name } = self;
+        Target {
+            verb: own(verb),
+            group: own(group),
+            version: own(version),
+            namespace: own(namespace),
+            resource: own(resource),
+            subresource: own(subresource),
+            name: own(name),
+        }
     }
 }
 

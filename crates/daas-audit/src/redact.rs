@@ -29,10 +29,20 @@ impl<'a> What<'a> {
     /// What may be kept of a request with this method, raw path and raw query.
     pub fn of(method: &'a str, path: &'a str, query: Option<&'a str>) -> Self {
         let query = query::Kept::of(query.unwrap_or_default());
-        let (target, tail) = path::target(method, path, query.watch);
-        let path = match tail {
-            Some(at) => Cow::Owned(digested(path, at)),
-            None => masked(path),
+        let (target, path) = match decoded(path, false) {
+            Cow::Borrowed(path) => {
+                let (target, tail) = path::target(method, path, query.watch);
+                (target, kept(path, tail))
+            }
+            // The API server decodes first and then looks for slashes.
+            Cow::Owned(plain) => {
+                let (target, tail) = path::target(method, &plain, query.watch);
+                let kept = match kept(&plain, tail) {
+                    Cow::Owned(kept) => Cow::Owned(kept),
+                    Cow::Borrowed(_) => masked(path),
+                };
+                (target.into_owned(), kept)
+            }
         };
         let path = match path {
             Cow::Borrowed(path) => bounded(path, LONGEST_PATH),
@@ -75,6 +85,11 @@ pub(crate) fn masked(text: &str) -> Cow<'_, str> {
         kept.push_str(end);
     }
     Cow::Owned(kept)
+}
+
+/// What of a path may be kept, whose `tail` is an application's business.
+fn kept(path: &str, tail: Option<usize>) -> Cow<'_, str> {
+    tail.map_or_else(|| masked(path), |at| Cow::Owned(digested(path, at)))
 }
 
 /// `path` up to `at`, and the digest of the rest.

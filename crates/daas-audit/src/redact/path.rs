@@ -1,13 +1,13 @@
 //! Which object of Kubernetes a path names: the API server's own rules (`RequestInfo`), so that both tell the same story.
 
-use super::{bounded, decoded, masked};
+use super::{bounded, masked};
 use crate::record::Target;
 use std::borrow::Cow;
 
 /// Longest name that is kept: what Kubernetes allows.
 const LONGEST_NAME: usize = 253;
 
-/// What method and path name; and where the tail begins that is an application's business, if it has one.
+/// What method and decoded path name; and where the tail begins that is an application's business, if it has one.
 pub(super) fn target<'a>(method: &'a str, path: &'a str, watch: bool) -> (Target<'a>, Option<usize>) {
     let Some((mut target, tail)) = named(path) else {
         let verb = bounded(method, LONGEST_NAME).to_ascii_lowercase();
@@ -54,10 +54,7 @@ fn named(path: &str) -> Option<(Target<'_>, Option<&str>)> {
 }
 
 fn name(word: &str) -> Cow<'_, str> {
-    let bounded = match decoded(word, false) {
-        Cow::Borrowed(word) => bounded(word, LONGEST_NAME),
-        Cow::Owned(word) => Cow::Owned(bounded(&word, LONGEST_NAME).into_owned()),
-    };
+    let bounded = bounded(word, LONGEST_NAME);
     match masked(&bounded) {
         Cow::Borrowed(_) => bounded,
         Cow::Owned(masked) => Cow::Owned(masked),

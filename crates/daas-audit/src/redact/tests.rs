@@ -50,6 +50,16 @@ fn paths_mean_what_the_api_server_makes_of_them() {
     assert_eq!(target("GET", "/api/v1/pods", Some("watch"))[0], "watch");
     assert_eq!(target("GET", "/api/v1/pods", Some("watch=false&watch=true"))[0], "list");
     assert_eq!(target("GET", "/api/v1/namespaces/%61/pods", None)[3], "a");
+    assert_eq!(target("GET", "/api/v1/namespaces/%2561/pods", None)[3], "%61");
+    let exec = ["get", "", "v1", "a", "pods", "exec", "b"];
+    for path in ["pods/b%2Fexec", "pods%2fb/exec", "pods/b/e%78ec"].map(|end| format!("/%61pi/v1/n%61mespaces/a/{end}"))
+    {
+        assert_eq!(target("GET", &path, None).each_ref().map(String::as_str), exec, "{path}");
+        let what = What::of("GET", &path, None);
+        assert!(what.mutates() && what.path() == path, "{what:?}");
+    }
+    let proxied = What::of("GET", "/api/v1/namespaces/a/pods/web%2Fproxy/login/bob", None);
+    assert!(proxied.mutates() && !proxied.path().contains("bob"), "{proxied:?}");
 }
 
 #[test]

@@ -193,7 +193,12 @@ async fn outcome(
     executed: &ExecutedTransaction,
 ) -> Result<Outcome, TxError> {
     let outcome = Outcome::of(digest, package, executed);
-    let Err(error @ (TxError::Aborted { .. } | TxError::Failed { .. })) = outcome else { return outcome };
+    let error = match outcome {
+        Ok(outcome) => return Ok(outcome),
+        Err(error @ (TxError::Aborted { .. } | TxError::Failed { .. })) => error,
+        // It was executed, whatever else is wrong with what is said of it.
+        Err(error) => return Err(TxError::Doubtful { digest, cause: error.to_string() }),
+    };
     match Box::pin(client.proven_to_fail(digest)).await {
         Ok(true) => Err(error),
         Ok(false) => Err(TxError::Doubtful { digest, cause: format!("{error}, says {}, and is wrong", client.url()) }),

@@ -89,7 +89,8 @@ impl Upgrade {
             return Vec::new();
         };
         let upgraded = effects.changed_objects.iter().filter_map(|change| match change.output_state {
-            ObjectOut::PackageWrite { version, digest } if version > 1 => {
+            // Those of Sui itself are written anew under the ids they have, so by now they may be other bytes. No cluster's is.
+            ObjectOut::PackageWrite { version, digest } if version > 1 && change.input_state == ObjectIn::NotExist => {
                 Some(Self { id: change.object_id, transaction, digest })
             }
             _ => None,

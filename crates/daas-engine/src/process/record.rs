@@ -197,8 +197,8 @@ fn marked(mark: &[u8]) -> (Vec<(u32, u64)>, bool) {
             Some(_) => {}
             // A kernel's thread has no program either. In the middle of the change neither may be looked at.
             None => {
-                unclear |=
-                    !fs::read_link(format!("/proc/{pid}/exe")).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+                let program = fs::read_link(format!("/proc/{pid}/exe"));
+                unclear |= !program.is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
             }
         }
     }
