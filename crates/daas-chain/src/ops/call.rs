@@ -18,6 +18,12 @@ pub struct Call<'a, O> {
 /// What the caller learns from what was done.
 type Read<O> = Box<dyn FnOnce(Outcome) -> Result<O, TxError> + Send>;
 
+/// It was executed, so whatever else is wrong with what is said of it, nobody is told to try again.
+fn learned<O>(read: Read<O>, outcome: Outcome) -> Result<O, TxError> {
+    let digest = outcome.digest;
+    read(outcome).map_err(|error| TxError::Doubtful { digest, cause: error.to_string() })
+}
+
 // === impl Call ===
 
 impl<'a> Call<'a, Outcome> {
@@ -49,7 +55,7 @@ impl<O> Call<'_, O> {
     /// is not built anew: it would be another than the one that was shown.
     pub async fn send(self, shown: &Unsigned) -> Result<O, TxError> {
         let outcome = self.ops.run_shown(shown, self.draft.package).await?;
-        (self.read)(outcome)
+        learned(self.read, outcome)
     }
 
     /// What leaves the wallet beside gas.
@@ -64,7 +70,7 @@ impl<O> Call<'_, O> {
 
     /// Says what came of it, if `outcome` is of the transaction that it is.
     pub fn read(self, outcome: Outcome) -> Result<O, TxError> {
-        (self.read)(outcome)
+        learned(self.read, outcome)
     }
 
     #[cfg(test)]
@@ -81,7 +87,7 @@ impl<'a, O: 'a> IntoFuture for Call<'a, O> {
         Box::pin(async move {
             let Self { ops, draft, read } = self;
             let outcome = ops.run(&draft).await?;
-            read(outcome)
+            learned(read, outcome)
         })
     }
 }

@@ -9,6 +9,7 @@ mod follow;
 mod liar;
 mod lies;
 mod log;
+mod lossy;
 mod lost;
 mod money;
 mod others;

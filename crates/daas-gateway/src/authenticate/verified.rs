@@ -2,8 +2,8 @@ use aws_lc_rs::hmac;
 use quick_cache::sync::Cache;
 
 /// Tokens that were verified once. Keyed by a hash that only this process can compute, so a dump of it gives no token to
-/// guess at. Only what was accepted is in it, so tokens of strangers push nothing out; and nothing says that a token was
-/// refused, so one that is good a moment later is good then.
+/// guess at. Only what a live Seal's holder signed is in it, whatever that Seal's stake is worth, so tokens of those without one
+/// push nothing out; and nothing says that a token was refused, so one that is good a moment later is good then.
 pub(super) struct Verified<T> {
     cache: Cache<[u8; 32], T>,
     key: hmac::Key,

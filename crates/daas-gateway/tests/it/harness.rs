@@ -262,3 +262,13 @@ pub(crate) async fn reason(response: Response<Incoming>) -> String {
 pub(crate) fn user(staker: &Staker) -> String {
     staker.token(Usage::User)
 }
+
+/// What is answered to a holder who asks for `/api`: status and reason.
+pub(crate) async fn refused(world: &World, bearer: &str) -> (u16, String) {
+    let (status, reason) = world.refusal(get("/api", bearer)).await;
+    (status.as_u16(), reason)
+}
+
+pub(crate) fn is(status: u16, reason: &str) -> (u16, String) {
+    (status, reason.to_owned())
+}

@@ -1,18 +1,9 @@
-use crate::harness::{World, get, user};
+use crate::harness::{World, get, is, refused, user};
 use daas_chain::clock;
 use daas_testkit::chain::Staker;
 use daas_types::onchain::Status;
 use daas_types::pop::Usage;
 use daas_types::{Mist, Permissions, SealSecret, UnixMs};
-
-async fn refused(world: &World, bearer: &str) -> (u16, String) {
-    let (status, reason) = world.refusal(get("/api", bearer)).await;
-    (status.as_u16(), reason)
-}
-
-fn is(status: u16, reason: &str) -> (u16, String) {
-    (status, reason.to_owned())
-}
 
 #[tokio::test]
 async fn ten_megabytes_of_token_are_not_read() {

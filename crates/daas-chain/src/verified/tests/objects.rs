@@ -4,7 +4,7 @@ use super::*;
 use crate::testing::package;
 use bytes::Bytes;
 use std::collections::HashMap;
-use sui_sdk_types::Object;
+use sui_sdk_types::{Object, ObjectIn, Owner};
 
 const LATER: Address = Address::new([0xdc; 32]);
 
@@ -105,9 +105,15 @@ fn events_of_types_that_an_upgrade_added_are_read() {
     assert!(matches!(error.check, Check::Unwritten { id: LATER, .. }), "{error}");
     assert!(packages.learn(&found.prove(1, &claimed(upgrade)).unwrap()));
     assert_eq!(events(&proven.read(&packages).unwrap()), [event(1), event(2)]);
+    // What Sui writes anew in its place is nobody's to look up later.
+    let mut in_place = TestTransaction::writing(&package(LATER, 2, &[LATER]));
+    let input = ObjectIn::Exist { version: 1, digest: Digest::ZERO, owner: Owner::Immutable };
+    in_place.changed[0].input_state = input;
+    let claim = chain.append(T0, &[in_place], false);
+    assert!(prove(2, &claim, &committee).unwrap().upgrades().is_empty());
     // A first version is nobody's upgrade.
     let claim = chain.append(T0, &[TestTransaction::writing(&package(LATER, 1, &[LATER]))], false);
-    assert!(prove(2, &claim, &committee).unwrap().upgrades().is_empty());
+    assert!(prove(3, &claim, &committee).unwrap().upgrades().is_empty());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Items 4 to 7 and 9 to 12: what a client shows.
 
 use super::wire::status;
-use crate::harness::{World, build, get, reason, user, within};
+use crate::harness::{World, build, get, is, reason, refused, user, within};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use daas_chain::clock;
@@ -18,15 +18,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sui_crypto::SuiSigner;
 use sui_sdk_types::PersonalMessage;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-async fn refused(world: &World, bearer: &str) -> (u16, String) {
-    let (status, reason) = world.refusal(get("/api", bearer)).await;
-    (status.as_u16(), reason)
-}
-
-fn is(status: u16, reason: &str) -> (u16, String) {
-    (status, reason.to_owned())
-}
 
 #[tokio::test]
 async fn item_04_no_text_of_the_chain_becomes_a_header() {
