@@ -132,6 +132,11 @@ impl<D: Disk> Chain<D> {
         Ok(())
     }
 
+    /// How many bytes the disk has space for; none where that cannot be found out.
+    pub(crate) fn room(&self) -> u64 {
+        self.disk.room().unwrap_or(0)
+    }
+
     /// Links a batch to the log. [`Self::flush`] then writes it.
     pub(crate) fn stage(&mut self, batch: &Batch) {
         let (first, link) = (self.tip.tree.leaves(), self.tip.link);

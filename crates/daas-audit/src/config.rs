@@ -19,6 +19,8 @@ const SEGMENT_BYTES: u64 = 64 << 20;
 const SEGMENT_AGE: Duration = Duration::from_hours(24);
 /// Some 40,000 records: many seconds of a full disk at usual load, and little memory.
 const QUEUE_BYTES: usize = 16 << 20;
+/// Some two million records of those who have a stake.
+const RESERVE: u64 = 1 << 30;
 
 /// Reads the clock. Records that write themselves when something is dropped have nobody to ask for the time.
 pub type Clock = Arc<dyn Fn() -> UnixMs + Send + Sync>;
@@ -42,6 +44,8 @@ pub struct LogConfig {
     pub segment_age: Duration,
     /// How many bytes of records wait for the disk.
     pub queue_bytes: usize,
+    /// With less space than this left on the disk, requests of those of whom nothing is known are counted, not written.
+    pub reserve: u64,
     /// What is refused while there is no space.
     pub when_full: WhenFull,
 }
@@ -70,6 +74,7 @@ impl LogConfig {
             segment_bytes: SEGMENT_BYTES,
             segment_age: SEGMENT_AGE,
             queue_bytes: QUEUE_BYTES,
+            reserve: RESERVE,
             when_full: WhenFull::default(),
         }
     }

@@ -1,6 +1,7 @@
 //! The few things the log asks of a disk. Two disks are real here: a folder, and in the tests one that loses what was not
 //! synced, writes short, fills up and fails.
 
+use nix::sys::statvfs::statvfs;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt, OpenOptionsExt as _};
@@ -29,6 +30,8 @@ pub trait Disk: Send + Sync + 'static {
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Makes the names last.
     fn sync_folder(&self) -> io::Result<()>;
+    /// How many bytes there is space for.
+    fn room(&self) -> io::Result<u64>;
 }
 
 /// A file that grows.
@@ -101,6 +104,11 @@ impl Disk for Folder {
 
     fn sync_folder(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
+    }
+
+    fn room(&self) -> io::Result<u64> {
+        let stat = statvfs(&self.path)?;
+        Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
     }
 }
 

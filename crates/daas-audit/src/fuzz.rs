@@ -78,6 +78,10 @@ impl Disk for OneFile {
     fn sync_folder(&self) -> io::Result<()> {
         Err(io::ErrorKind::ReadOnlyFilesystem.into())
     }
+
+    fn room(&self) -> io::Result<u64> {
+        Ok(0)
+    }
 }
 
 impl DiskFile for NoFile {

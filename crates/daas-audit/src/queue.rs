@@ -1,7 +1,8 @@
 //! Records on their way to disk: written as bytes by whoever has one, taken as a batch by the writer.
 //!
 //! The bound is in bytes. A start that finds no room is counted, and the count is the next record that finds some; an end
-//! may go beyond the bound by half, so that an accepted start is answered by its end.
+//! may go beyond the bound by half, so that an accepted start is answered by its end. Requests of those of whom nothing is known
+//! have a quarter of it, and none once the disk's space is scarce: whatever they send, they keep nobody else out of the log.
 
 use crate::chain::Batch;
 use crate::record::{Lost, Opened};
@@ -32,21 +33,33 @@ struct State {
     /// Sequence number of the next record.
     next: u64,
     lost: Lost,
+    /// The space left on the disk is for those of whom something is known.
+    scarce: bool,
     /// When the first record of the batch came.
     since: Option<Instant>,
     closed: bool,
+}
+
+/// What is lost where there is no room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    Nothing,
+    Request,
+    StrangersRequest,
+    End,
 }
 
 // === impl Queue ===
 
 impl Queue {
     pub(crate) fn new(next: u64, limit: usize) -> Self {
-        let state = State { batch: Batch::default(), next, lost: Lost::default(), since: None, closed: false };
+        let state =
+            State { batch: Batch::default(), next, lost: Lost::default(), scarce: false, since: None, closed: false };
         Self { state: Mutex::new(state), limit, waiting: Notify::new(), pressed: Notify::new() }
     }
 
     pub(crate) fn opened(&self, at: UnixMs, opened: &Opened) {
-        self.push(at, usize::MAX, None, |bytes| bcs::serialize_into(bytes, &(OPENED, opened)));
+        self.push(at, usize::MAX, Loss::Nothing, |bytes| bcs::serialize_into(bytes, &(OPENED, opened)));
     }
 
     /// The beginning of a start record, of which [`Self::asked_by`] is the rest. Empty if it cannot be written, which
@@ -66,9 +79,11 @@ impl Queue {
         }
     }
 
-    /// `start` is whole, or empty if it could not be written.
-    pub(crate) fn start(&self, at: UnixMs, start: &[u8]) -> Option<u64> {
-        self.push(at, self.limit, Some(true), |bytes| {
+    /// `start` is whole, or empty if it could not be written. `known`: something is known of who asks.
+    pub(crate) fn start(&self, at: UnixMs, start: &[u8], known: bool) -> Option<u64> {
+        let (limit, loss) =
+            if known { (self.limit, Loss::Request) } else { (self.limit.div_ceil(4), Loss::StrangersRequest) };
+        self.push(at, limit, loss, |bytes| {
             if start.is_empty() {
                 return Err(bcs::Error::Custom(String::new()));
             }
@@ -79,7 +94,7 @@ impl Queue {
 
     pub(crate) fn end(&self, at: UnixMs, end: &impl Serialize) -> Option<u64> {
         let limit = self.limit.saturating_add(self.limit / 2);
-        self.push(at, limit, Some(false), |bytes| bcs::serialize_into(bytes, &(END, end)))
+        self.push(at, limit, Loss::End, |bytes| bcs::serialize_into(bytes, &(END, end)))
     }
 
     /// Waits for a record, and then until it has waited for `interval` or many have come.
@@ -107,6 +122,11 @@ impl Queue {
         core::mem::replace(&mut state.batch, Batch { bytes, count: 0 })
     }
 
+    /// Whether the disk's space is scarce.
+    pub(crate) fn set_scarce(&self, scarce: bool) {
+        self.lock().scarce = scarce;
+    }
+
     /// From now on nothing is accepted. What was lost and is in no record, and the number of the record that would be next.
     pub(crate) fn close(&self) -> (Lost, u64) {
         let mut state = self.lock();
@@ -114,24 +134,25 @@ impl Queue {
         (state.lost, state.next)
     }
 
-    /// `loses`: what is lost without room: a request, or an end.
     fn push(
         &self,
         at: UnixMs,
         limit: usize,
-        loses: Option<bool>,
+        loss: Loss,
         entry: impl FnOnce(&mut Vec<u8>) -> bcs::Result<()>,
     ) -> Option<u64> {
         let mut state = self.lock();
-        let room = !state.closed && state.batch.bytes.len() < limit;
+        let stranger = loss == Loss::StrangersRequest;
+        let room = !state.closed && state.batch.bytes.len() < limit && !(stranger && state.scarce);
         if room && !state.lost.is_nothing() {
             state.report_lost(at);
         }
         let sequence = if room { state.append(at, entry) } else { None };
-        if let (None, Some(request)) = (sequence, loses) {
-            state.lost.count(request, at);
+        if sequence.is_none() && loss != Loss::Nothing {
+            state.lost.count(loss != Loss::End, at);
         }
-        let first = state.since.is_none();
+        // That a stranger's request was lost is written beside what comes next: it is worth no write of its own.
+        let first = state.since.is_none() && (sequence.is_some() || !stranger);
         if first {
             state.since = Some(Instant::now());
         }

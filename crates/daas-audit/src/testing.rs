@@ -135,7 +135,7 @@ fn write(chain: &mut Chain<SimDisk>, queue: &Queue) {
         let path = format!("/api/v1/namespaces/default/pods/pod-{n}");
         let mut start = Queue::start_of(&(peer(), What::of("DELETE", &path, Some("gracePeriodSeconds=0"))));
         Queue::asked_by(&mut start, &who());
-        let start = queue.start(UnixMs(10), &start).unwrap();
+        let start = queue.start(UnixMs(10), &start, true).unwrap();
         queue.end(UnixMs(11), &End { start, status: 200 + n, sent: 7, ..End::default() }).unwrap();
     }
     chain.stage(&queue.take(Batch::default(), UnixMs(12)));

@@ -4,7 +4,7 @@
 use crate::config::WhenFull;
 use crate::log::{Progress, Shared, State};
 use crate::queue::Queue;
-use crate::record::{End, What, Who};
+use crate::record::{Caller, End, What, Who};
 use core::fmt;
 use daas_types::{ErrorCode, UnixMs};
 use std::borrow::Cow;
@@ -23,6 +23,8 @@ pub struct Arrival {
     start: Option<Vec<u8>>,
     /// Where in them the asker begins.
     asker: usize,
+    /// Something is known of who asks.
+    known: bool,
     mutates: bool,
 }
 
@@ -85,11 +87,12 @@ impl Arrival {
         let at = (shared.clock)();
         let start = Queue::start_of(&(peer, what));
         let asker = start.len();
-        Self { shared, at, start: Some(start), asker, mutates: what.mutates() }
+        Self { shared, at, start: Some(start), asker, known: false, mutates: what.mutates() }
     }
 
     /// It is known who asks; until it is said, nobody known does.
     pub fn identify(&mut self, who: &Who<'_>) {
+        self.known = who.kind != Caller::Unknown;
         if let Some(start) = &mut self.start {
             start.truncate(self.asker);
             Queue::asked_by(start, &who.bounded());
@@ -126,7 +129,7 @@ impl Arrival {
         if start.len() == self.asker {
             Queue::asked_by(&mut start, &Who::default());
         }
-        let sequence = self.shared.queue.start(self.at, &start);
+        let sequence = self.shared.queue.start(self.at, &start, self.known);
         let (shared, mutates) = (self.shared.clone(), self.mutates);
         Ticket { shared, start: sequence, mutates, outcome: Outcome::default() }
     }

@@ -24,6 +24,8 @@ struct Job<D: Disk> {
     batch: Batch,
     rotate: Option<daas_types::UnixMs>,
     staged: bool,
+    /// How many bytes the disk has space for.
+    room: u64,
 }
 
 /// However the writer ends, those who wait for it learn that it did.
@@ -77,7 +79,7 @@ async fn commit<D: Disk>(
     let now = (shared.clock)();
     let (bytes, opened) = chain.segment();
     let due = bytes >= config.segment_bytes || now.since(opened) >= config.segment_age;
-    let mut job = Job { chain, batch, rotate: due.then_some(now), staged: false };
+    let mut job = Job { chain, batch, rotate: due.then_some(now), staged: false, room: 0 };
     loop {
         let result;
         (job, result) = blocking(move || {
@@ -99,6 +101,7 @@ async fn commit<D: Disk>(
             () = shutdown.cancelled() => {}
         }
     }
+    shared.queue.set_scarce(job.room < config.reserve);
     let tree = &job.chain.tip().tree;
     let head = Head { records: tree.leaves(), root: tree.root() };
     let mut was_full = false;
@@ -140,7 +143,9 @@ impl<D: Disk> Job<D> {
             self.chain.stage(&self.batch);
             self.staged = true;
         }
-        self.chain.flush()
+        self.chain.flush()?;
+        self.room = self.chain.room();
+        Ok(())
     }
 }
 

@@ -159,6 +159,10 @@ impl Disk for Memory {
     fn sync_folder(&self) -> io::Result<()> {
         Ok(())
     }
+
+    fn room(&self) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
 }
 
 impl DiskFile for MemoryFile {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::testing::{Running, SimDisk, config, id, peer, records, who};
 use crate::ticket::Refused;
-use crate::{Anchor, Arrival, Entry, Lost, Record, Ticket, WhenFull, WriteError, verify};
+use crate::{Anchor, Arrival, Caller, Entry, Lost, Record, Ticket, WhenFull, Who, WriteError, verify};
 use core::time::Duration;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ fn arrive(log: &Log, method: &str, path: &str) -> Arrival {
 
 fn known(log: &Log, method: &str, path: &str) -> Arrival {
     let mut arrival = arrive(log, method, path);
-    arrival.identify(&who());
+    arrival.identify(&Who { kind: Caller::Person, ..who() });
     arrival
 }
 
@@ -144,6 +144,21 @@ async fn a_full_disk_refuses_what_changes_something_and_nothing_is_silent() {
     assert_eq!(report.lost.requests, 2, "a read and a write beyond the bound");
     let starts = story(&disk).iter().filter(|line| line.contains(" GET ")).count();
     assert_eq!(starts, reads - 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_space_is_for_those_of_whom_something_is_known() {
+    let disk = SimDisk::new(1);
+    let running = Running::open(&disk, LogConfig { reserve: 10_000, ..config() }, &[]);
+    disk.fill(9_000);
+    begin(&running.log, "PUT").await.unwrap().finish(200, "");
+    assert_eq!(arrive(&running.log, "GET", POD).start().sequence(), None);
+    disk.free();
+    begin(&running.log, "PUT").await.unwrap().finish(200, "");
+    begin(&running.log, "PUT").await.unwrap().finish(200, "");
+    assert!(arrive(&running.log, "GET", POD).start().sequence().is_some(), "there is space again");
+    running.stop().await.unwrap();
+    assert!(story(&disk).contains(&"lost 1 0".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]

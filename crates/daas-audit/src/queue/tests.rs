@@ -15,9 +15,13 @@ fn records(batch: &Batch) -> Vec<Record> {
 }
 
 fn start(queue: &Queue, at: u64) -> Option<u64> {
+    start_of(queue, at, true)
+}
+
+fn start_of(queue: &Queue, at: u64, known: bool) -> Option<u64> {
     let mut start = Queue::start_of(&(peer(), What::of("GET", "/api/v1/pods", None)));
     Queue::asked_by(&mut start, &Who::default());
-    queue.start(UnixMs(at), &start)
+    queue.start(UnixMs(at), &start, known)
 }
 
 fn end(queue: &Queue, at: u64, start: u64) -> Option<u64> {
@@ -63,6 +67,37 @@ fn a_full_queue_refuses_starts_before_ends_and_says_what_was_lost() {
 }
 
 #[test]
+fn strangers_fill_a_quarter_and_the_known_have_the_rest() {
+    let queue = Queue::new(0, 8_000);
+    let fill = |known| (0..200).take_while(|_| start_of(&queue, 1, known).is_some()).count();
+    let (strangers, known) = (fill(false), fill(true));
+    assert!(strangers > 10 && known > 2 * strangers, "{strangers} {known}");
+    assert_eq!(start_of(&queue, 2, false), None);
+    let all = records(&queue.take(Batch::default(), UnixMs(3)));
+    let lost = all.iter().map(|record| match &record.entry {
+        Entry::Lost(lost) => lost.requests,
+        _ => 0,
+    });
+    assert_eq!(lost.sum::<u64>(), 3, "each first one without room, and one more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_space_is_scarce_strangers_are_counted_beside_what_is_written() {
+    let queue = Queue::new(0, 1 << 20);
+    queue.set_scarce(true);
+    assert_eq!(start_of(&queue, 1, false), None);
+    let due = tokio::time::timeout(Duration::from_secs(1), queue.due(Duration::from_millis(3)));
+    assert!(due.await.is_err(), "a stranger's loss is worth no write");
+    assert_eq!(start_of(&queue, 2, true), Some(1));
+    queue.due(Duration::from_millis(3)).await;
+    let all = records(&queue.take(Batch::default(), UnixMs(3)));
+    assert!(matches!(all[0].entry, Entry::Lost(Lost { requests: 1, ends: 0, .. })));
+    assert!(matches!(all[1].entry, Entry::Start(_)));
+    queue.set_scarce(false);
+    assert!(start_of(&queue, 4, false).is_some());
+}
+
+#[test]
 fn what_was_lost_stands_before_what_comes_next() {
     let queue = Queue::new(0, 1);
     assert!(start(&queue, 1).is_some());
@@ -84,7 +119,7 @@ fn a_record_beyond_its_bound_is_counted_not_cut() {
     let long = "x".repeat(crate::record::LONGEST);
     let end = End { reason: long.into(), ..End::default() };
     assert_eq!(queue.end(UnixMs(1), &end), None);
-    assert_eq!(queue.start(UnixMs(1), &[]), None, "a start without its beginning");
+    assert_eq!(queue.start(UnixMs(1), &[], true), None, "a start without its beginning");
     let all = records(&queue.take(Batch::default(), UnixMs(2)));
     let lost = |record: &Record| match record.entry {
         Entry::Lost(Lost { requests, ends, .. }) => (requests, ends),

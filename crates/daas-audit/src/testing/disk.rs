@@ -184,6 +184,11 @@ impl Disk for SimDisk {
         state.name_changes.clear();
         Ok(())
     }
+
+    fn room(&self) -> io::Result<u64> {
+        let state = self.lock();
+        Ok(u64::try_from(state.capacity.saturating_sub(state.used())).unwrap())
+    }
 }
 
 // === impl SimState ===
