@@ -10,6 +10,7 @@
 
 use crate::admit::{Kind, Leash, Permit};
 use crate::authenticate::Caller;
+use crate::connection::cord;
 use crate::forward::GatewayBody;
 use crate::refusal::Refusal;
 use bytes::Bytes;
@@ -29,6 +30,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
+/// Why an answer ended of which the client took nothing for too long.
+const STALLED: &str = "Stalled";
 const IMPERSONATE_USER: HeaderName = HeaderName::from_static("impersonate-user");
 
 /// A request on its way to its answer. Dropped on the way, it is recorded as aborted.
@@ -214,7 +217,9 @@ impl Body for Recorded {
     type Error = <GatewayBody as Body>::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        cord::asked(polled.is_ready());
+        let frame = ready!(polled);
         if let Some(end) = &mut self.end {
             match &frame {
                 None => end.whole = true,
@@ -240,11 +245,13 @@ impl Body for Recorded {
 
 impl Drop for Recorded {
     fn drop(&mut self) {
-        let whole = self.is_whole();
+        let (whole, stalled) = (self.is_whole(), cord::over());
         let Some(End { mut ticket, received, until, reason, whole: ended }) = self.end.take() else { return };
         let outcome = ticket.outcome();
         outcome.received = received.map_or(0, |received| received.load(Ordering::Relaxed));
-        if whole || ended {
+        if stalled {
+            outcome.reason = Cow::Borrowed(STALLED);
+        } else if whole || ended {
             outcome.reason = reason;
         } else if let Some(cut) = until.and_then(|until| until.leash.ended(until.expires)) {
             outcome.reason = cut.code().name().into();

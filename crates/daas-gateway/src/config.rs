@@ -59,7 +59,7 @@ pub struct ServiceAccountConfig {
 }
 
 /// Bounds, with defaults for a cluster of some hundred people and nodes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Client connections at once.
     pub connections: usize,
@@ -73,6 +73,9 @@ pub struct Limits {
     pub unproven: Duration,
     /// A request's head arrives within this.
     pub header_read: Duration,
+    /// Of a client that takes nothing of what has come for it for this long, the stream is reset, or over HTTP/1.1 the
+    /// connection closed. A watch on which nothing happens may be silent for ever.
+    pub stalled: Duration,
     /// Upstream connections of one pool.
     pub upstream_connections: usize,
     /// Streams and tunnels that one position, one node, or one namespace's service accounts may have open at once.
@@ -156,6 +159,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             unproven: Duration::from_secs(10),
             header_read: Duration::from_secs(30),
+            stalled: Duration::from_mins(1),
             upstream_connections: 128,
             // A quarter of what the upstream connections carry.
             streams_per_holder: 3_000,

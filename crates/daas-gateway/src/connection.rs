@@ -1,10 +1,9 @@
 //! Client connections: how many, how they begin, which HTTP they speak, and how they end.
 
-mod cord;
+pub(crate) mod cord;
 mod gather;
 mod place;
 
-pub(crate) use cord::Cord;
 pub(crate) use gather::{ReadAhead, gather};
 pub use place::network;
 pub(crate) use place::{Place, Places};
@@ -131,12 +130,12 @@ impl Server {
     }
 
     async fn http2(&self, tls: ClientIo, info: ConnectionInfo, place: Place) -> Ended {
-        let context = Arc::new(Context::new(info, Cord::Stream, place));
+        let context = Arc::new(Context::new(info, place));
         let shown = context.clone();
         let app = self.app.clone();
         // Boxed, because hyper and the executor hand it on by value and it is kilobytes.
         let service = service_fn(move |request| Box::pin(request::serve(app.clone(), context.clone(), request)));
-        let executor = StreamExecutor::new(self.tasks.clone(), self.app.clone());
+        let executor = StreamExecutor::new(self.tasks.clone(), self.app.clone(), self.limits.stalled);
         let (io, mut outlet) = gather(tls);
         let connection = http2::Builder::new(executor)
             .timer(TokioTimer::new())
@@ -161,8 +160,7 @@ impl Server {
     }
 
     async fn http1(&self, tls: ClientIo, info: ConnectionInfo, place: Place) -> Ended {
-        let (cord, mut pulled) = Cord::connection();
-        let context = Arc::new(Context::new(info, cord, place));
+        let context = Arc::new(Context::new(info, place));
         let shown = context.clone();
         let app = self.app.clone();
         let service = service_fn(move |request| request::serve(app.clone(), context.clone(), request));
@@ -174,26 +172,28 @@ impl Server {
             .max_headers(MAX_HEADERS)
             .serve_connection(TokioIo::new(tls), service)
             .with_upgrades();
-        let mut connection = pin!(connection);
-        let mut unproven = pin!(shown.unproven(self.limits.unproven));
-        let mut draining = false;
-        loop {
+        let served = async {
+            let mut connection = pin!(connection);
             tokio::select! {
                 biased;
-                result = connection.as_mut() => return Ok(result?),
-                () = unproven.as_mut() => {
-                    measure::connection("unproven");
-                    return Ok(());
+                result = connection.as_mut() => return result,
+                () = self.drain.cancelled() => connection.as_mut().graceful_shutdown(),
+            }
+            connection.await
+        };
+        tokio::select! {
+            biased;
+            // Dropping the connection is what ends an answer that the client does not read.
+            served = cord::around(served, self.limits.stalled) => match served {
+                Ok(result) => Ok(result?),
+                Err(pulled) => {
+                    pulled.count(&self.app);
+                    Ok(())
                 }
-                // Dropping the connection is what ends an answer that the client does not read.
-                reason = pulled.pulled(&self.app) => {
-                    measure::revocation(reason, self.app.since_checkpoint());
-                    return Ok(());
-                }
-                () = self.drain.cancelled(), if !draining => {
-                    draining = true;
-                    connection.as_mut().graceful_shutdown();
-                }
+            },
+            () = shown.unproven(self.limits.unproven) => {
+                measure::connection("unproven");
+                Ok(())
             }
         }
     }

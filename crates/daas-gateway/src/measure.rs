@@ -26,6 +26,11 @@ pub(crate) fn revocation(reason: CutReason, since_checkpoint: Duration) {
     }
 }
 
+/// An answer was ended of which the client took nothing.
+pub(crate) fn stalled() {
+    counter!("daas_gateway_cuts_total", "reason" => "stalled").increment(1);
+}
+
 /// A connection was accepted, or not.
 pub(crate) fn connection(outcome: &'static str) {
     counter!("daas_gateway_connections_total", "outcome" => outcome).increment(1);

@@ -3,7 +3,7 @@
 use crate::admit::{View, admit};
 use crate::audit::{Entry, Recorded};
 use crate::authenticate::{Authenticator, Caller};
-use crate::connection::{Cord, Place, Places};
+use crate::connection::{Place, Places, cord};
 use crate::credential::Bearer;
 use crate::forward::{Forwarder, GatewayBody, RequestBody, UpgradeRequest};
 use crate::freshness::Watch;
@@ -15,9 +15,8 @@ use core::convert::Infallible;
 use core::time::Duration;
 use daas_audit::Log;
 use daas_types::ErrorCode::TokenMissing;
-use daas_types::UnixMs;
 use daas_types::pop::Usage;
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -43,7 +42,6 @@ pub(crate) struct App {
 /// What the requests of one connection share.
 pub(crate) struct Context {
     pub(crate) info: ConnectionInfo,
-    pub(crate) cord: Cord,
     /// Held by a tunnel beyond the end of the connection's own task.
     pub(crate) place: Arc<Place>,
     /// Whether any request on it was admitted.
@@ -66,8 +64,10 @@ pub(crate) async fn serve(
     let mut entry = Entry::of(&app.audit, context.info.peer, &request);
     let method = request.method().clone();
     let watch = is_watch(request.uri());
-    // Over HTTP/1.1 the former answer is complete, so its leash ends nothing any more.
-    context.cord.untie();
+    // Over HTTP/2 there is none.
+    if request.version() < Version::HTTP_2 {
+        cord::untie();
+    }
     let (answer, reason) = match app.answer(&context, request, &mut entry).await {
         Ok(answer) => (answer, Cow::Borrowed("")),
         Err(refusal) => {
@@ -88,8 +88,8 @@ pub(crate) async fn serve(
 // === impl Context ===
 
 impl Context {
-    pub(crate) fn new(info: ConnectionInfo, cord: Cord, place: Place) -> Self {
-        Self { info, cord, place: Arc::new(place), admitted: AtomicBool::new(false) }
+    pub(crate) fn new(info: ConnectionInfo, place: Place) -> Self {
+        Self { info, place: Arc::new(place), admitted: AtomicBool::new(false) }
     }
 
     fn admit(&self) {
@@ -110,10 +110,6 @@ impl Context {
 // === impl App ===
 
 impl App {
-    pub(crate) fn now(&self) -> UnixMs {
-        self.watch.now()
-    }
-
     pub(crate) fn since_checkpoint(&self) -> Duration {
         self.watch.age()
     }
@@ -179,7 +175,7 @@ impl App {
             // The tunnel has a leash of its own.
             return Ok(Answer { response, outcome: "tunnel" });
         }
-        context.cord.tie(permit.leash(), view.now);
+        cord::tie(permit.leash(), view.now);
         Ok(Answer { response, outcome: "forwarded" })
     }
 }

@@ -6,7 +6,7 @@ pub use keys::KEYS;
 
 use daas_daemon::config::{ConfigError, Loaded, Sources};
 use daas_daemon::logs::Format;
-use daas_gateway::{Rate, Rates};
+use daas_gateway::{Limits, Rate, Rates};
 use daas_types::genesis::Genesis;
 use daas_types::join::ChainPins;
 use daas_types::{ErrorCode, PositionId, Problem};
@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The typed configuration.
 #[derive(Clone, Debug, Deserialize)]
@@ -102,6 +103,7 @@ pub struct Admin {
 #[expect(missing_docs, reason = "each field is the key of that name in KEYS")]
 pub struct Gateway {
     pub node_stale_grace: u64,
+    pub stalled: u64,
     pub requests: Requests,
     pub burst: Requests,
 }
@@ -171,8 +173,12 @@ pub fn digest(shown: &BTreeMap<String, Value>, pins: &ChainPins, genesis: &Genes
 }
 
 impl Gateway {
-    /// How fast requests may come.
-    pub fn rates(&self) -> Rates {
+    /// What clients may take.
+    pub fn limits(&self) -> Limits {
+        Limits { stalled: Duration::from_secs(self.stalled), rates: self.rates(), ..Limits::default() }
+    }
+
+    fn rates(&self) -> Rates {
         let Self { requests, burst, .. } = self;
         let rate = |of: fn(&Requests) -> u32| Rate { per_minute: of(requests), burst: of(burst) };
         Rates {

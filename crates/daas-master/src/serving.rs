@@ -6,7 +6,7 @@ use daas_audit::Log;
 use daas_daemon::raise_open_files;
 use daas_engine::{ServerEndpoints, build};
 use daas_gateway::{
-    FrontProxyIdentity, GatewayConfig, Limits, Namespaces, ServiceAccountConfig, UpstreamConfig, server_config,
+    FrontProxyIdentity, GatewayConfig, Namespaces, ServiceAccountConfig, UpstreamConfig, server_config,
 };
 use daas_types::api::ClusterSettings;
 use daas_types::join::ChainPins;
@@ -49,7 +49,7 @@ pub(crate) fn gateway(
         }),
         namespaces,
         audit,
-        limits: Limits { rates: config.gateway.rates(), ..Limits::default() }.within(raise_open_files()),
+        limits: config.gateway.limits().within(raise_open_files()),
     })
 }
 

@@ -1,96 +1,167 @@
 //! What is pulled to end an answer under way.
 //!
 //! hyper asks an answer's body for more only when the client has room for more, so a body cannot end the answer of a
-//! client that stopped reading. Therefore the cord sits around it: over HTTP/2 around the stream's task, whose end
-//! resets the stream and throws away what was queued; over HTTP/1.1 around the connection.
+//! client that stopped reading. Therefore the cord sits around what hyper runs: over HTTP/2 around the stream's task, whose
+//! end resets the stream and throws away what was queued; over HTTP/1.1 around the connection.
+//!
+//! It is pulled when the permit's right ends, and when the client takes nothing of what there is for it: see [`Patience`].
 
 use crate::admit::{CutReason, Lease, Leash};
 use crate::measure;
 use crate::request::App;
-use core::future::{Future, pending, poll_fn};
+use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
-use core::task::Poll;
+use core::sync::atomic::{AtomicU8, Ordering};
+use core::task::{Context, Poll};
+use core::time::Duration;
 use daas_types::UnixMs;
 use hyper::rt::Executor;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::task::TaskTracker;
 
-/// Where a request ties the leash of its permit.
-pub(crate) enum Cord {
-    /// To the stream whose task is running.
-    Stream,
-    /// To the connection, in place of the former request's.
-    Connection(watch::Sender<Option<Leash>>),
-}
+#[cfg(test)]
+mod tests;
 
-/// The connection's end of [`Cord::Connection`].
-pub(crate) struct ConnectionCord(watch::Receiver<Option<Leash>>);
+/// Why a cord was pulled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pulled {
+    /// The right is gone.
+    Cut(CutReason),
+    /// The client does not read.
+    Stalled,
+}
 
 /// Spawns one task per server stream, with a cord around it.
 #[derive(Clone)]
 pub(super) struct StreamExecutor {
     tasks: TaskTracker,
     app: Arc<App>,
+    patience: Duration,
 }
 
-/// What was tied to a stream, for its task to look at.
-type Knot = Arc<Mutex<Option<Lease>>>;
+/// What those who answer have tied to the cord around them.
+#[derive(Default)]
+struct Knot {
+    lease: Mutex<Option<Lease>>,
+    /// What became of the answer's body. Only the task that the cord is around looks at it.
+    body: AtomicU8,
+}
+
+/// There is no body, or what there was of it is taken and no more has come.
+const WAITS: u8 = 0;
+/// The connection has taken a frame out of it, and not asked for another.
+const TOOK: u8 = 1;
+/// And is still busy with that one: hyper asks again at once where there is room, so the client has none.
+const BUSY: u8 = 2;
+/// For too long.
+const STALLED: u8 = 3;
+
+/// How long a client may take nothing, with something there for it. What waits for the API server, an idle watch, does not
+/// count. Costs nothing while answers flow; one timer is made when a client first has no room, and not moved when it has.
+struct Patience {
+    limit: Duration,
+    since: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
 
 tokio::task_local! {
-    static STREAM: Knot;
+    static KNOT: Arc<Knot>;
 }
 
-// === impl Cord ===
-
-impl Cord {
-    pub(super) fn connection() -> (Self, ConnectionCord) {
-        let (tie, cord) = watch::channel(None);
-        (Self::Connection(tie), ConnectionCord(cord))
-    }
-
-    /// From here on the end of `leash` ends the answer.
-    pub(crate) fn tie(&self, leash: &Leash, now: UnixMs) {
-        match self {
-            Self::Connection(cord) => {
-                cord.send_replace(Some(leash.clone()));
-            }
-            Self::Stream => {
-                let tied = STREAM.try_with(|knot| *lock(knot) = Some(leash.lease(now)));
-                tied.expect("a stream's service must run inside its executor's task");
-            }
-        }
-    }
-
-    /// An answer of ours ends by itself.
-    pub(crate) fn untie(&self) {
-        match self {
-            Self::Connection(cord) => {
-                cord.send_replace(None);
-            }
-            Self::Stream => {}
-        }
-    }
+/// From here on the end of `leash` ends the answer.
+pub(crate) fn tie(leash: &Leash, now: UnixMs) {
+    let tied = KNOT.try_with(|knot| *lock(knot) = Some(leash.lease(now)));
+    tied.expect("a service must run inside a cord");
 }
 
-// === impl ConnectionCord ===
+/// The former answer is complete, and its leash ends nothing any more.
+pub(crate) fn untie() {
+    let untied = KNOT.try_with(|knot| *lock(knot) = None);
+    untied.expect("a service must run inside a cord");
+}
 
-impl ConnectionCord {
-    pub(super) async fn pulled(&mut self, app: &App) -> CutReason {
-        loop {
-            let leash = self.0.borrow_and_update().clone();
-            let lease = async {
-                match leash {
-                    Some(leash) => leash.lease(app.now()).await,
-                    None => pending().await,
+/// The connection asked the answer's body for a frame, and `got` one or has to wait for it.
+pub(crate) fn asked(got: bool) {
+    note(if got { TOOK } else { WAITS });
+}
+
+/// The answer's body is over, or given up. Whether that is because the client did not read it.
+pub(crate) fn over() -> bool {
+    let stalled = KNOT.try_with(|knot| knot.body.load(Ordering::Relaxed) == STALLED).unwrap_or(false);
+    note(WAITS);
+    stalled
+}
+
+/// Runs what serves answers, until it ends or must not go on. Within a stalled one, [`over`] says so.
+pub(super) async fn around<F: Future>(served: F, patience: Duration) -> Result<F::Output, Pulled> {
+    let knot = Arc::<Knot>::default();
+    let mut served = pin!(KNOT.scope(knot.clone(), served));
+    let mut patience = Patience { limit: patience, since: None, timer: None };
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = served.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        // Who answers ties in its own turn, so what is tied is seen at once.
+        if let Some(Poll::Ready(reason)) = lock(&knot).as_mut().map(|lease| Pin::new(lease).poll(cx)) {
+            return Poll::Ready(Err(Pulled::Cut(reason)));
+        }
+        patience.poll(&knot.body, cx).map(|()| Err(Pulled::Stalled))
+    })
+    .await
+}
+
+fn note(body: u8) {
+    // Without a cord there is nobody to tell: what is dropped with the gateway is.
+    let _ = KNOT.try_with(|knot| knot.body.store(body, Ordering::Relaxed));
+}
+
+fn lock(knot: &Knot) -> MutexGuard<'_, Option<Lease>> {
+    knot.lease.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+// === impl Patience ===
+
+impl Patience {
+    /// Ready when it is over.
+    fn poll(&mut self, body: &AtomicU8, cx: &mut Context<'_>) -> Poll<()> {
+        match body.load(Ordering::Relaxed) {
+            TOOK => {
+                body.store(BUSY, Ordering::Relaxed);
+                self.since = Some(Instant::now());
+            }
+            BUSY => {}
+            _ => self.since = None,
+        }
+        let over = self.since.map(|since| since + self.limit);
+        if self.timer.is_none() {
+            self.timer = over.map(|over| Box::pin(sleep_until(over)));
+        }
+        while let Some(timer) = &mut self.timer {
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            match over {
+                None => self.timer = None,
+                Some(over) if over > Instant::now() => timer.as_mut().reset(over),
+                Some(_) => {
+                    body.store(STALLED, Ordering::Relaxed);
+                    return Poll::Ready(());
                 }
-            };
-            tokio::select! {
-                reason = lease => return reason,
-                changed = self.0.changed() => if changed.is_err() {
-                    return pending().await;
-                },
             }
+        }
+        Poll::Pending
+    }
+}
+
+// === impl Pulled ===
+
+impl Pulled {
+    /// For the metrics.
+    pub(super) fn count(self, app: &App) {
+        match self {
+            Self::Cut(reason) => measure::revocation(reason, app.since_checkpoint()),
+            Self::Stalled => measure::stalled(),
         }
     }
 }
@@ -98,34 +169,19 @@ impl ConnectionCord {
 // === impl StreamExecutor ===
 
 impl StreamExecutor {
-    pub(super) fn new(tasks: TaskTracker, app: Arc<App>) -> Self {
-        Self { tasks, app }
+    pub(super) fn new(tasks: TaskTracker, app: Arc<App>, patience: Duration) -> Self {
+        Self { tasks, app, patience }
     }
 }
 
 impl<F: Future<Output: Send> + Send + 'static> Executor<F> for StreamExecutor {
     fn execute(&self, future: F) {
-        let (app, knot) = (self.app.clone(), Knot::default());
+        let (app, patience) = (self.app.clone(), self.patience);
         // It needs no word of the gateway's end: that ends the connection, and a stream without one ends.
         self.tasks.spawn(async move {
-            let mut stream = pin!(STREAM.scope(knot.clone(), future));
-            let cut = poll_fn(|cx| {
-                if stream.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(None);
-                }
-                // The service ties in its own turn, so what is tied is seen at once.
-                match lock(&knot).as_mut().map(|lease| Pin::new(lease).poll(cx)) {
-                    Some(Poll::Ready(reason)) => Poll::Ready(Some(reason)),
-                    Some(Poll::Pending) | None => Poll::Pending,
-                }
-            });
-            if let Some(reason) = cut.await {
-                measure::revocation(reason, app.since_checkpoint());
+            if let Err(pulled) = around(future, patience).await {
+                pulled.count(&app);
             }
         });
     }
-}
-
-fn lock(knot: &Knot) -> MutexGuard<'_, Option<Lease>> {
-    knot.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -22,7 +22,7 @@ use rcgen::KeyPair;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -220,6 +220,42 @@ impl LocalEndpoints for Local {
 
     fn kubectl_config(&self) -> String {
         r#"{"kind":"Config"}"#.to_owned()
+    }
+}
+
+/// A clock that stands still until it is moved, however long the network takes; it goes on when this is dropped.
+pub(crate) struct Still(mpsc::Sender<()>);
+
+impl Still {
+    pub(crate) fn new() -> Self {
+        tokio::time::pause();
+        let (still, moves) = mpsc::channel();
+        // The runtime moves a paused clock by itself, but not while something blocks; that has an end, as every wait here.
+        tokio::task::spawn_blocking(move || moves.recv_timeout(Duration::from_secs(20)));
+        Self(still)
+    }
+
+    /// So much time passes at once.
+    pub(crate) async fn pass(&self, time: Duration) {
+        tokio::time::advance(time).await;
+    }
+
+    /// So much time passes, ten seconds at a time, and what is asked meanwhile is answered, pings among it.
+    pub(crate) async fn pass_talking(&self, time: Duration, client: &Http2, bearer: &str) {
+        let end = tokio::time::Instant::now() + time;
+        while let left @ 1.. = end.saturating_duration_since(tokio::time::Instant::now()).as_millis() {
+            self.pass(Duration::from_millis(left.min(10_000).try_into().unwrap())).await;
+            for _ in 0..3 {
+                assert_eq!(text(client.send(get("/api", bearer)).await.unwrap()).await, r#"{"kind":"Answer"}"#);
+            }
+        }
+    }
+}
+
+impl Drop for Still {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+        tokio::time::resume();
     }
 }
 

@@ -64,6 +64,12 @@ pub const KEYS: &[Key] = &[
         "900",
         "Seconds that nodes keep their traffic while the chain cannot be read.",
     ),
+    key(
+        "gateway.stalled",
+        Kind::Number(10, 3_600),
+        "60",
+        "Seconds after which an answer ends of whose waiting bytes the client takes none. An idle watch has none.",
+    ),
     key("gateway.requests.viewer", RATE, "100", "Requests a minute of a viewer, and as many of its pods."),
     key("gateway.requests.developer", RATE, "600", "The same of a developer."),
     key("gateway.requests.admin", RATE, "3000", "The same of an admin."),

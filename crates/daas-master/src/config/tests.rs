@@ -56,11 +56,12 @@ fn the_digest_covers_rules_and_not_places() {
 }
 
 #[test]
-fn rates_are_the_gateways_own_unless_said_otherwise() {
+fn limits_are_the_gateways_own_unless_said_otherwise() {
     let load = |more: &str| load_text(&format!("api: {{advertise: 10.0.0.1}}\nsui: {{pins: /a}}\n{more}"));
-    let rates = |more: &str| load(more).unwrap().config.gateway.rates();
-    assert_eq!(rates(""), Rates::default());
-    let viewer = rates("gateway: {requests: {viewer: 1}, burst: {viewer: 2}}").viewer;
+    let limits = |more: &str| load(more).unwrap().config.gateway.limits();
+    assert_eq!(limits(""), Limits::default());
+    assert_eq!(limits("gateway: {stalled: 10}").stalled, Duration::from_secs(10));
+    let viewer = limits("gateway: {requests: {viewer: 1}, burst: {viewer: 2}}").rates.viewer;
     assert_eq!(viewer, Rate { per_minute: 1, burst: 2 });
     assert!(load("gateway: {requests: {viewer: 0}}").is_err());
 }

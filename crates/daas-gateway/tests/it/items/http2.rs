@@ -5,8 +5,9 @@ mod floods;
 use super::wire::{
     CALM, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, RST_STREAM, SETTINGS, field, frame, head,
 };
-use crate::harness::{Options, World, get, reason, user, within};
-use daas_testkit::client::Http2;
+use crate::harness::{Options, Still, World, get, reason, user, within};
+use daas_testkit::chain::Chain;
+use daas_testkit::client::{Http1, Http2};
 use daas_types::Permissions;
 use http::Response;
 use http_body_util::{BodyExt, Full};
@@ -14,6 +15,8 @@ use hyper::body::Incoming;
 use std::time::Duration;
 
 const WATCH: &str = "/api/v1/pods?watch=true";
+
+const HOUR: Duration = Duration::from_hours(1);
 
 /// The bits of a request's HEADERS frame that is all of it.
 const WHOLE: u8 = END_HEADERS | END_STREAM;
@@ -125,6 +128,78 @@ async fn item_23_who_does_not_read_fills_its_own_windows_only() {
     assert!(held <= 90 << 20, "{held}");
     drop((stalled, client));
     within(world.upstream.until_open(0)).await;
+}
+
+/// An answer without end.
+async fn endless(client: &Http2, bearer: &str) -> Response<Incoming> {
+    within(client.send(get("/big/1000000000", bearer))).await.unwrap()
+}
+
+/// Reads more of an answer than can be on its way.
+async fn take(answer: &mut Response<Incoming>) {
+    let mut taken = 0;
+    while taken < 8 << 20 {
+        taken += within(answer.body_mut().frame()).await.unwrap().unwrap().into_data().unwrap().len();
+    }
+}
+
+#[tokio::test]
+async fn item_23_who_takes_nothing_for_a_minute_is_cut_and_who_waits_is_not() {
+    let world = World::with(Options { chain: Chain::stale_after(HOUR), ..Options::default() }, HOUR).await;
+    let token = user(&world.chain.staker(1, "5", Permissions::USER));
+    let client = world.http2().await;
+    let mut idle = watch(&client, &token).await;
+    let (mut stalled, mut slow) = (endless(&client, &token).await, endless(&client, &token).await);
+    let still = Still::new();
+    still.pass_talking(Duration::from_secs(30), &client, &token).await;
+    assert_eq!(world.upstream.open(), 3);
+    take(&mut slow).await;
+    still.pass_talking(Duration::from_secs(50), &client, &token).await;
+    within(world.upstream.until_open(2)).await;
+    // What had come may be read.
+    let error = within(async {
+        loop {
+            if let Err(error) = stalled.body_mut().frame().await.expect("it ended as if it were complete") {
+                return error;
+            }
+        }
+    })
+    .await;
+    let reset = core::error::Error::source(&error).and_then(|source| source.downcast_ref::<h2::Error>());
+    assert_eq!(reset.and_then(h2::Error::reason), Some(h2::Reason::CANCEL), "{error:?}");
+    take(&mut slow).await;
+    still.pass_talking(Duration::from_secs(50), &client, &token).await;
+    take(&mut slow).await;
+    world.upstream.emit("alive");
+    assert_eq!(&within(idle.body_mut().frame()).await.unwrap().unwrap().into_data().unwrap()[..], b"alive\n");
+    drop((still, idle, slow));
+    let found = within(world.trail.ended(3 + 39)).await;
+    let mut reasons = found.iter().filter(|(_, start, _)| start.what.path() != "/api");
+    assert!(reasons.all(|(sequence, _, end)| (end.as_ref().unwrap().reason == "Stalled") == (*sequence == 2)));
+}
+
+#[tokio::test]
+async fn item_23_over_http1_the_connection_ends() {
+    let world = World::with(Options { chain: Chain::stale_after(HOUR), ..Options::default() }, HOUR).await;
+    let token = user(&world.chain.staker(1, "5", Permissions::USER));
+    let (client, mut http1, mut idle) = (world.http2().await, world.http1().await, world.http1().await);
+    let over = async |connection: &mut Http1, path: &str| {
+        let request = http::Request::get(path).header("host", "localhost");
+        let request = request.header("authorization", format!("Bearer {token}"));
+        within(connection.send(request.body(Full::default()).unwrap())).await.unwrap()
+    };
+    let mut stalled = over(&mut http1, "/big/1000000000").await;
+    let mut idle_watch = over(&mut idle, WATCH).await;
+    assert!(within(idle_watch.body_mut().frame()).await.unwrap().is_ok());
+    assert_eq!(within(client.send(get("/api", &token))).await.unwrap().status(), 200);
+    let still = Still::new();
+    // What there is between here and there fills while time passes.
+    while world.upstream.open() > 1 {
+        still.pass_talking(Duration::from_secs(20), &client, &token).await;
+    }
+    within(async { while stalled.body_mut().frame().await.expect("it was not complete").is_ok() {} }).await;
+    world.upstream.emit("alive");
+    assert_eq!(&within(idle_watch.body_mut().frame()).await.unwrap().unwrap().into_data().unwrap()[..], b"alive\n");
 }
 
 #[tokio::test]
