@@ -3,7 +3,7 @@
 //! A request is two records, [`Start`] and [`End`]. Texts are borrowed on the way in and owned on the way out.
 
 use crate::hash::Digest;
-use crate::redact::bounded;
+use crate::redact::{bounded, masked};
 use daas_types::{PositionId, SealId, Tier, UnixMs};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -260,11 +260,12 @@ impl Target<'_> {
 impl Who<'_> {
     /// The same with no text beyond its bound.
     pub(crate) fn bounded(&self) -> Who<'_> {
-        Who {
-            user: bounded(&self.user, LONGEST_WORD),
-            acting_as: bounded(&self.acting_as, LONGEST_WORD),
-            ..self.clone_ids()
-        }
+        // The one word that a client chooses: a token that is there by mistake is not written down.
+        let acting_as = match masked(&self.acting_as) {
+            Cow::Borrowed(name) => bounded(name, LONGEST_WORD),
+            Cow::Owned(name) => Cow::Owned(bounded(&name, LONGEST_WORD).into_owned()),
+        };
+        Who { user: bounded(&self.user, LONGEST_WORD), acting_as, ..self.clone_ids() }
     }
 
     fn clone_ids(&self) -> Who<'static> {

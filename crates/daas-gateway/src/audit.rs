@@ -39,6 +39,7 @@ pub(crate) struct Entry {
     state: State,
     /// The answer to a HEAD has no body, whatever its head says.
     head: bool,
+    let_in: bool,
     received: Option<Arc<AtomicU64>>,
     until: Option<Until>,
 }
@@ -79,7 +80,7 @@ impl Entry {
         let uri = request.uri();
         let arrival = log.arrive(peer, &What::of(request.method().as_str(), uri.path(), uri.query()));
         let head = request.method() == Method::HEAD;
-        Self { state: State::Arrived(arrival), head, received: None, until: None }
+        Self { state: State::Arrived(arrival), head, let_in: false, received: None, until: None }
     }
 
     /// A credential held, of whom is known; what it opens is not.
@@ -124,6 +125,16 @@ impl Entry {
         let seal: Option<SealId> = permit.identity().map(crate::Identity::seal);
         self.identify(&Who { kind, user, position: Some(permit.payer().position()), tier, seal, acting_as });
         self.until = Some(Until { leash: permit.leash().clone(), expires: permit.leash().expires(now) });
+    }
+
+    /// It is let through, and nobody's but its holder's to pay for.
+    pub(crate) fn let_in(&mut self) {
+        self.let_in = true;
+    }
+
+    /// Whether that was said.
+    pub(crate) fn is_let_in(&self) -> bool {
+        self.let_in
     }
 
     /// It changes nothing, although it is a POST.

@@ -10,6 +10,7 @@ pub(crate) use service_account::{BoundToken, Issuer};
 use crate::config::{ConfigError, ServiceAccountConfig};
 use crate::credential::{Bearer, Token};
 use crate::refusal::Refusal;
+use core::convert::Infallible;
 use daas_chain::index::{LivePosition, Snapshot};
 use daas_types::ErrorCode::{
     PositionClosed, SealExpired, ServiceAccountRefused, TokenExpired, TokenForeign, TokenMalformed, TokenUnknown,
@@ -18,8 +19,9 @@ use daas_types::onchain::{SealRecord, Status};
 use daas_types::pop::{Claims, PopError, PopToken, Usage};
 use daas_types::{ClusterId, PositionId, SealId, SealSecret, UnixMs, WalletAddress};
 use quick_cache::sync::Cache;
-use std::sync::Arc;
-use verified::Verified;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use verified::{Digest, Verified};
 
 /// What a credential turned out to be, against one snapshot.
 #[derive(Clone, Debug)]
@@ -51,9 +53,21 @@ pub(crate) struct Authenticator {
     issuer: Option<Issuer>,
     tokens: Verified<Arc<PopToken>>,
     accounts: Verified<Arc<BoundToken>>,
-    /// Whose Seals were shown, to tell their holders what became of them.
-    positions: Cache<SealId, PositionId>,
+    /// Seals that were shown.
+    seals: Cache<SealId, Arc<Seen>>,
 }
+
+/// A Seal that was shown.
+struct Seen {
+    /// Whose it is, to tell its holder what became of it.
+    position: PositionId,
+    /// What is remembered of it, oldest first.
+    tokens: Mutex<VecDeque<Digest>>,
+}
+
+/// Tokens of one Seal that are remembered: as many programs use it at once, each with one of its own. Without this bound one
+/// with little stake could mint until nobody else's were.
+const TOKENS_OF_A_SEAL: usize = 16;
 
 // === impl Authenticator ===
 
@@ -69,19 +83,19 @@ impl Authenticator {
             issuer: issuer.map(Issuer::new).transpose()?,
             tokens: Verified::new(remembered),
             accounts: Verified::new(remembered),
-            positions: Cache::new(remembered),
+            seals: Cache::new(remembered),
         })
     }
 
     /// Whose `bearer` is. `opaque` is what an opaque secret counts for at the place that is asked for; `may_verify` is asked
-    /// before a signature is checked.
+    /// before a signature is checked, with the Seal for which the key speaks that is said to have made it.
     pub(crate) fn authenticate(
         &self,
         bearer: &Bearer,
         opaque: Usage,
         snapshot: &Snapshot,
         now: UnixMs,
-        may_verify: impl FnOnce() -> Result<(), Refusal>,
+        may_verify: impl FnOnce(Option<SealId>) -> Result<(), Refusal>,
     ) -> Result<Caller, Refusal> {
         match bearer.token()? {
             Token::Pop(text) => self.pop(text, snapshot, now, may_verify).map(Caller::Seal),
@@ -100,7 +114,7 @@ impl Authenticator {
         text: &str,
         snapshot: &Snapshot,
         now: UnixMs,
-        may_verify: impl FnOnce() -> Result<(), Refusal>,
+        may_verify: impl FnOnce(Option<SealId>) -> Result<(), Refusal>,
     ) -> Result<SealHolder, Refusal> {
         let digest = self.tokens.digest(text);
         if let Some(token) = self.tokens.get(digest) {
@@ -109,11 +123,29 @@ impl Authenticator {
         let token = PopToken::parse(text).map_err(refused)?;
         let holder = self.holder(token.claims(), token.signer(), snapshot, now)?;
         self.tokens.or_verify(digest, || {
-            may_verify()?;
+            may_verify(Some(holder.seal.id))?;
             token.verify().map(Arc::new).map_err(refused)
         })?;
-        self.positions.insert(holder.seal.id, holder.position.state.position);
+        self.seen(&holder, digest);
         Ok(holder)
+    }
+
+    /// A token of this Seal is remembered; its oldest one no longer, where there are too many.
+    fn seen(&self, holder: &SealHolder, token: Digest) {
+        let position = holder.position.state.position;
+        let first = || Ok::<_, Infallible>(Arc::new(Seen { position, tokens: Mutex::default() }));
+        let Ok(seen) = self.seals.get_or_insert_with(&holder.seal.id, first);
+        let mut tokens = seen.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        if tokens.contains(&token) {
+            // Many came with it at once, and each is told here.
+            return;
+        }
+        tokens.push_back(token);
+        if tokens.len() > TOKENS_OF_A_SEAL
+            && let Some(oldest) = tokens.pop_front()
+        {
+            self.tokens.forget(oldest);
+        }
     }
 
     fn holder(
@@ -131,7 +163,7 @@ impl Authenticator {
 
     /// Why a Seal is not live. Its position took it along when it closed; otherwise another Seal took its place.
     fn gone(&self, seal: SealId, snapshot: &Snapshot) -> Refusal {
-        let closed = self.positions.get(&seal).filter(|position| {
+        let closed = self.seals.get(&seal).map(|seen| seen.position).filter(|position| {
             snapshot.position(*position).is_none_or(|live| live.state.status == Status::Closed && !live.gap)
         });
         match closed {
@@ -158,16 +190,21 @@ impl Authenticator {
         &self,
         text: &str,
         now: UnixMs,
-        may_verify: impl FnOnce() -> Result<(), Refusal>,
+        may_verify: impl FnOnce(Option<SealId>) -> Result<(), Refusal>,
     ) -> Result<Arc<BoundToken>, Refusal> {
         let issuer = self.issuer.as_ref();
         let issuer = issuer.ok_or_else(|| Refusal::unauthorized(ServiceAccountRefused, "no issuer is configured"))?;
-        let token = self.accounts.or_verify(self.accounts.digest(text), || {
-            may_verify()?;
-            let token = Arc::new(issuer.verify(text)?);
-            token.check(now)?;
-            Ok(token)
-        })?;
+        let digest = self.accounts.digest(text);
+        let token = if let Some(token) = self.accounts.get(digest) {
+            token
+        } else {
+            // What anybody can make up costs no signature.
+            issuer.check_claims(text, now)?;
+            self.accounts.or_verify(digest, || {
+                may_verify(None)?;
+                issuer.verify(text).map(Arc::new)
+            })?
+        };
         token.check(now)?;
         Ok(token)
     }

@@ -65,10 +65,14 @@ pub struct Limits {
     pub connections: usize,
     /// Client connections at once of one address, or of one /64 of IPv6.
     pub connections_per_address: usize,
+    /// Client connections at once of one position; of its node as many more, and of its pods.
+    pub connections_per_holder: usize,
     /// Streams at once of one client connection.
     pub streams_per_connection: u32,
     /// A TLS handshake ends within this.
     pub handshake: Duration,
+    /// An HTTP/2 connection without a stream for this long, or up to twice as long, is closed.
+    pub idle: Duration,
     /// A connection on which nothing was admitted for this long is closed, so that strangers cannot hold all places.
     pub unproven: Duration,
     /// A request's head arrives within this.
@@ -155,8 +159,10 @@ impl Default for Limits {
         Self {
             connections: 10_000,
             connections_per_address: 1_000,
+            connections_per_holder: 256,
             streams_per_connection: 250,
             handshake: Duration::from_secs(10),
+            idle: Duration::from_mins(10),
             unproven: Duration::from_secs(10),
             header_read: Duration::from_secs(30),
             stalled: Duration::from_mins(1),

@@ -3,12 +3,14 @@
 pub(crate) mod cord;
 mod gather;
 mod place;
+mod streams;
 
 pub(crate) use gather::{ReadAhead, gather};
 pub use place::network;
 pub(crate) use place::{Place, Places};
 
 use crate::config::Limits;
+use crate::hygiene::MAX_HEADERS;
 use crate::local::ConnectionInfo;
 use crate::measure;
 use crate::request::{self, App, Context};
@@ -23,6 +25,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use streams::Streams;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
@@ -32,7 +35,6 @@ use tokio_util::task::TaskTracker;
 
 /// Longest head of a request, with a service-account token of 8 KiB in it.
 const MAX_HEAD: usize = 32 * 1024;
-const MAX_HEADERS: usize = 100;
 /// What a client may make us hold for one stream it does not read.
 const SEND_BUFFER: usize = 64 * 1024;
 const RECEIVE_WINDOW: u32 = 256 * 1024;
@@ -135,7 +137,8 @@ impl Server {
         let app = self.app.clone();
         // Boxed, because hyper and the executor hand it on by value and it is kilobytes.
         let service = service_fn(move |request| Box::pin(request::serve(app.clone(), context.clone(), request)));
-        let executor = StreamExecutor::new(self.tasks.clone(), self.app.clone(), self.limits.stalled);
+        let streams = Arc::<Streams>::default();
+        let executor = StreamExecutor::new(self.tasks.clone(), self.app.clone(), self.limits.stalled, streams.clone());
         let (io, mut outlet) = gather(tls);
         let connection = http2::Builder::new(executor)
             .timer(TokioTimer::new())
@@ -148,15 +151,29 @@ impl Server {
             .keep_alive_timeout(PING)
             .serve_connection(TokioIo::new(io), service);
         let mut connection = pin!(connection);
-        tokio::select! {
-            result = poll_fn(|cx| outlet.poll(connection.as_mut(), cx)) => return Ok(result??),
-            () = shown.unproven(self.limits.unproven) => {
-                measure::connection("unproven");
-                return Ok(());
+        let (mut unproven, mut ending) = (pin!(shown.unproven(self.limits.unproven)), false);
+        loop {
+            tokio::select! {
+                result = poll_fn(|cx| outlet.poll(connection.as_mut(), cx)) => return Ok(result??),
+                () = unproven.as_mut() => {
+                    measure::connection("unproven");
+                    return Ok(());
+                }
+                () = self.enough(&shown, &streams), if !ending => {
+                    ending = true;
+                    connection.as_mut().graceful_shutdown();
+                }
             }
-            () = self.drain.cancelled() => connection.as_mut().graceful_shutdown(),
         }
-        Ok(poll_fn(|cx| outlet.poll(connection.as_mut(), cx)).await??)
+    }
+
+    /// Ends when an HTTP/2 connection is to take no new requests.
+    async fn enough(&self, context: &Context, streams: &Streams) {
+        tokio::select! {
+            () = self.drain.cancelled() => {}
+            () = context.enough() => measure::connection("limited"),
+            () = streams.idle(self.limits.idle) => measure::connection("idle"),
+        }
     }
 
     async fn http1(&self, tls: ClientIo, info: ConnectionInfo, place: Place) -> Ended {

@@ -49,14 +49,22 @@ impl Bearer {
         Ok(found.pop())
     }
 
-    /// The same with the original API's two other places, which may repeat the token but not differ.
-    pub(crate) fn of_node(headers: &HeaderMap, field: Option<&str>) -> Result<Option<Self>, Refusal> {
+    /// The same with the original API's header, which may repeat the token but not differ.
+    pub(crate) fn of_node(headers: &HeaderMap) -> Result<Option<Self>, Refusal> {
         let mut found: Vec<Self> = Self::from_headers(headers)?.into_iter().collect();
         for value in headers.get_all(X_SEAL_TOKEN) {
             let text = value.to_str().map_err(|_| malformed("X-Seal-Token is not visible ASCII"))?;
             found.push(Self::new(text)?);
         }
-        found.extend(field.map(Self::new).transpose()?);
+        Self::one(found)
+    }
+
+    /// What a node's head has, with the original API's field in the body, which may repeat it but not differ.
+    pub(crate) fn or_field(bearer: Option<Self>, field: Option<&str>) -> Result<Option<Self>, Refusal> {
+        Self::one(bearer.into_iter().chain(field.map(Self::new).transpose()?).collect())
+    }
+
+    fn one(mut found: Vec<Self>) -> Result<Option<Self>, Refusal> {
         if found.windows(2).any(|pair| pair[0].0 != pair[1].0) {
             let cause = "Authorization, X-Seal-Token and seal_token differ";
             return Err(Refusal::unauthorized(TokenAmbiguous, cause));

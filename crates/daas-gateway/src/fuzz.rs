@@ -9,6 +9,7 @@ use crate::forward::UpgradeRequest;
 use crate::hygiene;
 use crate::local::Endpoint;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as B64};
+use daas_types::UnixMs;
 use daas_types::pop::{PREFIX, PopToken};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 use std::sync::LazyLock;
@@ -34,7 +35,9 @@ pub fn token(bytes: &[u8]) {
     }
     let Some(request) = head(bytes) else { return };
     let field = request.uri().query();
-    let Ok(Some(bearer)) = Bearer::of_node(request.headers(), field) else { return };
+    let Ok(Some(bearer)) = Bearer::of_node(request.headers()).and_then(|bearer| Bearer::or_field(bearer, field)) else {
+        return;
+    };
     let shown = bearer.authorization().expect("what was read from a header must fit into one");
     assert!(shown.is_sensitive(), "a credential can be printed");
     let places = request.headers().get_all("authorization").iter().count();
@@ -48,7 +51,10 @@ pub fn token(bytes: &[u8]) {
                 "two spellings"
             );
         }
-        Ok(Token::Jwt(text)) => assert!(SERVICE_ACCOUNTS.verify(text).is_err(), "a forged service account"),
+        Ok(Token::Jwt(text)) => {
+            let _ = SERVICE_ACCOUNTS.check_claims(text, UnixMs(0));
+            assert!(SERVICE_ACCOUNTS.verify(text).is_err(), "a forged service account");
+        }
         Err(_) => {}
     }
 }
@@ -169,6 +175,7 @@ fn must_go(name: &str) -> bool {
             dashed.as_str(),
             "forwarded"
                 | "x-real-ip"
+                | "audit-id"
                 | "authorization"
                 | "x-seal-token"
                 | "expect"

@@ -3,21 +3,20 @@ use crate::config::{ConfigError, GatewayConfig, Limits};
 use crate::connection::{Places, Server};
 use crate::forward::Forwarder;
 use crate::freshness::Watch;
-use crate::limits::{Limiter, Strangers};
-use crate::local::{self, LocalEndpoints};
+use crate::limits::{Holder, Limiter, Purse, Strangers};
+use crate::local::{LocalEndpoints, Unread};
 use crate::request::App;
 use core::time::Duration;
-use daas_chain::index::Index;
+use daas_chain::index::{Index, Snapshot};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How often idle upstream connections are closed.
+/// How often idle upstream connections are closed, and connections of those who lost their stake are strangers' again.
 const TRIM: Duration = Duration::from_mins(1);
 
 /// The gateway, not yet bound.
@@ -58,8 +57,8 @@ impl Gateway {
         local: Arc<dyn LocalEndpoints>,
     ) -> Result<BoundGateway, BindError> {
         let (tasks, kill) = (TaskTracker::new(), CancellationToken::new());
-        let Limits { connections, connections_per_address, rates, .. } = config.limits;
-        let places = Places::new(connections, connections_per_address);
+        let Limits { connections, connections_per_address, connections_per_holder, rates, .. } = config.limits;
+        let places = Places::new(connections, connections_per_address, connections_per_holder);
         let app = Arc::new(App {
             watch: Watch::new(index, config.node_stale_grace, config.namespaces.clone()),
             authenticator: Authenticator::new(
@@ -73,7 +72,7 @@ impl Gateway {
             places: places.clone(),
             local,
             audit: config.audit.clone(),
-            unread: Semaphore::new(local::UNREAD),
+            unread: Unread::default(),
         });
         let GatewayConfig { listen: addr, limits, .. } = config;
         let listener = TcpListener::bind(addr).await.map_err(|source| BindError::Listen { addr, source })?;
@@ -129,12 +128,43 @@ async fn housekeeping(server: &Server) {
         loop {
             tick.tick().await;
             server.app.forwarder.trim();
+            let snapshot = server.app.watch.view().snapshot;
+            server.places.lapse(|holder| lives(holder, &snapshot));
         }
     };
     tokio::join!(server.app.watch.run(), trim);
 }
 
+/// Whether this holder has the right still for which it was let in.
+fn lives((purse, position): Holder, snapshot: &Snapshot) -> bool {
+    snapshot.position(position).is_some_and(|position| match purse {
+        Purse::Person | Purse::Pods => position.rights.tier.is_some(),
+        Purse::Node => position.rights.node,
+    })
+}
+
 /// Connections and tunnels hold places; upstream connections do not, and would never end by themselves.
 async fn clients_gone(server: &Server) {
     server.places.empty().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daas_testkit::chain::Chain;
+    use daas_types::Permissions;
+
+    #[test]
+    fn a_holder_lives_as_long_as_the_right() {
+        let chain = Chain::new();
+        let (mut staker, viewer) = (chain.staker(1, "5", Permissions::BOTH), chain.staker(2, "0.1", Permissions::BOTH));
+        let lives = |position| {
+            let snapshot = chain.index.snapshot();
+            [Purse::Person, Purse::Pods, Purse::Node].map(|purse| lives((purse, position), &snapshot))
+        };
+        assert_eq!(lives(staker.state.position), [true; 3]);
+        assert_eq!(lives(viewer.state.position), [false; 3], "too little stake");
+        chain.suspend(&mut staker);
+        assert_eq!(lives(staker.state.position), [false; 3]);
+    }
 }

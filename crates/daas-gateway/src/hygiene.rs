@@ -25,6 +25,9 @@ const HOP_BY_HOP: [HeaderName; 10] = [
     HeaderName::from_static("http2-settings"),
 ];
 
+/// Most lines of a head. What they say is bounded in bytes, but each takes memory of its own.
+pub(crate) const MAX_HEADERS: usize = 100;
+
 /// Refuses requests whose form alone is a trick. Decides nothing about paths beyond that they are paths: they go on
 /// byte for byte.
 pub(crate) fn check_form<B>(request: &Request<B>) -> Result<(), Refusal> {
@@ -34,6 +37,10 @@ pub(crate) fn check_form<B>(request: &Request<B>) -> Result<(), Refusal> {
     }
     if uri.path_and_query().is_none_or(|path| !path.as_str().starts_with('/')) {
         return Err(Refusal::form("the request target is not a path"));
+    }
+    if headers.len() > MAX_HEADERS {
+        let cause = format!("more than {MAX_HEADERS} headers");
+        return Err(Refusal::new(ErrorCode::PathRefused, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, cause));
     }
     let mut hosts = headers.get_all(HOST).into_iter();
     let host = hosts.next();
@@ -67,7 +74,8 @@ pub(crate) fn check_host<B>(request: &Request<B>, server_name: Option<&str>) -> 
     Err(Refusal::new(ErrorCode::PathRefused, StatusCode::MISDIRECTED_REQUEST, cause))
 }
 
-/// Removes everything hop-by-hop, everything that speaks of identity or origin, and every credential.
+/// Removes everything hop-by-hop, everything that speaks of identity or origin, and every credential; and `Audit-ID`, by which
+/// the API server would call the request in its own log: a client could give its requests the name of another's.
 pub(crate) fn scrub(headers: &mut HeaderMap) -> Result<(), Refusal> {
     let listed = connection_tokens(headers)?;
     let protocols = without_bearers(headers);
@@ -114,5 +122,6 @@ fn speaks_of_identity(name: &HeaderName) -> bool {
     name.starts_with("x-remote-")
         || name.starts_with("x-forwarded-")
         || name == "x-real-ip"
+        || name == "audit-id"
         || name == FORWARDED.as_str()
 }

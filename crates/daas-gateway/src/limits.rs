@@ -15,7 +15,7 @@ pub(crate) use strangers::Strangers;
 
 use crate::config::{Rate, Rates};
 use crate::refusal::Refusal;
-use buckets::{Buckets, Drawn};
+use buckets::{Buckets, Draw, Drawn};
 use core::time::Duration;
 use daas_types::ErrorCode::RateLimited;
 use daas_types::{PositionId, Tier};
@@ -38,14 +38,21 @@ pub(crate) enum Payer {
 /// The buckets of everyone who was admitted.
 pub(crate) struct Limiter {
     rates: Rates,
-    buckets: Buckets<(Purse, PositionId)>,
+    buckets: Buckets<Holder>,
     clock: Clock,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Purse {
+/// Whose bucket it is, whatever the tier.
+pub(crate) type Holder = (Purse, PositionId);
+
+/// Which of a position's buckets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Purse {
+    /// The staker's.
     Person,
+    /// Its node's.
     Node,
+    /// Its pods'.
     Pods,
 }
 
@@ -61,26 +68,36 @@ impl Payer {
             Self::Person(position, _) | Self::Node(position) | Self::Pods(position, _) => position,
         }
     }
+
+    /// The same, whatever the tier.
+    pub(crate) fn holder(self) -> Holder {
+        let purse = match self {
+            Self::Person(..) => Purse::Person,
+            Self::Node(_) => Purse::Node,
+            Self::Pods(..) => Purse::Pods,
+        };
+        (purse, self.position())
+    }
 }
 
 // === impl Limiter ===
 
 impl Limiter {
     pub(crate) fn new(rates: Rates) -> Self {
-        Self { rates, buckets: Buckets::new(HOLDERS), clock: Clock::new() }
+        Self { rates, buckets: Buckets::new(HOLDERS, 0), clock: Clock::new() }
     }
 
     /// Draws one request.
     pub(crate) fn draw(&self, payer: Payer) -> Result<(), Refusal> {
-        let (purse, position, rate) = match payer {
-            Payer::Person(position, tier) => (Purse::Person, position, self.rates.of(tier)),
-            Payer::Node(position) => (Purse::Node, position, self.rates.node),
-            Payer::Pods(position, tier) => (Purse::Pods, position, self.rates.of(tier)),
+        let rate = match payer {
+            Payer::Person(_, tier) | Payer::Pods(_, tier) => self.rates.of(tier),
+            Payer::Node(_) => self.rates.node,
         };
-        match self.buckets.draw((purse, position), rate, 1, self.clock.now()) {
+        match self.buckets.draw(payer.holder(), Draw::of(rate, 1), self.clock.now()) {
             Drawn::Taken => Ok(()),
             Drawn::Empty(wait) => {
                 let Rate { per_minute, burst } = rate;
+                let position = payer.position();
                 let cause = format!("{position} may send {per_minute} requests in a minute, {burst} at once");
                 Err(Refusal::too_fast(RateLimited, cause, wait))
             }

@@ -3,6 +3,9 @@
 
 mod security;
 mod staking;
+mod unread;
+
+pub(crate) use unread::Unread;
 
 use crate::admit::admit_worker;
 use crate::audit::Entry;
@@ -10,12 +13,12 @@ use crate::credential::Bearer;
 use crate::forward::GatewayBody;
 use crate::limits::Payer;
 use crate::refusal::Refusal;
-use crate::request::App;
+use crate::request::{App, Context};
 use async_trait::async_trait;
 use bytes::Bytes;
 use core::fmt;
 use core::time::Duration;
-use daas_types::ErrorCode::{Internal, NodeIdMismatch, TokenMissing, TooManyRequests};
+use daas_types::ErrorCode::{Internal, NodeIdMismatch, TokenMissing};
 use daas_types::api::{
     AttestationRequest, AttestationResponse, HeartbeatRequest, HeartbeatResponse, RegisterWorkerRequest,
     RegisterWorkerResponse,
@@ -34,8 +37,6 @@ use std::sync::Arc;
 /// Largest body of a worker, and of a question for evidence, which is a nonce.
 const MAX_BODY: usize = 64 * 1024;
 const MAX_QUESTION: usize = 1024;
-/// Workers' bodies with the token inside that are read at once: anyone may send one.
-pub(crate) const UNREAD: usize = 64;
 /// A body arrives within this.
 const BODY: Duration = Duration::from_secs(10);
 /// An endpoint answers within this.
@@ -121,30 +122,26 @@ impl Endpoint {
         }
     }
 
-    /// Whether it answers only holders of a right.
-    pub(crate) const fn needs_token(self) -> bool {
-        matches!(self, Self::RegisterWorker | Self::Heartbeat)
-    }
-
     pub(crate) async fn answer(
         self,
         app: &App,
-        connection: &ConnectionInfo,
+        context: &Context,
         request: Request<Incoming>,
         entry: &mut Entry,
     ) -> Result<Response<GatewayBody>, Refusal> {
         let late = |_| Refusal::new(Internal, StatusCode::GATEWAY_TIMEOUT, format!("no answer within {ANSWER:?}"));
-        tokio::time::timeout(ANSWER, self.answer_in_time(app, connection, request, entry)).await.map_err(late)?
+        tokio::time::timeout(ANSWER, self.answer_in_time(app, context, request, entry)).await.map_err(late)?
     }
 
     async fn answer_in_time(
         self,
         app: &App,
-        connection: &ConnectionInfo,
+        context: &Context,
         request: Request<Incoming>,
         entry: &mut Entry,
     ) -> Result<Response<GatewayBody>, Refusal> {
-        let (parts, body) = request.into_parts();
+        let connection = &context.info;
+        let (http::request::Parts { headers, .. }, body) = request.into_parts();
         if self != Self::RegisterWorker {
             // A question for evidence and a sign of life leave everything as it is. On a full disk a node that says that it
             // lives must be heard, or it is jailed for it.
@@ -152,6 +149,9 @@ impl Endpoint {
         }
         match self {
             Self::Attest => {
+                app.strangers.may_ask(connection.peer.ip())?;
+                // What is kept while a stranger takes long is the body alone.
+                drop(headers);
                 let body = read(body, MAX_QUESTION, entry).await?;
                 let request: AttestationRequest =
                     if body.is_empty() { AttestationRequest::default() } else { parse(&body)? };
@@ -160,28 +160,28 @@ impl Endpoint {
                 json(&app.local.attest(connection, request, informative).await?)
             }
             Self::RegisterWorker => {
-                let body = read_workers(app, connection.peer, &parts.headers, body, true, entry).await?;
+                let (bearer, body) = read_workers(app, context, headers, body, true, entry).await?;
                 let request: RegisterWorkerRequest = parse(&body)?;
-                let token = request.seal_token.as_deref();
-                let caller = node(app, connection.peer, &parts.headers, token, &request.node_id, true, entry)?;
+                let bearer = Bearer::or_field(bearer, request.seal_token.as_deref())?;
+                let caller = node(app, context, bearer, &request.node_id, true, entry)?;
                 entry.begin().await?;
                 json(&app.local.register_worker(connection, &caller, request).await?)
             }
             Self::Heartbeat => {
-                let body = read_workers(app, connection.peer, &parts.headers, body, false, entry).await?;
+                let (bearer, body) = read_workers(app, context, headers, body, false, entry).await?;
                 let request: HeartbeatRequest = parse(&body)?;
-                let token = request.seal_token.as_deref();
-                let caller = node(app, connection.peer, &parts.headers, token, &request.node_id, false, entry)?;
+                let bearer = Bearer::or_field(bearer, request.seal_token.as_deref())?;
+                let caller = node(app, context, bearer, &request.node_id, false, entry)?;
                 entry.begin().await?;
                 json(&app.local.heartbeat(connection, &caller, request).await?)
             }
             Self::StakingStatus => {
-                let status = staking::status(app, connection.peer, &parts.headers, entry)?;
+                let status = staking::status(app, connection.peer, &headers, entry)?;
                 entry.begin().await?;
                 json(&status)
             }
             Self::SecurityContext => {
-                let context = security::context(app, connection, &parts.headers, entry).await?;
+                let context = security::context(app, connection, &headers, entry).await?;
                 entry.begin().await?;
                 json(&context)
             }
@@ -203,45 +203,47 @@ impl fmt::Debug for ConnectionInfo {
     }
 }
 
-/// A worker's body: at once if a header says that it is a node's, and else when there is room for a stranger's.
+/// A worker's body, and the token before it: at once if that is a node's, and else when there is room for a stranger's. Of the
+/// head nothing else is kept while the body comes.
 async fn read_workers(
     app: &App,
-    peer: SocketAddr,
-    headers: &HeaderMap,
+    context: &Context,
+    headers: HeaderMap,
     body: Incoming,
     joins: bool,
     entry: &mut Entry,
-) -> Result<Bytes, Refusal> {
-    if let Some(bearer) = Bearer::of_node(headers, None)? {
+) -> Result<(Option<Bearer>, Bytes), Refusal> {
+    let bearer = Bearer::of_node(&headers)?;
+    drop(headers);
+    if let Some(bearer) = &bearer {
         let view = app.watch.view();
-        // One of a Seal that is no node's waits with the strangers: its body may hold another token, which is to be said first.
-        if admit_worker(&app.authenticate(peer, &bearer, Usage::Worker, &view)?, joins, &view).is_ok() {
-            return read(body, MAX_BODY, entry).await;
+        // One of a Seal that is no node's is read with the strangers': its body may hold another token, which is to be said first.
+        if let Ok(caller) =
+            admit_worker(&app.authenticate(context.info.peer, bearer, Usage::Worker, &view)?, joins, &view)
+        {
+            context.prove(Payer::Node(caller.position))?;
+            let body = read(body, MAX_BODY, entry).await?;
+            return Ok((Some(bearer.clone()), body));
         }
     }
-    let full =
-        |_| Refusal::new(TooManyRequests, StatusCode::TOO_MANY_REQUESTS, "too many bodies without a token before them");
-    let room = tokio::time::timeout(BODY, app.unread.acquire()).await;
-    let _room = room.map_err(full)?.map_err(|closed| Refusal::unavailable(Internal, closed))?;
-    read(body, MAX_BODY, entry).await
+    let _reading = app.unread.take(context.info.peer.ip())?;
+    Ok((bearer, read(body, MAX_BODY, entry).await?))
 }
 
 fn node(
     app: &App,
-    peer: SocketAddr,
-    headers: &HeaderMap,
-    field: Option<&str>,
+    context: &Context,
+    bearer: Option<Bearer>,
     node_id: &str,
     joins: bool,
     entry: &mut Entry,
 ) -> Result<NodeCaller, Refusal> {
-    let bearer = Bearer::of_node(headers, field)?;
     let bearer = bearer.ok_or_else(|| Refusal::unauthorized(TokenMissing, "no Seal token"))?;
     let view = app.watch.view();
-    let caller = app.authenticate(peer, &bearer, Usage::Worker, &view)?;
+    let caller = app.authenticate(context.info.peer, &bearer, Usage::Worker, &view)?;
     entry.known(&caller);
     let caller = admit_worker(&caller, joins, &view)?;
-    app.limiter.draw(Payer::Node(caller.position))?;
+    app.let_in(context, Payer::Node(caller.position), entry)?;
     if node_id != caller.node_id.as_str() {
         // The claimed id is not repeated: it is text from anyone.
         let cause = format!("the Seal's node is {}", caller.node_id);

@@ -7,23 +7,27 @@ use crate::connection::{Place, Places, cord};
 use crate::credential::Bearer;
 use crate::forward::{Forwarder, GatewayBody, RequestBody, UpgradeRequest};
 use crate::freshness::Watch;
-use crate::limits::{Limiter, Strangers};
-use crate::local::{ConnectionInfo, Endpoint, LocalEndpoints};
+use crate::limits::{Limiter, Payer, Strangers};
+use crate::local::{ConnectionInfo, Endpoint, LocalEndpoints, Unread};
 use crate::refusal::Refusal;
 use crate::{hygiene, measure};
 use core::convert::Infallible;
 use core::time::Duration;
 use daas_audit::Log;
-use daas_types::ErrorCode::TokenMissing;
+use daas_types::ErrorCode::{AddressLimited, TokenMissing, TooManyRequests};
 use daas_types::pop::Usage;
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::header::CONNECTION;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::Semaphore;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A connection that is to end is heard this often while it goes on asking: `kubectl` may ask for as much at once.
+const HEARD_OUT: u32 = 16;
 
 /// What every request shares.
 pub(crate) struct App {
@@ -35,8 +39,7 @@ pub(crate) struct App {
     pub(crate) places: Arc<Places>,
     pub(crate) local: Arc<dyn LocalEndpoints>,
     pub(crate) audit: Log,
-    /// Bodies that are read before it is known whose they are.
-    pub(crate) unread: Semaphore,
+    pub(crate) unread: Unread,
 }
 
 /// What the requests of one connection share.
@@ -44,8 +47,10 @@ pub(crate) struct Context {
     pub(crate) info: ConnectionInfo,
     /// Held by a tunnel beyond the end of the connection's own task.
     pub(crate) place: Arc<Place>,
-    /// Whether any request on it was admitted.
-    admitted: AtomicBool,
+    /// How often it was said that too much came from its address.
+    limited: AtomicU32,
+    /// Then it takes no new requests.
+    enough: CancellationToken,
 }
 
 /// How an answer came about.
@@ -64,18 +69,24 @@ pub(crate) async fn serve(
     let mut entry = Entry::of(&app.audit, context.info.peer, &request);
     let method = request.method().clone();
     let watch = is_watch(request.uri());
+    let version = request.version();
     // Over HTTP/2 there is none.
-    if request.version() < Version::HTTP_2 {
+    if version < Version::HTTP_2 {
         cord::untie();
     }
     let (answer, reason) = match app.answer(&context, request, &mut entry).await {
         Ok(answer) => (answer, Cow::Borrowed("")),
         Err(refusal) => {
-            let refusal = app.strangers.refused(context.info.peer.ip(), refusal);
+            let peer = context.info.peer.ip();
+            let refusal = if entry.is_let_in() { refusal } else { app.strangers.refused(peer, refusal) };
+            let limited = refusal.code() == AddressLimited;
             tracing::debug!(peer = %context.info.peer, %refusal, "refused");
             let (outcome, reason) = (refusal.code().name(), refusal.reason());
             // A head without a body answers a HEAD.
-            let response = refusal.into_response();
+            let mut response = refusal.into_response();
+            if limited {
+                context.hang_up(version, &mut response);
+            }
             let response = if method == Method::HEAD { response.map(|_| bytes::Bytes::new()) } else { response };
             (Answer { response: response.map(GatewayBody::from), outcome }, Cow::Owned(reason))
         }
@@ -89,19 +100,39 @@ pub(crate) async fn serve(
 
 impl Context {
     pub(crate) fn new(info: ConnectionInfo, place: Place) -> Self {
-        Self { info, place: Arc::new(place), admitted: AtomicBool::new(false) }
+        Self { info, place: Arc::new(place), limited: AtomicU32::new(0), enough: CancellationToken::new() }
     }
 
-    fn admit(&self) {
-        if !self.admitted.swap(true, Ordering::Relaxed) {
-            self.place.prove();
+    /// Somebody with a right is on it. Costs a load where that is known.
+    pub(crate) fn prove(&self, payer: Payer) -> Result<(), Refusal> {
+        if self.place.is_proven() || self.place.prove(payer.holder()) {
+            return Ok(());
         }
+        let cause = "as many connections as one holder may have";
+        Err(Refusal::new(TooManyRequests, StatusCode::TOO_MANY_REQUESTS, cause))
+    }
+
+    /// Too much came from its address. Whoever goes on has to come anew, which costs more than to ask.
+    fn hang_up<B>(&self, version: Version, response: &mut Response<B>) {
+        if version < Version::HTTP_2 {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            return;
+        }
+        self.enough.cancel();
+        if self.limited.fetch_add(1, Ordering::Relaxed) >= HEARD_OUT {
+            self.place.give_up();
+        }
+    }
+
+    /// Ends when it is to take no new requests.
+    pub(crate) async fn enough(&self) {
+        self.enough.cancelled().await;
     }
 
     /// Ends after `limit` if no request has been admitted by then, and otherwise never.
     pub(crate) async fn unproven(&self, limit: Duration) {
         tokio::time::sleep(limit).await;
-        if self.admitted.load(Ordering::Relaxed) {
+        if self.place.is_proven() {
             core::future::pending::<()>().await;
         }
     }
@@ -121,8 +152,16 @@ impl App {
         opaque: Usage,
         view: &View,
     ) -> Result<Caller, Refusal> {
-        let may_verify = || self.strangers.may_verify(peer.ip(), self.places.knows(peer.ip()));
+        let may_verify = |seal| self.strangers.may_verify(peer.ip(), self.places.knows(peer.ip()), seal);
         self.authenticator.authenticate(bearer, opaque, &view.snapshot, view.now, may_verify)
+    }
+
+    /// A request of one whose right was found. What is refused before this is drawn from the address' bucket.
+    pub(crate) fn let_in(&self, context: &Context, payer: Payer, entry: &mut Entry) -> Result<(), Refusal> {
+        self.limiter.draw(payer)?;
+        context.prove(payer)?;
+        entry.let_in();
+        Ok(())
     }
 
     async fn answer(
@@ -134,11 +173,7 @@ impl App {
         hygiene::check_form(&request)?;
         hygiene::check_host(&request, context.info.server_name.as_deref())?;
         if let Some(endpoint) = Endpoint::of(request.method(), request.uri().path()) {
-            let answer = endpoint.answer(self, &context.info, request, entry).await?;
-            if endpoint.needs_token() {
-                context.admit();
-            }
-            return Ok(Answer::local(answer));
+            return endpoint.answer(self, context, request, entry).await.map(Answer::local);
         }
         self.kubernetes(context, request, entry).await
     }
@@ -156,8 +191,7 @@ impl App {
         let caller = self.authenticate(context.info.peer, &bearer, Usage::User, &view)?;
         let permit = admit(&caller, &view).inspect_err(|_| entry.known(&caller))?;
         entry.admitted(&permit, &parts.headers, view.now);
-        context.admit();
-        self.limiter.draw(permit.payer())?;
+        self.let_in(context, permit.payer(), entry)?;
         let upgrade = UpgradeRequest::of(&mut parts)?;
         hygiene::scrub(&mut parts.headers)?;
         entry.begin().await?;

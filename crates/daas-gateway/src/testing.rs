@@ -25,7 +25,7 @@ impl Verifier {
 
     /// The Seal that it is of.
     pub fn seal(&self, shown: &Shown, snapshot: &Snapshot, now: UnixMs) -> Option<SealId> {
-        match self.0.authenticate(&shown.0, Usage::User, snapshot, now, || Ok(())).ok()? {
+        match self.0.authenticate(&shown.0, Usage::User, snapshot, now, |_| Ok(())).ok()? {
             Caller::Seal(holder) => Some(holder.seal.id),
             Caller::ServiceAccount { .. } => None,
         }

@@ -127,6 +127,15 @@ fn what_changes_something() {
 }
 
 #[test]
+fn a_token_in_place_of_a_name_is_not_kept() {
+    let token = format!("eyJ{}", "a".repeat(300));
+    let who = Who { acting_as: token.as_str().into(), ..Who::default() };
+    assert_eq!(who.bounded().acting_as, format!("sha256:{}", Digest::of_bytes(token.as_bytes())));
+    let jane = Who { acting_as: "system:serviceaccount:a:jane".into(), ..Who::default() };
+    assert_eq!(jane.bounded().acting_as, jane.acting_as);
+}
+
+#[test]
 fn texts_have_bounds() {
     let long = "ü".repeat(40_000);
     let who = Who { user: long.as_str().into(), acting_as: long.as_str().into(), ..Who::default() };

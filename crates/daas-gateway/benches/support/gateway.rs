@@ -50,7 +50,13 @@ async fn serve(folder: &Path, upstream: &str, metrics: PrometheusHandle) {
     let (server_chain, server_key) = leaf(folder, "server");
     // Every request is counted, and no staker reaches the bound.
     let rates = Rates { admin: Rate { per_minute: u32::MAX, burst: u32::MAX }, ..Rates::default() };
-    let limits = Limits { connections_per_address: 10_000, streams_per_holder: 20_000, rates, ..Limits::default() };
+    let limits = Limits {
+        connections_per_address: 10_000,
+        connections_per_holder: 10_000,
+        streams_per_holder: 20_000,
+        rates,
+        ..Limits::default()
+    };
     let disk = Arc::new(Folder::lock(&folder.join("audit")).unwrap());
     let (log, writer, _) = Log::open(audit::config(), disk, Arc::new(audit::now), &[]).unwrap();
     let config = GatewayConfig {

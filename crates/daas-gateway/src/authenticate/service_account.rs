@@ -3,6 +3,7 @@ use crate::refusal::Refusal;
 use daas_types::ErrorCode::{ServiceAccountRefused, TokenExpired};
 use daas_types::pop::SKEW;
 use daas_types::{NodeId, UnixMs};
+use jsonwebtoken::dangerous::insecure_decode;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
@@ -22,8 +23,27 @@ pub(crate) struct BoundToken {
 
 /// Who signs service-account tokens.
 pub(crate) struct Issuer {
+    name: String,
     key: DecodingKey,
     validation: Validation,
+}
+
+/// What a token says before anyone believes it.
+#[derive(Deserialize)]
+struct Claimed {
+    #[serde(default)]
+    iss: String,
+    aud: Option<Audience>,
+    exp: Option<u64>,
+    #[serde(default)]
+    nbf: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Many(Vec<String>),
 }
 
 #[derive(Deserialize)]
@@ -67,15 +87,34 @@ impl Issuer {
         // Time is checked at every use, by our clock; see `BoundToken::check`.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        Ok(Self { key, validation })
+        Ok(Self { name: config.issuer.clone(), key, validation })
+    }
+
+    /// Whether the token could be right by what it says of issuer, audience and time. No proof of anything: it is cheap, and
+    /// keeps what can be told from afar from costing a signature.
+    pub(crate) fn check_claims(&self, text: &str, now: UnixMs) -> Result<(), Refusal> {
+        let claimed = insecure_decode::<Claimed>(text);
+        let Claimed { iss, aud, exp, nbf } = claimed.map_err(|error| refused(&format!("no token: {error}")))?.claims;
+        let aud = aud.ok_or_else(|| missing("aud"))?;
+        let exp = exp.ok_or_else(|| missing("exp"))?;
+        if iss != self.name {
+            return Err(refused("the token is another issuer's"));
+        }
+        let ours = |audience: &String| *audience == self.name || audience == DEFAULT_AUDIENCE;
+        let meant = match &aud {
+            Audience::One(audience) => ours(audience),
+            Audience::Many(audiences) => audiences.iter().any(ours),
+        };
+        if !meant {
+            return Err(refused("the token is meant for someone else"));
+        }
+        in_time(seconds(nbf), seconds(exp), now)
     }
 
     pub(crate) fn verify(&self, text: &str) -> Result<BoundToken, Refusal> {
         let claims = jsonwebtoken::decode::<Claims>(text, &self.key, &self.validation)
             .map_err(|error| match error.kind() {
-                ErrorKind::MissingRequiredClaim(claim) => refused(&format!(
-                    "no `{claim}` in the token: such as a Secret's, it is not bound to a pod and a node"
-                )),
+                ErrorKind::MissingRequiredClaim(claim) => missing(claim),
                 _ => refused(&format!("the token does not verify: {error}")),
             })?
             .claims;
@@ -92,10 +131,29 @@ impl Issuer {
             namespace: bound.namespace,
             name: bound.serviceaccount.name,
             node,
-            not_before: UnixMs(claims.nbf.saturating_mul(1000)),
-            expires: UnixMs(claims.exp.saturating_mul(1000)),
+            not_before: seconds(claims.nbf),
+            expires: seconds(claims.exp),
         })
     }
+}
+
+fn seconds(since_epoch: u64) -> UnixMs {
+    UnixMs(since_epoch.saturating_mul(1000))
+}
+
+fn in_time(not_before: UnixMs, expires: UnixMs, now: UnixMs) -> Result<(), Refusal> {
+    if now >= expires {
+        return Err(Refusal::unauthorized(TokenExpired, format!("it expired at {expires}; it is {now}")));
+    }
+    if not_before > now.plus(SKEW) {
+        return Err(Refusal::unauthorized(TokenExpired, format!("not before {not_before}; it is {now}")));
+    }
+    Ok(())
+}
+
+#[track_caller]
+fn missing(claim: &str) -> Refusal {
+    refused(&format!("no `{claim}` in the token: such as a Secret's, it is not bound to a pod and a node"))
 }
 
 #[track_caller]
@@ -107,13 +165,7 @@ fn refused(cause: &str) -> Refusal {
 
 impl BoundToken {
     pub(super) fn check(&self, now: UnixMs) -> Result<(), Refusal> {
-        if now >= self.expires {
-            return Err(Refusal::unauthorized(TokenExpired, format!("it expired at {}; it is {now}", self.expires)));
-        }
-        if self.not_before > now.plus(SKEW) {
-            return Err(Refusal::unauthorized(TokenExpired, format!("not before {}; it is {now}", self.not_before)));
-        }
-        Ok(())
+        in_time(self.not_before, self.expires, now)
     }
 }
 

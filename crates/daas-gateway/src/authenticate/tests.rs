@@ -24,7 +24,7 @@ fn authenticator() -> Authenticator {
 /// What is said of a token, and how many signatures were checked for it.
 fn shown(to: &Authenticator, token: &str, chain: &Chain, now: UnixMs) -> (Result<Caller, Refusal>, u32) {
     let checked = Cell::new(0);
-    let may_verify = || {
+    let may_verify = |_| {
         checked.set(checked.get() + 1);
         Ok(())
     };
@@ -77,6 +77,51 @@ fn a_signature_is_checked_once_and_for_strangers_not_at_all() {
 }
 
 #[test]
+fn one_who_mints_without_end_pushes_nobody_out() {
+    let (chain, authenticator, now) = (Chain::new(), authenticator(), clock::now());
+    let (dust, other) = (chain.staker(1, "0.1", Permissions::USER), chain.staker(2, "5", Permissions::USER));
+    let token = other.token(Usage::User);
+    assert!(matches!(shown(&authenticator, &token, &chain, now), (Ok(_), 1)));
+    let minted: Vec<_> = (0..300).map(|_| dust.token(Usage::User)).collect();
+    assert!(minted.iter().all(|token| shown(&authenticator, token, &chain, now).1 == 1));
+    assert!(matches!(shown(&authenticator, &token, &chain, now), (Ok(_), 0)));
+    let remembered = |token: &String| shown(&authenticator, token, &chain, now).1 == 0;
+    assert!(minted[300 - TOKENS_OF_A_SEAL..].iter().all(remembered), "the newest");
+    assert!(!remembered(&minted[0]));
+}
+
+#[test]
+fn a_pods_token_that_cannot_be_right_costs_no_signature() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let issuer = ServiceAccountConfig { issuer: "https://issuer".to_owned(), public_key: key.public_key_pem() };
+    let authenticator = Authenticator::new(cluster(), Some(&issuer), 64).unwrap();
+    let (chain, now) = (Chain::new(), clock::now());
+    let secs = now.secs();
+    let token = |claims: &str| {
+        let [header, claims] = [r#"{"alg":"ES256"}"#, claims].map(|part| B64.encode(part));
+        format!("{header}.{claims}.{}", B64.encode([7; 64]))
+    };
+    let claims = |iss: &str, aud: &str, exp: u64| {
+        format!(r#"{{"iss":"{iss}","aud":{aud},"exp":{exp},"sub":"system:serviceaccount:a:b"}}"#)
+    };
+    let ours = r#"["https://issuer"]"#;
+    for (claims, expected) in [
+        ("{}".to_owned(), ServiceAccountRefused),
+        ("rubbish".to_owned(), ServiceAccountRefused),
+        (claims("https://other", ours, secs + 60), ServiceAccountRefused),
+        (claims("https://issuer", r#""https://other""#, secs + 60), ServiceAccountRefused),
+        (claims("https://issuer", ours, secs), TokenExpired),
+    ] {
+        let (result, checked) = shown(&authenticator, &token(&claims), &chain, now);
+        assert_eq!((code(result), checked), (expected, 0), "{claims}");
+    }
+    for ours in [ours, r#""https://kubernetes.default.svc.cluster.local""#] {
+        let (result, checked) = shown(&authenticator, &token(&claims("https://issuer", ours, secs + 60)), &chain, now);
+        assert_eq!((code(result), checked), (ServiceAccountRefused, 1));
+    }
+}
+
+#[test]
 fn a_token_that_was_too_early_is_good_a_moment_later() {
     let (chain, authenticator, now) = (Chain::new(), authenticator(), clock::now());
     let mut staker = Staker::new(1, "5", Permissions::USER);
@@ -86,7 +131,7 @@ fn a_token_that_was_too_early_is_good_a_moment_later() {
     let early = UnixMs(now.0 - u64::try_from(SKEW.as_millis()).unwrap() - 1_000);
     assert_eq!(code(shown(&authenticator, &token, &chain, early).0), TokenExpired);
     // One that was not looked at, because too many came, is not held against it either.
-    let refused = || Err(Refusal::forbidden(TokenUnknown, "too many"));
+    let refused = |_| Err(Refusal::forbidden(TokenUnknown, "too many"));
     let asked = authenticator.authenticate(&bearer(&token), Usage::User, &chain.index.snapshot(), now, refused);
     assert!(asked.is_err());
     assert!(matches!(shown(&authenticator, &token, &chain, now), (Ok(_), 1)));
@@ -101,7 +146,7 @@ fn a_herd_with_one_new_token_has_its_signature_checked_once() {
     let (token, snapshot) = (staker.token(Usage::User), chain.index.snapshot());
     let one = || {
         start.wait();
-        let may_verify = || {
+        let may_verify = |_| {
             checked.fetch_add(1, Ordering::Relaxed);
             // Long enough for all the others to come.
             std::thread::yield_now();

@@ -10,7 +10,7 @@ pub(super) struct Verified<T> {
 }
 
 /// What stands for a token's text.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Digest([u8; 32]);
 
 // === impl Verified ===
@@ -29,6 +29,10 @@ impl<T: Clone> Verified<T> {
 
     pub(super) fn get(&self, token: Digest) -> Option<T> {
         self.cache.get(&token.0)
+    }
+
+    pub(super) fn forget(&self, token: Digest) {
+        self.cache.remove(&token.0);
     }
 
     /// What `verify` says of a token; of those who ask at once one verifies, and the others' threads wait for it, as long

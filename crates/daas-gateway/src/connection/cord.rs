@@ -6,6 +6,7 @@
 //!
 //! It is pulled when the permit's right ends, and when the client takes nothing of what there is for it: see [`Patience`].
 
+use super::streams::{Stream, Streams};
 use crate::admit::{CutReason, Lease, Leash};
 use crate::measure;
 use crate::request::App;
@@ -38,6 +39,7 @@ pub(super) struct StreamExecutor {
     tasks: TaskTracker,
     app: Arc<App>,
     patience: Duration,
+    streams: Arc<Streams>,
 }
 
 /// What those who answer have tied to the cord around them.
@@ -169,16 +171,17 @@ impl Pulled {
 // === impl StreamExecutor ===
 
 impl StreamExecutor {
-    pub(super) fn new(tasks: TaskTracker, app: Arc<App>, patience: Duration) -> Self {
-        Self { tasks, app, patience }
+    pub(super) fn new(tasks: TaskTracker, app: Arc<App>, patience: Duration, streams: Arc<Streams>) -> Self {
+        Self { tasks, app, patience, streams }
     }
 }
 
 impl<F: Future<Output: Send> + Send + 'static> Executor<F> for StreamExecutor {
     fn execute(&self, future: F) {
-        let (app, patience) = (self.app.clone(), self.patience);
+        let (app, patience, open) = (self.app.clone(), self.patience, Stream::begin(&self.streams));
         // It needs no word of the gateway's end: that ends the connection, and a stream without one ends.
         self.tasks.spawn(async move {
+            let _open = open;
             if let Err(pulled) = around(future, patience).await {
                 pulled.count(&app);
             }

@@ -1,21 +1,28 @@
 //! Who may have a connection. Strangers come and go: they have three quarters of the places, and when those are taken the
-//! oldest of them that has proven nothing gives way. So nobody without stake keeps anyone with stake out.
+//! oldest of them that has proven nothing gives way. So nobody without stake keeps anyone with stake out, and nobody with
+//! stake has more than so many places. Whoever lost it is a stranger again.
 
+use crate::limits::Holder;
 use quick_cache::unsync::Cache;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+#[cfg(test)]
+mod tests;
+
 /// Addresses remembered as ones from which a request was admitted.
 const KNOWN: usize = 4096;
 
-/// How many connections there may be, in all and of one address.
+/// How many connections there may be, in all, of one address and of one holder.
 pub(crate) struct Places {
     most: usize,
     most_of_strangers: usize,
     most_of_one: usize,
+    most_of_holder: usize,
     taken: Mutex<Taken>,
     emptied: Notify,
 }
@@ -27,6 +34,8 @@ pub(crate) struct Place {
     number: u64,
     /// Cancelled when another takes it.
     given_up: CancellationToken,
+    /// Whether it is somebody's with a right, for those who need no more than that.
+    proven: Arc<AtomicBool>,
 }
 
 struct Taken {
@@ -34,6 +43,9 @@ struct Taken {
     by_address: HashMap<IpAddr, usize>,
     /// Those on which nothing was admitted yet, oldest first.
     unproven: BTreeMap<u64, Unproven>,
+    /// The others.
+    proven: HashMap<u64, Proven>,
+    by_holder: HashMap<Holder, usize>,
     strangers: usize,
     next: u64,
     known: Cache<IpAddr, ()>,
@@ -43,6 +55,15 @@ struct Unproven {
     address: IpAddr,
     stranger: bool,
     give_up: CancellationToken,
+    shown: Arc<AtomicBool>,
+}
+
+struct Proven {
+    address: IpAddr,
+    /// Who was admitted on it first.
+    holder: Holder,
+    give_up: CancellationToken,
+    shown: Arc<AtomicBool>,
 }
 
 /// What counts as one address: IPv6 hands out networks, not addresses.
@@ -56,17 +77,20 @@ pub fn network(address: IpAddr) -> IpAddr {
 // === impl Places ===
 
 impl Places {
-    pub(crate) fn new(most: usize, most_of_one: usize) -> Arc<Self> {
+    pub(crate) fn new(most: usize, most_of_one: usize, most_of_holder: usize) -> Arc<Self> {
         let taken = Taken {
             all: 0,
             by_address: HashMap::new(),
             unproven: BTreeMap::new(),
+            proven: HashMap::new(),
+            by_holder: HashMap::new(),
             strangers: 0,
             next: 0,
             known: Cache::new(KNOWN),
         };
         let most_of_strangers = most.saturating_sub(most.div_euclid(4));
-        Arc::new(Self { most, most_of_strangers, most_of_one, taken: Mutex::new(taken), emptied: Notify::new() })
+        let (taken, emptied) = (Mutex::new(taken), Notify::new());
+        Arc::new(Self { most, most_of_strangers, most_of_one, most_of_holder, taken, emptied })
     }
 
     pub(crate) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
@@ -82,19 +106,30 @@ impl Places {
         if taken.all >= self.most && !taken.give_up_oldest(true) && !taken.give_up_oldest(false) {
             return None;
         }
-        let (number, given_up) = (taken.next, CancellationToken::new());
+        let (number, given_up, proven) = (taken.next, CancellationToken::new(), Arc::<AtomicBool>::default());
         taken.next += 1;
         taken.all += 1;
         taken.strangers += usize::from(stranger);
         *taken.by_address.entry(address).or_default() += 1;
-        taken.unproven.insert(number, Unproven { address, stranger, give_up: given_up.clone() });
+        let unproven = Unproven { address, stranger, give_up: given_up.clone(), shown: proven.clone() };
+        taken.unproven.insert(number, unproven);
         drop(taken);
-        Some(Place { places: self.clone(), address, number, given_up })
+        Some(Place { places: self.clone(), address, number, given_up, proven })
     }
 
     /// Whether someone was admitted from this address lately.
     pub(crate) fn knows(&self, address: IpAddr) -> bool {
         self.lock().known.get(&network(address)).is_some()
+    }
+
+    /// Connections of holders who live no more are strangers' again, until somebody else is admitted on them.
+    pub(crate) fn lapse(&self, lives: impl Fn(Holder) -> bool) {
+        let mut taken = self.lock();
+        let gone: Vec<u64> =
+            taken.proven.iter().filter(|(_, proven)| !lives(proven.holder)).map(|(number, _)| *number).collect();
+        for number in gone {
+            taken.lapse(number);
+        }
     }
 
     /// Waits until no place is taken.
@@ -134,6 +169,26 @@ impl Taken {
         Some(unproven)
     }
 
+    /// It is proven no more.
+    fn forget(&mut self, number: u64) -> Option<Proven> {
+        let proven = self.proven.remove(&number)?;
+        proven.shown.store(false, Ordering::Relaxed);
+        let left = self.by_holder.get(&proven.holder).map_or(0, |n| n.saturating_sub(1));
+        if left == 0 {
+            self.by_holder.remove(&proven.holder);
+        } else {
+            self.by_holder.insert(proven.holder, left);
+        }
+        Some(proven)
+    }
+
+    /// It is as when it came, and the oldest.
+    fn lapse(&mut self, number: u64) {
+        let Some(Proven { address, give_up, shown, holder: _ }) = self.forget(number) else { return };
+        self.strangers = self.strangers.saturating_add(1);
+        self.unproven.insert(number, Unproven { address, stranger: true, give_up, shown });
+    }
+
     fn leave(&mut self, address: IpAddr) {
         self.all = self.all.saturating_sub(1);
         let left = self.by_address.get(&address).map_or(0, |n| n.saturating_sub(1));
@@ -148,11 +203,37 @@ impl Taken {
 // === impl Place ===
 
 impl Place {
-    /// A request on it was admitted: nobody takes it any more, and its address is remembered.
-    pub(crate) fn prove(&self) {
+    /// Whether a request of someone on it was admitted who has not lost that right.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proven.load(Ordering::Relaxed)
+    }
+
+    /// A request of this holder on it is admitted: nobody takes it any more, and its address is remembered. Not so if the
+    /// holder has as many as one may have.
+    pub(crate) fn prove(&self, holder: Holder) -> bool {
         let mut taken = self.places.lock();
-        if taken.settle(self.number).is_some() {
-            taken.known.insert(self.address, ());
+        let of_holder = taken.by_holder.get(&holder).copied().unwrap_or(0);
+        if taken.unproven.contains_key(&self.number) && of_holder >= self.places.most_of_holder {
+            return false;
+        }
+        // Otherwise it is proven already, or was given to another and is about to end.
+        if let Some(Unproven { address, give_up, shown, stranger: _ }) = taken.settle(self.number) {
+            shown.store(true, Ordering::Relaxed);
+            taken.by_holder.insert(holder, of_holder.saturating_add(1));
+            taken.known.insert(address, ());
+            taken.proven.insert(self.number, Proven { address, holder, give_up, shown });
+        }
+        true
+    }
+
+    /// The connection has to end.
+    pub(crate) fn give_up(&self) {
+        let mut taken = self.places.lock();
+        if !self.given_up.is_cancelled() {
+            taken.settle(self.number);
+            taken.forget(self.number);
+            taken.leave(self.address);
+            self.given_up.cancel();
         }
     }
 
@@ -166,6 +247,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.lock();
         taken.settle(self.number);
+        taken.forget(self.number);
         // Under the lock, so whoever took it has left already.
         if !self.given_up.is_cancelled() {
             taken.leave(self.address);
@@ -173,71 +255,5 @@ impl Drop for Place {
         if taken.all == 0 {
             self.places.emptied.notify_waiters();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn address(n: u8) -> IpAddr {
-        IpAddr::from([127, 0, 0, n])
-    }
-
-    #[test]
-    fn places_are_counted_of_one_address_and_given_back() {
-        let places = Places::new(8, 2);
-        let first = places.take(address(1)).unwrap();
-        let _second = places.take(address(1)).unwrap();
-        assert!(places.take(address(1)).is_none());
-        let _other = places.take(address(2)).unwrap();
-        drop(first);
-        assert!(places.take(address(1)).is_some());
-        assert!(places.lock().by_address.len() <= 2);
-    }
-
-    #[test]
-    fn a_network_of_ipv6_is_one_address() {
-        let places = Places::new(8, 1);
-        let _first = places.take("2001:db8::1".parse().unwrap()).unwrap();
-        assert!(places.take("2001:db8::ffff:2".parse().unwrap()).is_none());
-        assert!(places.take("2001:db8:0:1::1".parse().unwrap()).is_some());
-        let _four = places.take("::ffff:10.0.0.1".parse().unwrap()).unwrap();
-        assert!(places.take("10.0.0.1".parse().unwrap()).is_none());
-        assert!(places.take("10.0.0.2".parse().unwrap()).is_some());
-    }
-
-    #[test]
-    fn strangers_give_way_and_the_proven_stay() {
-        let places = Places::new(4, 4);
-        let proven = places.take(address(1)).unwrap();
-        proven.prove();
-        let strangers: Vec<_> = (2..5).map(|n| places.take(address(n)).unwrap()).collect();
-        assert!(strangers.iter().all(|place| !place.given_up.is_cancelled()));
-        // A fourth stranger takes the oldest's place, and someone known the next.
-        let fourth = places.take(address(9)).unwrap();
-        let given_up = || strangers.iter().map(|place| place.given_up.is_cancelled()).collect::<Vec<_>>();
-        assert_eq!(given_up(), [true, false, false]);
-        let known = places.take(address(1)).unwrap();
-        assert_eq!(given_up(), [true, true, false]);
-        // Where all have proven who they are, there is no place.
-        for place in [&strangers[2], &fourth, &known] {
-            place.prove();
-        }
-        assert!(places.take(address(1)).is_none());
-        assert!(!proven.given_up.is_cancelled() && !known.given_up.is_cancelled());
-        drop((strangers, fourth, known, proven));
-        let taken = places.lock();
-        assert_eq!((taken.all, taken.strangers, taken.by_address.len(), taken.unproven.len()), (0, 0, 0, 0));
-    }
-
-    #[test]
-    fn strangers_leave_room_for_those_who_were_here() {
-        let places = Places::new(4, 4);
-        places.take(address(1)).unwrap().prove();
-        let strangers: Vec<_> = (2..6).map(|n| places.take(address(n)).unwrap()).collect();
-        assert!(strangers[0].given_up.is_cancelled(), "three quarters are theirs");
-        let _back = places.take(address(1)).unwrap();
-        assert!(strangers[1..].iter().all(|place| !place.given_up.is_cancelled()));
     }
 }

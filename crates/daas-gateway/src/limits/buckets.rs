@@ -23,6 +23,7 @@ pub(super) struct Buckets<K> {
     shards: [Mutex<Shard<K>>; SHARDS],
     hasher: RandomState,
     most: usize,
+    debt: u32,
 }
 
 struct Shard<K> {
@@ -31,6 +32,17 @@ struct Shard<K> {
     sweep_at: usize,
     /// Not before then, when it brought nothing.
     not_before: u64,
+}
+
+/// What is taken out of a bucket.
+#[derive(Clone, Copy)]
+pub(super) struct Draw {
+    /// The bucket's.
+    pub(super) rate: Rate,
+    /// How much.
+    pub(super) weight: u32,
+    /// Taken also where so much is not in it.
+    pub(super) owed: bool,
 }
 
 /// What came of drawing.
@@ -47,21 +59,22 @@ pub(super) enum Drawn {
 // === impl Buckets ===
 
 impl<K: Eq + Hash> Buckets<K> {
-    pub(super) fn new(most: usize) -> Self {
+    /// None lacks more than `debt`.
+    pub(super) fn new(most: usize, debt: u32) -> Self {
         let shard = || Shard { full_at: HashMap::new(), sweep_at: FEW, not_before: 0 };
         let most = most.div_euclid(SHARDS).max(1);
-        Self { shards: core::array::from_fn(|_| Mutex::new(shard())), hasher: RandomState::new(), most }
+        Self { shards: core::array::from_fn(|_| Mutex::new(shard())), hasher: RandomState::new(), most, debt }
     }
 
-    /// Takes `weight` out of the bucket of `key`, if it is in there at `now`, in nanoseconds.
-    pub(super) fn draw(&self, key: K, rate: Rate, weight: u32, now: u64) -> Drawn {
+    /// Takes it out of the bucket of `key` at `now`, in nanoseconds, if it is in there or may be owed.
+    pub(super) fn draw(&self, key: K, draw: Draw, now: u64) -> Drawn {
         let shard = &self.shards[usize::try_from(self.hasher.hash_one(&key)).unwrap_or_default() % SHARDS];
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(full_at) = shard.full_at.get_mut(&key) {
-            return take(full_at, rate, weight, now).map_or_else(Drawn::Empty, |()| Drawn::Taken);
+            return take(full_at, draw, self.debt, now).map_or_else(Drawn::Empty, |()| Drawn::Taken);
         }
         let mut full_at = 0;
-        match take(&mut full_at, rate, weight, now) {
+        match take(&mut full_at, draw, self.debt, now) {
             Ok(()) if !shard.has_room(self.most, now) => Drawn::NoRoom,
             Ok(()) => {
                 shard.full_at.insert(key, full_at);
@@ -95,18 +108,34 @@ impl<K: Eq + Hash> Shard<K> {
     }
 }
 
-/// Takes `weight` at `now` out of the bucket that will be full at `full_at`; or says how long until it can be taken.
-pub(super) fn take(full_at: &mut u64, rate: Rate, weight: u32, now: u64) -> Result<(), Duration> {
+// === impl Draw ===
+
+impl Draw {
+    pub(super) fn of(rate: Rate, weight: u32) -> Self {
+        Self { rate, weight, owed: false }
+    }
+}
+
+/// Takes it at `now` out of the bucket that will be full at `full_at`, which never lacks more than `debt`; or says how long
+/// until it can be taken.
+pub(super) fn take(full_at: &mut u64, draw: Draw, debt: u32, now: u64) -> Result<(), Duration> {
+    let Draw { rate, weight, owed } = draw;
     let one = 60_000_000_000_u64.div_euclid(u64::from(rate.per_minute.max(1)));
     let empty = now.saturating_add(one.saturating_mul(u64::from(rate.burst.max(weight))));
+    let lowest = empty.saturating_add(one.saturating_mul(u64::from(debt)));
     // Emptied while it filled more slowly, it is empty and not emptier.
-    *full_at = (*full_at).clamp(now, empty);
+    *full_at = (*full_at).clamp(now, lowest);
     let later = full_at.saturating_add(one.saturating_mul(u64::from(weight)));
     match later.checked_sub(empty) {
         None | Some(0) => {
             *full_at = later;
             Ok(())
         }
-        Some(missing) => Err(Duration::from_nanos(missing)),
+        Some(missing) => {
+            if owed {
+                *full_at = later.min(lowest);
+            }
+            Err(Duration::from_nanos(missing))
+        }
     }
 }

@@ -1,29 +1,39 @@
 //! Limits on those of whom nothing is known but an address.
 //!
-//! A signature costs more to check than all the rest of a refusal, so an address may have only so many checked, and all the
-//! addresses from which nobody was ever admitted only so many together: whatever comes, that is all the time of a core that
-//! strangers' signatures take. A token that was refused counts for ten. What is in the cache of verified tokens is not asked
-//! here, so those who are in stay in while their neighbour is flooding.
+//! A request that is not let through takes as much of our time and of the audit log as one that is. So each is drawn from the
+//! bucket of its address, and where that is empty its connection is not kept either. A signature costs more to check than all
+//! the rest of a refusal, so an address may have only so many checked, and all the addresses from which nobody was ever admitted
+//! only so many together: whatever comes, that is all the time of a core that strangers' signatures take. What is in the cache
+//! of verified tokens is not asked here, so those who are in stay in while their neighbour is flooding; and for a token not
+//! seen before a Seal has a bucket of its own, so a pod shuts out neither its node nor its neighbours.
 
 use super::Clock;
-use super::buckets::{Buckets, Drawn, take};
-use crate::config::Rates;
+use super::buckets::{Buckets, Draw, Drawn, take};
+use crate::config::{Rate, Rates};
 use crate::connection::network;
 use crate::refusal::Refusal;
 use daas_types::ErrorCode::AddressLimited;
+use daas_types::SealId;
 use http::StatusCode;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
-/// Addresses counted at once.
+/// Addresses counted at once, and Seals.
 const ADDRESSES: usize = 65_536;
-/// What a refused token counts for, and a question that anyone may ask and that looks at every position.
+/// What a refusal of somebody unknown counts for, and a question that anyone may ask and that looks at every position.
 const DEAR: u32 = 10;
+/// A /48 of IPv6, which one house can have, may take as much as so many /64.
+const OF_ONE_SITE: u32 = 4;
+/// New tokens of one Seal: three programs of a node mint one every few minutes, and `kubectl` in a loop ten a second. Anyone
+/// may make up one that names a Seal, so what is beyond this is the address' matter.
+const SEAL: Rate = Rate { per_minute: 600, burst: 100 };
 
 /// The buckets of addresses.
 pub(crate) struct Strangers {
     rates: Rates,
     pub(super) addresses: Buckets<IpAddr>,
+    sites: Buckets<Ipv6Addr>,
+    seals: Buckets<SealId>,
     /// When the bucket of all strangers' signatures is full.
     signatures: Mutex<u64>,
     clock: Clock,
@@ -33,45 +43,67 @@ pub(crate) struct Strangers {
 
 impl Strangers {
     pub(crate) fn new(rates: Rates) -> Self {
-        Self { rates, addresses: Buckets::new(ADDRESSES), signatures: Mutex::new(0), clock: Clock::new() }
+        let (addresses, sites, seals) =
+            (Buckets::new(ADDRESSES, DEAR), Buckets::new(ADDRESSES, DEAR), Buckets::new(ADDRESSES, 0));
+        Self { rates, addresses, sites, seals, signatures: Mutex::new(0), clock: Clock::new() }
     }
 
-    /// Whether a signature is checked for this address. `known`: someone was admitted from there lately.
-    pub(crate) fn may_verify(&self, address: IpAddr, known: bool) -> Result<(), Refusal> {
+    /// Whether a signature is checked for this address. `known`: someone was admitted from there lately. `seal`: the live Seal
+    /// for which the key speaks that is said to have signed.
+    pub(crate) fn may_verify(&self, address: IpAddr, known: bool, seal: Option<SealId>) -> Result<(), Refusal> {
         let now = self.clock.now();
-        if let Drawn::Empty(wait) = self.addresses.draw(network(address), self.rates.address, 1, now) {
+        let by_seal = seal.is_some_and(|seal| self.seals.draw(seal, Draw::of(SEAL, 1), now) == Drawn::Taken);
+        if !by_seal && let Drawn::Empty(wait) = self.draw(address, 1, false) {
             return Err(Refusal::too_fast(AddressLimited, "as many new tokens as one address may show", wait));
         }
         if known {
             return Ok(());
         }
         let mut full_at = self.signatures.lock().unwrap_or_else(PoisonError::into_inner);
-        take(&mut full_at, self.rates.strangers, 1, now)
+        take(&mut full_at, Draw::of(self.rates.strangers, 1), 0, now)
             .map_err(|wait| Refusal::too_fast(AddressLimited, "as many new tokens as strangers may show in all", wait))
     }
 
     /// Whether a question of anyone's is answered.
     pub(crate) fn may_ask(&self, address: IpAddr) -> Result<(), Refusal> {
-        match self.addresses.draw(network(address), self.rates.address, DEAR, self.clock.now()) {
-            Drawn::Empty(wait) => {
-                Err(Refusal::too_fast(AddressLimited, "as many questions as one address may ask", wait))
-            }
-            Drawn::Taken | Drawn::NoRoom => Ok(()),
-        }
+        let wait = match self.draw(address, DEAR, false) {
+            Drawn::Taken => return Ok(()),
+            Drawn::Empty(wait) => wait,
+            Drawn::NoRoom => core::time::Duration::from_secs(1),
+        };
+        Err(Refusal::too_fast(AddressLimited, "as many questions as one address may ask", wait))
     }
 
-    /// Counts a refusal of a credential. What is said instead once there were too many.
+    /// Counts a request that was not let through. What is said instead once there were too many.
     pub(crate) fn refused(&self, address: IpAddr, refusal: Refusal) -> Refusal {
-        if refusal.status() != StatusCode::UNAUTHORIZED {
+        if refusal.code() == AddressLimited {
+            // There was nothing to draw from.
             return refusal;
         }
-        match self.addresses.draw(network(address), self.rates.address, DEAR, self.clock.now()) {
+        let weight = match refusal.status() {
+            // Of someone who is known, or for a reason that is not theirs.
+            StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => 1,
+            status if status.is_server_error() => 1,
+            _ => DEAR,
+        };
+        match self.draw(address, weight, true) {
             Drawn::Empty(wait) => {
-                let cause = format!("as many refused tokens as one address may show; this one: {}", refusal.cause());
+                let cause = format!("as many refused requests as one address may send; this one: {}", refusal.cause());
                 Refusal::too_fast(AddressLimited, cause, wait)
             }
             // Without room nothing can be counted; the bucket of all strangers still holds.
             Drawn::Taken | Drawn::NoRoom => refusal,
         }
+    }
+
+    fn draw(&self, address: IpAddr, weight: u32, owed: bool) -> Drawn {
+        let (address, now) = (network(address), self.clock.now());
+        let rate = self.rates.address;
+        let drawn = self.addresses.draw(address, Draw { rate, weight, owed }, now);
+        let (IpAddr::V6(address), Drawn::Taken) = (address, drawn) else { return drawn };
+        let more = |rate: u32| rate.saturating_mul(OF_ONE_SITE);
+        let rate = Rate { per_minute: more(rate.per_minute), burst: more(rate.burst) };
+        let site = Ipv6Addr::from_bits(address.to_bits() >> 80 << 80);
+        self.sites.draw(site, Draw { rate, weight, owed }, now)
     }
 }

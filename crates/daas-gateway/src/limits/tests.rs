@@ -1,5 +1,5 @@
 use super::*;
-use daas_types::{Address, ErrorCode::AddressLimited};
+use daas_types::{Address, ErrorCode::AddressLimited, SealId};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use std::net::IpAddr;
@@ -72,24 +72,24 @@ async fn positions_nodes_and_pods_are_counted_apart_and_more_stake_may_more() {
 fn there_are_no_more_buckets_than_may_be_and_full_ones_are_forgotten() {
     const MOST: usize = 16 * 128;
     let rate = Rate { per_minute: 60, burst: 2 };
-    let buckets = Buckets::new(MOST);
-    let second = 1_000_000_000;
+    let buckets = Buckets::new(MOST, 0);
+    let (one, second) = (Draw::of(rate, 1), 1_000_000_000);
     let flood = |keys: core::ops::Range<u64>, now| {
-        keys.map(|key| buckets.draw(key, rate, 1, now)).filter(|drawn| *drawn == Drawn::Taken).count()
+        keys.map(|key| buckets.draw(key, one, now)).filter(|drawn| *drawn == Drawn::Taken).count()
     };
     let taken = flood(0..100_000, 0);
     assert!(taken <= MOST && buckets.len() == taken, "{taken}");
     assert!(taken > MOST / 2, "{taken}");
     // Whoever has one keeps it, and a flood does not fill it.
-    assert_eq!(buckets.draw(0, rate, 1, 0), Drawn::Taken);
-    assert_eq!(buckets.draw(0, rate, 1, 0), Drawn::Empty(Duration::from_secs(1)));
+    assert_eq!(buckets.draw(0, one, 0), Drawn::Taken);
+    assert_eq!(buckets.draw(0, one, 0), Drawn::Empty(Duration::from_secs(1)));
     flood(100_000..200_000, 0);
-    assert_eq!(buckets.draw(0, rate, 1, 0), Drawn::Empty(Duration::from_secs(1)));
+    assert_eq!(buckets.draw(0, one, 0), Drawn::Empty(Duration::from_secs(1)));
     // All but that one are full after a second, and make room.
     let taken = flood(200_000..300_000, second);
     assert!(taken > MOST / 2, "{taken}");
     assert!(buckets.len() <= MOST);
-    assert_eq!(buckets.draw(0, rate, 1, second), Drawn::Taken);
+    assert_eq!(buckets.draw(0, one, second), Drawn::Taken);
     // Where few come and go, few are kept.
     for now in 1..1_000 {
         flood(1_000_000 + now * 10..1_000_000 + now * 10 + 10, 2 * second + now * second);
@@ -107,7 +107,7 @@ fn address(text: &str) -> IpAddr {
 async fn an_address_may_show_so_many_tokens_and_far_fewer_bad_ones() {
     let strangers = Strangers::new(Rates::default());
     let refusal = || Refusal::unauthorized(daas_types::ErrorCode::TokenUnknown, "x");
-    let verified = |at: &str| (0..10_000).take_while(|_| strangers.may_verify(address(at), true).is_ok()).count();
+    let verified = |at: &str| (0..10_000).take_while(|_| strangers.may_verify(address(at), true, None).is_ok()).count();
     let refused =
         |at: &str| (0..10_000).take_while(|_| strangers.refused(address(at), refusal()).status() == 401).count();
     assert_eq!(refused("10.0.0.1"), 300);
@@ -115,26 +115,85 @@ async fn an_address_may_show_so_many_tokens_and_far_fewer_bad_ones() {
     assert_eq!(verified("10.0.0.1"), 0, "no signature is checked any more");
     assert_eq!(verified("10.0.0.2"), 3_000);
     advance(Duration::from_secs(1)).await;
-    assert_eq!(refused("10.0.0.1"), 10);
+    assert_eq!(refused("10.0.0.1"), 9, "what went beyond the bucket is owed");
     // A network of IPv6 is one address.
     assert_eq!(refused("2001:db8::1"), 300);
     assert_eq!(refused("2001:db8::ffff"), 0);
     assert_eq!(refused("2001:db8:0:1::1"), 300);
-    // What is no refusal of a credential is left as it is, and counts nothing.
-    let other = || Refusal::forbidden(daas_types::ErrorCode::StakeTooLow, "x");
-    assert!((0..1_000).all(|_| strangers.refused(address("10.0.0.3"), other()).status() == 403));
-    assert_eq!(verified("10.0.0.3"), 3_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_refusal_counts_and_that_of_someone_known_for_less() {
+    let strangers = Strangers::new(Rates::default());
+    let most = |at: &str, refusal: &dyn Fn() -> Refusal| {
+        let status = refusal().status();
+        (0..10_000).take_while(|_| strangers.refused(address(at), refusal()).status() == status).count()
+    };
+    assert_eq!(most("10.0.0.1", &|| Refusal::form("x")), 300);
+    assert_eq!(most("10.0.0.2", &|| Refusal::forbidden(daas_types::ErrorCode::StakeTooLow, "x")), 3_000);
+    assert_eq!(most("10.0.0.3", &|| Refusal::unavailable(daas_types::ErrorCode::ChainStale, "x")), 3_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_shows_one_bad_token_after_another_pays_ten_for_each() {
+    let strangers = Strangers::new(Rates::default());
+    let at = address("10.0.0.1");
+    let bad = || Refusal::unauthorized(daas_types::ErrorCode::TokenMalformed, "x");
+    let mut checked = 0;
+    // A bad one whenever there is anything in the bucket: a hundred come into it each second, and one takes eleven.
+    for _ in 0..1_000 {
+        while strangers.may_verify(at, true, None).is_ok() {
+            checked += 1;
+            strangers.refused(at, bad());
+        }
+        advance(Duration::from_millis(10)).await;
+    }
+    assert!((360..370).contains(&checked), "{checked} in ten seconds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_site_has_as_much_as_four_of_its_networks() {
+    let strangers = Strangers::new(Rates::default());
+    let asked = |net: u16, host: u16| {
+        let at = address(&format!("2001:db8:7:{net:x}::{host:x}"));
+        (0..1_000).take_while(|_| strangers.may_ask(at).is_ok()).count()
+    };
+    assert_eq!((0..10).map(|net| asked(net, 1)).collect::<Vec<_>>(), [300, 300, 300, 300, 0, 0, 0, 0, 0, 0]);
+    assert!(strangers.may_ask(address("2001:db8:8::1")).is_ok(), "another site");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_seal_has_new_tokens_of_its_own_where_its_address_has_none_left() {
+    let strangers = Strangers::new(Rates::default());
+    let seal = |n| Some(SealId(Address::new([n; 32])));
+    let shown =
+        |at: &str, seal| (0..10_000).take_while(|_| strangers.may_verify(address(at), true, seal).is_ok()).count();
+    assert_eq!(shown("10.0.0.1", None), 3_000);
+    assert_eq!(shown("10.0.0.1", seal(1)), 100);
+    assert_eq!(shown("10.0.0.1", seal(2)), 100, "each has its own");
+    advance(Duration::from_secs(1)).await;
+    assert_eq!(shown("10.0.0.1", seal(1)), 110, "ten, and what its address has");
+    // And so nobody uses a Seal's up for its holder elsewhere.
+    assert_eq!(shown("10.0.0.2", seal(1)), 3_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_can_be_counted_nothing_is_answered() {
+    let strangers = Strangers::new(Rates::default());
+    let refused = (0..200_000_u32).find_map(|n| strangers.may_ask(IpAddr::from(n.to_be_bytes())).err());
+    assert_eq!(refused.map(|refusal| refusal.status()), Some(StatusCode::TOO_MANY_REQUESTS));
 }
 
 #[tokio::test(start_paused = true)]
 async fn however_many_addresses_strangers_have_so_many_signatures_are_checked() {
     let strangers = Strangers::new(Rates::default());
-    let flood =
-        || (0..200_000_u32).filter(|n| strangers.may_verify(IpAddr::from(n.to_be_bytes()), false).is_ok()).count();
+    let flood = || {
+        (0..200_000_u32).filter(|n| strangers.may_verify(IpAddr::from(n.to_be_bytes()), false, None).is_ok()).count()
+    };
     assert_eq!(flood(), 4_000);
     advance(Duration::from_secs(1)).await;
     assert_eq!(flood(), 2_000);
     assert!(strangers.addresses.len() <= 65_536);
     // Where someone was admitted before, new tokens are still looked at.
-    assert!(strangers.may_verify(address("192.0.2.1"), true).is_ok());
+    assert!(strangers.may_verify(address("192.0.2.1"), true, None).is_ok());
 }

@@ -67,6 +67,10 @@ pub(crate) struct World {
 pub(crate) struct Local {
     pub(crate) attested: Mutex<Vec<(ConnectionInfo, AttestationRequest, bool)>>,
     pub(crate) callers: Mutex<Vec<NodeCaller>>,
+    /// A heartbeat came.
+    pub(crate) asked: tokio::sync::Notify,
+    /// Held, heartbeats are not answered.
+    pub(crate) slow: tokio::sync::Mutex<()>,
 }
 
 impl Default for Options {
@@ -215,6 +219,8 @@ impl LocalEndpoints for Local {
         _: HeartbeatRequest,
     ) -> Result<HeartbeatResponse, Refusal> {
         self.callers.lock().unwrap().push(caller.clone());
+        self.asked.notify_one();
+        drop(self.slow.lock().await);
         Ok(HeartbeatResponse { success: true, stake_status: "active".to_owned(), server_time_ms: 0 })
     }
 

@@ -6,6 +6,7 @@ mod headers;
 mod http2;
 mod paths;
 mod resources;
+mod strangers;
 mod streams;
 mod token;
 mod wire;

@@ -133,3 +133,14 @@ async fn item_37_nothing_of_the_gateways_own_comes_back() {
         assert!(answer.starts_with("HTTP/1.1 401") && !answer.contains("5ecre7"), "{answer}");
     }
 }
+
+#[tokio::test]
+async fn item_38_nobody_gives_a_request_the_id_of_another() {
+    let world = World::new().await;
+    let token = user(&world.chain.staker(1, "5", Permissions::USER));
+    for name in ["Audit-ID", "audit_id"] {
+        assert_eq!(status(&world, get(&token, &format!("{name}: of-another\r\n"))).await, 200);
+        let seen = world.upstream.last();
+        assert!(seen.all("audit-id").is_empty() && seen.all("audit_id").is_empty(), "{name}");
+    }
+}

@@ -1,0 +1,119 @@
+use super::*;
+use crate::limits::Purse;
+use daas_types::{Address, PositionId};
+
+fn address(n: u8) -> IpAddr {
+    IpAddr::from([127, 0, 0, n])
+}
+
+fn holder(n: u8) -> Holder {
+    (Purse::Person, PositionId(Address::new([n; 32])))
+}
+
+#[test]
+fn places_are_counted_of_one_address_and_given_back() {
+    let places = Places::new(8, 2, 8);
+    let first = places.take(address(1)).unwrap();
+    let _second = places.take(address(1)).unwrap();
+    assert!(places.take(address(1)).is_none());
+    let _other = places.take(address(2)).unwrap();
+    drop(first);
+    assert!(places.take(address(1)).is_some());
+    assert!(places.lock().by_address.len() <= 2);
+}
+
+#[test]
+fn a_network_of_ipv6_is_one_address() {
+    let places = Places::new(8, 1, 8);
+    let _first = places.take("2001:db8::1".parse().unwrap()).unwrap();
+    assert!(places.take("2001:db8::ffff:2".parse().unwrap()).is_none());
+    assert!(places.take("2001:db8:0:1::1".parse().unwrap()).is_some());
+    let _four = places.take("::ffff:10.0.0.1".parse().unwrap()).unwrap();
+    assert!(places.take("10.0.0.1".parse().unwrap()).is_none());
+    assert!(places.take("10.0.0.2".parse().unwrap()).is_some());
+}
+
+#[test]
+fn strangers_give_way_and_the_proven_stay() {
+    let places = Places::new(4, 4, 8);
+    let proven = places.take(address(1)).unwrap();
+    assert!(proven.prove(holder(1)));
+    let strangers: Vec<_> = (2..5).map(|n| places.take(address(n)).unwrap()).collect();
+    assert!(strangers.iter().all(|place| !place.given_up.is_cancelled()));
+    // A fourth stranger takes the oldest's place, and someone known the next.
+    let fourth = places.take(address(9)).unwrap();
+    let given_up = || strangers.iter().map(|place| place.given_up.is_cancelled()).collect::<Vec<_>>();
+    assert_eq!(given_up(), [true, false, false]);
+    let known = places.take(address(1)).unwrap();
+    assert_eq!(given_up(), [true, true, false]);
+    // Where all have proven who they are, there is no place.
+    for place in [&strangers[2], &fourth, &known] {
+        assert!(place.prove(holder(1)));
+    }
+    assert!(places.take(address(1)).is_none());
+    assert!(!proven.given_up.is_cancelled() && !known.given_up.is_cancelled());
+    drop((strangers, fourth, known, proven));
+    let taken = places.lock();
+    assert_eq!((taken.all, taken.strangers, taken.by_address.len(), taken.unproven.len()), (0, 0, 0, 0));
+}
+
+#[test]
+fn strangers_leave_room_for_those_who_were_here() {
+    let places = Places::new(4, 4, 8);
+    assert!(places.take(address(1)).unwrap().prove(holder(1)));
+    let strangers: Vec<_> = (2..6).map(|n| places.take(address(n)).unwrap()).collect();
+    assert!(strangers[0].given_up.is_cancelled(), "three quarters are theirs");
+    let _back = places.take(address(1)).unwrap();
+    assert!(strangers[1..].iter().all(|place| !place.given_up.is_cancelled()));
+}
+
+#[test]
+fn a_holder_has_so_many_places_and_its_node_has_others() {
+    let places = Places::new(16, 16, 2);
+    let held: Vec<_> = (0..2).map(|_| places.take(address(1)).unwrap()).collect();
+    assert!(held.iter().all(|place| place.prove(holder(1)) && place.prove(holder(1))));
+    let third = places.take(address(2)).unwrap();
+    assert!(!third.prove(holder(1)) && !third.is_proven());
+    assert!(third.prove((Purse::Node, holder(1).1)));
+    assert!(places.take(address(2)).unwrap().prove(holder(2)));
+    drop(held);
+    let back = places.take(address(1)).unwrap();
+    assert!(back.prove(holder(1)) && back.is_proven());
+    drop((third, back));
+    let taken = places.lock();
+    assert_eq!((taken.by_holder.len(), taken.proven.len(), taken.all), (0, 0, 0));
+}
+
+#[test]
+fn whoever_lost_the_stake_gives_way_until_somebody_else_is_let_in() {
+    let places = Places::new(4, 4, 4);
+    let prove = |n| {
+        let place = places.take(address(n)).unwrap();
+        assert!(place.prove(holder(n)));
+        place
+    };
+    let held: Vec<_> = (1..5).map(prove).collect();
+    assert!(places.take(address(9)).is_none());
+    places.lapse(|of| of != holder(2) && of != holder(3));
+    let proven: Vec<_> = held.iter().map(Place::is_proven).collect();
+    assert_eq!(proven, [true, false, false, true]);
+    // The second is another's from now on, and the third gives way.
+    assert!(held[1].prove(holder(1)));
+    let _new = places.take(address(9)).unwrap();
+    let given_up: Vec<_> = held.iter().map(|place| place.given_up.is_cancelled()).collect();
+    assert_eq!(given_up, [false, false, true, false]);
+}
+
+#[test]
+fn a_place_that_is_given_up_is_free_once() {
+    let places = Places::new(2, 2, 2);
+    let (first, second) = (places.take(address(1)).unwrap(), places.take(address(2)).unwrap());
+    assert!(first.prove(holder(1)));
+    first.give_up();
+    first.give_up();
+    assert!(first.given_up.is_cancelled());
+    assert_eq!(places.lock().all, 1);
+    drop((first, second));
+    let taken = places.lock();
+    assert_eq!((taken.all, taken.strangers, taken.by_holder.len(), taken.proven.len()), (0, 0, 0, 0));
+}
