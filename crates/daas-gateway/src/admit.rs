@@ -85,7 +85,7 @@ fn person(holder: &SealHolder, view: &View) -> Result<Permit, Refusal> {
         groups.push("system:masters".to_owned());
     }
     let identity = Identity::new(state.owner.to_string(), Some(state.position), groups, holder.seal.id);
-    let leash = Leash::new([holder.hold(Right::People, view)], view.people_stale.clone(), holder.until);
+    let leash = Leash::new(holder.hold(Right::People, view), None, view.people_stale.clone(), holder.until);
     let payer = Payer::Person(state.position, tier);
     Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Person { tier }, payer, leash))
 }
@@ -98,7 +98,7 @@ fn node(holder: &SealHolder, role: NodeRole, view: &View) -> Result<Permit, Refu
     };
     // No UID: the API server compares a kubelet's with nothing, and two roles of one position are not one user.
     let identity = Identity::new(user, None, groups, holder.seal.id);
-    let leash = Leash::new([holder.hold(Right::Node, view)], view.nodes_stale.clone(), holder.until);
+    let leash = Leash::new(holder.hold(Right::Node, view), None, view.nodes_stale.clone(), holder.until);
     let payer = Payer::Node(holder.position.state.position);
     Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Node { id, role }, payer, leash))
 }
@@ -126,9 +126,8 @@ fn node_right(holder: &SealHolder, view: &View) -> Result<NodeId, Refusal> {
 }
 
 fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<Permit, Refusal> {
-    let mut holds = Vec::with_capacity(2);
     // A pod acts for its namespace's owner, so people's staleness rule holds; without one it is part of the cluster.
-    let (stale, owner) =
+    let (stale, owner, acts_for) =
         if let Some((owner, least)) = acts_for(&token.namespace, view).map_err(|cause| no_pod(cause))? {
             fresh(view)?;
             let why = |inner: Refusal| no_pod(format!("owner of {}: {}", token.namespace, inner.cause()));
@@ -138,22 +137,27 @@ fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<P
                 let cause = format!("owner of {}: {} SUI active", token.namespace, owner.state.active);
                 return Err(no_pod(cause));
             }
-            holds.push(view.index.hold(owner.clone(), Right::People, None));
-            (view.people_stale.clone(), Some(Payer::Pods(owner.state.position, tier)))
+            let hold = view.index.hold(owner.clone(), Right::People, None);
+            (view.people_stale.clone(), Some(Payer::Pods(owner.state.position, tier)), Some(hold))
         } else {
             within_grace(view)?;
-            (view.nodes_stale.clone(), None)
+            (view.nodes_stale.clone(), None, None)
         };
     let host = view.snapshot.by_node(&token.node);
     let host = host.ok_or_else(|| no_pod(format!("no position holds node {}", token.node)))?;
     if !host.rights.node {
         return Err(no_pod(format!("node {} has no right to be in the cluster", token.node)));
     }
-    holds.push(view.index.hold(host.clone(), Right::Node, None));
+    let runs_on = view.index.hold(host.clone(), Right::Node, None);
     let authorization = bearer.authorization().ok_or_else(|| no_pod("the token is no header value"))?;
     let kind = Kind::ServiceAccount { namespace: token.namespace.clone(), name: token.name.clone() };
     let payer = owner.unwrap_or(Payer::Node(host.state.position));
-    Ok(Permit::new(Upstream::PassThrough(authorization), kind, payer, Leash::new(holds, stale, token.expires)))
+    Ok(Permit::new(
+        Upstream::PassThrough(authorization),
+        kind,
+        payer,
+        Leash::new(runs_on, acts_for, stale, token.expires),
+    ))
 }
 
 #[track_caller]

@@ -36,17 +36,14 @@ pub(crate) enum Token<'a> {
 impl Bearer {
     /// From `Authorization` or the WebSocket subprotocol; both, or one twice, is refused.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, Refusal> {
-        let mut found = Vec::new();
-        for value in headers.get_all(AUTHORIZATION) {
-            found.push(authorization(value)?);
+        let given = headers.get_all(AUTHORIZATION).into_iter().map(authorization);
+        let asked = subprotocols(headers).filter_map(|p| p.strip_prefix(SUBPROTOCOL)).map(subprotocol);
+        let mut all = given.chain(asked);
+        let found = all.next().transpose()?;
+        match all.next() {
+            None => Ok(found),
+            Some(_) => Err(Refusal::unauthorized(TokenAmbiguous, "more than one credential")),
         }
-        for protocol in subprotocols(headers).filter_map(|p| p.strip_prefix(SUBPROTOCOL)) {
-            found.push(subprotocol(protocol)?);
-        }
-        if found.len() > 1 {
-            return Err(Refusal::unauthorized(TokenAmbiguous, format!("{} credentials", found.len())));
-        }
-        Ok(found.pop())
     }
 
     /// The same with the original API's header, which may repeat the token but not differ.

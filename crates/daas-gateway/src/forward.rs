@@ -18,14 +18,14 @@ mod websocket;
 pub(crate) use body::{GatewayBody, RequestBody};
 pub(crate) use upgrade::UpgradeRequest;
 
-use crate::admit::{CutReason, Permit, Upstream};
+use crate::admit::{CutReason, Lease, Permit, Upstream};
 use crate::config::{ConfigError, GatewayConfig};
 use crate::measure;
 use crate::refusal::Refusal;
 use crate::tls::UpstreamTls;
+use core::pin::pin;
 use core::time::Duration;
 use daas_types::ErrorCode::ApiServerUnavailable;
-use daas_types::UnixMs;
 use dial::Dialer;
 use exchange::{Received, exchange, unprocessed};
 use http::{Method, Request, Response, StatusCode, request};
@@ -77,24 +77,24 @@ impl Forwarder {
         })
     }
 
-    /// Sends an ordinary request and gives the answer as it streams. `parts` is scrubbed already.
+    /// Sends an ordinary request and gives the answer as it streams. `parts` is scrubbed already; `lease` is the permit's.
     pub(crate) async fn forward(
         &self,
         permit: &Permit,
         mut parts: request::Parts,
         body: RequestBody,
-        now: UnixMs,
+        lease: &mut Lease,
     ) -> Result<Response<GatewayBody>, Refusal> {
         let lane = Lane::of(&parts.uri);
         let route = self.route(permit);
         let share = self.shares.take(permit)?;
-        head::for_h2(&mut parts, &route.dialer.tls.name, permit)?;
-        let mut lease = permit.leash().lease(now);
+        head::for_h2(&mut parts, &route.dialer.tls.authority, permit)?;
         let shard = share.as_ref().map_or(0, Share::shard);
-        let exchange = self.exchange(route, (lane, shard), parts, body);
+        // Pinned here, because a future that is handed on is there twice.
+        let exchange = pin!(self.exchange(route, (lane, shard), parts, body));
         let response = tokio::select! {
             biased;
-            reason = &mut lease => return Err(lost(reason)),
+            reason = lease => return Err(lost(reason)),
             response = tokio::time::timeout(self.response, exchange) => response.map_err(|_| {
                 let cause = format!("no answer within {} s", self.response.as_secs());
                 Refusal::new(ApiServerUnavailable, StatusCode::GATEWAY_TIMEOUT, cause)

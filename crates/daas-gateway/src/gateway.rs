@@ -5,6 +5,7 @@ use crate::forward::Forwarder;
 use crate::freshness::Watch;
 use crate::limits::{Holder, Limiter, Purse, Strangers};
 use crate::local::{LocalEndpoints, Unread};
+use crate::measure::Requests;
 use crate::request::App;
 use core::time::Duration;
 use daas_chain::index::{Index, Snapshot};
@@ -72,6 +73,7 @@ impl Gateway {
             places: places.clone(),
             local,
             audit: config.audit.clone(),
+            requests: Requests::default(),
             unread: Unread::default(),
         });
         let GatewayConfig { listen: addr, limits, .. } = config;

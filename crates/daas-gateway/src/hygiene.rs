@@ -12,9 +12,17 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Version};
 use std::net::IpAddr;
 
-const HOP_BY_HOP: [HeaderName; 10] = [
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+const X_REAL_IP: &str = "x-real-ip";
+const AUDIT_ID: &str = "audit-id";
+
+/// They list others that are hop-by-hop.
+static LISTS: [HeaderName; 2] = [CONNECTION, PROXY_CONNECTION];
+
+static HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,
-    HeaderName::from_static("proxy-connection"),
+    PROXY_CONNECTION,
     HeaderName::from_static("keep-alive"),
     PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION,
@@ -74,19 +82,15 @@ pub(crate) fn check_host<B>(request: &Request<B>, server_name: Option<&str>) -> 
     Err(Refusal::new(ErrorCode::PathRefused, StatusCode::MISDIRECTED_REQUEST, cause))
 }
 
+/// What else of a request ends here: credentials, and what was said to the gateway.
+static OURS: [HeaderName; 5] = [AUTHORIZATION, X_SEAL_TOKEN, EXPECT, HOST, SEC_WEBSOCKET_PROTOCOL];
+
 /// Removes everything hop-by-hop, everything that speaks of identity or origin, and every credential; and `Audit-ID`, by which
 /// the API server would call the request in its own log: a client could give its requests the name of another's.
 pub(crate) fn scrub(headers: &mut HeaderMap) -> Result<(), Refusal> {
     let listed = connection_tokens(headers)?;
     let protocols = without_bearers(headers);
-    let doomed: Vec<HeaderName> = headers.keys().filter(|name| speaks_of_identity(name)).cloned().collect();
-    for name in doomed.iter().chain(&listed).chain(&HOP_BY_HOP) {
-        headers.remove(name);
-    }
-    for name in [AUTHORIZATION, X_SEAL_TOKEN, EXPECT, HOST] {
-        headers.remove(name);
-    }
-    headers.remove(SEC_WEBSOCKET_PROTOCOL);
+    remove(headers, &listed, |name| HOP_BY_HOP.contains(name) || OURS.contains(name) || speaks_of_identity(name));
     if let Some(kept) = protocols {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, kept);
     }
@@ -97,7 +101,14 @@ pub(crate) fn scrub(headers: &mut HeaderMap) -> Result<(), Refusal> {
 pub(crate) fn scrub_response(headers: &mut HeaderMap) {
     // An unreadable Connection of the API server cannot name anything.
     let listed = connection_tokens(headers).unwrap_or_default();
-    for name in listed.iter().chain(&HOP_BY_HOP) {
+    remove(headers, &listed, |name| HOP_BY_HOP.contains(name));
+}
+
+/// Looks at each header there is: those are fewer than those there may not be.
+fn remove(headers: &mut HeaderMap, listed: &[HeaderName], doomed: impl Fn(&HeaderName) -> bool) {
+    let doomed: Vec<HeaderName> =
+        headers.keys().filter(|name| doomed(name) || listed.contains(name)).cloned().collect();
+    for name in &doomed {
         headers.remove(name);
     }
 }
@@ -105,8 +116,7 @@ pub(crate) fn scrub_response(headers: &mut HeaderMap) {
 /// Names listed in every `Connection` line, and in `Proxy-Connection`, which some hops treat alike.
 pub(crate) fn connection_tokens(headers: &HeaderMap) -> Result<Vec<HeaderName>, Refusal> {
     let mut names = Vec::new();
-    let proxy_connection = HeaderName::from_static("proxy-connection");
-    for value in headers.get_all(CONNECTION).into_iter().chain(headers.get_all(proxy_connection)) {
+    for (_, value) in headers.iter().filter(|(name, _)| LISTS.contains(name)) {
         let text = value.to_str().map_err(|_| Refusal::form("Connection is not visible ASCII"))?;
         for token in text.split(',').map(str::trim).filter(|token| !token.is_empty()) {
             let name = HeaderName::try_from(token).map_err(|_| Refusal::form("Connection lists what is no header"))?;
@@ -118,10 +128,14 @@ pub(crate) fn connection_tokens(headers: &HeaderMap) -> Result<Vec<HeaderName>, 
 
 /// `X_Remote_User` reaches some servers as `X-Remote-User`, so underscores count as dashes.
 fn speaks_of_identity(name: &HeaderName) -> bool {
-    let name = name.as_str().replace('_', "-");
-    name.starts_with("x-remote-")
-        || name.starts_with("x-forwarded-")
-        || name == "x-real-ip"
-        || name == "audit-id"
-        || name == FORWARDED.as_str()
+    let name = name.as_str().as_bytes();
+    let as_dashes = |prefix: &str| {
+        let dash = |byte: &u8| if *byte == b'_' { b'-' } else { *byte };
+        name.len() >= prefix.len() && name.iter().map(dash).zip(prefix.bytes()).all(|(a, b)| a == b)
+    };
+    as_dashes("x-remote-")
+        || as_dashes("x-forwarded-")
+        || name.len() == X_REAL_IP.len() && as_dashes(X_REAL_IP)
+        || name.len() == AUDIT_ID.len() && as_dashes(AUDIT_ID)
+        || name == FORWARDED.as_str().as_bytes()
 }

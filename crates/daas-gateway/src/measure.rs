@@ -3,14 +3,40 @@
 use crate::admit::CutReason;
 use core::time::Duration;
 use http::Method;
-use metrics::{counter, gauge, histogram};
+use metrics::{Counter, Histogram, counter, gauge, histogram};
+use std::sync::OnceLock;
 
-/// One request answered. `outcome` is `forwarded`, `tunnel`, `local`, or the name of the refusal.
-pub(crate) fn request(method: &Method, watch: bool, status: u16, outcome: &'static str, took: Duration) {
-    let verb = verb_class(method, watch);
-    let code = code_class(status);
-    counter!("daas_gateway_requests_total", "verb" => verb, "code" => code, "outcome" => outcome).increment(1);
-    histogram!("daas_gateway_head_seconds", "verb" => verb).record(took);
+/// What of requests is counted. Looking a number up by its labels costs as much as deciding on a request, so those of
+/// forwarded requests are kept once they are there.
+#[derive(Default)]
+pub(crate) struct Requests {
+    forwarded: [[OnceLock<Counter>; CODES.len()]; VERBS.len()],
+    head: [OnceLock<Histogram>; VERBS.len()],
+}
+
+/// What a label says of the outcome of most requests.
+pub(crate) const FORWARDED: &str = "forwarded";
+const VERBS: [&str; 4] = ["watch", "read", "write", "other"];
+const CODES: [&str; 8] = ["101", "2xx", "3xx", "401", "403", "429", "4xx", "5xx"];
+
+// === impl Requests ===
+
+impl Requests {
+    /// One request answered. `outcome` is `forwarded`, `tunnel`, `local`, or the name of the refusal.
+    pub(crate) fn count(&self, method: &Method, watch: bool, status: u16, outcome: &'static str, took: Duration) {
+        let (verb, code) = (verb_class(method, watch), code_class(status));
+        let counter = || {
+            let (verb, code) = (VERBS[verb], CODES[code]);
+            counter!("daas_gateway_requests_total", "verb" => verb, "code" => code, "outcome" => outcome)
+        };
+        if outcome == FORWARDED {
+            self.forwarded[verb][code].get_or_init(counter).increment(1);
+        } else {
+            counter().increment(1);
+        }
+        let head = || histogram!("daas_gateway_head_seconds", "verb" => VERBS[verb]);
+        self.head[verb].get_or_init(head).record(took);
+    }
 }
 
 /// Something open was cut.
@@ -67,24 +93,26 @@ fn name(reason: CutReason) -> &'static str {
     }
 }
 
-fn verb_class(method: &Method, watch: bool) -> &'static str {
+/// Place in [`VERBS`].
+fn verb_class(method: &Method, watch: bool) -> usize {
     match *method {
-        Method::GET | Method::HEAD if watch => "watch",
-        Method::GET | Method::HEAD | Method::OPTIONS => "read",
-        Method::POST | Method::PUT | Method::PATCH | Method::DELETE => "write",
-        _ => "other",
+        Method::GET | Method::HEAD if watch => 0,
+        Method::GET | Method::HEAD | Method::OPTIONS => 1,
+        Method::POST | Method::PUT | Method::PATCH | Method::DELETE => 2,
+        _ => 3,
     }
 }
 
-fn code_class(status: u16) -> &'static str {
+/// Place in [`CODES`].
+fn code_class(status: u16) -> usize {
     match status {
-        101 => "101",
-        200..300 => "2xx",
-        300..400 => "3xx",
-        401 => "401",
-        403 => "403",
-        429 => "429",
-        400..500 => "4xx",
-        _ => "5xx",
+        101 => 0,
+        200..300 => 1,
+        300..400 => 2,
+        401 => 3,
+        403 => 4,
+        429 => 5,
+        400..500 => 6,
+        _ => 7,
     }
 }

@@ -39,6 +39,7 @@ pub(crate) struct App {
     pub(crate) places: Arc<Places>,
     pub(crate) local: Arc<dyn LocalEndpoints>,
     pub(crate) audit: Log,
+    pub(crate) requests: measure::Requests,
     pub(crate) unread: Unread,
 }
 
@@ -92,7 +93,7 @@ pub(crate) async fn serve(
         }
     };
     let Answer { response, outcome } = answer;
-    measure::request(&method, watch, response.status().as_u16(), outcome, begun.elapsed());
+    app.requests.count(&method, watch, response.status().as_u16(), outcome, begun.elapsed());
     Ok(entry.answered(response, reason))
 }
 
@@ -173,7 +174,8 @@ impl App {
         hygiene::check_form(&request)?;
         hygiene::check_host(&request, context.info.server_name.as_deref())?;
         if let Some(endpoint) = Endpoint::of(request.method(), request.uri().path()) {
-            return endpoint.answer(self, context, request, entry).await.map(Answer::local);
+            // Boxed: every request would carry room for it.
+            return Box::pin(endpoint.answer(self, context, request, entry)).await.map(Answer::local);
         }
         self.kubernetes(context, request, entry).await
     }
@@ -195,22 +197,25 @@ impl App {
         let upgrade = UpgradeRequest::of(&mut parts)?;
         hygiene::scrub(&mut parts.headers)?;
         entry.begin().await?;
+        let mut lease = permit.leash().lease(view.now);
         let response = match upgrade {
             None => {
                 let body = RequestBody::new(body, || permit.leash().lease(view.now));
                 entry.counted_by(body.counter());
-                self.forwarder.forward(&permit, parts, body, view.now).await?
+                self.forwarder.forward(&permit, parts, body, &mut lease).await?
             }
             Some(upgrade) => {
-                self.forwarder.upgrade(&permit, parts, upgrade, context.place.clone(), view.now, entry).await?
+                // Boxed: they are rare, and every request would carry room for it.
+                let place = context.place.clone();
+                Box::pin(self.forwarder.upgrade(&permit, parts, upgrade, place, view.now, entry)).await?
             }
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             // The tunnel has a leash of its own.
             return Ok(Answer { response, outcome: "tunnel" });
         }
-        cord::tie(permit.leash(), view.now);
-        Ok(Answer { response, outcome: "forwarded" })
+        cord::tie(lease);
+        Ok(Answer { response, outcome: measure::FORWARDED })
     }
 }
 

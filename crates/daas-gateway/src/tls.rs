@@ -1,6 +1,7 @@
 //! TLS 1.3 towards clients; two client configurations towards the API server, one of which proves who we are.
 
 use crate::config::{ConfigError, UpstreamConfig};
+use http::uri::Authority;
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::{self, Ticketer};
 use rustls::version::TLS13;
@@ -36,6 +37,8 @@ pub(crate) struct UpstreamTls {
     pub(crate) h2: Arc<ClientConfig>,
     pub(crate) http11: Arc<ClientConfig>,
     pub(crate) name: ServerName<'static>,
+    /// The same, as a URI has it.
+    pub(crate) authority: Authority,
 }
 
 // === impl UpstreamTls ===
@@ -55,14 +58,17 @@ impl UpstreamTls {
     }
 
     fn new(config: &UpstreamConfig, mut client: ClientConfig) -> Result<Self, ConfigError> {
-        let name = ServerName::try_from(config.server_name.clone())
-            .map_err(|_| ConfigError::ServerName(config.server_name.clone()))?;
+        let wrong = || ConfigError::ServerName(config.server_name.clone());
+        let name = ServerName::try_from(config.server_name.clone()).map_err(|_| wrong())?;
+        let text = name.to_str();
+        let text = if text.contains(':') { format!("[{text}]") } else { text.into_owned() };
+        let authority = Authority::try_from(text).map_err(|_| wrong())?;
         // A resumed session would carry the identity it began with: with none there is nothing to mix up.
         client.resumption = Resumption::disabled();
         let mut http11 = client.clone();
         http11.alpn_protocols = vec![HTTP11.to_vec()];
         client.alpn_protocols = vec![H2.to_vec()];
-        Ok(Self { h2: Arc::new(client), http11: Arc::new(http11), name })
+        Ok(Self { h2: Arc::new(client), http11: Arc::new(http11), name, authority })
     }
 }
 

@@ -1,5 +1,5 @@
 use crate::limits::Payer;
-use core::future::Future;
+use core::future::{Future, pending};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
@@ -80,7 +80,9 @@ pub(crate) struct Leash(Arc<Ends>);
 
 #[derive(Debug)]
 struct Ends {
-    right: Vec<Hold>,
+    right: Hold,
+    /// A pod's: that of the node it runs on.
+    also: Option<Hold>,
     stale: CancellationToken,
     expires: UnixMs,
 }
@@ -168,8 +170,8 @@ impl Identity {
 // === impl Leash ===
 
 impl Leash {
-    pub(super) fn new(right: impl IntoIterator<Item = Hold>, stale: CancellationToken, expires: UnixMs) -> Self {
-        Self(Arc::new(Ends { right: right.into_iter().collect(), stale, expires }))
+    pub(super) fn new(right: Hold, also: Option<Hold>, stale: CancellationToken, expires: UnixMs) -> Self {
+        Self(Arc::new(Ends { right, also, stale, expires }))
     }
 
     /// When it is over at the latest.
@@ -179,8 +181,8 @@ impl Leash {
 
     /// Whether it is over, and why; `expires` is as asked for at its beginning.
     pub(crate) fn ended(&self, expires: Instant) -> Option<CutReason> {
-        let Ends { right, stale, expires: _ } = &*self.0;
-        if right.iter().any(Hold::is_lost) {
+        let Ends { right, also, stale, expires: _ } = &*self.0;
+        if right.is_lost() || also.as_ref().is_some_and(Hold::is_lost) {
             Some(CutReason::RightLost)
         } else if stale.is_cancelled() {
             Some(CutReason::Stale)
@@ -193,10 +195,16 @@ impl Leash {
     pub(crate) fn lease(&self, now: UnixMs) -> Lease {
         let (ends, end) = (self.0.clone(), self.expires(now));
         Lease(Box::pin(async move {
-            let right = futures::future::select_all(ends.right.iter().map(|hold| Box::pin(hold.lost())));
+            let also = async {
+                match &ends.also {
+                    Some(hold) => hold.lost().await,
+                    None => pending().await,
+                }
+            };
             tokio::select! {
                 biased;
-                _ = right => CutReason::RightLost,
+                () = ends.right.lost() => CutReason::RightLost,
+                () = also => CutReason::RightLost,
                 () = ends.stale.cancelled() => CutReason::Stale,
                 () = sleep_until(end) => CutReason::Expired,
             }

@@ -7,7 +7,7 @@
 //! It is pulled when the permit's right ends, and when the client takes nothing of what there is for it: see [`Patience`].
 
 use super::streams::{Stream, Streams};
-use crate::admit::{CutReason, Lease, Leash};
+use crate::admit::{CutReason, Lease};
 use crate::measure;
 use crate::request::App;
 use core::future::{Future, poll_fn};
@@ -15,7 +15,6 @@ use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicU8, Ordering};
 use core::task::{Context, Poll};
 use core::time::Duration;
-use daas_types::UnixMs;
 use hyper::rt::Executor;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -71,9 +70,9 @@ tokio::task_local! {
     static KNOT: Arc<Knot>;
 }
 
-/// From here on the end of `leash` ends the answer.
-pub(crate) fn tie(leash: &Leash, now: UnixMs) {
-    let tied = KNOT.try_with(|knot| *lock(knot) = Some(leash.lease(now)));
+/// From here on the end of this lease ends the answer.
+pub(crate) fn tie(lease: Lease) {
+    let tied = KNOT.try_with(|knot| *lock(knot) = Some(lease));
     tied.expect("a service must run inside a cord");
 }
 

@@ -19,8 +19,8 @@ const GROUP: HeaderName = HeaderName::from_static("x-remote-group");
 const SEAL: HeaderName = HeaderName::from_static("x-remote-extra-daas-seal");
 
 /// Turns a scrubbed head into one for the API server over HTTP/2.
-pub(super) fn for_h2(parts: &mut request::Parts, name: &ServerName<'_>, permit: &Permit) -> Result<(), Refusal> {
-    parts.uri = absolute(&parts.uri, name)?;
+pub(super) fn for_h2(parts: &mut request::Parts, authority: &Authority, permit: &Permit) -> Result<(), Refusal> {
+    parts.uri = absolute(&parts.uri, authority)?;
     parts.version = Version::HTTP_2;
     parts.extensions.clear();
     assert_identity(&mut parts.headers, permit.upstream())
@@ -71,12 +71,10 @@ fn write_identity(headers: &mut HeaderMap, identity: &Identity) -> Result<(), Re
 }
 
 /// Path and query stay as they came, byte for byte.
-fn absolute(uri: &Uri, name: &ServerName<'_>) -> Result<Uri, Refusal> {
-    let name = name.to_str();
-    let authority = if name.contains(':') { format!("[{name}]") } else { name.into_owned() };
+fn absolute(uri: &Uri, authority: &Authority) -> Result<Uri, Refusal> {
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(Scheme::HTTPS);
-    parts.authority = Some(Authority::try_from(authority).map_err(|_| internal("the API server's name"))?);
+    parts.authority = Some(authority.clone());
     parts.path_and_query = uri.path_and_query().cloned();
     Uri::from_parts(parts).map_err(|_| internal("the request target"))
 }
