@@ -116,9 +116,10 @@ pub struct Rates {
     pub super_user: Rate,
     /// A node's.
     pub node: Rate,
-    /// Tokens not seen before from one address, or one /64 of IPv6. One that is refused counts for ten.
+    /// Requests that are not let through and tokens not seen before, from one address, or one /64 of IPv6. Most refusals count
+    /// for ten.
     pub address: Rate,
-    /// The same from all addresses from which nobody was admitted yet.
+    /// Tokens not seen before from all addresses from which nobody was admitted yet.
     pub strangers: Rate,
 }
 

@@ -149,8 +149,8 @@ impl Endpoint {
         }
         match self {
             Self::Attest => {
-                app.strangers.may_ask(connection.peer.ip())?;
-                // What is kept while a stranger takes long is the body alone.
+                app.strangers.may_send(connection.peer.ip())?;
+                // Of one who is slow nothing is kept but the body.
                 drop(headers);
                 let body = read(body, MAX_QUESTION, entry).await?;
                 let request: AttestationRequest =
@@ -226,6 +226,7 @@ async fn read_workers(
             return Ok((Some(bearer.clone()), body));
         }
     }
+    app.strangers.may_send(context.info.peer.ip())?;
     let _reading = app.unread.take(context.info.peer.ip())?;
     Ok((bearer, read(body, MAX_BODY, entry).await?))
 }

@@ -79,8 +79,8 @@ catalogue! {
         "Try again in a few seconds; if it lasts, the operator looks at `k3s-daas status`.";
     RateLimited "D119" "요청 한도를 넘었습니다." "More requests came than this stake may send."
         "Wait as long as Retry-After says; more stake may send more: `k3s-daas stake`.";
-    AddressLimited "D120" "이 주소에서 거부된 토큰이 너무 많습니다." "Too many new or refused tokens came from this address."
-        "Wait as long as Retry-After says; check the token with `k3s-daas status`.";
+    AddressLimited "D120" "이 주소에서 거부된 요청이나 새 토큰이 너무 많습니다." "Too many refused requests or new tokens came from this address."
+        "Wait as long as Retry-After says; check the token with `k3s-daas status`, and what else sends from this address.";
 
     ChainStale "D201" "체인 정보가 오래되어 잠시 거부합니다." "The master has seen no verified checkpoint for too long."
         "Wait; if it lasts, the operator checks the master's RPC endpoint.";

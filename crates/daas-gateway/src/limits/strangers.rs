@@ -12,6 +12,7 @@ use super::buckets::{Buckets, Draw, Drawn, take};
 use crate::config::{Rate, Rates};
 use crate::connection::network;
 use crate::refusal::Refusal;
+use core::time::Duration;
 use daas_types::ErrorCode::AddressLimited;
 use daas_types::SealId;
 use http::StatusCode;
@@ -28,12 +29,17 @@ const OF_ONE_SITE: u32 = 4;
 /// may make up one that names a Seal, so what is beyond this is the address' matter.
 const SEAL: Rate = Rate { per_minute: 600, burst: 100 };
 
+/// When as many are counted as can be.
+const NO_ROOM: Duration = Duration::from_secs(1);
+
 /// The buckets of addresses.
 pub(crate) struct Strangers {
     rates: Rates,
     pub(super) addresses: Buckets<IpAddr>,
     sites: Buckets<Ipv6Addr>,
     seals: Buckets<SealId>,
+    /// Apart from the addresses', so that a node can ask for evidence whatever its pods send.
+    bodies: Buckets<IpAddr>,
     /// When the bucket of all strangers' signatures is full.
     signatures: Mutex<u64>,
     clock: Clock,
@@ -45,7 +51,8 @@ impl Strangers {
     pub(crate) fn new(rates: Rates) -> Self {
         let (addresses, sites, seals) =
             (Buckets::new(ADDRESSES, DEAR), Buckets::new(ADDRESSES, DEAR), Buckets::new(ADDRESSES, 0));
-        Self { rates, addresses, sites, seals, signatures: Mutex::new(0), clock: Clock::new() }
+        let bodies = Buckets::new(ADDRESSES, 0);
+        Self { rates, addresses, sites, seals, bodies, signatures: Mutex::new(0), clock: Clock::new() }
     }
 
     /// Whether a signature is checked for this address. `known`: someone was admitted from there lately. `seal`: the live Seal
@@ -64,12 +71,24 @@ impl Strangers {
             .map_err(|wait| Refusal::too_fast(AddressLimited, "as many new tokens as strangers may show in all", wait))
     }
 
+    /// Whether the body of somebody unknown is waited for. Asked beforehand: whoever breaks off is never refused, and is in the
+    /// audit log all the same.
+    pub(crate) fn may_send(&self, address: IpAddr) -> Result<(), Refusal> {
+        let one = Draw::of(self.rates.address, 1);
+        let wait = match self.bodies.draw(network(address), one, self.clock.now()) {
+            Drawn::Taken => return Ok(()),
+            Drawn::Empty(wait) => wait,
+            Drawn::NoRoom => NO_ROOM,
+        };
+        Err(Refusal::too_fast(AddressLimited, "as many bodies without a token as one address may send", wait))
+    }
+
     /// Whether a question of anyone's is answered.
     pub(crate) fn may_ask(&self, address: IpAddr) -> Result<(), Refusal> {
         let wait = match self.draw(address, DEAR, false) {
             Drawn::Taken => return Ok(()),
             Drawn::Empty(wait) => wait,
-            Drawn::NoRoom => core::time::Duration::from_secs(1),
+            Drawn::NoRoom => NO_ROOM,
         };
         Err(Refusal::too_fast(AddressLimited, "as many questions as one address may ask", wait))
     }
