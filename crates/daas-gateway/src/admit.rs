@@ -5,7 +5,7 @@ mod permit;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use permit::{CutReason, Lease, Leash, Upstream};
+pub(crate) use permit::{CutReason, GROUP, Given, Lease, Leash, Upstream};
 pub use permit::{Identity, Kind, NodeRole, Permit};
 
 use crate::authenticate::{BoundToken, Caller, SealHolder};
@@ -18,12 +18,13 @@ use core::fmt;
 use core::time::Duration;
 use daas_chain::index::{Freshness, Hold, Index, LivePosition, Right, Snapshot};
 use daas_types::ErrorCode::{
-    ChainStale, NodeJailed, PositionClosed, PositionSlashed, PositionSuspended, SealExpired, ServiceAccountRefused,
-    StakeTooLow, TokenMalformed, UsageNotPermitted,
+    ChainStale, Internal, NodeJailed, PositionClosed, PositionSlashed, PositionSuspended, SealExpired,
+    ServiceAccountRefused, StakeTooLow, TokenMalformed, UsageNotPermitted,
 };
 use daas_types::onchain::Status;
 use daas_types::pop::Usage;
 use daas_types::{NodeId, Permissions, Tier, UnixMs};
+use http::StatusCode;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -80,11 +81,12 @@ fn person(holder: &SealHolder, view: &View) -> Result<Permit, Refusal> {
     counts(&holder.position)?;
     let tier = tier_of(&holder.position)?;
     let state = &holder.position.state;
-    let mut groups = vec![tier.group().to_owned(), format!("daas:position:{}", state.position)];
-    if tier == Tier::Super && view.snapshot.policy().super_is_masters {
-        groups.push("system:masters".to_owned());
-    }
-    let identity = Identity::new(state.owner.to_string(), Some(state.position), groups, holder.seal.id);
+    let masters = tier == Tier::Super && view.snapshot.policy().super_is_masters;
+    let identity = holder.given.or_make(&holder.position, masters, || {
+        let mut groups = vec![tier.group().to_owned(), format!("daas:position:{}", state.position)];
+        groups.extend(masters.then(|| "system:masters".to_owned()));
+        Identity::new(state.owner.to_string(), Some(state.position), groups, holder.seal.id).map_err(no_header)
+    })?;
     let leash = Leash::new(holder.hold(Right::People, view), None, view.people_stale.clone(), holder.until);
     let payer = Payer::Person(state.position, tier);
     Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Person { tier }, payer, leash))
@@ -92,12 +94,14 @@ fn person(holder: &SealHolder, view: &View) -> Result<Permit, Refusal> {
 
 fn node(holder: &SealHolder, role: NodeRole, view: &View) -> Result<Permit, Refusal> {
     let id = node_right(holder, view)?;
-    let (user, groups) = match role {
-        NodeRole::Kubelet => (format!("system:node:{id}"), vec!["system:nodes".to_owned()]),
-        NodeRole::KubeProxy => ("system:kube-proxy".to_owned(), Vec::new()),
-    };
-    // No UID: the API server compares a kubelet's with nothing, and two roles of one position are not one user.
-    let identity = Identity::new(user, None, groups, holder.seal.id);
+    let identity = holder.given.or_make(&holder.position, false, || {
+        let (user, groups) = match role {
+            NodeRole::Kubelet => (format!("system:node:{id}"), vec!["system:nodes".to_owned()]),
+            NodeRole::KubeProxy => ("system:kube-proxy".to_owned(), Vec::new()),
+        };
+        // No UID: the API server compares a kubelet's with nothing, and two roles of one position are not one user.
+        Identity::new(user, None, groups, holder.seal.id).map_err(no_header)
+    })?;
     let leash = Leash::new(holder.hold(Right::Node, view), None, view.nodes_stale.clone(), holder.until);
     let payer = Payer::Node(holder.position.state.position);
     Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Node { id, role }, payer, leash))
@@ -158,6 +162,11 @@ fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<P
         payer,
         Leash::new(runs_on, acts_for, stale, token.expires),
     ))
+}
+
+#[track_caller]
+fn no_header(error: impl fmt::Display) -> Refusal {
+    Refusal::new(Internal, StatusCode::INTERNAL_SERVER_ERROR, error)
 }
 
 #[track_caller]

@@ -7,6 +7,7 @@ mod verified;
 
 pub(crate) use service_account::{BoundToken, Issuer};
 
+use crate::admit::Given;
 use crate::config::{ConfigError, ServiceAccountConfig};
 use crate::credential::{Bearer, Token};
 use crate::refusal::Refusal;
@@ -45,13 +46,22 @@ pub(crate) struct SealHolder {
     pub(crate) usage: Usage,
     /// When what was shown ends: the Seal, or the session key that signed before it does.
     pub(crate) until: UnixMs,
+    /// Of the token, which has one usage and one Seal.
+    pub(crate) given: Arc<Given>,
+}
+
+/// A token that was verified.
+#[derive(Clone)]
+struct Known {
+    token: Arc<PopToken>,
+    given: Arc<Given>,
 }
 
 /// Verifies credentials and remembers which verified.
 pub(crate) struct Authenticator {
     cluster: ClusterId,
     issuer: Option<Issuer>,
-    tokens: Verified<Arc<PopToken>>,
+    tokens: Verified<Known>,
     accounts: Verified<Arc<BoundToken>>,
     /// Seals that were shown.
     seals: Cache<SealId, Arc<Seen>>,
@@ -117,14 +127,15 @@ impl Authenticator {
         may_verify: impl FnOnce(Option<SealId>) -> Result<(), Refusal>,
     ) -> Result<SealHolder, Refusal> {
         let digest = self.tokens.digest(text);
-        if let Some(token) = self.tokens.get(digest) {
-            return self.holder(token.claims(), token.signer(), snapshot, now);
+        if let Some(Known { token, given }) = self.tokens.get(digest) {
+            return self.holder(token.claims(), token.signer(), given, snapshot, now);
         }
         let token = PopToken::parse(text).map_err(refused)?;
-        let holder = self.holder(token.claims(), token.signer(), snapshot, now)?;
+        let holder = self.holder(token.claims(), token.signer(), Arc::default(), snapshot, now)?;
         self.tokens.or_verify(digest, || {
             may_verify(Some(holder.seal.id))?;
-            token.verify().map(Arc::new).map_err(refused)
+            let token = token.verify().map(Arc::new).map_err(refused)?;
+            Ok(Known { token, given: holder.given.clone() })
         })?;
         self.seen(&holder, digest);
         Ok(holder)
@@ -152,13 +163,14 @@ impl Authenticator {
         &self,
         claims: &Claims,
         signer: WalletAddress,
+        given: Arc<Given>,
         snapshot: &Snapshot,
         now: UnixMs,
     ) -> Result<SealHolder, Refusal> {
         claims.check(self.cluster, now).map_err(refused)?;
         let (position, seal) = snapshot.seal(claims.seal).ok_or_else(|| self.gone(claims.seal, snapshot))?;
         let until = speaks_until(signer, position, seal, now)?;
-        Ok(SealHolder { position: position.clone(), seal: seal.clone(), usage: claims.usage, until })
+        Ok(SealHolder { position: position.clone(), seal: seal.clone(), usage: claims.usage, until, given })
     }
 
     /// Why a Seal is not live. Its position took it along when it closed; otherwise another Seal took its place.
@@ -182,6 +194,7 @@ impl Authenticator {
                 seal: seal.clone(),
                 usage,
                 until: seal.expires_ms,
+                given: Arc::default(),
             })
             .ok_or_else(|| Refusal::unauthorized(TokenUnknown, "no Seal commits to this secret"))
     }

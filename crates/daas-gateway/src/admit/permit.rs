@@ -1,11 +1,13 @@
 use crate::limits::Payer;
+use arc_swap::ArcSwapOption;
 use core::future::{Future, pending};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
-use daas_chain::index::Hold;
+use daas_chain::index::{Hold, LivePosition};
 use daas_types::{ErrorCode, NodeId, PositionId, SealId, Tier, UnixMs};
-use http::HeaderValue;
+use http::header::InvalidHeaderValue;
+use http::{HeaderName, HeaderValue};
 use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -63,13 +65,27 @@ pub struct Identity {
     uid: Option<PositionId>,
     groups: Vec<String>,
     seal: SealId,
+    /// The same, as the API server is told.
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
+
+/// The identity that a token was given last. Writing one down costs as much as deciding on the request, and it is the same
+/// for as long as the position is in the same state under the same policy.
+#[derive(Debug, Default)]
+pub(crate) struct Given(ArcSwapOption<(Arc<LivePosition>, bool, Arc<Identity>)>);
+
+const USER: HeaderName = HeaderName::from_static("x-remote-user");
+const UID: HeaderName = HeaderName::from_static("x-remote-uid");
+/// The only one that comes several times.
+pub(crate) const GROUP: HeaderName = HeaderName::from_static("x-remote-group");
+/// Extra key `daas-seal`: which Seal was shown, for the API server's audit log.
+const SEAL: HeaderName = HeaderName::from_static("x-remote-extra-daas-seal");
 
 /// By what the API server knows the caller.
 #[derive(Debug)]
 pub(crate) enum Upstream {
     /// The gateway vouches, with its certificate.
-    FrontProxy(Identity),
+    FrontProxy(Arc<Identity>),
     /// The caller's own token, on a connection that has no certificate.
     PassThrough(HeaderValue),
 }
@@ -120,7 +136,7 @@ impl Permit {
     /// The identity asserted, if the gateway asserts one.
     pub fn identity(&self) -> Option<&Identity> {
         match &self.upstream {
-            Upstream::FrontProxy(identity) => Some(identity),
+            Upstream::FrontProxy(identity) => Some(&**identity),
             Upstream::PassThrough(_) => None,
         }
     }
@@ -142,8 +158,21 @@ impl Permit {
 // === impl Identity ===
 
 impl Identity {
-    pub(super) fn new(user: String, uid: Option<PositionId>, groups: Vec<String>, seal: SealId) -> Self {
-        Self { user, uid, groups, seal }
+    pub(super) fn new(
+        user: String,
+        uid: Option<PositionId>,
+        groups: Vec<String>,
+        seal: SealId,
+    ) -> Result<Self, InvalidHeaderValue> {
+        let mut headers = vec![(USER, HeaderValue::from_str(&user)?)];
+        if let Some(uid) = uid {
+            headers.push((UID, HeaderValue::from_str(&uid.to_string())?));
+        }
+        for group in &groups {
+            headers.push((GROUP, HeaderValue::from_str(group)?));
+        }
+        headers.push((SEAL, HeaderValue::from_str(&seal.to_string())?));
+        Ok(Self { user, uid, groups, seal, headers })
     }
 
     /// User name.
@@ -164,6 +193,33 @@ impl Identity {
     /// The Seal that was shown, for the API server's audit log.
     pub fn seal(&self) -> SealId {
         self.seal
+    }
+
+    /// What says so to the API server. A group may come several times.
+    pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.headers
+    }
+}
+
+// === impl Given ===
+
+impl Given {
+    /// The identity for this state and policy, made if it is another than last time's.
+    pub(super) fn or_make<E>(
+        &self,
+        position: &Arc<LivePosition>,
+        masters: bool,
+        make: impl FnOnce() -> Result<Identity, E>,
+    ) -> Result<Arc<Identity>, E> {
+        if let Some(given) = &*self.0.load()
+            && Arc::ptr_eq(&given.0, position)
+            && given.1 == masters
+        {
+            return Ok(given.2.clone());
+        }
+        let identity = Arc::new(make()?);
+        self.0.store(Some(Arc::new((position.clone(), masters, identity.clone()))));
+        Ok(identity)
     }
 }
 

@@ -17,7 +17,13 @@ fn view(index: &Index) -> View {
 
 fn holder(view: &View, staker: &Staker, usage: Usage) -> Caller {
     let (position, seal) = view.snapshot.seal(staker.state.seals[0].id).unwrap();
-    Caller::Seal(SealHolder { position: position.clone(), seal: seal.clone(), usage, until: seal.expires_ms })
+    Caller::Seal(SealHolder {
+        position: position.clone(),
+        seal: seal.clone(),
+        usage,
+        until: seal.expires_ms,
+        given: Arc::default(),
+    })
 }
 
 fn try_admit(chain: &Chain, staker: &Staker, usage: Usage) -> Result<Permit, Refusal> {
@@ -254,7 +260,10 @@ async fn racing_admissions_are_refused_or_cut() {
                 let view = view(&index);
                 let (position, seal) = view.snapshot.seal(id).unwrap();
                 let (position, seal, until) = (position.clone(), seal.clone(), seal.expires_ms);
-                match admit(&Caller::Seal(SealHolder { position, seal, usage: Usage::User, until }), &view) {
+                match admit(
+                    &Caller::Seal(SealHolder { position, seal, usage: Usage::User, until, given: Arc::default() }),
+                    &view,
+                ) {
                     Ok(permit) => permits.push(permit),
                     Err(refusal) => return (permits, refusal.code()),
                 }
@@ -312,15 +321,33 @@ async fn what_a_session_key_opened_ends_with_it() {
     }
 }
 
+#[test]
+fn a_token_has_the_identity_of_its_position_as_that_is() {
+    let chain = Chain::new();
+    let mut staker = chain.staker(7, "10", Permissions::USER);
+    let (authenticator, token) = (Authenticator::new(cluster(), None, 16).unwrap(), staker.token(Usage::User));
+    let groups = || {
+        let view = view(&chain.index);
+        let caller = authenticated_by(&authenticator, &token, &view).unwrap();
+        admit(&caller, &view).unwrap().identity().unwrap().groups().to_vec()
+    };
+    assert_eq!(groups()[0], Tier::Super.group());
+    assert_eq!(groups().len(), 2);
+    chain.put(&mut staker, |state| state.active = Mist(2_000_000_000));
+    assert_eq!(groups()[0], Tier::Developer.group());
+    chain.put(&mut staker, |state| state.active = Mist(10_000_000_000));
+    assert_eq!(groups().len(), 2);
+    chain.policy(|policy| policy.super_is_masters = true);
+    assert_eq!(groups()[2], "system:masters");
+}
+
 fn authenticated(token: &str, view: &View) -> Result<Caller, Refusal> {
+    authenticated_by(&Authenticator::new(cluster(), None, 16).unwrap(), token, view)
+}
+
+fn authenticated_by(authenticator: &Authenticator, token: &str, view: &View) -> Result<Caller, Refusal> {
     let header = http::HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
     let headers = http::HeaderMap::from_iter([(http::header::AUTHORIZATION, header)]);
     let bearer = Bearer::from_headers(&headers).unwrap().unwrap();
-    Authenticator::new(cluster(), None, 16).unwrap().authenticate(
-        &bearer,
-        Usage::User,
-        &view.snapshot,
-        view.now,
-        |_| Ok(()),
-    )
+    authenticator.authenticate(&bearer, Usage::User, &view.snapshot, view.now, |_| Ok(()))
 }

@@ -3,27 +3,22 @@
 use super::body::GatewayBody;
 use super::exchange::Received;
 use super::link::Slot;
-use crate::admit::{Identity, Permit, Upstream};
+use crate::admit::{GROUP, Permit, Upstream};
 use crate::hygiene;
 use crate::refusal::Refusal;
 use daas_types::ErrorCode;
 use http::header::{AUTHORIZATION, HOST};
 use http::uri::{Authority, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, Version, request};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, Version, request};
 use rustls_pki_types::ServerName;
-
-const USER: HeaderName = HeaderName::from_static("x-remote-user");
-const UID: HeaderName = HeaderName::from_static("x-remote-uid");
-const GROUP: HeaderName = HeaderName::from_static("x-remote-group");
-/// Extra key `daas-seal`: which Seal was shown, for the API server's audit log.
-const SEAL: HeaderName = HeaderName::from_static("x-remote-extra-daas-seal");
 
 /// Turns a scrubbed head into one for the API server over HTTP/2.
 pub(super) fn for_h2(parts: &mut request::Parts, authority: &Authority, permit: &Permit) -> Result<(), Refusal> {
     parts.uri = absolute(&parts.uri, authority)?;
     parts.version = Version::HTTP_2;
     parts.extensions.clear();
-    assert_identity(&mut parts.headers, permit.upstream())
+    assert_identity(&mut parts.headers, permit.upstream());
+    Ok(())
 }
 
 /// The same over HTTP/1.1, for upgrades.
@@ -34,7 +29,8 @@ pub(super) fn for_http11(parts: &mut request::Parts, name: &ServerName<'_>, perm
     parts.extensions.clear();
     let host = HeaderValue::from_str(&name.to_str()).map_err(|_| internal("the API server's name"))?;
     parts.headers.insert(HOST, host);
-    assert_identity(&mut parts.headers, permit.upstream())
+    assert_identity(&mut parts.headers, permit.upstream());
+    Ok(())
 }
 
 /// An answer as the client may see it.
@@ -45,29 +41,24 @@ pub(super) fn answer(response: Response<(Received, Slot)>) -> Response<GatewayBo
     response
 }
 
-fn assert_identity(headers: &mut HeaderMap, upstream: &Upstream) -> Result<(), Refusal> {
+/// Of a scrubbed head, which has none of these.
+fn assert_identity(headers: &mut HeaderMap, upstream: &Upstream) {
     match upstream {
         Upstream::PassThrough(authorization) => {
             headers.insert(AUTHORIZATION, authorization.clone());
-            Ok(())
         }
-        Upstream::FrontProxy(identity) => write_identity(headers, identity),
+        Upstream::FrontProxy(identity) => {
+            // At once, because each growing moves what is there.
+            headers.reserve(identity.headers().len());
+            for (name, value) in identity.headers() {
+                if *name == GROUP {
+                    headers.append(name, value.clone());
+                } else {
+                    headers.insert(name, value.clone());
+                }
+            }
+        }
     }
-}
-
-fn write_identity(headers: &mut HeaderMap, identity: &Identity) -> Result<(), Refusal> {
-    let value = |text: &str| HeaderValue::from_str(text).map_err(|_| internal("an identity that is no header value"));
-    // At once, because each growing moves what is there.
-    headers.reserve(identity.groups().len().saturating_add(3));
-    headers.insert(USER, value(identity.user())?);
-    if let Some(uid) = identity.uid() {
-        headers.insert(UID, value(&uid.to_string())?);
-    }
-    for group in identity.groups() {
-        headers.append(GROUP, value(group)?);
-    }
-    headers.insert(SEAL, value(&identity.seal().to_string())?);
-    Ok(())
 }
 
 /// Path and query stay as they came, byte for byte.
