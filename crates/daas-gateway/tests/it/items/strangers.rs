@@ -147,12 +147,16 @@ async fn item_30_questions_for_evidence_have_a_bucket_of_their_own() {
         assert_eq!(world.send(ask()).await.status(), 200);
     }
     assert_eq!(world.refusal(ask()).await.1, "AddressLimited");
-    assert_eq!(world.refusal(build("POST", "/api/v1/nodes/heartbeat", &[], BEAT)).await.1, "AddressLimited");
-    let elsewhere = world.http2_from("127.0.0.2").await;
     let mut wire = Wire::open(&world).await;
     wire.send("POST /api/v1/attestation HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n").await;
     assert!(wire.head().await.starts_with("HTTP/1.1 429 "), "without its body");
-    assert_eq!(within(elsewhere.send(ask())).await.unwrap().status(), 200);
+    // Elsewhere all is there still, and a worker's body without a token takes of it too.
+    let elsewhere = world.http2_from("127.0.0.2").await;
+    for _ in 0..12 {
+        assert_eq!(within(elsewhere.send(ask())).await.unwrap().status(), 200);
+    }
+    let refused = within(elsewhere.send(build("POST", "/api/v1/nodes/heartbeat", &[], BEAT))).await.unwrap();
+    assert_eq!(reason(refused).await, "AddressLimited");
 }
 
 #[tokio::test]
