@@ -47,8 +47,9 @@ impl Admin {
         self.listener.local_addr()
     }
 
-    /// Serves until shutdown.
-    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+    /// Serves until `stopped`. From `stopping` on the process is ready no more, so that whoever sends requests to it looks
+    /// elsewhere while those that have come are still answered.
+    pub async fn run(self, stopping: CancellationToken, stopped: CancellationToken) -> anyhow::Result<()> {
         let metrics = self.metrics.clone();
         let upkeep = async move {
             let mut tick = tokio::time::interval(UPKEEP);
@@ -57,13 +58,19 @@ impl Admin {
                 metrics.run_upkeep();
             }
         };
+        let readiness = self.readiness.clone();
+        let end = async move {
+            stopping.cancelled().await;
+            let _ready = readiness.awaits("its end");
+            stopped.cancelled().await;
+        };
         let app = Router::new()
             .route("/health", get(|| async { "ok\n" }))
             .route("/ready", get(ready))
             .route("/metrics", get(|State((_, metrics)): State<Shared>| async move { metrics.render() }))
             .with_state((self.readiness, self.metrics))
             .merge(self.more);
-        let serve = axum::serve(self.listener, app).with_graceful_shutdown(shutdown.cancelled_owned());
+        let serve = axum::serve(self.listener, app).with_graceful_shutdown(end);
         tokio::select! {
             served = serve.into_future() => Ok(served?),
             () = upkeep => Ok(()),
@@ -93,4 +100,40 @@ fn metrics_handle() -> PrometheusHandle {
             handle
         })
         .clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+    use tokio::task::JoinSet;
+
+    async fn ask(addr: SocketAddr) -> String {
+        let mut tcp = TcpStream::connect(addr).await.unwrap();
+        tcp.write_all(b"GET /ready HTTP/1.0\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        tcp.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn what_stops_is_ready_no_more_and_says_so_to_the_end() {
+        let admin = Admin::bind("127.0.0.1:0".parse().unwrap(), Readiness::default()).await.unwrap();
+        let (addr, stopping, stopped) =
+            (admin.local_addr().unwrap(), CancellationToken::new(), CancellationToken::new());
+        let mut running = JoinSet::new();
+        running.spawn(admin.run(stopping.clone(), stopped.clone()));
+        assert!(ask(addr).await.starts_with("HTTP/1.0 200 "));
+        stopping.cancel();
+        let answer = loop {
+            let answer = ask(addr).await;
+            if !answer.starts_with("HTTP/1.0 200 ") {
+                break answer;
+            }
+        };
+        assert!(answer.starts_with("HTTP/1.0 503 ") && answer.ends_with("waiting for its end\n"), "{answer}");
+        stopped.cancel();
+        running.join_next().await.unwrap().unwrap().unwrap();
+    }
 }

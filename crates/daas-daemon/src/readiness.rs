@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a process still waits for before it is ready. Ready is earned once and never flips back: a later failure ends
-/// the process or is a metric.
+/// What a process still waits for before it is ready. Ready is earned once and flips back only when the process is asked to
+/// stop: a later failure ends it or is a metric.
 #[derive(Clone, Default)]
 pub struct Readiness {
     awaited: Arc<Mutex<BTreeSet<&'static str>>>,

@@ -52,7 +52,10 @@ pub async fn run(loaded: Loaded<Config>, shutdown: CancellationToken) -> anyhow:
     let ready = readiness.awaits("control plane, chain and gateway");
     let registered = readiness.awaits("registration on chain");
     let mut tasks = Tasks::new(shutdown.clone());
-    serve_admin(&config, readiness, &registration, &presence, &auditing, &mut tasks, &shutdown).await?;
+    // Cancelled when the gateway has ended, or never was.
+    let served = CancellationToken::new();
+    serve_admin(&config, readiness, &registration, &presence, &auditing, &mut tasks, (&shutdown, &served)).await?;
+    let serving = served.drop_guard();
 
     let (server_settings, pki) = control_plane::settings(&config)?;
     let binding = binding(&genesis, &pins, measured, &pki, &key);
@@ -85,7 +88,8 @@ pub async fn run(loaded: Loaded<Config>, shutdown: CancellationToken) -> anyhow:
     };
     tasks.spawn("registration", registrar.run(shutdown.clone()));
     let mut engine = control_plane::start(&config, server_settings, &pki).await?;
-    let audit = audit.start(sender, &auditing, &mut tasks);
+    let (log, written) = audit.start(sender, &auditing, &mut tasks);
+    let audit = (log, [written, serving]);
     let served = serve(&config, &pins, &index, attestor, pki, &mut engine, onchain, audit, &mut tasks, &shutdown).await;
     let end = match served {
         Ok(()) => {
@@ -140,7 +144,7 @@ async fn serve_admin(
     presence: &Arc<Presence>,
     auditing: &Auditing,
     tasks: &mut Tasks,
-    shutdown: &CancellationToken,
+    (shutdown, served): (&CancellationToken, &CancellationToken),
 ) -> anyhow::Result<()> {
     let admin = Admin::bind(config.admin.listen, readiness).await.map_err(|e| port_busy(config.admin.listen, &e))?;
     let (registration, presence, auditing) = (registration.clone(), presence.clone(), auditing.clone());
@@ -148,7 +152,7 @@ async fn serve_admin(
         .with_json("/enclave", move || json(&registration.status()))
         .with_json("/nodes", move || json(&presence.all()))
         .with_json("/audit", move || json(&auditing.status()));
-    tasks.spawn("admin", admin.run(shutdown.clone()));
+    tasks.spawn("admin", admin.run(shutdown.clone(), served.clone()));
     Ok(())
 }
 
@@ -200,7 +204,7 @@ async fn serve(
     pki: Pki,
     engine: &mut Server,
     onchain: OnChain,
-    (audit, written): (Log, DropGuard),
+    (audit, served): (Log, [DropGuard; 2]),
     tasks: &mut Tasks,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
@@ -236,8 +240,8 @@ async fn serve(
     let stop = shutdown.clone();
     tasks.spawn("gateway", async move {
         bound.run(stop, DRAIN).await;
-        // Every request has ended, and nothing more is to be written.
-        drop(written);
+        // Every request has ended: nothing more is to be written, and nobody asks whether this master is ready.
+        drop(served);
         Ok(())
     });
     let OnChain { ops, ids, registration, presence } = onchain;

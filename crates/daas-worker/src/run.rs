@@ -28,7 +28,7 @@ pub async fn run(config: &WorkerConfig, shutdown: CancellationToken) -> Result<E
     if let Some(address) = config.health {
         let admin = Admin::bind(address, readiness).await;
         let admin = admin.map_err(|e| Problem::new(ErrorCode::PortBusy, format!("{address}: {e}")))?;
-        tasks.spawn("admin listener", admin.run(tasks_end.clone()));
+        tasks.spawn("admin listener", admin.run(shutdown.clone(), tasks_end.clone()));
     }
     let follower = Follower::new(worker.chain().clone(), worker.index().clone());
     let until = tasks_end.clone();
