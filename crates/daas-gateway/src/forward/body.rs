@@ -48,6 +48,9 @@ pub(crate) enum BodyError {
     /// The API server failed. Its reason is what the client's stream is reset with.
     #[error("the API server's answer: {0}")]
     Stream(#[from] h2::Error),
+    /// The API server says that it is done, and the answer is not whole. Not with its reason: that is a good end's.
+    #[error("the API server's answer ended before its end")]
+    Truncated,
 }
 
 // === impl RequestBody ===

@@ -20,7 +20,7 @@ pub(crate) struct Received {
     /// What is left of the length that the head states.
     left: Option<u64>,
     ended: bool,
-    _sending: Option<Sending>,
+    sending: Option<Sending>,
 }
 
 /// The rest of a request's body on its way up. Dropped, it ends.
@@ -38,7 +38,7 @@ pub(super) async fn exchange(
     let sending = if ends { None } else { Sending::begin(stream, body, tasks).await };
     let response = response.await?;
     let left = stated_length(response.headers()).or_else(|| response.body().is_end_stream().then_some(0));
-    Ok(response.map(|stream| Received { stream, left, ended: false, _sending: sending }))
+    Ok(response.map(|stream| Received { stream, left, ended: false, sending }))
 }
 
 /// The API server says that it did not look at the request: it refused the stream, or went away before it.
@@ -115,6 +115,15 @@ async fn room(stream: &mut SendStream<Bytes>, data: &Bytes) -> bool {
 
 // === impl Received ===
 
+impl Received {
+    /// After a reset with `NO_ERROR`, which says that the answer is complete and the rest of the request is not wanted. Of
+    /// the end of the answer h2 keeps nothing then; so it has to be as long as it said, and without a length there has to
+    /// be a rest of the request.
+    fn is_complete(&self) -> bool {
+        self.left.map_or(self.sending.is_some(), |left| left == 0)
+    }
+}
+
 impl Body for Received {
     type Data = Bytes;
     type Error = BodyError;
@@ -129,8 +138,9 @@ impl Body for Received {
                     self.left = self.left.map(|left| left.saturating_sub(length));
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
-                // The answer is complete, and the rest of the request is not wanted.
-                Some(Err(error)) if error.reason() == Some(Reason::NO_ERROR) => return Poll::Ready(None),
+                Some(Err(error)) if error.reason() == Some(Reason::NO_ERROR) => {
+                    return Poll::Ready((!self.is_complete()).then_some(Err(BodyError::Truncated)));
+                }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 None => self.ended = true,
             }

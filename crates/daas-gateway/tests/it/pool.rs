@@ -4,6 +4,7 @@ use crate::harness::{Options, Start, World, build, get, reason, user, within};
 use daas_gateway::Limits;
 use daas_testkit::pki::Leaf;
 use daas_types::Permissions;
+use http_body_util::BodyExt;
 use rustls::ServerConfig;
 use std::io;
 use std::sync::Arc;
@@ -15,12 +16,14 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 /// END_STREAM and END_HEADERS.
 const WHOLE: u8 = 5;
+const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
 /// `:status: 200` of HPACK's static table.
 const OK: &[u8] = &[0x88];
@@ -32,6 +35,8 @@ const REFUSED_STREAM: u32 = 7;
 #[derive(Clone, Copy)]
 enum Step {
     Answer,
+    /// A head, with this length if any, so many bytes, and this reason instead of an end.
+    Part(Option<u8>, u8, u32),
     Reset(u32),
     /// With this as the last stream that was looked at.
     GoAway(u32),
@@ -98,6 +103,15 @@ impl Scripted {
             self.heads.fetch_add(1, Ordering::Relaxed);
             match step {
                 Step::Answer => send(&mut tls, HEADERS, WHOLE, stream, OK).await?,
+                Step::Part(length, bytes, why) => {
+                    let length = length.map(|length| format!("{length:02}"));
+                    // `content-length` is entry 28 of the static table; the value is spelled out.
+                    let length = length.map(|text| [&[0x0f, 28 - 15, 2], text.as_bytes()].concat());
+                    let head = [OK.to_vec(), length.unwrap_or_default()].concat();
+                    send(&mut tls, HEADERS, WHOLE - END_STREAM, stream, &head).await?;
+                    send(&mut tls, DATA, 0, stream, &vec![b'x'; usize::from(*bytes)]).await?;
+                    send(&mut tls, RST_STREAM, 0, stream, &why.to_be_bytes()).await?;
+                }
                 Step::Reset(why) => send(&mut tls, RST_STREAM, 0, stream, &why.to_be_bytes()).await?,
                 Step::GoAway(last) => {
                     let payload = [last.to_be_bytes(), NO_ERROR.to_be_bytes()].concat();
@@ -167,6 +181,29 @@ async fn what_may_have_been_processed_is_not_sent_again() {
         assert_eq!((response.status().as_u16(), reason(response).await), (503, "ApiServerUnavailable".to_owned()));
         assert_eq!(upstream.heads(), 1);
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_before_its_end_is_not_whole() {
+    // The API server is done, and says so in the way it would after a whole answer: as long as it said, or broken off.
+    const SCRIPT: Script = &[&[
+        Step::Part(Some(20), 20, NO_ERROR),
+        Step::Part(Some(20), 19, NO_ERROR),
+        Step::Part(None, 20, NO_ERROR),
+        Step::Part(Some(20), 19, INTERNAL_ERROR),
+    ]];
+    let upstream = Scripted::default();
+    let world = upstream.world(SCRIPT).await;
+    let token = user(&world.chain.staker(1, "5", Permissions::USER));
+    for whole in [true, false, false, false] {
+        // The reset may overtake the head.
+        let answer = async { world.http2().await.send(get("/api", &token)).await?.into_body().collect().await };
+        assert_eq!(within(Box::pin(answer)).await.is_ok(), whole);
+    }
+    let found = within(world.trail.ended(4)).await;
+    let reasons = found.iter().map(|(.., end)| end.as_ref().unwrap().reason.clone().into_owned());
+    let broken = "ApiServerUnavailable";
+    assert_eq!(reasons.collect::<Vec<_>>(), ["", broken, broken, broken]);
 }
 
 #[tokio::test]
