@@ -4,6 +4,7 @@ pub(crate) mod cord;
 mod gather;
 mod place;
 mod streams;
+pub(crate) mod tcp;
 
 pub(crate) use gather::{ReadAhead, gather};
 pub use place::network;
@@ -99,8 +100,9 @@ impl Server {
     }
 
     async fn connection(&self, tcp: TcpStream, peer: SocketAddr, place: Place) {
-        // Without it answers are merely slower.
-        let _ = tcp.set_nodelay(true);
+        if let Err(error) = tcp::settle(&tcp) {
+            return tracing::debug!(%peer, %error, "a connection ended before it began");
+        }
         let tls = match tokio::time::timeout(self.limits.handshake, self.acceptor.accept(ReadAhead::new(tcp))).await {
             Ok(Ok(tls)) => tls,
             Ok(Err(error)) => {

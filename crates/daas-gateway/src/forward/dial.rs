@@ -1,7 +1,7 @@
 //! Connections to the API server, before anything was said on them.
 
 use super::body::RequestBody;
-use crate::connection::ReadAhead;
+use crate::connection::{ReadAhead, tcp};
 use crate::tls::UpstreamTls;
 use core::time::Duration;
 use hyper::client::conn::http1;
@@ -47,9 +47,9 @@ impl Dialer {
     }
 
     async fn tls(&self, config: Arc<rustls::ClientConfig>) -> io::Result<UpstreamIo> {
-        let tcp = TcpStream::connect(self.addr).await?;
-        tcp.set_nodelay(true)?;
-        TlsConnector::from(config).connect(self.tls.name.clone(), ReadAhead::new(tcp)).await
+        let stream = TcpStream::connect(self.addr).await?;
+        tcp::settle(&stream)?;
+        TlsConnector::from(config).connect(self.tls.name.clone(), ReadAhead::new(stream)).await
     }
 
     /// Within the time that a connection may take.

@@ -1,0 +1,42 @@
+//! What the kernel is told of every connection, ours and theirs.
+
+use core::time::Duration;
+use socket2::{SockRef, TcpKeepalive};
+use std::io;
+use tokio::net::TcpStream;
+
+/// After so long without a word it is asked whether the other side is there,
+const IDLE: Duration = Duration::from_secs(30);
+/// and again after so long,
+const AGAIN: Duration = Duration::from_secs(15);
+/// so often.
+const TIMES: u32 = 4;
+/// What was sent is acknowledged, and a window that closed is open again, within this: as long as the questions take, so
+/// that a client that has vanished is noticed as soon in the middle of a tunnel's bytes as between them.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30 + 15 * 4);
+
+/// Small frames go at once, and a connection whose other side is gone ends.
+pub(crate) fn settle(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    let socket = SockRef::from(tcp);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(IDLE).with_interval(AGAIN).with_retries(TIMES))?;
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn whoever_vanishes_is_missed_within_ninety_seconds() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        settle(&tcp).unwrap();
+        let socket = SockRef::from(&tcp);
+        assert!(socket.keepalive().unwrap() && tcp.nodelay().unwrap());
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(90)));
+        let asked = socket.tcp_keepalive_time().unwrap() + socket.tcp_keepalive_interval().unwrap() * 4;
+        assert_eq!((asked, socket.tcp_keepalive_retries().unwrap()), (Duration::from_secs(90), 4));
+    }
+}
