@@ -82,8 +82,8 @@ pub struct Limits {
     pub stalled: Duration,
     /// Upstream connections of one pool.
     pub upstream_connections: usize,
-    /// Streams and tunnels that one position, one node, or one namespace's service accounts may have open at once.
-    pub streams_per_holder: usize,
+    /// Streams and tunnels at once.
+    pub streams: Streams,
     /// An upstream connection is made within this.
     pub upstream_connect: Duration,
     /// The API server answers with a head within this.
@@ -92,6 +92,22 @@ pub struct Limits {
     pub token_cache: usize,
     /// Requests.
     pub rates: Rates,
+}
+
+/// How many streams and tunnels a position may have open at once, by its tier. Its pods may have as many together, in
+/// whatever namespaces they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Streams {
+    /// A viewer.
+    pub viewer: usize,
+    /// A developer.
+    pub developer: usize,
+    /// An admin.
+    pub admin: usize,
+    /// A super.
+    pub super_user: usize,
+    /// A node, with what of the cluster itself runs there.
+    pub node: usize,
 }
 
 /// A bucket of requests: as many as `burst` at once, filled again at `per_minute`.
@@ -168,13 +184,34 @@ impl Default for Limits {
             header_read: Duration::from_secs(30),
             stalled: Duration::from_mins(1),
             upstream_connections: 128,
-            // A quarter of what the upstream connections carry.
-            streams_per_holder: 3_000,
+            streams: Streams::default(),
             upstream_connect: Duration::from_secs(5),
             upstream_response: Duration::from_secs(90),
             token_cache: 10_000,
             rates: Rates::default(),
         }
+    }
+}
+
+// === impl Streams ===
+
+impl Streams {
+    /// A tier's.
+    pub fn of(&self, tier: Tier) -> usize {
+        match tier {
+            Tier::Viewer => self.viewer,
+            Tier::Developer => self.developer,
+            Tier::Admin => self.admin,
+            Tier::Super => self.super_user,
+        }
+    }
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        // A client that shows a cluster watches each kind of object, a hundred or so; a kubelet each Secret and ConfigMap
+        // of its pods. Eighty viewers, or eight supers with their nodes, have what the upstream connections carry.
+        Self { viewer: 150, developer: 300, admin: 500, super_user: 800, node: 800 }
     }
 }
 
@@ -221,6 +258,16 @@ impl fmt::Debug for FrontProxyIdentity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_position_takes_much_of_what_the_upstream_carries() {
+        let Limits { upstream_connections, streams, .. } = Limits::default();
+        let carries = upstream_connections * 96;
+        assert!((streams.of(Tier::Super) + streams.node) * 7 <= carries);
+        assert!(streams.of(Tier::Viewer) * 80 <= carries);
+        let tiers = [Tier::Viewer, Tier::Developer, Tier::Admin, Tier::Super].map(|tier| streams.of(tier));
+        assert!(tiers.is_sorted_by(|less, more| less < more));
+    }
 
     #[test]
     fn connections_fit_into_the_files_that_may_be_open() {

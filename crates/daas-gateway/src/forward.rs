@@ -32,7 +32,7 @@ use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body as _;
 use link::Slot;
 use pool::{Lane, Pool};
-use share::{Share, Shares};
+use share::Shares;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -71,7 +71,7 @@ impl Forwarder {
             identity: route(UpstreamTls::identity(&config.upstream)?),
             pass_through: route(UpstreamTls::pass_through(&config.upstream)?),
             response: config.limits.upstream_response,
-            shares: Shares::new(config.limits.streams_per_holder),
+            shares: Shares::new(config.limits.streams),
             tasks: tasks.clone(),
             kill: kill.clone(),
         })
@@ -89,9 +89,8 @@ impl Forwarder {
         let route = self.route(permit);
         let share = self.shares.take(permit)?;
         head::for_h2(&mut parts, &route.dialer.tls.authority, permit)?;
-        let shard = share.as_ref().map_or(0, Share::shard);
         // Pinned here, because a future that is handed on is there twice.
-        let exchange = pin!(self.exchange(route, (lane, shard), parts, body));
+        let exchange = pin!(self.exchange(route, (lane, share.shard()), parts, body));
         let response = tokio::select! {
             biased;
             reason = lease => return Err(lost(reason)),

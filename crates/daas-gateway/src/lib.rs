@@ -40,7 +40,7 @@ pub mod testing;
 
 pub use admit::{Identity, Kind, NodeRole, Permit};
 pub use config::{
-    ConfigError, FrontProxyIdentity, GatewayConfig, Limits, Rate, Rates, ServiceAccountConfig, UpstreamConfig,
+    ConfigError, FrontProxyIdentity, GatewayConfig, Limits, Rate, Rates, ServiceAccountConfig, Streams, UpstreamConfig,
 };
 pub use connection::network;
 pub use gateway::{BindError, BoundGateway, Gateway};

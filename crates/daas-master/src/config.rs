@@ -6,7 +6,7 @@ pub use keys::KEYS;
 
 use daas_daemon::config::{ConfigError, Loaded, Sources};
 use daas_daemon::logs::Format;
-use daas_gateway::{Limits, Rate, Rates};
+use daas_gateway::{Limits, Rate, Rates, Streams};
 use daas_types::genesis::Genesis;
 use daas_types::join::ChainPins;
 use daas_types::{ErrorCode, PositionId, Problem};
@@ -106,6 +106,20 @@ pub struct Gateway {
     pub stalled: u64,
     pub requests: Requests,
     pub burst: Requests,
+    pub streams: StreamsOf,
+}
+
+/// `gateway.streams.*`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each field is the key of that name in KEYS")]
+pub struct StreamsOf {
+    pub viewer: usize,
+    pub developer: usize,
+    pub admin: usize,
+    #[serde(rename = "super")]
+    pub super_user: usize,
+    pub node: usize,
 }
 
 /// `gateway.requests.*`, `gateway.burst.*`
@@ -175,7 +189,10 @@ pub fn digest(shown: &BTreeMap<String, Value>, pins: &ChainPins, genesis: &Genes
 impl Gateway {
     /// What clients may take.
     pub fn limits(&self) -> Limits {
-        Limits { stalled: Duration::from_secs(self.stalled), rates: self.rates(), ..Limits::default() }
+        let (stalled, rates) = (Duration::from_secs(self.stalled), self.rates());
+        let StreamsOf { viewer, developer, admin, super_user, node } = self.streams;
+        let streams = Streams { viewer, developer, admin, super_user, node };
+        Limits { stalled, streams, rates, ..Limits::default() }
     }
 
     fn rates(&self) -> Rates {

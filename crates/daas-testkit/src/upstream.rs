@@ -187,6 +187,8 @@ struct Acceptor {
 impl Acceptor {
     async fn serve(self, tcp: TcpStream, drain: CancellationToken) {
         self.count.send_modify(|count| *count += 1);
+        // As Go does: else small answers wait for an acknowledgement of the ones before.
+        tcp.set_nodelay(true).unwrap();
         let Ok(tls) = self.tls.accept(tcp).await else {
             return;
         };

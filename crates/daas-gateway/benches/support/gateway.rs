@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use daas_audit::{Folder, Log};
 use daas_gateway::{
     ConnectionInfo, FrontProxyIdentity, Gateway, GatewayConfig, Limits, LocalEndpoints, Namespaces, NodeCaller, Rate,
-    Rates, Refusal, UpstreamConfig, server_config,
+    Rates, Refusal, Streams, UpstreamConfig, server_config,
 };
 use daas_testkit::audit;
 use daas_testkit::bench::{monotonic, process};
@@ -53,7 +53,9 @@ async fn serve(folder: &Path, upstream: &str, metrics: PrometheusHandle) {
     let limits = Limits {
         connections_per_address: 10_000,
         connections_per_holder: 10_000,
-        streams_per_holder: 20_000,
+        streams: Streams { admin: 20_000, ..Streams::default() },
+        // Whoever is to be slow stays so.
+        stalled: Duration::from_hours(1),
         rates,
         ..Limits::default()
     };

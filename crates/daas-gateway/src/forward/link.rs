@@ -143,8 +143,8 @@ fn usable(advertised: usize) -> usize {
 
 impl Slot {
     /// The same, giving the holder's share back with it.
-    pub(super) fn with(mut self, share: Option<Share>) -> Self {
-        self.share = share;
+    pub(super) fn with(mut self, share: Share) -> Self {
+        self.share = Some(share);
         self
     }
 }

@@ -1,17 +1,18 @@
-//! What one holder may have open upstream, so that nobody takes it all.
+//! What one holder may have open upstream, so that nobody takes it all. What is counted together is what is drawn from one
+//! bucket: a position's own requests, its node's, and those of its pods, in whatever namespaces they are.
 
-use crate::admit::{Identity, Kind, Permit};
+use crate::admit::Permit;
+use crate::config::Streams;
+use crate::limits::{Holder, Payer};
 use crate::refusal::Refusal;
 use daas_types::ErrorCode::TooManyRequests;
-use daas_types::{NodeId, PositionId};
 use http::StatusCode;
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Streams and tunnels by who holds them.
 pub(super) struct Shares {
-    most: usize,
+    most: Streams,
     held: Mutex<HashMap<Holder, usize>>,
 }
 
@@ -21,44 +22,33 @@ pub(crate) struct Share {
     holder: Holder,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Holder {
-    Position(PositionId),
-    Node(NodeId),
-    /// All accounts of a namespace together.
-    Accounts(String),
-}
-
 // === impl Shares ===
 
 impl Shares {
-    pub(super) fn new(most: usize) -> Arc<Self> {
+    pub(super) fn new(most: Streams) -> Arc<Self> {
         Arc::new(Self { most, held: Mutex::default() })
     }
 
-    pub(super) fn take(self: &Arc<Self>, permit: &Permit) -> Result<Option<Share>, Refusal> {
-        let Some(holder) = Holder::of(permit) else { return Ok(None) };
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_one = held.entry(holder.clone()).or_default();
-        if *of_one >= self.most {
-            let cause = format!("{} requests of one holder are open", self.most);
+    pub(super) fn take(self: &Arc<Self>, permit: &Permit) -> Result<Share, Refusal> {
+        let payer = permit.payer();
+        let holder = payer.holder();
+        let most = match payer {
+            Payer::Person(_, tier) | Payer::Pods(_, tier) => self.most.of(tier),
+            Payer::Node(_) => self.most.node,
+        };
+        let mut held = self.lock();
+        let of_one = held.entry(holder).or_default();
+        if *of_one >= most {
+            let cause = format!("{most} requests of one holder are open");
             return Err(Refusal::new(TooManyRequests, StatusCode::TOO_MANY_REQUESTS, cause));
         }
         *of_one += 1;
         drop(held);
-        Ok(Some(Share { shares: self.clone(), holder }))
+        Ok(Share { shares: self.clone(), holder })
     }
-}
 
-// === impl Holder ===
-
-impl Holder {
-    fn of(permit: &Permit) -> Option<Self> {
-        match permit.kind() {
-            Kind::Person { .. } => permit.identity().and_then(Identity::uid).map(Self::Position),
-            Kind::Node { id, .. } => Some(Self::Node(id.clone())),
-            Kind::ServiceAccount { namespace, .. } => Some(Self::Accounts(namespace.clone())),
-        }
+    fn lock(&self) -> MutexGuard<'_, HashMap<Holder, usize>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -67,20 +57,20 @@ impl Holder {
 impl Share {
     /// A number that all of one holder's requests have in common.
     pub(super) fn shard(&self) -> usize {
-        let mut hasher = DefaultHasher::new();
-        self.holder.hash(&mut hasher);
-        usize::try_from(hasher.finish() >> 32).unwrap_or_default()
+        let (purse, position) = self.holder;
+        let [.., a, b, c, d] = position.0.into_inner();
+        usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or_default().wrapping_add(purse as usize)
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut held = self.shares.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.shares.lock();
         let left = held.get(&self.holder).map_or(0, |n| n.saturating_sub(1));
         if left == 0 {
             held.remove(&self.holder);
         } else {
-            held.insert(self.holder.clone(), left);
+            held.insert(self.holder, left);
         }
     }
 }

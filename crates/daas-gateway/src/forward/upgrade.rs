@@ -119,7 +119,7 @@ impl Forwarder {
         protocol: &HeaderValue,
         client: OnUpgrade,
         lease: Lease,
-        held: (Arc<Place>, Option<Share>),
+        held: (Arc<Place>, Share),
         entry: &mut Entry,
     ) -> Result<Response<GatewayBody>, Refusal> {
         let agreed = response.headers().get(UPGRADE).cloned();

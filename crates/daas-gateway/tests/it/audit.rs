@@ -2,7 +2,7 @@
 
 use crate::harness::{Options, World, build, get, reason, text, user, within};
 use daas_audit::{Caller, End, Start};
-use daas_gateway::Limits;
+use daas_gateway::{Limits, Streams};
 use daas_types::Permissions;
 use daas_types::pop::Usage;
 use http::{Request, Response};
@@ -127,7 +127,7 @@ async fn what_is_forwarded_is_recorded_with_its_end() {
 
 #[tokio::test]
 async fn what_is_refused_is_recorded_with_the_line_that_refuses() {
-    let limits = Limits { streams_per_holder: 1, ..Limits::default() };
+    let limits = Limits { streams: Streams { admin: 1, ..Streams::default() }, ..Limits::default() };
     let world = World::with(Options { limits, ..Options::default() }, Duration::from_secs(1)).await;
     let staker = world.chain.staker(1, "5", Permissions::BOTH);
     let poor = world.chain.staker(2, "0.1", Permissions::USER);

@@ -1,12 +1,13 @@
-use crate::harness::{ISSUER, World, get, user, within};
+use crate::harness::{ISSUER, Options, World, get, user, within};
 use daas_chain::clock;
 use daas_chain::index::namespace_of;
-use daas_gateway::Owner;
+use daas_gateway::{Limits, Owner, Streams};
 use daas_types::{Mist, Permissions};
 use http_body_util::BodyExt;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::KeyPair;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// A token as the API server mints it for a pod; `change` makes it another.
 fn token(key: &KeyPair, namespace: &str, node: &str, change: impl FnOnce(&mut Value)) -> String {
@@ -123,5 +124,27 @@ async fn losing_the_node_or_the_namespaces_owner_cuts() {
         assert!(within(watch.body_mut().frame()).await.unwrap().is_err());
         let (status, reason) = world.refusal(get("/api", &token)).await;
         assert_eq!((status.as_u16(), reason.as_str()), (401, "ServiceAccountRefused"));
+    }
+}
+
+#[tokio::test]
+async fn the_pods_of_one_position_are_counted_together_whatever_their_namespaces() {
+    let limits = Limits { streams: Streams { admin: 2, ..Streams::default() }, ..Limits::default() };
+    let world = World::with(Options { limits, ..Options::default() }, Duration::from_secs(1)).await;
+    let _node = world.chain.staker(1, "5", Permissions::NODE);
+    let (owner, other) = (world.chain.staker(2, "5", Permissions::USER), world.chain.staker(3, "5", Permissions::USER));
+    let (first, second) = (namespace_of(owner.state.position), "made".to_owned());
+    world.namespaces.set(second.clone(), Some(Owner::Position(owner.state.position)));
+    let pod = |namespace: &str| token(&world.accounts, namespace, "worker-1", |_| ());
+    let client = world.http2().await;
+    let watch = async |token: &str| within(client.send(get("/api/v1/pods?watch=true", token))).await.unwrap();
+    let held = [watch(&pod(&first)).await, watch(&pod(&second)).await];
+    assert!(held.iter().all(|watch| watch.status() == 200));
+    for namespace in [&first, &second] {
+        assert_eq!(watch(&pod(namespace)).await.status(), 429);
+    }
+    // Their owner, others' pods and the cluster's own are not held up.
+    for token in [user(&owner), pod(&namespace_of(other.state.position)), pod("kube-system")] {
+        assert_eq!(watch(&token).await.status(), 200);
     }
 }

@@ -61,6 +61,7 @@ fn limits_are_the_gateways_own_unless_said_otherwise() {
     let limits = |more: &str| load(more).unwrap().config.gateway.limits();
     assert_eq!(limits(""), Limits::default());
     assert_eq!(limits("gateway: {stalled: 10}").stalled, Duration::from_secs(10));
+    assert_eq!(limits("gateway: {streams: {super: 7}}").streams.super_user, 7);
     let viewer = limits("gateway: {requests: {viewer: 1}, burst: {viewer: 2}}").rates.viewer;
     assert_eq!(viewer, Rate { per_minute: 1, burst: 2 });
     assert!(load("gateway: {requests: {viewer: 0}}").is_err());

@@ -5,9 +5,10 @@ mod secrets;
 
 use super::wire::{Wire, status};
 use crate::harness::{Options, World, build, get, reason, text, user, within};
-use daas_gateway::Limits;
+use daas_gateway::{Limits, Streams};
 use daas_testkit::client;
 use daas_types::Permissions;
+use daas_types::pop::Usage;
 use http_body_util::BodyExt;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
@@ -160,7 +161,7 @@ async fn item_31_a_body_without_end_waits_with_its_sender() {
 
 #[tokio::test]
 async fn item_33_one_holder_does_not_take_what_is_everyones() {
-    let limits = Limits { streams_per_holder: 2, ..Limits::default() };
+    let limits = Limits { streams: Streams { admin: 2, ..Streams::default() }, ..Limits::default() };
     let world = World::with(Options { limits, ..Options::default() }, Duration::from_secs(1)).await;
     let (greedy, other) =
         (world.chain.staker(1, "5", Permissions::USER), world.chain.staker(2, "5", Permissions::USER));
@@ -177,4 +178,27 @@ async fn item_33_one_holder_does_not_take_what_is_everyones() {
     assert_eq!(world.send(get("/api", &user(&other))).await.status(), 200);
     drop(held.pop());
     within(Box::pin(async { while world.send(get("/api", &user(&greedy))).await.status() != 200 {} })).await;
+}
+
+#[tokio::test]
+async fn item_33_what_may_be_open_depends_on_the_tier() {
+    let streams = Streams { viewer: 1, developer: 2, admin: 3, super_user: 4, node: 2 };
+    let limits = Limits { streams, ..Limits::default() };
+    let world = World::with(Options { limits, ..Options::default() }, Duration::from_secs(1)).await;
+    let client = world.http2().await;
+    let mut held = Vec::new();
+    for (n, sui, most) in [(1, "0.5", 1), (2, "2", 2), (3, "5", 3), (4, "10", 4)] {
+        let staker = world.chain.staker(n, sui, Permissions::BOTH);
+        // Its node has its own, kubelet and kube-proxy together.
+        let (kubelet, proxy) = (staker.token(Usage::Kubelet), staker.token(Usage::KubeProxy));
+        for (token, most) in [([user(&staker), staker.opaque()], most), ([kubelet, proxy], 2)] {
+            for n in 0..most {
+                let watch = within(client.send(get("/api/v1/pods?watch=true", &token[n % 2]))).await.unwrap();
+                assert_eq!(watch.status(), 200);
+                held.push(watch);
+            }
+            let refused = within(client.send(get("/api", &token[0]))).await.unwrap();
+            assert_eq!((refused.status().as_u16(), reason(refused).await), (429, "TooManyRequests".to_owned()));
+        }
+    }
 }
