@@ -126,12 +126,15 @@ mod tests {
         running.spawn(admin.run(stopping.clone(), stopped.clone()));
         assert!(ask(addr).await.starts_with("HTTP/1.0 200 "));
         stopping.cancel();
-        let answer = loop {
-            let answer = ask(addr).await;
-            if !answer.starts_with("HTTP/1.0 200 ") {
-                break answer;
+        let refused = async {
+            loop {
+                let answer = ask(addr).await;
+                if !answer.starts_with("HTTP/1.0 200 ") {
+                    return answer;
+                }
             }
         };
+        let answer = tokio::time::timeout(Duration::from_secs(20), refused).await.unwrap();
         assert!(answer.starts_with("HTTP/1.0 503 ") && answer.ends_with("waiting for its end\n"), "{answer}");
         stopped.cancel();
         running.join_next().await.unwrap().unwrap().unwrap();
