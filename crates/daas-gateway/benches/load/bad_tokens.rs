@@ -138,8 +138,9 @@ async fn flood(addr: SocketAddr, roots: &Arc<RootCertStore>, forge: &Forge, rate
                         continue;
                     }
                     sent.set(sent.get() + 1);
-                    // A connection on which nobody was admitted is closed after a while: the next one, then.
+                    // A connection from which too much came is closed: the next one, then, and what was not answered anew.
                     if !bad(&client, forge).await {
+                        sent.set(sent.get().saturating_sub(1));
                         return;
                     }
                     refused.set(refused.get() + 1);

@@ -10,13 +10,16 @@ use super::streams::{Stream, Streams};
 use crate::admit::{CutReason, Lease};
 use crate::measure;
 use crate::request::App;
-use core::future::{Future, poll_fn};
-use core::pin::{Pin, pin};
+use core::future::Future;
+use core::pin::Pin;
 use core::sync::atomic::{AtomicU8, Ordering};
 use core::task::{Context, Poll};
 use core::time::Duration;
+use futures::FutureExt as _;
 use hyper::rt::Executor;
+use pin_project_lite::pin_project;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::task::futures::TaskLocalFuture;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::task::TaskTracker;
 
@@ -66,6 +69,17 @@ struct Patience {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
+pin_project! {
+    /// A future that a cord is around. A type of its own, because an `async` block has what it is given twice, and there is
+    /// one of these for each open watch.
+    pub(super) struct Around<F> {
+        #[pin]
+        served: TaskLocalFuture<Arc<Knot>, F>,
+        knot: Arc<Knot>,
+        patience: Patience,
+    }
+}
+
 tokio::task_local! {
     static KNOT: Arc<Knot>;
 }
@@ -95,21 +109,10 @@ pub(crate) fn over() -> bool {
 }
 
 /// Runs what serves answers, until it ends or must not go on. Within a stalled one, [`over`] says so.
-pub(super) async fn around<F: Future>(served: F, patience: Duration) -> Result<F::Output, Pulled> {
+pub(super) fn around<F: Future>(served: F, patience: Duration) -> Around<F> {
     let knot = Arc::<Knot>::default();
-    let mut served = pin!(KNOT.scope(knot.clone(), served));
-    let mut patience = Patience { limit: patience, since: None, timer: None };
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = served.as_mut().poll(cx) {
-            return Poll::Ready(Ok(output));
-        }
-        // Who answers ties in its own turn, so what is tied is seen at once.
-        if let Some(Poll::Ready(reason)) = lock(&knot).as_mut().map(|lease| Pin::new(lease).poll(cx)) {
-            return Poll::Ready(Err(Pulled::Cut(reason)));
-        }
-        patience.poll(&knot.body, cx).map(|()| Err(Pulled::Stalled))
-    })
-    .await
+    let patience = Patience { limit: patience, since: None, timer: None };
+    Around { served: KNOT.scope(knot.clone(), served), knot, patience }
 }
 
 fn note(body: u8) {
@@ -119,6 +122,24 @@ fn note(body: u8) {
 
 fn lock(knot: &Knot) -> MutexGuard<'_, Option<Lease>> {
     knot.lease.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+// === impl Around ===
+
+impl<F: Future> Future for Around<F> {
+    type Output = Result<F::Output, Pulled>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.served.poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        // Who answers ties in its own turn, so what is tied is seen at once.
+        if let Some(Poll::Ready(reason)) = lock(this.knot).as_mut().map(|lease| Pin::new(lease).poll(cx)) {
+            return Poll::Ready(Err(Pulled::Cut(reason)));
+        }
+        this.patience.poll(&this.knot.body, cx).map(|()| Err(Pulled::Stalled))
+    }
 }
 
 // === impl Patience ===
@@ -177,13 +198,13 @@ impl StreamExecutor {
 
 impl<F: Future<Output: Send> + Send + 'static> Executor<F> for StreamExecutor {
     fn execute(&self, future: F) {
-        let (app, patience, open) = (self.app.clone(), self.patience, Stream::begin(&self.streams));
+        let (app, open) = (self.app.clone(), Stream::begin(&self.streams));
         // It needs no word of the gateway's end: that ends the connection, and a stream without one ends.
-        self.tasks.spawn(async move {
-            let _open = open;
-            if let Err(pulled) = around(future, patience).await {
+        self.tasks.spawn(around(future, self.patience).map(move |ended| {
+            drop(open);
+            if let Err(pulled) = ended {
                 pulled.count(&app);
             }
-        });
+        }));
     }
 }
