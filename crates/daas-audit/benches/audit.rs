@@ -134,6 +134,7 @@ async fn requests(log: Log, client: u64, count: u64) -> Vec<Duration> {
         let begun = Instant::now();
         let mut arrival = log.arrive(peer, &what);
         arrival.identify(&who);
+        arrival.let_in();
         let mut ticket = arrival.begin().await.expect("the disk takes it");
         if ticket.mutates() {
             commits.push(begun.elapsed());

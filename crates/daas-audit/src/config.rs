@@ -44,7 +44,7 @@ pub struct LogConfig {
     pub segment_age: Duration,
     /// How many bytes of records wait for the disk.
     pub queue_bytes: usize,
-    /// With less space than this left on the disk, requests of those of whom nothing is known are counted, not written.
+    /// With less space than this left on the disk, requests of those who are not let in are counted, not written.
     pub reserve: u64,
     /// What is refused while there is no space.
     pub when_full: WhenFull,

@@ -33,7 +33,7 @@ struct State {
     /// Sequence number of the next record.
     next: u64,
     lost: Lost,
-    /// The space left on the disk is for those of whom something is known.
+    /// The space left on the disk is for those who are let in.
     scarce: bool,
     /// When the first record of the batch came.
     since: Option<Instant>,
@@ -79,10 +79,10 @@ impl Queue {
         }
     }
 
-    /// `start` is whole, or empty if it could not be written. `known`: something is known of who asks.
-    pub(crate) fn start(&self, at: UnixMs, start: &[u8], known: bool) -> Option<u64> {
+    /// `start` is whole, or empty if it could not be written. `let_in`: its asker's right was found.
+    pub(crate) fn start(&self, at: UnixMs, start: &[u8], let_in: bool) -> Option<u64> {
         let (limit, loss) =
-            if known { (self.limit, Loss::Request) } else { (self.limit.div_ceil(4), Loss::StrangersRequest) };
+            if let_in { (self.limit, Loss::Request) } else { (self.limit.div_ceil(4), Loss::StrangersRequest) };
         self.push(at, limit, loss, |bytes| {
             if start.is_empty() {
                 return Err(bcs::Error::Custom(String::new()));
@@ -122,9 +122,12 @@ impl Queue {
         core::mem::replace(&mut state.batch, Batch { bytes, count: 0 })
     }
 
-    /// Whether the disk's space is scarce.
-    pub(crate) fn set_scarce(&self, scarce: bool) {
-        self.lock().scarce = scarce;
+    /// Whether the disk's space is scarce. Says whether that is news.
+    pub(crate) fn set_scarce(&self, scarce: bool) -> bool {
+        let mut state = self.lock();
+        let news = scarce && !state.scarce;
+        state.scarce = scarce;
+        news
     }
 
     /// From now on nothing is accepted. What was lost and is in no record, and the number of the record that would be next.

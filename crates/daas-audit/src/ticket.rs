@@ -4,7 +4,7 @@
 use crate::config::WhenFull;
 use crate::log::{Progress, Shared, State};
 use crate::queue::Queue;
-use crate::record::{Caller, End, What, Who};
+use crate::record::{End, What, Who};
 use core::fmt;
 use daas_types::{ErrorCode, UnixMs};
 use std::borrow::Cow;
@@ -23,8 +23,8 @@ pub struct Arrival {
     start: Option<Vec<u8>>,
     /// Where in them the asker begins.
     asker: usize,
-    /// Something is known of who asks.
-    known: bool,
+    /// Its asker's right was found, and is drawn from.
+    let_in: bool,
     mutates: bool,
 }
 
@@ -33,6 +33,7 @@ pub struct Arrival {
 pub struct Ticket {
     shared: Arc<Shared>,
     start: Option<u64>,
+    let_in: bool,
     mutates: bool,
     outcome: Outcome,
 }
@@ -87,16 +88,20 @@ impl Arrival {
         let at = (shared.clock)();
         let start = Queue::start_of(&(peer, what));
         let asker = start.len();
-        Self { shared, at, start: Some(start), asker, known: false, mutates: what.mutates() }
+        Self { shared, at, start: Some(start), asker, let_in: false, mutates: what.mutates() }
     }
 
     /// It is known who asks; until it is said, nobody known does.
     pub fn identify(&mut self, who: &Who<'_>) {
-        self.known = who.kind != Caller::Unknown;
         if let Some(start) = &mut self.start {
             start.truncate(self.asker);
             Queue::asked_by(start, &who.bounded());
         }
+    }
+
+    /// Its asker's right was found. Whoever asks without one shares the strangers' part of queue and disk, stake or not.
+    pub fn let_in(&mut self) {
+        self.let_in = true;
     }
 
     /// It changes nothing, although its method is one of those that do, and waits for nothing.
@@ -129,9 +134,9 @@ impl Arrival {
         if start.len() == self.asker {
             Queue::asked_by(&mut start, &Who::default());
         }
-        let sequence = self.shared.queue.start(self.at, &start, self.known);
-        let (shared, mutates) = (self.shared.clone(), self.mutates);
-        Ticket { shared, start: sequence, mutates, outcome: Outcome::default() }
+        let sequence = self.shared.queue.start(self.at, &start, self.let_in);
+        let (shared, let_in, mutates) = (self.shared.clone(), self.let_in, self.mutates);
+        Ticket { shared, start: sequence, let_in, mutates, outcome: Outcome::default() }
     }
 }
 
@@ -158,7 +163,8 @@ impl Ticket {
         match state.trouble() {
             // What follows a failed disk would leave no trace at all.
             Some(trouble) if strict || trouble != Unwritten::Full => Err(trouble),
-            None if strict && self.start.is_none() => Err(Unwritten::Behind),
+            // That strangers' part is full must not keep anybody from asking for evidence.
+            None if strict && (self.let_in || self.mutates) && self.start.is_none() => Err(Unwritten::Behind),
             _ => Ok(()),
         }
     }
@@ -198,7 +204,7 @@ impl Ticket {
 
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { start, mutates, outcome, shared: _ } = self;
+        let Self { start, mutates, outcome, let_in: _, shared: _ } = self;
         let mut fields = f.debug_struct("Ticket");
         fields.field("start", start).field("mutates", mutates).field("outcome", outcome).finish_non_exhaustive()
     }

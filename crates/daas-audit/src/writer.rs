@@ -101,7 +101,9 @@ async fn commit<D: Disk>(
             () = shutdown.cancelled() => {}
         }
     }
-    shared.queue.set_scarce(job.room < config.reserve);
+    if shared.queue.set_scarce(job.room < config.reserve) {
+        tracing::warn!(audit.room = job.room, "little space is left: requests of strangers are counted, not written");
+    }
     let tree = &job.chain.tip().tree;
     let head = Head { records: tree.leaves(), root: tree.root() };
     let mut was_full = false;

@@ -155,7 +155,7 @@ fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<P
     let runs_on = view.index.hold(host.clone(), Right::Node, None);
     let authorization = bearer.authorization().ok_or_else(|| no_pod("the token is no header value"))?;
     let kind = Kind::ServiceAccount { namespace: token.namespace.clone(), name: token.name.clone() };
-    let payer = owner.unwrap_or(Payer::Node(host.state.position));
+    let payer = owner.unwrap_or(Payer::System(host.state.position));
     Ok(Permit::new(
         Upstream::PassThrough(authorization),
         kind,

@@ -130,6 +130,9 @@ impl Entry {
     /// It is let through, and nobody's but its holder's to pay for.
     pub(crate) fn let_in(&mut self) {
         self.let_in = true;
+        if let State::Arrived(arrival) = &mut self.state {
+            arrival.let_in();
+        }
     }
 
     /// Whether that was said.

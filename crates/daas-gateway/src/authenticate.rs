@@ -98,14 +98,14 @@ impl Authenticator {
     }
 
     /// Whose `bearer` is. `opaque` is what an opaque secret counts for at the place that is asked for; `may_verify` is asked
-    /// before a signature is checked, with the Seal for which the key speaks that is said to have made it.
+    /// before a signature is checked, with the position for which the key speaks that is said to have made it.
     pub(crate) fn authenticate(
         &self,
         bearer: &Bearer,
         opaque: Usage,
         snapshot: &Snapshot,
         now: UnixMs,
-        may_verify: impl FnOnce(Option<SealId>) -> Result<(), Refusal>,
+        may_verify: impl FnOnce(Option<PositionId>) -> Result<(), Refusal>,
     ) -> Result<Caller, Refusal> {
         match bearer.token()? {
             Token::Pop(text) => self.pop(text, snapshot, now, may_verify).map(Caller::Seal),
@@ -124,7 +124,7 @@ impl Authenticator {
         text: &str,
         snapshot: &Snapshot,
         now: UnixMs,
-        may_verify: impl FnOnce(Option<SealId>) -> Result<(), Refusal>,
+        may_verify: impl FnOnce(Option<PositionId>) -> Result<(), Refusal>,
     ) -> Result<SealHolder, Refusal> {
         let digest = self.tokens.digest(text);
         if let Some(Known { token, given }) = self.tokens.get(digest) {
@@ -133,7 +133,7 @@ impl Authenticator {
         let token = PopToken::parse(text).map_err(refused)?;
         let holder = self.holder(token.claims(), token.signer(), Arc::default(), snapshot, now)?;
         self.tokens.or_verify(digest, || {
-            may_verify(Some(holder.seal.id))?;
+            may_verify(Some(holder.position.state.position))?;
             let token = token.verify().map(Arc::new).map_err(refused)?;
             Ok(Known { token, given: holder.given.clone() })
         })?;
@@ -203,7 +203,7 @@ impl Authenticator {
         &self,
         text: &str,
         now: UnixMs,
-        may_verify: impl FnOnce(Option<SealId>) -> Result<(), Refusal>,
+        may_verify: impl FnOnce(Option<PositionId>) -> Result<(), Refusal>,
     ) -> Result<Arc<BoundToken>, Refusal> {
         let issuer = self.issuer.as_ref();
         let issuer = issuer.ok_or_else(|| Refusal::unauthorized(ServiceAccountRefused, "no issuer is configured"))?;

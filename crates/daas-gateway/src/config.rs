@@ -167,7 +167,11 @@ impl Limits {
         let files = usize::try_from(open_files).unwrap_or(usize::MAX);
         let others = self.upstream_connections.saturating_mul(4).saturating_add(256);
         let room = files.saturating_sub(others).div_euclid(2).max(1);
-        Self { connections: self.connections.min(room), ..self }
+        let connections = self.connections.min(room);
+        // However few there are, no address and no holder has them all.
+        let connections_per_address = self.connections_per_address.min(connections.div_ceil(4));
+        let connections_per_holder = self.connections_per_holder.min(connections.div_ceil(8));
+        Self { connections, connections_per_address, connections_per_holder, ..self }
     }
 }
 
@@ -181,8 +185,10 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             idle: Duration::from_mins(10),
             unproven: Duration::from_secs(10),
-            header_read: Duration::from_secs(30),
-            stalled: Duration::from_mins(1),
+            // Over HTTP/1.1 it is also how long a connection may be idle: a node says every thirty seconds that it lives.
+            // One on which nobody was admitted is ended before.
+            header_read: Duration::from_secs(100),
+            stalled: Duration::from_mins(5),
             upstream_connections: 128,
             streams: Streams::default(),
             upstream_connect: Duration::from_secs(5),
@@ -275,5 +281,7 @@ mod tests {
         assert_eq!(connections(1 << 20), 10_000);
         assert_eq!(connections(4096), (4096 - 768) / 2);
         assert_eq!(connections(64), 1);
+        let few = Limits::default().within(1024);
+        assert_eq!((few.connections, few.connections_per_address, few.connections_per_holder), (128, 32, 16));
     }
 }

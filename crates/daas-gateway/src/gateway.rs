@@ -74,7 +74,8 @@ impl Gateway {
             local,
             audit: config.audit.clone(),
             requests: Requests::default(),
-            unread: Unread::default(),
+            unread: Unread::new(64, 2),
+            nodes_unread: Unread::new(1024, 4),
         });
         let GatewayConfig { listen: addr, limits, .. } = config;
         let listener = TcpListener::bind(addr).await.map_err(|source| BindError::Listen { addr, source })?;
@@ -141,7 +142,7 @@ async fn housekeeping(server: &Server) {
 fn lives((purse, position): Holder, snapshot: &Snapshot) -> bool {
     snapshot.position(position).is_some_and(|position| match purse {
         Purse::Person | Purse::Pods => position.rights.tier.is_some(),
-        Purse::Node => position.rights.node,
+        Purse::Node | Purse::System => position.rights.node,
     })
 }
 
@@ -162,11 +163,11 @@ mod tests {
         let (mut staker, viewer) = (chain.staker(1, "5", Permissions::BOTH), chain.staker(2, "0.1", Permissions::BOTH));
         let lives = |position| {
             let snapshot = chain.index.snapshot();
-            [Purse::Person, Purse::Pods, Purse::Node].map(|purse| lives((purse, position), &snapshot))
+            [Purse::Person, Purse::Pods, Purse::Node, Purse::System].map(|purse| lives((purse, position), &snapshot))
         };
-        assert_eq!(lives(staker.state.position), [true; 3]);
-        assert_eq!(lives(viewer.state.position), [false; 3], "too little stake");
+        assert_eq!(lives(staker.state.position), [true; 4]);
+        assert_eq!(lives(viewer.state.position), [false; 4], "too little stake");
         chain.suspend(&mut staker);
-        assert_eq!(lives(staker.state.position), [false; 3]);
+        assert_eq!(lives(staker.state.position), [false; 4]);
     }
 }

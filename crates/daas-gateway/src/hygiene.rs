@@ -10,12 +10,14 @@ use http::header::{
 };
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Version};
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-const X_REAL_IP: &str = "x-real-ip";
-const AUDIT_ID: &str = "audit-id";
+/// Beside those that begin like them, what speaks of identity, of origin, or of which request it is.
+static SPEAKING: [HeaderName; 3] =
+    [HeaderName::from_static("x-real-ip"), HeaderName::from_static("audit-id"), FORWARDED];
 
 /// They list others that are hop-by-hop.
 static LISTS: [HeaderName; 2] = [CONNECTION, PROXY_CONNECTION];
@@ -90,7 +92,10 @@ static OURS: [HeaderName; 5] = [AUTHORIZATION, X_SEAL_TOKEN, EXPECT, HOST, SEC_W
 pub(crate) fn scrub(headers: &mut HeaderMap) -> Result<(), Refusal> {
     let listed = connection_tokens(headers)?;
     let protocols = without_bearers(headers);
-    remove(headers, &listed, |name| HOP_BY_HOP.contains(name) || OURS.contains(name) || speaks_of_identity(name));
+    remove(headers, &listed, |name| {
+        let name = &*dashed(name);
+        HOP_BY_HOP.contains(name) || OURS.contains(name) || speaks_of_identity(name)
+    });
     if let Some(kept) = protocols {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, kept);
     }
@@ -126,16 +131,16 @@ pub(crate) fn connection_tokens(headers: &HeaderMap) -> Result<Vec<HeaderName>, 
     Ok(names)
 }
 
-/// `X_Remote_User` reaches some servers as `X-Remote-User`, so underscores count as dashes.
 fn speaks_of_identity(name: &HeaderName) -> bool {
-    let name = name.as_str().as_bytes();
-    let as_dashes = |prefix: &str| {
-        let dash = |byte: &u8| if *byte == b'_' { b'-' } else { *byte };
-        name.len() >= prefix.len() && name.iter().map(dash).zip(prefix.bytes()).all(|(a, b)| a == b)
-    };
-    as_dashes("x-remote-")
-        || as_dashes("x-forwarded-")
-        || name.len() == X_REAL_IP.len() && as_dashes(X_REAL_IP)
-        || name.len() == AUDIT_ID.len() && as_dashes(AUDIT_ID)
-        || name == FORWARDED.as_str().as_bytes()
+    let text = name.as_str();
+    text.starts_with("x-remote-") || text.starts_with("x-forwarded-") || SPEAKING.contains(name)
+}
+
+/// `X_Remote_User` reaches some servers as `X-Remote-User`, so underscores count as dashes.
+fn dashed(name: &HeaderName) -> Cow<'_, HeaderName> {
+    if !name.as_str().contains('_') {
+        return Cow::Borrowed(name);
+    }
+    // With dashes it is as good a name as without.
+    HeaderName::try_from(name.as_str().replace('_', "-")).map_or(Cow::Borrowed(name), Cow::Owned)
 }

@@ -1,7 +1,7 @@
 //! How much of the gateway one holder, or one address of strangers, may take.
 //!
 //! Every request that was admitted is drawn from the bucket of its position: one for the staker, by tier; one for its
-//! node; one for its pods, so that a pod gone mad does not lock its owner out. What lasts, a watch or a tunnel, was one
+//! node; one for its pods and one for the cluster's own there, so that a pod gone mad does not lock its owner or its node out. What lasts, a watch or a tunnel, was one
 //! request. Who is not known yet has a bucket by address; see [`strangers`].
 //!
 //! Buckets are each master's own. None is on the chain or shared: several masters allow as many times as much.
@@ -11,7 +11,7 @@ mod strangers;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use strangers::Strangers;
+pub(crate) use strangers::{Renewals, Strangers};
 
 use crate::config::{Rate, Rates};
 use crate::refusal::Refusal;
@@ -29,8 +29,10 @@ const HOLDERS: usize = 65_536;
 pub(crate) enum Payer {
     /// A staker of this tier.
     Person(PositionId, Tier),
-    /// A position's node, and what of the cluster itself runs there.
+    /// A position's node.
     Node(PositionId),
+    /// The pods of the cluster itself that run there, apart, so that one gone mad leaves its node alone.
+    System(PositionId),
     /// The pods of a position of this tier.
     Pods(PositionId, Tier),
 }
@@ -52,6 +54,8 @@ pub(crate) enum Purse {
     Person,
     /// Its node's.
     Node,
+    /// The cluster's pods' there.
+    System,
     /// Its pods'.
     Pods,
 }
@@ -65,7 +69,9 @@ impl Payer {
     /// The position that answers for what it asks for.
     pub(crate) fn position(self) -> PositionId {
         match self {
-            Self::Person(position, _) | Self::Node(position) | Self::Pods(position, _) => position,
+            Self::Person(position, _) | Self::Pods(position, _) | Self::Node(position) | Self::System(position) => {
+                position
+            }
         }
     }
 
@@ -74,6 +80,7 @@ impl Payer {
         let purse = match self {
             Self::Person(..) => Purse::Person,
             Self::Node(_) => Purse::Node,
+            Self::System(_) => Purse::System,
             Self::Pods(..) => Purse::Pods,
         };
         (purse, self.position())
@@ -91,7 +98,7 @@ impl Limiter {
     pub(crate) fn draw(&self, payer: Payer) -> Result<(), Refusal> {
         let rate = match payer {
             Payer::Person(_, tier) | Payer::Pods(_, tier) => self.rates.of(tier),
-            Payer::Node(_) => self.rates.node,
+            Payer::Node(_) | Payer::System(_) => self.rates.node,
         };
         match self.buckets.draw(payer.holder(), Draw::of(rate, 1), self.clock.now()) {
             Drawn::Taken => Ok(()),

@@ -9,6 +9,7 @@ pub(crate) use unread::Unread;
 
 use crate::admit::admit_worker;
 use crate::audit::Entry;
+use crate::connection::network;
 use crate::credential::Bearer;
 use crate::forward::GatewayBody;
 use crate::limits::Payer;
@@ -176,12 +177,12 @@ impl Endpoint {
                 json(&app.local.heartbeat(connection, &caller, request).await?)
             }
             Self::StakingStatus => {
-                let status = staking::status(app, connection.peer, &headers, entry)?;
+                let status = staking::status(app, context, &headers, entry)?;
                 entry.begin().await?;
                 json(&status)
             }
             Self::SecurityContext => {
-                let context = security::context(app, connection, &headers, entry).await?;
+                let context = security::context(app, context, &headers, entry).await?;
                 entry.begin().await?;
                 json(&context)
             }
@@ -218,16 +219,17 @@ async fn read_workers(
     if let Some(bearer) = &bearer {
         let view = app.watch.view();
         // One of a Seal that is no node's is read with the strangers': its body may hold another token, which is to be said first.
-        if let Ok(caller) =
-            admit_worker(&app.authenticate(context.info.peer, bearer, Usage::Worker, &view)?, joins, &view)
-        {
-            context.prove(Payer::Node(caller.position))?;
+        let caller = app.authenticate(context, bearer, Usage::Worker, &view)?;
+        if let Ok(node) = admit_worker(&caller, joins, &view) {
+            entry.known(&caller);
+            app.let_in(context, Payer::Node(node.position), entry)?;
+            let _reading = app.nodes_unread.take(node.position)?;
             let body = read(body, MAX_BODY, entry).await?;
             return Ok((Some(bearer.clone()), body));
         }
     }
     app.strangers.may_send(context.info.peer.ip())?;
-    let _reading = app.unread.take(context.info.peer.ip())?;
+    let _reading = app.unread.take(network(context.info.peer.ip()))?;
     Ok((bearer, read(body, MAX_BODY, entry).await?))
 }
 
@@ -241,10 +243,12 @@ fn node(
 ) -> Result<NodeCaller, Refusal> {
     let bearer = bearer.ok_or_else(|| Refusal::unauthorized(TokenMissing, "no Seal token"))?;
     let view = app.watch.view();
-    let caller = app.authenticate(context.info.peer, &bearer, Usage::Worker, &view)?;
+    let caller = app.authenticate(context, &bearer, Usage::Worker, &view)?;
     entry.known(&caller);
     let caller = admit_worker(&caller, joins, &view)?;
-    app.let_in(context, Payer::Node(caller.position), entry)?;
+    if !entry.is_let_in() {
+        app.let_in(context, Payer::Node(caller.position), entry)?;
+    }
     if node_id != caller.node_id.as_str() {
         // The claimed id is not repeated: it is text from anyone.
         let cause = format!("the Seal's node is {}", caller.node_id);

@@ -7,7 +7,7 @@ use crate::connection::{Place, Places, cord};
 use crate::credential::Bearer;
 use crate::forward::{Forwarder, GatewayBody, RequestBody, UpgradeRequest};
 use crate::freshness::Watch;
-use crate::limits::{Limiter, Payer, Strangers};
+use crate::limits::{Limiter, Payer, Renewals, Strangers};
 use crate::local::{ConnectionInfo, Endpoint, LocalEndpoints, Unread};
 use crate::refusal::Refusal;
 use crate::{hygiene, measure};
@@ -15,12 +15,13 @@ use core::convert::Infallible;
 use core::time::Duration;
 use daas_audit::Log;
 use daas_types::ErrorCode::{AddressLimited, TokenMissing, TooManyRequests};
+use daas_types::PositionId;
 use daas_types::pop::Usage;
 use http::header::CONNECTION;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::time::Instant;
@@ -40,7 +41,10 @@ pub(crate) struct App {
     pub(crate) local: Arc<dyn LocalEndpoints>,
     pub(crate) audit: Log,
     pub(crate) requests: measure::Requests,
-    pub(crate) unread: Unread,
+    /// Bodies without a token before them.
+    pub(crate) unread: Unread<IpAddr>,
+    /// Those of nodes.
+    pub(crate) nodes_unread: Unread<PositionId>,
 }
 
 /// What the requests of one connection share.
@@ -52,6 +56,8 @@ pub(crate) struct Context {
     limited: AtomicU32,
     /// Then it takes no new requests.
     enough: CancellationToken,
+    /// Of the position whose it is.
+    renewals: Renewals,
 }
 
 /// How an answer came about.
@@ -101,7 +107,8 @@ pub(crate) async fn serve(
 
 impl Context {
     pub(crate) fn new(info: ConnectionInfo, place: Place) -> Self {
-        Self { info, place: Arc::new(place), limited: AtomicU32::new(0), enough: CancellationToken::new() }
+        let (place, limited, enough) = (Arc::new(place), AtomicU32::new(0), CancellationToken::new());
+        Self { info, place, limited, enough, renewals: Renewals::default() }
     }
 
     /// Somebody with a right is on it. Costs a load where that is known.
@@ -148,12 +155,19 @@ impl App {
 
     pub(crate) fn authenticate(
         &self,
-        peer: SocketAddr,
+        context: &Context,
         bearer: &Bearer,
         opaque: Usage,
         view: &View,
     ) -> Result<Caller, Refusal> {
-        let may_verify = |seal| self.strangers.may_verify(peer.ip(), self.places.knows(peer.ip()), seal);
+        let may_verify = |position: Option<PositionId>| {
+            let own = position.is_some_and(|position| context.place.is_of(position));
+            if own && self.strangers.may_renew(&context.renewals) {
+                return Ok(());
+            }
+            let address = context.info.peer.ip();
+            self.strangers.may_verify(address, self.places.knows(address))
+        };
         self.authenticator.authenticate(bearer, opaque, &view.snapshot, view.now, may_verify)
     }
 
@@ -190,14 +204,16 @@ impl App {
         let bearer = Bearer::from_headers(&parts.headers)?;
         let bearer = bearer.ok_or_else(|| Refusal::unauthorized(TokenMissing, "no Authorization header"))?;
         let view = self.watch.view();
-        let caller = self.authenticate(context.info.peer, &bearer, Usage::User, &view)?;
+        let caller = self.authenticate(context, &bearer, Usage::User, &view)?;
         let permit = admit(&caller, &view).inspect_err(|_| entry.known(&caller))?;
+        let upgrade = UpgradeRequest::of(&mut parts);
+        // First, so that the log has what the API server is told and not what `Connection` takes away.
+        hygiene::scrub(&mut parts.headers)?;
         entry.admitted(&permit, &parts.headers, view.now);
         self.let_in(context, permit.payer(), entry)?;
-        let upgrade = UpgradeRequest::of(&mut parts)?;
-        hygiene::scrub(&mut parts.headers)?;
-        entry.begin().await?;
+        let upgrade = upgrade?;
         let mut lease = permit.leash().lease(view.now);
+        entry.begin().await?;
         let response = match upgrade {
             None => {
                 let body = RequestBody::new(body, || permit.leash().lease(view.now));

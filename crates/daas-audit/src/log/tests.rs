@@ -18,6 +18,7 @@ fn arrive(log: &Log, method: &str, path: &str) -> Arrival {
 fn known(log: &Log, method: &str, path: &str) -> Arrival {
     let mut arrival = arrive(log, method, path);
     arrival.identify(&Who { kind: Caller::Person, ..who() });
+    arrival.let_in();
     arrival
 }
 
@@ -147,18 +148,32 @@ async fn a_full_disk_refuses_what_changes_something_and_nothing_is_silent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_space_is_for_those_of_whom_something_is_known() {
+async fn the_last_space_is_for_those_who_are_let_in() {
     let disk = SimDisk::new(1);
     let running = Running::open(&disk, LogConfig { reserve: 10_000, ..config() }, &[]);
     disk.fill(9_000);
     begin(&running.log, "PUT").await.unwrap().finish(200, "");
     assert_eq!(arrive(&running.log, "GET", POD).start().sequence(), None);
+    let mut stake_is_not_enough = arrive(&running.log, "GET", POD);
+    stake_is_not_enough.identify(&Who { kind: Caller::Person, ..who() });
+    assert_eq!(stake_is_not_enough.start().sequence(), None);
     disk.free();
     begin(&running.log, "PUT").await.unwrap().finish(200, "");
     begin(&running.log, "PUT").await.unwrap().finish(200, "");
     assert!(arrive(&running.log, "GET", POD).start().sequence().is_some(), "there is space again");
     running.stop().await.unwrap();
-    assert!(story(&disk).contains(&"lost 1 0".to_owned()));
+    assert!(story(&disk).contains(&"lost 2 0".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn evidence_is_to_be_had_where_everything_is_refused_and_space_is_scarce() {
+    let disk = SimDisk::new(1);
+    let config = LogConfig { when_full: WhenFull::RefuseAll, reserve: 10_000, ..config() };
+    let running = Running::open(&disk, config, &[]);
+    disk.fill(9_000);
+    begin(&running.log, "PUT").await.unwrap().finish(200, "");
+    assert!(arrive(&running.log, "GET", POD).begin().await.is_ok());
+    assert_eq!(arrive(&running.log, "PUT", POD).begin().await.unwrap_err().why, Unwritten::Behind);
 }
 
 #[tokio::test(start_paused = true)]

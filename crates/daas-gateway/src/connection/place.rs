@@ -1,10 +1,13 @@
 //! Who may have a connection. Strangers come and go: they have three quarters of the places, and when those are taken the
-//! oldest of them that has proven nothing gives way. So nobody without stake keeps anyone with stake out, and nobody with
-//! stake has more than so many places. Whoever lost it is a stranger again.
+//! oldest of them that has proven nothing gives way. At addresses from which somebody was admitted lately others are waited
+//! for apart: of both kinds the one gives way of which there are more, and where an address has all that it may have, one of
+//! its own. So nobody without stake keeps anyone with stake out, and nobody with stake has more than so many places. Whoever
+//! lost it is a stranger again, and so is the address.
 
 use crate::limits::Holder;
+use daas_types::PositionId;
 use quick_cache::unsync::Cache;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,15 +43,25 @@ pub(crate) struct Place {
 
 struct Taken {
     all: usize,
-    by_address: HashMap<IpAddr, usize>,
-    /// Those on which nothing was admitted yet, oldest first.
-    unproven: BTreeMap<u64, Unproven>,
+    by_address: HashMap<IpAddr, OfAddress>,
+    /// Those on which nothing was admitted yet.
+    unproven: HashMap<u64, Unproven>,
+    /// Of them those from addresses that are not known, oldest first,
+    strangers: BTreeSet<u64>,
+    /// and the others.
+    neighbours: BTreeSet<u64>,
     /// The others.
     proven: HashMap<u64, Proven>,
     by_holder: HashMap<Holder, usize>,
-    strangers: usize,
     next: u64,
     known: Cache<IpAddr, ()>,
+}
+
+#[derive(Default)]
+struct OfAddress {
+    all: usize,
+    /// Oldest first.
+    unproven: BTreeSet<u64>,
 }
 
 struct Unproven {
@@ -81,10 +94,11 @@ impl Places {
         let taken = Taken {
             all: 0,
             by_address: HashMap::new(),
-            unproven: BTreeMap::new(),
+            unproven: HashMap::new(),
+            strangers: BTreeSet::new(),
+            neighbours: BTreeSet::new(),
             proven: HashMap::new(),
             by_holder: HashMap::new(),
-            strangers: 0,
             next: 0,
             known: Cache::new(KNOWN),
         };
@@ -96,23 +110,27 @@ impl Places {
     pub(crate) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let address = network(address);
         let mut taken = self.lock();
-        if taken.by_address.get(&address).is_some_and(|of_one| *of_one >= self.most_of_one) {
-            return None;
+        let of_one = taken.by_address.get(&address).filter(|of_one| of_one.all >= self.most_of_one);
+        if let Some(oldest) = of_one.map(|of_one| of_one.unproven.first().copied()) {
+            taken.give_up(oldest?);
         }
         let stranger = taken.known.get(&address).is_none();
-        if stranger && taken.strangers >= self.most_of_strangers {
-            taken.give_up_oldest(true);
+        if stranger && taken.strangers.len() >= self.most_of_strangers {
+            let oldest = taken.strangers.first().copied();
+            taken.give_up(oldest?);
         }
-        if taken.all >= self.most && !taken.give_up_oldest(true) && !taken.give_up_oldest(false) {
-            return None;
+        if taken.all >= self.most {
+            let more =
+                if taken.strangers.len() >= taken.neighbours.len() { &taken.strangers } else { &taken.neighbours };
+            let oldest = more.first().copied();
+            taken.give_up(oldest?);
         }
         let (number, given_up, proven) = (taken.next, CancellationToken::new(), Arc::<AtomicBool>::default());
         taken.next += 1;
         taken.all += 1;
-        taken.strangers += usize::from(stranger);
-        *taken.by_address.entry(address).or_default() += 1;
+        taken.by_address.entry(address).or_default().all += 1;
         let unproven = Unproven { address, stranger, give_up: given_up.clone(), shown: proven.clone() };
-        taken.unproven.insert(number, unproven);
+        taken.await_proof(number, unproven);
         drop(taken);
         Some(Place { places: self.clone(), address, number, given_up, proven })
     }
@@ -151,21 +169,32 @@ impl Places {
 // === impl Taken ===
 
 impl Taken {
-    /// Frees the place of the oldest connection that has proven nothing. Whether there was one.
-    fn give_up_oldest(&mut self, of_strangers: bool) -> bool {
-        let oldest = self.unproven.iter().find(|(_, unproven)| unproven.stranger || !of_strangers);
-        let Some(number) = oldest.map(|(number, _)| *number) else { return false };
+    /// Frees the place of a connection that has proven nothing.
+    fn give_up(&mut self, number: u64) {
         if let Some(unproven) = self.settle(number) {
             self.leave(unproven.address);
             unproven.give_up.cancel();
         }
-        true
+    }
+
+    /// It has proven nothing yet.
+    fn await_proof(&mut self, number: u64, unproven: Unproven) {
+        let queue = if unproven.stranger { &mut self.strangers } else { &mut self.neighbours };
+        queue.insert(number);
+        if let Some(of_one) = self.by_address.get_mut(&unproven.address) {
+            of_one.unproven.insert(number);
+        }
+        self.unproven.insert(number, unproven);
     }
 
     /// It is unproven no more.
     fn settle(&mut self, number: u64) -> Option<Unproven> {
         let unproven = self.unproven.remove(&number)?;
-        self.strangers = self.strangers.saturating_sub(usize::from(unproven.stranger));
+        let queue = if unproven.stranger { &mut self.strangers } else { &mut self.neighbours };
+        queue.remove(&number);
+        if let Some(of_one) = self.by_address.get_mut(&unproven.address) {
+            of_one.unproven.remove(&number);
+        }
         Some(unproven)
     }
 
@@ -182,20 +211,19 @@ impl Taken {
         Some(proven)
     }
 
-    /// It is as when it came, and the oldest.
+    /// It is as when it came, and the oldest. Others at its address may be known still: their next request says so.
     fn lapse(&mut self, number: u64) {
         let Some(Proven { address, give_up, shown, holder: _ }) = self.forget(number) else { return };
-        self.strangers = self.strangers.saturating_add(1);
-        self.unproven.insert(number, Unproven { address, stranger: true, give_up, shown });
+        self.known.remove(&address);
+        self.await_proof(number, Unproven { address, stranger: true, give_up, shown });
     }
 
     fn leave(&mut self, address: IpAddr) {
         self.all = self.all.saturating_sub(1);
-        let left = self.by_address.get(&address).map_or(0, |n| n.saturating_sub(1));
-        if left == 0 {
+        let Some(of_one) = self.by_address.get_mut(&address) else { return };
+        of_one.all = of_one.all.saturating_sub(1);
+        if of_one.all == 0 {
             self.by_address.remove(&address);
-        } else {
-            self.by_address.insert(address, left);
         }
     }
 }
@@ -206,6 +234,11 @@ impl Place {
     /// Whether a request of someone on it was admitted who has not lost that right.
     pub(crate) fn is_proven(&self) -> bool {
         self.proven.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is this position's, who has not lost the right.
+    pub(crate) fn is_of(&self, position: PositionId) -> bool {
+        self.places.lock().proven.get(&self.number).is_some_and(|proven| proven.holder.1 == position)
     }
 
     /// A request of this holder on it is admitted: nobody takes it any more, and its address is remembered. Not so if the

@@ -34,7 +34,7 @@ impl Shares {
         let holder = payer.holder();
         let most = match payer {
             Payer::Person(_, tier) | Payer::Pods(_, tier) => self.most.of(tier),
-            Payer::Node(_) => self.most.node,
+            Payer::Node(_) | Payer::System(_) => self.most.node,
         };
         let mut held = self.lock();
         let of_one = held.entry(holder).or_default();

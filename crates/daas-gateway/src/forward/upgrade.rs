@@ -27,6 +27,8 @@ const HANDOVER: Duration = Duration::from_secs(10);
 
 /// Why a tunnel ended, for the audit log: the gateway stopped, or one side broke off.
 const STOPPED: &str = "Stopped";
+/// Whoever proved the connection lost the right, and another has its place.
+const GAVE_WAY: &str = "GaveWay";
 const BROKEN: &str = "Aborted";
 
 /// A request that asks for a tunnel in a form that cannot be mistaken.
@@ -129,13 +131,16 @@ impl Forwarder {
         let upstream = hyper::upgrade::on(&mut response);
         let websocket = agreed.as_bytes().eq_ignore_ascii_case(b"websocket");
         let kill = self.kill.clone();
-        let ticket = entry.hand_over(&response);
+        let (ticket, given_up) = (entry.hand_over(&response), held.0.given_up());
         self.tasks.spawn(async move {
             let open = measure::tunnel();
             let mut ends = None;
             let (cut, reason) = tokio::select! {
                 biased;
                 () = kill.cancelled() => (Some((CloseCode::GoingAway, "the gateway ends".to_owned())), STOPPED),
+                () = given_up.cancelled() => {
+                    (Some((CloseCode::GoingAway, "another has its place".to_owned())), GAVE_WAY)
+                }
                 reason = lease => {
                     measure::cut(reason);
                     (Some((CloseCode::PolicyViolation, reason.to_string())), reason.code().name())

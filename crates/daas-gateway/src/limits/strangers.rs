@@ -4,8 +4,9 @@
 //! bucket of its address, and where that is empty its connection is not kept either. A signature costs more to check than all
 //! the rest of a refusal, so an address may have only so many checked, and all the addresses from which nobody was ever admitted
 //! only so many together: whatever comes, that is all the time of a core that strangers' signatures take. What is in the cache
-//! of verified tokens is not asked here, so those who are in stay in while their neighbour is flooding; and for a token not
-//! seen before a Seal has a bucket of its own, so a pod shuts out neither its node nor its neighbours.
+//! of verified tokens is not asked here, so those who are in stay in while their neighbour is flooding; and a connection on
+//! which a position's token was accepted has new tokens of that position of its own, so a pod that sends rubbish keeps its
+//! node's connections from nothing. Anyone can make up a token that names a Seal, so by its Seal alone none is spared.
 
 use super::Clock;
 use super::buckets::{Buckets, Draw, Drawn, take};
@@ -14,20 +15,18 @@ use crate::connection::network;
 use crate::refusal::Refusal;
 use core::time::Duration;
 use daas_types::ErrorCode::AddressLimited;
-use daas_types::SealId;
 use http::StatusCode;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
-/// Addresses counted at once, and Seals.
+/// Addresses counted at once.
 const ADDRESSES: usize = 65_536;
 /// What a refusal of somebody unknown counts for, and a question that anyone may ask and that looks at every position.
 const DEAR: u32 = 10;
 /// A /48 of IPv6, which one house can have, may take as much as so many /64.
 const OF_ONE_SITE: u32 = 4;
-/// New tokens of one Seal: three programs of a node mint one every few minutes, and `kubectl` in a loop ten a second. Anyone
-/// may make up one that names a Seal, so what is beyond this is the address' matter.
-const SEAL: Rate = Rate { per_minute: 600, burst: 100 };
+/// New tokens on a connection that is the position's already: a program mints one every few minutes.
+const RENEWALS: Rate = Rate { per_minute: 30, burst: 10 };
 
 /// When as many are counted as can be.
 const NO_ROOM: Duration = Duration::from_secs(1);
@@ -37,7 +36,6 @@ pub(crate) struct Strangers {
     rates: Rates,
     pub(super) addresses: Buckets<IpAddr>,
     sites: Buckets<Ipv6Addr>,
-    seals: Buckets<SealId>,
     /// Apart from the addresses', so that a node can ask for evidence whatever its pods send.
     bodies: Buckets<IpAddr>,
     /// When the bucket of all strangers' signatures is full.
@@ -45,22 +43,29 @@ pub(crate) struct Strangers {
     clock: Clock,
 }
 
+/// New tokens of one connection: when its bucket is full.
+#[derive(Default)]
+pub(crate) struct Renewals(Mutex<u64>);
+
 // === impl Strangers ===
 
 impl Strangers {
     pub(crate) fn new(rates: Rates) -> Self {
-        let (addresses, sites, seals) =
-            (Buckets::new(ADDRESSES, DEAR), Buckets::new(ADDRESSES, DEAR), Buckets::new(ADDRESSES, 0));
+        let (addresses, sites) = (Buckets::new(ADDRESSES, DEAR), Buckets::new(ADDRESSES, DEAR));
         let bodies = Buckets::new(ADDRESSES, 0);
-        Self { rates, addresses, sites, seals, bodies, signatures: Mutex::new(0), clock: Clock::new() }
+        Self { rates, addresses, sites, bodies, signatures: Mutex::new(0), clock: Clock::new() }
     }
 
-    /// Whether a signature is checked for this address. `known`: someone was admitted from there lately. `seal`: the live Seal
-    /// for which the key speaks that is said to have signed.
-    pub(crate) fn may_verify(&self, address: IpAddr, known: bool, seal: Option<SealId>) -> Result<(), Refusal> {
+    /// Whether one more signature is checked on a connection of the position that is said to have made it.
+    pub(crate) fn may_renew(&self, renewals: &Renewals) -> bool {
+        let mut full_at = renewals.0.lock().unwrap_or_else(PoisonError::into_inner);
+        take(&mut full_at, Draw::of(RENEWALS, 1), 0, self.clock.now()).is_ok()
+    }
+
+    /// Whether a signature is checked for this address. `known`: someone was admitted from there lately.
+    pub(crate) fn may_verify(&self, address: IpAddr, known: bool) -> Result<(), Refusal> {
         let now = self.clock.now();
-        let by_seal = seal.is_some_and(|seal| self.seals.draw(seal, Draw::of(SEAL, 1), now) == Drawn::Taken);
-        if !by_seal && let Drawn::Empty(wait) = self.draw(address, 1, false) {
+        if let Drawn::Empty(wait) = self.draw(address, 1, false) {
             return Err(Refusal::too_fast(AddressLimited, "as many new tokens as one address may show", wait));
         }
         if known {

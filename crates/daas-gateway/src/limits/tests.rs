@@ -1,5 +1,5 @@
 use super::*;
-use daas_types::{Address, ErrorCode::AddressLimited, SealId};
+use daas_types::{Address, ErrorCode::AddressLimited};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use std::net::IpAddr;
@@ -107,7 +107,7 @@ fn address(text: &str) -> IpAddr {
 async fn an_address_may_show_so_many_tokens_and_far_fewer_bad_ones() {
     let strangers = Strangers::new(Rates::default());
     let refusal = || Refusal::unauthorized(daas_types::ErrorCode::TokenUnknown, "x");
-    let verified = |at: &str| (0..10_000).take_while(|_| strangers.may_verify(address(at), true, None).is_ok()).count();
+    let verified = |at: &str| (0..10_000).take_while(|_| strangers.may_verify(address(at), true).is_ok()).count();
     let refused =
         |at: &str| (0..10_000).take_while(|_| strangers.refused(address(at), refusal()).status() == 401).count();
     assert_eq!(refused("10.0.0.1"), 300);
@@ -142,7 +142,7 @@ async fn whoever_shows_one_bad_token_after_another_pays_ten_for_each() {
     let mut checked = 0;
     // A bad one whenever there is anything in the bucket: a hundred come into it each second, and one takes eleven.
     for _ in 0..1_000 {
-        while strangers.may_verify(at, true, None).is_ok() {
+        while strangers.may_verify(at, true).is_ok() {
             checked += 1;
             strangers.refused(at, bad());
         }
@@ -163,18 +163,14 @@ async fn a_site_has_as_much_as_four_of_its_networks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_seal_has_new_tokens_of_its_own_where_its_address_has_none_left() {
+async fn a_connection_has_new_tokens_of_its_own_where_its_address_has_none_left() {
     let strangers = Strangers::new(Rates::default());
-    let seal = |n| Some(SealId(Address::new([n; 32])));
-    let shown =
-        |at: &str, seal| (0..10_000).take_while(|_| strangers.may_verify(address(at), true, seal).is_ok()).count();
-    assert_eq!(shown("10.0.0.1", None), 3_000);
-    assert_eq!(shown("10.0.0.1", seal(1)), 100);
-    assert_eq!(shown("10.0.0.1", seal(2)), 100, "each has its own");
-    advance(Duration::from_secs(1)).await;
-    assert_eq!(shown("10.0.0.1", seal(1)), 110, "ten, and what its address has");
-    // And so nobody uses a Seal's up for its holder elsewhere.
-    assert_eq!(shown("10.0.0.2", seal(1)), 3_000);
+    let (connection, other) = (Renewals::default(), Renewals::default());
+    let renewed = |on: &Renewals| (0..10_000).take_while(|_| strangers.may_renew(on)).count();
+    assert_eq!(renewed(&connection), 10);
+    assert_eq!(renewed(&other), 10, "each has its own");
+    advance(Duration::from_secs(2)).await;
+    assert_eq!(renewed(&connection), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,13 +183,12 @@ async fn where_nothing_can_be_counted_nothing_is_answered() {
 #[tokio::test(start_paused = true)]
 async fn however_many_addresses_strangers_have_so_many_signatures_are_checked() {
     let strangers = Strangers::new(Rates::default());
-    let flood = || {
-        (0..200_000_u32).filter(|n| strangers.may_verify(IpAddr::from(n.to_be_bytes()), false, None).is_ok()).count()
-    };
+    let flood =
+        || (0..200_000_u32).filter(|n| strangers.may_verify(IpAddr::from(n.to_be_bytes()), false).is_ok()).count();
     assert_eq!(flood(), 4_000);
     advance(Duration::from_secs(1)).await;
     assert_eq!(flood(), 2_000);
     assert!(strangers.addresses.len() <= 65_536);
     // Where someone was admitted before, new tokens are still looked at.
-    assert!(strangers.may_verify(address("192.0.2.1"), true, None).is_ok());
+    assert!(strangers.may_verify(address("192.0.2.1"), true).is_ok());
 }

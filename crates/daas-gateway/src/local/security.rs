@@ -1,9 +1,8 @@
 use crate::admit::{Identity, Kind, Permit, admit};
 use crate::audit::Entry;
 use crate::credential::Bearer;
-use crate::local::ConnectionInfo;
 use crate::refusal::Refusal;
-use crate::request::App;
+use crate::request::{App, Context};
 use daas_types::api::{AttestationRequest, CallerContext, SecurityContextResponse};
 use daas_types::pop::Usage;
 use http::HeaderMap;
@@ -12,20 +11,20 @@ use http::HeaderMap;
 /// would see the caller, decided as for any request.
 pub(super) async fn context(
     app: &App,
-    connection: &ConnectionInfo,
+    on: &Context,
     headers: &HeaderMap,
     entry: &mut Entry,
 ) -> Result<SecurityContextResponse, Refusal> {
-    app.strangers.may_ask(connection.peer.ip())?;
+    app.strangers.may_ask(on.info.peer.ip())?;
     let bearer = Bearer::from_headers(headers)?;
     let view = app.watch.view();
     let admitted = |bearer| {
-        let caller = app.authenticate(connection.peer, &bearer, Usage::User, &view)?;
+        let caller = app.authenticate(on, &bearer, Usage::User, &view)?;
         entry.known(&caller);
         admit(&caller, &view)
     };
     let caller = bearer.map(admitted).transpose()?;
-    let evidence = app.local.attest(connection, AttestationRequest::default(), true).await?;
+    let evidence = app.local.attest(&on.info, AttestationRequest::default(), true).await?;
     let age = view.now.since(view.snapshot.timestamp().unwrap_or_default());
     Ok(SecurityContextResponse {
         enclave_id: evidence.enclave_id,

@@ -2,7 +2,7 @@ use crate::audit::Entry;
 use crate::authenticate::Caller;
 use crate::credential::Bearer;
 use crate::refusal::Refusal;
-use crate::request::App;
+use crate::request::{App, Context};
 use daas_chain::index::LivePosition;
 use daas_types::ErrorCode::TokenMalformed;
 use daas_types::api::{MyStake, StakingStatusResponse};
@@ -10,20 +10,19 @@ use daas_types::onchain::Status;
 use daas_types::pop::Usage;
 use daas_types::{Mist, Tier};
 use http::HeaderMap;
-use std::net::SocketAddr;
 
 /// Totals for anyone; with a token also the caller's own position, whatever its rights are, so that a suspended
 /// staker can see why.
 pub(super) fn status(
     app: &App,
-    peer: SocketAddr,
+    context: &Context,
     headers: &HeaderMap,
     entry: &mut Entry,
 ) -> Result<StakingStatusResponse, Refusal> {
-    app.strangers.may_ask(peer.ip())?;
+    app.strangers.may_ask(context.info.peer.ip())?;
     let bearer = Bearer::from_headers(headers)?;
     let view = app.watch.view();
-    let caller = bearer.map(|bearer| app.authenticate(peer, &bearer, Usage::User, &view)).transpose()?;
+    let caller = bearer.map(|bearer| app.authenticate(context, &bearer, Usage::User, &view)).transpose()?;
     if let Some(caller) = &caller {
         entry.known(caller);
     }

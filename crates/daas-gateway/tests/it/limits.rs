@@ -45,7 +45,7 @@ async fn item_11_a_token_invalid_now_is_valid_a_moment_later() {
 async fn item_11_bad_tokens_of_one_address_shut_out_no_token_that_was_good() {
     let world = world(|rates| rates.address = burst(31)).await;
     let (staker, other) =
-        (world.chain.staker(1, "5", Permissions::USER), world.chain.staker(2, "5", Permissions::USER));
+        (world.chain.staker(1, "5", Permissions::BOTH), world.chain.staker(2, "5", Permissions::USER));
     let token = user(&staker);
     let holder = world.http2().await;
     assert_eq!(within(holder.send(get("/api", &token))).await.unwrap().status(), 200);
@@ -64,9 +64,15 @@ async fn item_11_bad_tokens_of_one_address_shut_out_no_token_that_was_good() {
     assert!(limited.headers()["retry-after"].to_str().unwrap().parse::<u32>().unwrap() >= 1);
     assert_eq!(reason(limited).await, "AddressLimited");
     assert_eq!(within(holder.send(get("/api", &token))).await.unwrap().status(), 200);
-    // A live Seal's new token is looked at even there: a pod does not shut out its node.
-    assert_eq!(world.send(get("/api", &user(&other))).await.status(), 200);
-    // What is nobody's is not, and elsewhere it is.
+    // On a connection of its own a position's new token is looked at even there: a pod does not shut out its node.
+    let renewed = within(holder.send(get("/api", &staker.token(Usage::Kubelet)))).await.unwrap();
+    assert_eq!(renewed.status(), 200);
+    // Another's is not, not even there; what is nobody's is not; and elsewhere it is.
+    for token in [user(&other), bad(&staker, 32)] {
+        assert_eq!(world.send(get("/api", &token)).await.status(), 429);
+    }
+    let others = within(holder.send(get("/api", &user(&other)))).await;
+    assert!(others.is_ok_and(|answer| answer.status() == 429));
     let (status, why) = world.refusal(get("/api", &bad(&staker, 30))).await;
     assert_eq!((status.as_u16(), why.as_str()), (429, "AddressLimited"));
     let elsewhere = world.http2_from("127.0.0.2").await;

@@ -13,8 +13,8 @@ fn holder(n: u8) -> Holder {
 #[test]
 fn places_are_counted_of_one_address_and_given_back() {
     let places = Places::new(8, 2, 8);
-    let first = places.take(address(1)).unwrap();
-    let _second = places.take(address(1)).unwrap();
+    let (first, second) = (places.take(address(1)).unwrap(), places.take(address(1)).unwrap());
+    assert!(first.prove(holder(1)) && second.prove(holder(1)));
     assert!(places.take(address(1)).is_none());
     let _other = places.take(address(2)).unwrap();
     drop(first);
@@ -23,12 +23,43 @@ fn places_are_counted_of_one_address_and_given_back() {
 }
 
 #[test]
+fn who_says_nothing_keeps_nobody_at_the_same_address_out() {
+    let places = Places::new(8, 2, 8);
+    let silent: Vec<_> = (0..2).map(|_| places.take(address(1)).unwrap()).collect();
+    let node = places.take(address(1)).unwrap();
+    assert!(silent[0].given_up.is_cancelled() && !silent[1].given_up.is_cancelled());
+    assert!(node.prove(holder(1)));
+    let another = places.take(address(1)).unwrap();
+    assert!(silent[1].given_up.is_cancelled() && !node.given_up.is_cancelled());
+    drop((silent, node, another));
+    assert!(places.lock().by_address.is_empty());
+}
+
+#[test]
+fn whose_address_was_known_keeps_no_stranger_out() {
+    let places = Places::new(4, 4, 8);
+    assert!(places.take(address(1)).unwrap().prove(holder(1)));
+    let silent: Vec<_> = (0..4).map(|_| places.take(address(1)).unwrap()).collect();
+    let newcomer = places.take(address(9)).unwrap();
+    assert!(silent[0].given_up.is_cancelled());
+    let _next = places.take(address(1)).unwrap();
+    assert!(silent[1].given_up.is_cancelled() && !newcomer.given_up.is_cancelled());
+    // Nor is it known any longer than its holder has the right.
+    let held = places.take(address(1)).unwrap();
+    assert!(held.prove(holder(1)) && places.knows(address(1)));
+    places.lapse(|_| false);
+    assert!(!places.knows(address(1)));
+}
+
+#[test]
 fn a_network_of_ipv6_is_one_address() {
     let places = Places::new(8, 1, 8);
-    let _first = places.take("2001:db8::1".parse().unwrap()).unwrap();
+    let first = places.take("2001:db8::1".parse().unwrap()).unwrap();
+    assert!(first.prove(holder(1)));
     assert!(places.take("2001:db8::ffff:2".parse().unwrap()).is_none());
     assert!(places.take("2001:db8:0:1::1".parse().unwrap()).is_some());
-    let _four = places.take("::ffff:10.0.0.1".parse().unwrap()).unwrap();
+    let four = places.take("::ffff:10.0.0.1".parse().unwrap()).unwrap();
+    assert!(four.prove(holder(1)));
     assert!(places.take("10.0.0.1".parse().unwrap()).is_none());
     assert!(places.take("10.0.0.2".parse().unwrap()).is_some());
 }
@@ -54,7 +85,7 @@ fn strangers_give_way_and_the_proven_stay() {
     assert!(!proven.given_up.is_cancelled() && !known.given_up.is_cancelled());
     drop((strangers, fourth, known, proven));
     let taken = places.lock();
-    assert_eq!((taken.all, taken.strangers, taken.by_address.len(), taken.unproven.len()), (0, 0, 0, 0));
+    assert_eq!((taken.all, taken.strangers.len(), taken.by_address.len(), taken.unproven.len()), (0, 0, 0, 0));
 }
 
 #[test]
@@ -115,5 +146,5 @@ fn a_place_that_is_given_up_is_free_once() {
     assert_eq!(places.lock().all, 1);
     drop((first, second));
     let taken = places.lock();
-    assert_eq!((taken.all, taken.strangers, taken.by_holder.len(), taken.proven.len()), (0, 0, 0, 0));
+    assert_eq!((taken.all, taken.strangers.len(), taken.by_holder.len(), taken.proven.len()), (0, 0, 0, 0));
 }

@@ -77,7 +77,7 @@ async fn item_03_forged_identities_do_not_arrive() {
     let token = user(&staker);
     let forged = "X-Remote-User: system:admin\r\nX-Remote-Group: system:masters\r\nX-Remote-Uid: 0\r\n\
                   X-Remote-Extra-Scopes: all\r\nX-REMOTE-Anything: x\r\nX_Remote_User: root\r\nX-Remote_Group: x\r\n\
-                  x_remote-extra-daas_seal: x\r\nUser-Agent: kubectl/1.36\r\n";
+                  x_remote-extra-daas_seal: x\r\nX_Seal_Token: x\r\nProxy_Connection: x\r\nUser-Agent: kubectl/1.36\r\n";
     assert_eq!(status(&world, get(&token, forged)).await, 200);
     let seen = world.upstream.last();
     assert_eq!(seen.all("x-remote-user"), [staker.state.owner.to_string()]);

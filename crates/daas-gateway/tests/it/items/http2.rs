@@ -6,6 +6,7 @@ use super::wire::{
     CALM, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, RST_STREAM, SETTINGS, field, frame, head,
 };
 use crate::harness::{Options, Still, World, get, reason, user, within};
+use daas_gateway::Limits;
 use daas_testkit::chain::Chain;
 use daas_testkit::client::{Http1, Http2};
 use daas_types::Permissions;
@@ -87,7 +88,7 @@ async fn item_22_watches_open_whatever_the_stream_limit_or_are_told_no() {
     within(world.upstream.until_open(0)).await;
     drop(watches);
 
-    let limits = daas_gateway::Limits { upstream_connections: 1, ..Default::default() };
+    let limits = Limits { upstream_connections: 1, ..Default::default() };
     let world = World::with(Options { streams: 10, limits, ..Options::default() }, Duration::from_secs(1)).await;
     let bearer = user(&world.chain.staker(1, "5", Permissions::USER));
     let client = world.http2().await;
@@ -143,9 +144,15 @@ async fn take(answer: &mut Response<Incoming>) {
     }
 }
 
+/// For whoever takes nothing a minute.
+fn patient() -> Options {
+    let limits = Limits { stalled: Duration::from_mins(1), ..Limits::default() };
+    Options { chain: Chain::stale_after(HOUR), limits, ..Options::default() }
+}
+
 #[tokio::test]
 async fn item_23_who_takes_nothing_for_a_minute_is_cut_and_who_waits_is_not() {
-    let world = World::with(Options { chain: Chain::stale_after(HOUR), ..Options::default() }, HOUR).await;
+    let world = World::with(patient(), HOUR).await;
     let token = user(&world.chain.staker(1, "5", Permissions::USER));
     let client = world.http2().await;
     let mut idle = watch(&client, &token).await;
@@ -180,7 +187,7 @@ async fn item_23_who_takes_nothing_for_a_minute_is_cut_and_who_waits_is_not() {
 
 #[tokio::test]
 async fn item_23_over_http1_the_connection_ends() {
-    let world = World::with(Options { chain: Chain::stale_after(HOUR), ..Options::default() }, HOUR).await;
+    let world = World::with(patient(), HOUR).await;
     let token = user(&world.chain.staker(1, "5", Permissions::USER));
     let (client, mut http1, mut idle) = (world.http2().await, world.http1().await, world.http1().await);
     let over = async |connection: &mut Http1, path: &str| {

@@ -59,9 +59,14 @@ async fn item_30_connections_are_bounded_in_all_and_of_one_address() {
     let limits = Limits { connections_per_address: 3, ..Limits::default() };
     let world = World::with(Options { limits, ..Options::default() }, Duration::from_secs(1)).await;
     let roots = world.ca.roots();
+    let token = user(&world.chain.staker(1, "5", Permissions::USER));
     let mut held = Vec::new();
     for _ in 0..3 {
-        held.push(client::Http2::connect(world.addr, &roots).await);
+        // Of those who say nothing the oldest gives way.
+        let _silent = client::Http2::connect(world.addr, &roots).await;
+        let holder = client::Http2::connect(world.addr, &roots).await;
+        assert_eq!(holder.send(get("/api", &token)).await.unwrap().status(), 200);
+        held.push(holder);
     }
     assert!(client::tls(world.addr, &roots, &["h2"]).await.is_err());
     drop(held.pop());
