@@ -67,7 +67,7 @@ pub const KEYS: &[Key] = &[
     key(
         "gateway.stalled",
         Kind::Number(10, 3_600),
-        "60",
+        "300",
         "Seconds after which an answer ends of whose waiting bytes the client takes none. An idle watch has none.",
     ),
     key("gateway.requests.viewer", RATE, "100", "Requests a minute of a viewer, and as many of its pods."),
