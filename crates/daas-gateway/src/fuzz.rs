@@ -169,7 +169,9 @@ fn listed(headers: &HeaderMap) -> Vec<String> {
 
 fn must_go(name: &str) -> bool {
     let dashed = name.replace('_', "-");
-    dashed.starts_with("x-remote-")
+    // Spelled so it is nobody's subprotocols, but may hold a bearer.
+    dashed != name && dashed == "sec-websocket-protocol"
+        || dashed.starts_with("x-remote-")
         || dashed.starts_with("x-forwarded-")
         || matches!(
             dashed.as_str(),
