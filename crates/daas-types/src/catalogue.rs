@@ -258,6 +258,20 @@ catalogue! {
         "The cause names the step; the last log lines stand above it.";
     BenchFailed "D521" "측정에 실패했습니다." "A measurement failed; everything it started was stopped."
         "The cause names the step; the last log lines stand above it.";
+    ApiTokenRefused "D530" "워커의 Seal이 필요합니다." "The worker's API opens to the secret of the worker's own Seal."
+        "Send `Authorization: Bearer SECRET`: `secret` in the state folder's `seal.json`, or before the first Seal the contents of `api-token`.";
+    ApiOriginRefused "D531" "다른 곳에서 온 요청은 받지 않습니다." "The request names another host, or comes from a web page."
+        "Name this machine: its address, `localhost`, its node id, or a name in `api.names`; and send no Origin header.";
+    ApiRequestRefused "D532" "요청 형식이 잘못되었습니다." "The request to the worker's API is not one that it knows."
+        "Compare it with `docs/reference/worker-api.json`.";
+    ApiExposed "D533" "TLS 없이 외부에 API를 열 수 없습니다." "The worker's API listens on loopback alone, unless it has a certificate."
+        "Set `security.tls_cert` and `security.tls_key`, or leave `api.bind` at 127.0.0.1.";
+    ApiPortReserved "D534" "kubelet이 쓰는 포트입니다." "The port is one of the kubelet's or of another program of the node."
+        "Set `api.port` to another; 8080 is the default.";
+    WorkerBusy "D535" "워커가 아직 처리하지 못했습니다." "The worker has not come to it yet, or is ending."
+        "Ask `GET /api/v1/staking` how far it is, and then again.";
+    LifetimeRefused "D536" "Seal의 유효 기간이 허용 범위를 벗어났습니다." "The Seal would live longer than the cluster's policy allows, or too short to be renewed."
+        "Ask for less, or leave `duration` out; `k3s-daas chain policy show` names the longest.";
     Internal "D599" "내부 오류입니다." "Something that cannot happen did."
         "Please report it with the log.";
 }

@@ -3,6 +3,7 @@
 //!
 //! [`state`] decides, [`worker`] does, [`run`] connects the two with what happens meanwhile ([`interrupts`]).
 
+pub mod api;
 pub mod config;
 pub mod credential;
 mod driver;

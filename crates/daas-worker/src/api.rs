@@ -1,0 +1,5 @@
+//! The HTTP API of the machine's owner.
+
+pub mod command;
+pub mod credential;
+pub mod status;
