@@ -35,6 +35,8 @@ pub enum Kind {
     Replaced(&'static str),
     /// Accepted with a warning: the text says why it has no effect.
     Ignored(&'static str),
+    /// Another name of this key.
+    Same(&'static str),
 }
 
 /// One key.
@@ -99,7 +101,8 @@ impl Sources {
 
     /// Loads and checks everything.
     pub fn load<T: DeserializeOwned>(&self, keys: &[Key]) -> Result<Loaded<T>, ConfigError> {
-        let mut merge = Merge { keys, values: BTreeMap::new(), mistakes: vec![], warnings: vec![] };
+        let mut merge =
+            Merge { keys, values: BTreeMap::new(), named: BTreeMap::new(), mistakes: vec![], warnings: vec![] };
         for key in keys.iter().filter(|k| !k.default.is_empty()) {
             let value = serde_json::from_str(key.default).expect("defaults in the key list must be JSON");
             merge.values.insert(key.path.to_owned(), value);
@@ -124,6 +127,8 @@ impl Sources {
 struct Merge<'a> {
     keys: &'a [Key],
     values: BTreeMap<String, Value>,
+    /// Where each key was last set.
+    named: BTreeMap<String, String>,
     mistakes: Vec<Mistake>,
     warnings: Vec<String>,
 }
@@ -161,6 +166,12 @@ impl Merge<'_> {
             let near = nearest(path, self.keys).map(|k| format!("; did you mean `{k}`?")).unwrap_or_default();
             return self.mistake(path, origin, &format!("unknown key{near}"));
         };
+        if let Kind::Same(other) = key.kind {
+            return self.set(other, value, origin);
+        }
+        if self.named.insert(path.to_owned(), origin.to_owned()).as_deref() == Some(origin) {
+            return self.mistake(path, origin, "is given twice, once under another name");
+        }
         match key.kind {
             Kind::Replaced(instead) => self.mistake(path, origin, &format!("is not used: {instead}")),
             Kind::Ignored(why) => self.warnings.push(format!("{path} ({origin}) has no effect: {why}")),
@@ -249,7 +260,7 @@ fn check(kind: Kind, value: &Value) -> Result<(), String> {
             Some(items) if items.iter().all(Value::is_string) => Ok(()),
             _ => Err(format!("must be a list of texts, not {value}")),
         },
-        Kind::Replaced(_) | Kind::Ignored(_) => Ok(()),
+        Kind::Replaced(_) | Kind::Ignored(_) | Kind::Same(_) => Ok(()),
     }
 }
 
@@ -302,6 +313,7 @@ pub fn reference(keys: &[Key]) -> String {
         let doc = match key.kind {
             Kind::Replaced(instead) => format!("Refused: {instead}"),
             Kind::Ignored(why) => format!("No effect: {why}"),
+            Kind::Same(other) => format!("Another name of `{other}`."),
             Kind::OneOf(words) => format!("{} One of {}.", key.doc, words.join(", ")),
             _ => key.doc.to_owned(),
         };

@@ -72,6 +72,7 @@ fn address(node: &NodeId, request: &RegisterWorkerRequest, facts: &Facts<'_>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use daas_types::NodeMarks;
     use daas_types::api::Capacity;
 
     const NOW: UnixMs = UnixMs(1_000_000_000);
@@ -89,6 +90,7 @@ mod tests {
             timestamp: NOW.secs(),
             serving_csr: String::new(),
             instance_id: "ab".repeat(16),
+            marks: NodeMarks::default(),
         }
     }
 

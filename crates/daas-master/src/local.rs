@@ -144,7 +144,7 @@ impl MasterEndpoints {
             records: &records,
         };
         let record = join::decide(&caller.node_id, request, &facts)?;
-        nodes.admit(&caller.node_id, &record, operator).await.map_err(unavailable)?;
+        nodes.admit(&caller.node_id, &record, operator, &request.marks).await.map_err(unavailable)?;
         Ok(record)
     }
 }

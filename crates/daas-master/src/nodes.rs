@@ -5,12 +5,12 @@
 
 use crate::kubernetes::NAMESPACE;
 use daas_chain::index::{LivePosition, Snapshot};
-use daas_types::{NodeId, PositionId};
+use daas_types::{NodeId, NodeMarks, NodeTaint, PositionId};
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Taint};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -73,17 +73,27 @@ impl Nodes {
         Ok(addresses.into_iter().filter_map(record).collect())
     }
 
-    /// Records a node and makes its Node object, owned and tainted before its kubelet first speaks.
-    pub(crate) async fn admit(&self, node: &NodeId, record: &NodeRecord, operator: bool) -> anyhow::Result<()> {
+    /// Records a node and makes its Node object, owned and tainted before its kubelet first speaks, with what its owner
+    /// wants on it. (A kubelet gives such labels and taints only to a Node that it made itself.)
+    pub(crate) async fn admit(
+        &self,
+        node: &NodeId,
+        record: &NodeRecord,
+        operator: bool,
+        marks: &NodeMarks,
+    ) -> anyhow::Result<()> {
         self.merge(INSTANCES, json!({ node.as_str(): format!("{} {}", record.instance, record.position) })).await?;
         self.merge(ADDRESSES, json!({ node.as_str(): record.address.to_string() })).await?;
         let owner = owner_label(record.position);
         let nodes: Api<Node> = Api::all(self.client.clone());
-        let taints: Vec<Taint> = if operator { vec![] } else { vec![owner_taint(&owner)] };
+        let mut taints: Vec<Taint> = if operator { vec![] } else { vec![owner_taint(&owner)] };
+        taints.extend(marks.taints().iter().map(mark));
+        let mut labels = marks.labels().clone();
+        labels.extend([(OWNER, owner.as_str()), ("kubernetes.io/hostname", node.as_str())].map(|(k, v)| (k.into(), v.into())));
         let object: Node = serde_json::from_value(json!({
             "apiVersion": "v1",
             "kind": "Node",
-            "metadata": { "name": node.as_str(), "labels": { OWNER: owner, "kubernetes.io/hostname": node.as_str() } },
+            "metadata": { "name": node.as_str(), "labels": labels },
             "spec": { "taints": taints },
         }))?;
         match nodes.create(&PostParams::default(), &object).await {
@@ -94,6 +104,8 @@ impl Nodes {
                 if there.labels().get(OWNER) != Some(&owner) {
                     nodes.delete(node.as_str(), &DeleteParams::default()).await?;
                     nodes.create(&PostParams::default(), &object).await?;
+                } else if let Some(patch) = missing(&there, marks) {
+                    nodes.patch(node.as_str(), &PatchParams::default(), &Patch::Merge(patch)).await?;
                 }
                 Ok(())
             }
@@ -227,6 +239,31 @@ fn owned(label: Option<&str>, mut taints: Vec<Taint>, owner: &str, operator: boo
     Some(taints)
 }
 
+fn mark(taint: &NodeTaint) -> Taint {
+    let NodeTaint { key, value, effect } = taint;
+    let value = (!value.is_empty()).then(|| value.clone());
+    Taint { key: key.clone(), value, effect: effect.name().to_owned(), ..Taint::default() }
+}
+
+/// The patch that puts on a node what its owner wants there and is not; `None` when all is. What was wanted once stays until
+/// somebody takes it off.
+fn missing(node: &Node, marks: &NodeMarks) -> Option<Value> {
+    let labels: BTreeMap<_, _> = marks.labels().iter().filter(|(key, value)| node.labels().get(*key) != Some(value)).collect();
+    let mut taints = node.spec.as_ref().and_then(|s| s.taints.clone()).unwrap_or_default();
+    let before = taints.clone();
+    for wanted in marks.taints().iter().map(mark).filter(|wanted| !before.contains(wanted)) {
+        taints.retain(|taint| (&taint.key, &taint.effect) != (&wanted.key, &wanted.effect));
+        taints.push(wanted);
+    }
+    if labels.is_empty() && taints == before {
+        return None;
+    }
+    // The resource version makes this fail rather than drop a taint that someone else just set.
+    let mut patch = json!({ "metadata": { "labels": labels }, "spec": { "taints": taints } });
+    patch["metadata"]["resourceVersion"] = json!(node.resource_version());
+    Some(patch)
+}
+
 /// The taints with or without ours; `None` when nothing changes.
 fn with_revoked(mut taints: Vec<Taint>, revoked: bool) -> Option<Vec<Taint>> {
     let is_ours = |t: &Taint| t.key == REVOKED && t.effect == "NoExecute";
@@ -253,6 +290,23 @@ mod tests {
         assert_eq!(owned(None, vec![other], "a", false), Some(vec![ours.clone()]));
         assert_eq!(owned(Some("a"), vec![], "a", true), None, "the operator's nodes are for everyone");
         assert_eq!(owned(Some("b"), vec![], "a", false), None, "another's node is replaced when it joins");
+    }
+
+    #[test]
+    fn what_an_owner_wants_is_put_on_beside_what_is_there() {
+        let marks = NodeMarks::parse(&["gpu=true".into()], &["gpu=true:NoSchedule".into()]).unwrap();
+        let mut node = Node::default();
+        node.metadata.labels = Some([("gpu".to_owned(), "false".to_owned()), ("mine".to_owned(), "x".to_owned())].into());
+        let owner = owner_taint("a");
+        let other = Taint { key: "gpu".into(), value: Some("false".into()), effect: "NoSchedule".into(), ..Taint::default() };
+        node.spec.get_or_insert_default().taints = Some(vec![owner.clone(), other]);
+        let patch = missing(&node, &marks).unwrap();
+        assert_eq!(patch["metadata"]["labels"], json!({ "gpu": "true" }));
+        assert_eq!(patch["spec"]["taints"], json!([owner, mark(&marks.taints()[0])]));
+        node.metadata.labels = Some(marks.labels().clone());
+        node.spec.get_or_insert_default().taints = Some(vec![owner, mark(&marks.taints()[0])]);
+        assert_eq!(missing(&node, &marks), None);
+        assert_eq!(missing(&node, &NodeMarks::default()), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! JSON of the endpoints the gateway answers itself, with the original API's field names.
 
+use crate::NodeMarks;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -36,7 +37,7 @@ pub struct AttestationResponse {
     pub informative: bool,
 }
 
-/// `POST /api/v1/register-worker` request: the original body and three fields more.
+/// `POST /api/v1/register-worker` request: the original body and four fields more.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterWorkerRequest {
@@ -56,6 +57,9 @@ pub struct RegisterWorkerRequest {
     pub serving_csr: String,
     /// 32 hex characters chosen at the first start of this machine.
     pub instance_id: String,
+    /// Labels and taints that the node's owner wants on it.
+    #[serde(default, skip_serializing_if = "NodeMarks::is_empty")]
+    pub marks: NodeMarks,
 }
 
 /// What a machine has, as the original API spells it.

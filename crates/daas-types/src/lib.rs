@@ -17,6 +17,7 @@ mod ids;
 pub mod join;
 pub mod move_bytecode;
 mod node_id;
+mod node_labels;
 pub mod onchain;
 pub mod pop;
 mod problem;
@@ -31,6 +32,7 @@ pub use ids::{
     AnchorsId, CapId, ClusterId, NautilusId, PackageId, PositionId, RegistryId, RequestId, SealId, WalletAddress,
 };
 pub use node_id::{NodeId, NodeIdError};
+pub use node_labels::{NodeMarks, NodeMarksError, NodeTaint, TaintEffect};
 pub use problem::Problem;
 pub use rpc_urls::{RpcUrls, RpcUrlsError};
 pub use seal::{Commitment, Locator, Permissions, SEAL_LIFETIME, SealSecret, SealSecretError};

@@ -1,15 +1,19 @@
 //! What a worker can be told, and where from.
 
 mod keys;
+mod raw;
 #[cfg(test)]
 mod tests;
 
+use crate::api::listen::Listen;
+use core::fmt;
 use core::net::{IpAddr, SocketAddr};
-use daas_daemon::config::{ConfigError, Mistake, Sources};
+use daas_daemon::config::{ConfigError, Loaded, Mistake, Sources};
 use daas_daemon::logs::Format;
 use daas_types::join::JoinFile;
-use daas_types::{ClusterId, ErrorCode, Mist, NodeId, Problem, WalletAddress};
-use serde::Deserialize;
+use daas_types::{ClusterId, ErrorCode, Mist, NodeId, NodeMarks, Problem, WalletAddress};
+use raw::{Raw, RawApi, RawK3s, RawNode, RawSecurity, RawSui};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +24,10 @@ const PLACEHOLDER: &str = "0x...";
 
 /// Where the file is looked for when no flag names it.
 const CONFIG_PATH_ENV: &str = "STAKER_CONFIG_PATH";
+/// And where in the folder the worker is started in, when that is not set: the first one that is there.
+const FILES: [&str; 2] = ["staker-config.json", "worker-config.yaml"];
+/// The HTTP API's port, where none is asked for.
+const API_PORT: u16 = 8080;
 
 /// A worker's configuration, checked.
 #[derive(Clone, Debug)]
@@ -34,12 +42,18 @@ pub struct WorkerConfig {
     pub node_id: Option<NodeId>,
     /// The address other nodes reach this machine by, if it was given.
     pub node_ip: Option<IpAddr>,
+    /// Labels and taints of the node.
+    pub marks: NodeMarks,
     /// How much to stake.
     pub stake: Mist,
     /// Where the node's processes keep their data.
     pub data_dir: PathBuf,
     /// Where Kubernetes' programs are, if not in the usual cache.
     pub engine_dir: Option<PathBuf>,
+    /// Where the HTTP API listens, if it is wanted.
+    pub api: Option<Listen>,
+    /// Every key that has a value, secrets masked.
+    pub settings: BTreeMap<String, Value>,
     /// The loopback admin listener, if it is wanted.
     pub health: Option<SocketAddr>,
     /// How log lines look.
@@ -60,57 +74,6 @@ struct Expectations {
     wallet: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Raw {
-    cluster: Option<PathBuf>,
-    state_dir: PathBuf,
-    wallet: Option<PathBuf>,
-    #[serde(default)]
-    sui: RawSui,
-    #[serde(default)]
-    k3s: RawK3s,
-    node: RawNode,
-    engine: Option<RawEngine>,
-    health: RawHealth,
-    log: RawLog,
-}
-
-#[derive(Default, Deserialize)]
-struct RawSui {
-    rpc_endpoint: Option<String>,
-    staking_contract: Option<String>,
-    wallet_address: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-struct RawK3s {
-    master_endpoint: Option<String>,
-    data_dir: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-struct RawNode {
-    id: Option<String>,
-    ip: Option<IpAddr>,
-    stake_amount: Mist,
-}
-
-#[derive(Deserialize)]
-struct RawEngine {
-    dir: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-struct RawHealth {
-    port: u16,
-}
-
-#[derive(Deserialize)]
-struct RawLog {
-    format: Format,
-    level: String,
-}
-
 // === impl WorkerConfig ===
 
 impl WorkerConfig {
@@ -121,17 +84,20 @@ impl WorkerConfig {
         flags: Vec<(String, String)>,
     ) -> Result<Self, Problem> {
         refuse_mock_mode(&env)?;
-        let file = file.or_else(|| env.get(CONFIG_PATH_ENV).map(PathBuf::from));
-        let loaded = Sources { file, env, flags }.load::<Raw>(KEYS).map_err(invalid)?;
-        Self::checked(loaded.config, loaded.warnings)
+        let named = file.or_else(|| env.get(CONFIG_PATH_ENV).map(PathBuf::from));
+        let (file, warning) = match named {
+            Some(file) => (Some(file), None),
+            None => find(Path::new(".")),
+        };
+        let mut loaded = Sources { file, env, flags }.load::<Raw>(KEYS).map_err(invalid)?;
+        loaded.warnings.extend(warning);
+        Self::checked(loaded)
     }
 
-    fn checked(raw: Raw, warnings: Vec<String>) -> Result<Self, Problem> {
-        let node_id = raw.node.id.map(|id| id.parse::<NodeId>()).transpose();
-        let node_id = node_id.map_err(|e| {
-            let mistake = Mistake { key: "node.id".into(), origin: "configuration".into(), text: e.to_string() };
-            invalid(ConfigError(vec![mistake]))
-        })?;
+    fn checked(loaded: Loaded<Raw>) -> Result<Self, Problem> {
+        let Loaded { config: raw, warnings, shown } = loaded;
+        let (node_id, marks) = node(&raw.node)?;
+        let api = listen(raw.api, raw.security)?;
         let Some(cluster) = raw.cluster else {
             return Err(no_cluster_file(&raw.sui, &raw.k3s));
         };
@@ -143,9 +109,12 @@ impl WorkerConfig {
             wallet: raw.wallet,
             node_id,
             node_ip: raw.node.ip,
+            marks,
             stake: raw.node.stake_amount,
             data_dir,
             engine_dir: raw.engine.and_then(|engine| engine.dir),
+            api,
+            settings: shown.into_iter().map(masked).collect(),
             health,
             log_format: raw.log.format,
             log_level: raw.log.level,
@@ -211,6 +180,71 @@ fn refuse_mock_mode(env: &BTreeMap<String, String>) -> Result<(), Problem> {
         None | Some("" | "0" | "false") => Ok(()),
         Some(_) => Err(Problem::new(ErrorCode::MockModeRefused, "the environment variable MOCK_MODE is set")),
     }
+}
+
+/// The file of a folder, and what to say of another one there.
+fn find(folder: &Path) -> (Option<PathBuf>, Option<String>) {
+    let mut there = FILES.into_iter().map(|name| folder.join(name)).filter(|path| path.is_file());
+    let (found, other) = (there.next(), there.next());
+    let warning = found.as_ref().zip(other).map(|(found, other)| {
+        format!("{} is not read, because {} is there, too", other.display(), found.display())
+    });
+    (found, warning)
+}
+
+/// What is wrong with the node's own keys is said all at once.
+fn node(raw: &RawNode) -> Result<(Option<NodeId>, NodeMarks), Problem> {
+    let mistake = |key: &str, text: &dyn fmt::Display| Mistake {
+        key: key.to_owned(),
+        origin: "configuration".to_owned(),
+        text: text.to_string(),
+    };
+    let mut mistakes = Vec::new();
+    let id = raw.id.as_ref().map(|id| id.parse::<NodeId>()).transpose();
+    let id = id.unwrap_or_else(|error| {
+        mistakes.push(mistake("node.id", &error));
+        None
+    });
+    let marks = NodeMarks::parse(&raw.labels, &raw.taints).unwrap_or_else(|errors| {
+        mistakes.extend(errors.iter().map(|error| mistake("node.labels, node.taints", error)));
+        NodeMarks::default()
+    });
+    if mistakes.is_empty() { Ok((id, marks)) } else { Err(invalid(ConfigError(mistakes))) }
+}
+
+fn listen(api: RawApi, security: RawSecurity) -> Result<Option<Listen>, Problem> {
+    let tls = match (security.tls_cert, security.tls_key) {
+        (Some(cert), Some(key)) => Some((cert, key)),
+        (None, None) => None,
+        _ => {
+            let cause = "security.tls_cert and security.tls_key belong together: set both or none";
+            return Err(Problem::new(ErrorCode::ConfigInvalid, cause));
+        }
+    };
+    let port = api.port.unwrap_or(API_PORT);
+    if port == 0 {
+        return Ok(None);
+    }
+    let address = SocketAddr::new(api.bind, port);
+    Listen { address, asked: api.port.is_some(), tls, names: api.names }.checked().map(Some)
+}
+
+/// Keys of RPC providers stand in the address' path, query or user: what is shown ends with the host.
+fn masked((key, value): (String, Value)) -> (String, Value) {
+    if key != "sui.rpc_endpoint" {
+        return (key, value);
+    }
+    let text = value.as_str().unwrap_or_default();
+    let hosts: Vec<_> = text.split(',').map(|url| origin(url.trim())).collect();
+    (key, hosts.join(",").into())
+}
+
+fn origin(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let hidden = if host == rest.trim_end_matches('/') { "" } else { "/***" };
+    format!("{scheme}://{host}{hidden}")
 }
 
 fn given(text: Option<String>) -> Option<String> {

@@ -7,11 +7,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use daas_engine::build::{self, Binaries, BuildError, Program, Progress};
 use daas_engine::pki::CertFiles;
 use daas_engine::{
-    Cidr, CredentialPlugin, Engine, EngineError, EngineKind, JoinMaterial, Need, Node, NodeConfig, Role,
+    Cidr, CredentialPlugin, Engine, EngineError, EngineKind, JoinMaterial, Need, Node, NodeConfig, Role, Taint,
 };
 use daas_types::api::RegisterWorkerResponse;
 use daas_types::join::JoinFile;
-use daas_types::{ErrorCode, NodeId, Problem};
+use daas_types::{ErrorCode, NodeId, NodeMarks, NodeTaint, Problem};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
@@ -31,6 +31,7 @@ pub struct Host {
     data_dir: PathBuf,
     state_dir: PathBuf,
     node_id: NodeId,
+    marks: NodeMarks,
     programs: Option<Binaries>,
     config: Option<NodeConfig>,
     node: Option<Node>,
@@ -54,6 +55,7 @@ impl Host {
             data_dir,
             state_dir: store.folder().to_owned(),
             node_id,
+            marks: config.marks.clone(),
             programs: None,
             config: None,
             node: None,
@@ -73,6 +75,11 @@ impl Host {
             self.programs = Some(self.engine.programs(&self.cache, &mut tell).await.map_err(problem)?);
         }
         Ok(())
+    }
+
+    /// Labels and taints that its owner wants on the node.
+    pub fn marks(&self) -> &NodeMarks {
+        &self.marks
     }
 
     /// Whether a node runs here.
@@ -123,8 +130,8 @@ impl Host {
             kubelet_credential: self.plugin("kubelet")?,
             proxy_credential: self.plugin("kube-proxy")?,
             serving: CertFiles { cert: store.file(SERVING_CERT), key: store.file(SERVING_KEY) },
-            labels: BTreeMap::new(),
-            taints: Vec::new(),
+            labels: self.marks.labels().clone(),
+            taints: taints(&self.marks),
             images,
             max_pods: MAX_PODS,
             log_level: 2,
@@ -240,6 +247,16 @@ fn join_material(join: &JoinFile, answer: &RegisterWorkerResponse) -> Result<Joi
         cluster_dns: settings.cluster_dns.parse().map_err(|_| bad("cluster_dns", &settings.cluster_dns))?,
         domain: settings.cluster_domain.clone(),
     })
+}
+
+fn taints(marks: &NodeMarks) -> Vec<Taint> {
+    let taints = marks.taints().iter();
+    let taint = |t: &NodeTaint| Taint {
+        key: t.key.clone(),
+        value: t.value.clone(),
+        effect: t.effect.name().to_owned(),
+    };
+    taints.map(taint).collect()
 }
 
 fn pem(base64: &str, field: &str) -> Result<String, Problem> {

@@ -2,14 +2,25 @@
 
 use daas_types::api::{Capacity, ResourceUsage};
 use std::path::{Path, PathBuf};
-use sysinfo::{CpuRefreshKind, Disks, MemoryRefreshKind, RefreshKind, System};
+use sysinfo::{CpuRefreshKind, Disks, MemoryRefreshKind, Networks, RefreshKind, System};
 
 const GIB: u64 = 1 << 30;
+/// The loopback interface, and what container networks make: traffic over those is either none or counted again elsewhere.
+const INNER: [&str; 6] = ["lo", "veth", "cni", "flannel", "docker", "kube-"];
 
 /// Looks at the machine. CPU usage is that since the last look.
 pub struct Machine {
     system: System,
     folder: PathBuf,
+}
+
+/// What has gone over the machine's network interfaces since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes received.
+    pub received: u64,
+    /// Bytes sent.
+    pub sent: u64,
 }
 
 // === impl Machine ===
@@ -41,6 +52,15 @@ impl Machine {
         }
     }
 
+    /// What has gone over its network interfaces.
+    pub fn traffic(&self) -> Traffic {
+        let networks = Networks::new_with_refreshed_list();
+        networks.iter().filter(|(name, _)| is_outer(name)).fold(Traffic::default(), |sum, (_, data)| Traffic {
+            received: sum.received.saturating_add(data.total_received()),
+            sent: sum.sent.saturating_add(data.total_transmitted()),
+        })
+    }
+
     /// Total and free bytes of the disk with the folder: the longest mount point above it.
     fn disk(&self) -> (u64, u64) {
         let disks = Disks::new_with_refreshed_list();
@@ -53,6 +73,10 @@ impl Machine {
         let cpu = CpuRefreshKind::nothing().with_cpu_usage();
         RefreshKind::nothing().with_cpu(cpu).with_memory(MemoryRefreshKind::nothing().with_ram())
     }
+}
+
+fn is_outer(interface: &str) -> bool {
+    !INNER.iter().any(|inner| if *inner == "lo" { interface == "lo" } else { interface.starts_with(inner) })
 }
 
 fn percent(part: u64, whole: u64) -> f32 {
@@ -72,6 +96,16 @@ mod tests {
         assert!((percent(1, 3) - 33.3).abs() < 0.01);
         assert!((percent(5, 0) - 0.0).abs() < 0.01);
         assert!((percent(9, 3) - 100.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn what_stays_in_the_machine_is_no_traffic() {
+        for inner in ["lo", "veth1a2b", "cni0", "flannel.1", "flannel-wg", "docker0", "kube-ipvs0"] {
+            assert!(!is_outer(inner), "{inner}");
+        }
+        for outer in ["eth0", "enp3s0", "wlan0", "lora0", "bond0"] {
+            assert!(is_outer(outer), "{outer}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ const KEYS: &[Key] = &[
     Key { path: "k3s.cluster_cidr", kind: Kind::Cidr, env: &[], default: "\"10.42.0.0/16\"", doc: "" },
     Key { path: "log.format", kind: Kind::OneOf(&["human", "json"]), env: &[], default: "\"human\"", doc: "" },
     Key { path: "api.tls_cert", kind: Kind::Replaced("use api.sans"), env: &[], default: "", doc: "" },
+    Key { path: "port", kind: Kind::Same("api.port"), env: &[], default: "", doc: "" },
     Key { path: "sui.event_filter", kind: Kind::Ignored("all events are read"), env: &[], default: "", doc: "" },
 ];
 
@@ -46,6 +47,22 @@ fn secrets_are_masked_and_ignored_keys_warn() {
     assert_eq!(loaded.shown["api.key"], "***");
     assert_eq!(loaded.config["api"]["key"], "hunter2");
     assert!(loaded.warnings[0].contains("sui.event_filter"));
+}
+
+#[test]
+fn another_name_of_a_key_is_that_key() {
+    let loaded = load("port: 7", &[], &[]).unwrap();
+    assert_eq!(loaded.config["api"]["port"], 7);
+    assert_eq!(loaded.shown["api.port"], 7);
+    assert!(!loaded.shown.contains_key("port"));
+    let flagged = load("port: 7", &[], &[("api.port", "8")]).unwrap();
+    assert_eq!(flagged.config["api"]["port"], 8);
+    // The same mistakes, by the key's own name.
+    assert_eq!(load("port: x", &[], &[]).unwrap_err().0[0].key, "api.port");
+    for both in ["port: 7\napi: {port: 7}", "api: {port: 7}\nport: 8"] {
+        let error = load(both, &[], &[]).unwrap_err().to_string();
+        assert!(error.contains("given twice"), "{error}");
+    }
 }
 
 #[test]

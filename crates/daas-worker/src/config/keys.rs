@@ -1,10 +1,10 @@
 use daas_daemon::config::{Key, Kind};
 
-const CERTIFICATE: &str =
-    "the node's serving certificate is issued at join, for a key that is made on the node and never leaves it";
 const PRIVATE_KEY: &str = "a private key does not belong into this file; import it once with `k3s-daas wallet import` and name the wallet file with `wallet`";
 
-/// Every key of `worker-config.yaml`.
+const MINIMUM: &str = "the least stake of a node is the cluster's policy, on chain";
+
+/// Every key of `worker-config.yaml`, and the flat ones of `staker-config.json`.
 pub const KEYS: &[Key] = &[
     key("cluster", Kind::Text, &["K3S_DAAS_CLUSTER"], "", "The cluster's join.json."),
     key(
@@ -48,8 +48,43 @@ pub const KEYS: &[Key] = &[
     key("node.id", Kind::Text, &["NODE_ID"], "", "The node's name; the host name by default."),
     key("node.ip", Kind::Ip, &[], "", "The address other nodes reach this machine by."),
     key("node.stake_amount", Kind::Number(1, u64::MAX), &[], "5000000000", "How much to stake, in MIST."),
-    key("security.tls_cert", Kind::Ignored(CERTIFICATE), &[], "", ""),
-    key("security.tls_key", Kind::Ignored(CERTIFICATE), &[], "", ""),
+    key(
+        "node.labels",
+        Kind::List,
+        &[],
+        "",
+        "Labels of the node as `key=value`, such as `nvidia.com/gpu.present=true`; keys of Kubernetes and of the cluster are refused.",
+    ),
+    key(
+        "node.taints",
+        Kind::List,
+        &[],
+        "",
+        "Taints of the node as `key=value:Effect`, by the same rules; both are put on when it joins, and what is there stays.",
+    ),
+    key(
+        "api.bind",
+        Kind::Ip,
+        &[],
+        "\"127.0.0.1\"",
+        "Address of the HTTP API; any but loopback needs `security.tls_cert` and `security.tls_key`.",
+    ),
+    key(
+        "api.port",
+        Kind::Number(0, 65_535),
+        &[],
+        "",
+        "Port of the HTTP API; 0 for none. Without this key 8080, and none where something else has that.",
+    ),
+    key(
+        "api.names",
+        Kind::List,
+        &[],
+        "",
+        "What requests to the HTTP API may call this machine, beside `localhost`, the host name, the node's name and the address they came to.",
+    ),
+    key("security.tls_cert", Kind::Text, &[], "", "Certificate chain of the HTTP API, PEM. With it the API is HTTPS."),
+    key("security.tls_key", Kind::Text, &[], "", "Its private key, PEM."),
     key(
         "engine.dir",
         Kind::Text,
@@ -66,7 +101,21 @@ pub const KEYS: &[Key] = &[
     ),
     key("log.format", Kind::OneOf(&["human", "json"]), &[], "\"human\"", "How log lines look."),
     key("log.level", Kind::Text, &["RUST_LOG"], "\"info\"", "Which log lines appear."),
+    same("node_id", "node.id"),
+    same("stake_amount", "node.stake_amount"),
+    same("sui_rpc_endpoint", "sui.rpc_endpoint"),
+    same("sui_wallet_address", "sui.wallet_address"),
+    same("sui_private_key", "sui.private_key"),
+    same("contract_address", "sui.staking_contract"),
+    same("nautilus_endpoint", "k3s.master_endpoint"),
+    key("container_runtime", Kind::OneOf(&["containerd"]), &[], "", "What runs the node's containers."),
+    key("min_stake_amount", Kind::Ignored(MINIMUM), &[], "", ""),
 ];
+
+/// A key of `staker-config.json`.
+const fn same(path: &'static str, other: &'static str) -> Key {
+    key(path, Kind::Same(other), &[], "", "")
+}
 
 const fn key(
     path: &'static str,

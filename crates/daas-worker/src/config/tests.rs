@@ -53,10 +53,11 @@ fn the_documented_example_loads() {
     assert_eq!(config.node_id, Some("worker-001".parse().unwrap()));
     assert_eq!(config.stake, Mist::from_sui(5));
     assert_eq!(config.data_dir, Path::new("/var/lib/k3s"));
-    assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
-    for (warning, key) in config.warnings.iter().zip(["security.tls_cert", "security.tls_key"]) {
-        assert!(warning.contains(key) && warning.contains("issued at join"), "{warning}");
-    }
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    let api = config.api.clone().unwrap();
+    assert_eq!((api.address, api.asked), ("127.0.0.1:8080".parse().unwrap(), false));
+    let files = ("/etc/k3s/certs/worker.crt".into(), "/etc/k3s/certs/worker.key".into());
+    assert_eq!(api.tls, Some(files));
     let mut join = join();
     config.apply_to(&mut join).unwrap();
     assert_eq!(join.rpc.to_string(), "https://fullnode.testnet.sui.io:443");
@@ -118,6 +119,78 @@ fn a_node_id_must_be_a_label() {
     let problem = load("node: {id: 'system:masters'}\ncluster: j", &[], &[]).unwrap_err();
     assert_eq!(problem.code, ErrorCode::ConfigInvalid);
     assert!(problem.cause.contains("node.id") && problem.cause.contains("system:masters"), "{problem}");
+}
+
+#[test]
+fn the_flat_file_of_old_loads() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("staker-config.json");
+    let text = r#"{
+        "node_id": "worker-1", "stake_amount": 1000000000, "min_stake_amount": 500000000,
+        "sui_rpc_endpoint": "https://fullnode.testnet.sui.io:443", "sui_wallet_address": "0x9",
+        "contract_address": "0x2", "nautilus_endpoint": "https://tee-master:6443", "container_runtime": "containerd"
+    }"#;
+    std::fs::write(&file, text).unwrap();
+    let env = pairs(&[("STAKER_CONFIG_PATH", &file.display().to_string())]);
+    let config = WorkerConfig::load(None, env.into_iter().collect(), pairs(&[("cluster", "j")])).unwrap();
+    assert_eq!(config.node_id, Some("worker-1".parse().unwrap()));
+    assert_eq!(config.stake, Mist::from_sui(1));
+    assert!(matches!(&config.warnings[..], [warning] if warning.contains("min_stake_amount")), "{:?}", config.warnings);
+    config.check_wallet("0x9".parse().unwrap()).unwrap();
+    assert!(config.check_wallet("0x8".parse().unwrap()).is_err());
+    let mut join = join();
+    join.cluster = "0x2".parse().unwrap();
+    config.apply_to(&mut join).unwrap();
+    assert_eq!(join.endpoint, "https://tee-master:6443");
+    assert!(load("container_runtime: rkt\ncluster: j", &[], &[]).is_err());
+    let problem = load("sui_private_key: suiprivkey1secret", &[], &[]).unwrap_err();
+    assert!(problem.cause.contains("sui.private_key") && !problem.cause.contains("1secret"), "{problem}");
+}
+
+#[test]
+fn a_file_is_looked_for_where_the_worker_is_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let (json, yaml) = (dir.path().join("staker-config.json"), dir.path().join("worker-config.yaml"));
+    assert_eq!(find(dir.path()), (None, None));
+    std::fs::write(&yaml, "").unwrap();
+    assert_eq!(find(dir.path()), (Some(yaml.clone()), None));
+    std::fs::write(&json, "{}").unwrap();
+    let (found, warning) = find(dir.path());
+    assert_eq!(found, Some(json));
+    assert!(warning.unwrap().contains("worker-config.yaml is not read"));
+}
+
+#[test]
+fn the_api_listens_where_it_may() {
+    let api = |text: &str| load(&format!("cluster: j\n{text}"), &[], &[]).map(|config| config.api);
+    assert_eq!(api("api: {port: 0}").unwrap(), None);
+    assert!(api("api: {port: 9000}").unwrap().unwrap().asked);
+    assert_eq!(api("api: {bind: 0.0.0.0}").unwrap_err().code, ErrorCode::ApiExposed);
+    assert_eq!(api("api: {port: 10250}").unwrap_err().code, ErrorCode::ApiPortReserved);
+    assert!(api("security: {tls_cert: /c}").unwrap_err().cause.contains("belong together"));
+    let open = api("api: {bind: 0.0.0.0, names: [edge-1]}\nsecurity: {tls_cert: /c, tls_key: /k}").unwrap().unwrap();
+    assert_eq!((open.address.port(), open.names), (8080, vec!["edge-1".to_owned()]));
+}
+
+#[test]
+fn labels_and_taints_are_the_owners_and_mistakes_are_named() {
+    let text = "cluster: j\nnode: {labels: ['gpu=true', 'edge='], taints: ['gpu=true:NoSchedule']}";
+    let marks = load(text, &[], &[]).unwrap().marks;
+    assert_eq!((marks.labels().len(), marks.taints().len()), (2, 1));
+    let text = "cluster: j\nnode: {id: 'A B', labels: ['daas/x=y', gpu], taints: ['gpu']}";
+    let problem = load(text, &[], &[]).unwrap_err();
+    assert_eq!(problem.code, ErrorCode::ConfigInvalid);
+    for part in ["node.id", "`daas/x`", "`gpu` is not a label", "`gpu` is not a taint"] {
+        assert!(problem.cause.contains(part), "{part} is not in {problem}");
+    }
+}
+
+#[test]
+fn keys_of_rpc_providers_are_not_shown() {
+    let text = "cluster: j\nsui: {rpc_endpoint: 'https://rpc.example/v1/KEY, https://me:KEY@b.example:443, http://c:9000'}";
+    let settings = load(text, &[], &[]).unwrap().settings;
+    assert_eq!(settings["sui.rpc_endpoint"], "https://rpc.example/***,https://b.example:443/***,http://c:9000");
+    assert_eq!(settings["node.stake_amount"], 5_000_000_000_u64);
 }
 
 #[test]

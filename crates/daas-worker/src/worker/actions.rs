@@ -142,6 +142,7 @@ impl Worker {
             timestamp: clock::now().secs(),
             serving_csr: self.host.serving_csr(&self.store)?,
             instance_id: self.store.instance_id()?,
+            marks: self.host.marks().clone(),
         };
         let token = self.held()?.mint(Usage::Worker, clock::now())?;
         let answer = match self.master()?.connection.register_worker(&token, &request).await {

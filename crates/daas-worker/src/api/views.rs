@@ -1,0 +1,81 @@
+//! What is told of the worker, made of what it published and what the chain's index has.
+
+use super::routes::About;
+use super::status::Status;
+use super::types::{Health, Seal, Staking, StakingStatus};
+use crate::heartbeat::FAILURES;
+use crate::state::Phase;
+use daas_chain::index::Snapshot;
+use daas_types::onchain::{self, PositionState};
+use daas_types::{Mist, UnixMs};
+
+/// Of a node that has joined and is heard.
+pub(super) const HEALTHY: &str = "healthy";
+/// Of a stake on its way out.
+pub(super) const UNBONDING: &str = "unbonding";
+/// Of a stake that is in the wallet again.
+pub(super) const UNSTAKED: &str = "unstaked";
+
+pub(super) fn health(
+    about: &About,
+    status: &Status,
+    snapshot: &Snapshot,
+    stake: Option<&PositionState>,
+    now: UnixMs,
+) -> Health {
+    let word = match status.phase {
+        Phase::Joined if status.heartbeat.failures >= FAILURES => "unhealthy".to_owned(),
+        Phase::Joined => HEALTHY.to_owned(),
+        phase => phase.to_string(),
+    };
+    Health {
+        status: word,
+        node_id: about.node_id.to_string(),
+        staking_status: staking_status(status, snapshot, stake),
+        running_pods: status.pods.unwrap_or(0),
+        timestamp: now.secs(),
+    }
+}
+
+pub(super) fn staking(about: &About, status: &Status, snapshot: &Snapshot, stake: Option<&PositionState>) -> Staking {
+    let amount = |of: fn(&PositionState) -> Mist| stake.map_or(0, |state| of(state).0);
+    let minimum = snapshot.cluster().map_or(0, |cluster| cluster.policy.node_minimum.0);
+    let unbonding = amount(|state| state.unbonding);
+    let withdrawable = stake.filter(|_| unbonding > 0).map(|state| state.unbonding_until_ms.secs());
+    Staking {
+        node_id: about.node_id.to_string(),
+        wallet_address: about.owner.to_string(),
+        stake_amount: amount(|state| state.active),
+        min_stake: minimum,
+        status: staking_status(status, snapshot, stake),
+        seal_token: None,
+        contract_address: snapshot.cluster().map_or_else(String::new, |cluster| cluster.cluster.to_string()),
+        last_heartbeat: status.heartbeat.last.map_or(0, UnixMs::secs),
+        heartbeat_failures: status.heartbeat.failures,
+        phase: status.phase.to_string(),
+        reason: status.reason.clone(),
+        since: status.since.secs(),
+        seal: status.seal.map(|seal| Seal { id: seal.id.to_string(), expires_at: seal.expires.secs() }),
+        master: status.master.as_ref().map(|master| master.endpoint.clone()),
+        frozen: amount(|state| state.frozen),
+        unbonding,
+        withdrawable_at: withdrawable,
+    }
+}
+
+fn staking_status(status: &Status, snapshot: &Snapshot, stake: Option<&PositionState>) -> StakingStatus {
+    let active = stake.map_or(0, |state| state.active.0);
+    StakingStatus {
+        is_staked: active > 0,
+        stake_amount: active,
+        stake_object_id: status.position.map_or_else(String::new, |position| position.to_string()),
+        seal_token: None,
+        last_validation: snapshot.timestamp().map_or(0, UnixMs::secs),
+        status: match stake {
+            None => "pending".to_owned(),
+            Some(state) if state.status == onchain::Status::Closed && state.unbonding > Mist(0) => UNBONDING.to_owned(),
+            Some(state) if state.status == onchain::Status::Closed => UNSTAKED.to_owned(),
+            Some(state) => state.status.to_string(),
+        },
+    }
+}
