@@ -3,7 +3,7 @@
 use crate::files::is_private;
 use crate::write_private;
 use daas_types::join::JoinFile;
-use daas_types::onchain::{PositionKey, position_id};
+use daas_types::onchain::{PositionKey, SealToken, position_id};
 use daas_types::pop::{Claims, MAX_LIFETIME, Usage};
 use daas_types::{
     ClusterId, Commitment, ErrorCode, Locator, NodeId, Permissions, PositionId, Problem, SealId, SealSecret, UnixMs,
@@ -82,6 +82,27 @@ impl SealFile {
             session: Ed25519PrivateKey::new([0; 32]),
         }
         .renewed()
+    }
+
+    /// What there is of a minted Seal of which only the secret is known. The session key is made here and is not the
+    /// Seal's: nothing can be signed with it until the Seal is renewed.
+    pub fn of_secret(token: &SealToken, owner: WalletAddress, secret: SealSecret) -> Result<Self, Problem> {
+        let node_id = (!token.node_id.is_empty()).then(|| token.node_id.parse()).transpose();
+        let known = Self {
+            cluster: token.cluster,
+            position: token.position,
+            seal: Some(token.id),
+            owner,
+            permissions: token.permissions,
+            node_id: node_id.map_err(Problem::of(ErrorCode::NodeIdMismatch))?,
+            // Of no use for a position that exists.
+            salt: 0,
+            expires: token.expires_ms,
+            secret,
+            session: Ed25519PrivateKey::new([0; 32]),
+        };
+        let session = known.renewed()?.session;
+        Ok(Self { session, ..known })
     }
 
     /// The same position with a fresh secret and session key, not yet minted.

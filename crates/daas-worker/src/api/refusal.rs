@@ -36,7 +36,7 @@ impl Refusal {
 
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
         let Self { status, problem, allow } = self;
-        let mut response = answer(status, &body(status, &problem));
+        let mut response = text(status, "application/json", body(status, &problem).to_string());
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -103,11 +103,7 @@ pub(super) fn body(status: StatusCode, problem: &Problem) -> Value {
     })
 }
 
-/// JSON that nobody keeps on the way.
-pub(super) fn answer(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
-    text(status, "application/json", body.to_string())
-}
-
+/// An answer that nobody keeps on the way.
 pub(super) fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;

@@ -5,16 +5,18 @@ use super::credential::{self, Key};
 use super::guard::Names;
 use super::listen::Listen;
 use super::meter::{self, Meter};
-use super::refusal::{Refusal, answer, text};
+use super::refusal::{Refusal, text};
 use super::status::Board;
 use super::types::{Config, RegisterResponse, StakeRequest, StakeResponse, UnstakeResponse};
 use super::views;
-use crate::store::Store;
+use crate::config::seal_path;
+use crate::store::{Store, host_node_id};
 use bytes::Bytes;
 use core::net::IpAddr;
 use core::time::Duration;
 use daas_chain::clock;
 use daas_chain::index::Index;
+use daas_client::SealFile;
 use daas_types::onchain::{Policy, PositionState};
 use daas_types::{ErrorCode, Mist, NodeId, Problem, WalletAddress};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -110,8 +112,12 @@ impl Api {
         board: Board,
         commands: Commands,
     ) -> Result<Self, Problem> {
+        // A worker that starts again has had its first Seal, whatever comes of it now.
+        if let Ok(seal) = SealFile::load(&seal_path(store.folder())) {
+            board.sealed(&seal);
+        }
         let token = credential::issue(store, board.key().is_some())?;
-        let host = crate::store::host_node_id().map(|host| host.to_string());
+        let host = host_node_id().map(|host| host.to_string());
         let names = listen.names.iter().cloned().chain([about.node_id.to_string()]).chain(host);
         Ok(Self { names: Names::new(names), about, board, commands, index, token, meter: Meter::new(store.folder()) })
     }
@@ -274,6 +280,6 @@ fn ok(value: &impl Serialize) -> Result<Answer, Refusal> {
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Result<Answer, Refusal> {
-    let value = serde_json::to_value(value).map_err(Problem::of(ErrorCode::Internal))?;
-    Ok(answer(status, &value))
+    let body = serde_json::to_string(value).map_err(Problem::of(ErrorCode::Internal))?;
+    Ok(text(status, "application/json", body))
 }

@@ -8,6 +8,7 @@ use super::listen::Listen;
 use super::routes::{About, Api};
 use super::server::Server;
 use super::status::Board;
+use crate::config::seal_path;
 use crate::state::Phase;
 use crate::store::Store;
 use bytes::Bytes;
@@ -62,12 +63,15 @@ impl Answer {
 
 impl Rig {
     async fn new() -> Self {
-        Self::listening(None).await
+        Self::with(None, None).await
     }
 
-    async fn listening(tls: Option<&Ca>) -> Self {
+    async fn with(tls: Option<&Ca>, kept: Option<&SealFile>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("state")).unwrap();
+        if let Some(kept) = kept {
+            kept.save(&seal_path(store.folder())).unwrap();
+        }
         let tls = tls.map(|ca| {
             let (cert, key) = ca.server(&["localhost"]).pem();
             let files = (folder.path().join("worker.crt"), folder.path().join("worker.key"));
@@ -192,6 +196,19 @@ async fn the_file_opens_until_the_first_seal_and_then_the_seal_in_use() {
     prepared.seal = None;
     rig.board.sealed(&prepared);
     assert_eq!(rig.get("/api/v1/config", &next).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_worker_that_starts_again_has_had_its_first_seal() {
+    let kept = seal();
+    let rig = Rig::with(None, Some(&kept)).await;
+    assert!(!rig.store.file(TOKEN_FILE).exists());
+    assert_eq!(rig.get("/api/v1/config", kept.secret().expose_hex().as_str()).await.status, 200);
+    let mut prepared = seal();
+    prepared.seal = None;
+    let rig = Rig::with(None, Some(&prepared)).await;
+    assert_eq!(rig.get("/api/v1/config", prepared.secret().expose_hex().as_str()).await.status, 401);
+    assert_eq!(rig.get("/api/v1/config", &rig.token()).await.status, 200);
 }
 
 #[tokio::test]
@@ -392,7 +409,7 @@ async fn a_connection_answers_once() {
 #[tokio::test]
 async fn with_a_certificate_it_is_https() {
     let ca = Ca::new("owner");
-    let rig = Rig::listening(Some(&ca)).await;
+    let rig = Rig::with(Some(&ca), None).await;
     let config = std::sync::Arc::new(daas_client::client_config(&ca.pem(), &[]).unwrap());
     let endpoint = format!("https://localhost:{}", rig.address.port());
     let tls = daas_client::connect(&endpoint, &config).await.unwrap();
