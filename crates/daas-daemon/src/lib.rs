@@ -3,11 +3,14 @@
 pub mod admin;
 pub mod config;
 pub mod logs;
+mod notify;
 mod open_files;
 mod readiness;
+pub mod service;
 mod signals;
 mod tasks;
 
+pub use notify::Notifier;
 pub use open_files::raise_open_files;
 pub use readiness::{Readiness, Ready};
 pub use signals::shutdown_on_signals;

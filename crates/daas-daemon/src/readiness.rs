@@ -1,11 +1,11 @@
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
 
 /// What a process still waits for before it is ready. Ready is earned once and flips back only when the process is asked to
 /// stop: a later failure ends it or is a metric.
 #[derive(Clone, Default)]
 pub struct Readiness {
-    awaited: Arc<Mutex<BTreeSet<&'static str>>>,
+    awaited: watch::Sender<BTreeSet<&'static str>>,
 }
 
 /// One thing awaited; dropping it says it has come.
@@ -19,18 +19,20 @@ pub struct Ready {
 impl Readiness {
     /// Adds something to wait for.
     pub fn awaits(&self, name: &'static str) -> Ready {
-        self.lock().insert(name);
+        self.awaited.send_modify(|awaited| {
+            awaited.insert(name);
+        });
         Ready { name, of: self.clone() }
     }
 
     /// What is still awaited; empty when ready.
     pub fn awaited(&self) -> Vec<&'static str> {
-        self.lock().iter().copied().collect()
+        self.awaited.borrow().iter().copied().collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<&'static str>> {
-        // A set of names is never left half-changed, so a poisoned lock is still right.
-        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Follows what is still awaited.
+    pub(crate) fn watch(&self) -> watch::Receiver<BTreeSet<&'static str>> {
+        self.awaited.subscribe()
     }
 }
 
@@ -38,7 +40,9 @@ impl Readiness {
 
 impl Drop for Ready {
     fn drop(&mut self) {
-        self.of.lock().remove(self.name);
+        self.of.awaited.send_modify(|awaited| {
+            awaited.remove(self.name);
+        });
         tracing::debug!(condition = self.name, "ready");
     }
 }

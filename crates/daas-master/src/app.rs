@@ -21,7 +21,7 @@ use daas_chain::ops::Ops;
 use daas_chain::store::Store;
 use daas_daemon::admin::Admin;
 use daas_daemon::config::Loaded;
-use daas_daemon::{Readiness, TaskEnd, Tasks};
+use daas_daemon::{Notifier, Readiness, TaskEnd, Tasks};
 use daas_engine::Server;
 use daas_engine::pki::{CertFiles, Pki};
 use daas_gateway::{Gateway, Namespaces};
@@ -136,7 +136,7 @@ struct OnChain {
     presence: Arc<Presence>,
 }
 
-/// Opens the admin listener: whoever answers for this master learns there who it is.
+/// Opens the admin listener, where whoever answers for this master learns who it is; tells the service manager the same.
 async fn serve_admin(
     config: &Config,
     readiness: Readiness,
@@ -146,6 +146,8 @@ async fn serve_admin(
     tasks: &mut Tasks,
     (shutdown, served): (&CancellationToken, &CancellationToken),
 ) -> anyhow::Result<()> {
+    let telling = Notifier::from_env().run(readiness.clone(), shutdown.clone(), served.clone());
+    tasks.spawn("service manager", telling);
     let admin = Admin::bind(config.admin.listen, readiness).await.map_err(|e| port_busy(config.admin.listen, &e))?;
     let (registration, presence, auditing) = (registration.clone(), presence.clone(), auditing.clone());
     let admin = admin
