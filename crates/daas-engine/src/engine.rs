@@ -158,7 +158,8 @@ impl Engine {
         }
     }
 
-    /// Starts a node; see [`Node::set_pod_cidr`] for what it needs before it is ready.
+    /// Starts a node, going on with pods that were left running; see [`Node::set_pod_cidr`] for what it needs before it is
+    /// ready.
     pub async fn start_node(self, config: NodeConfig, programs: &Binaries) -> Result<Node, EngineError> {
         match self {
             Self::Kubernetes => {
@@ -270,6 +271,13 @@ impl Node {
     pub fn pids(&self) -> Vec<(&'static str, u32)> {
         match self {
             Self::Kubernetes(node) => node.pids(),
+        }
+    }
+
+    /// Stops the components and leaves the pods running, for a start that goes on with them.
+    pub async fn halt(self) {
+        match self {
+            Self::Kubernetes(node) => node.halt().await,
         }
     }
 

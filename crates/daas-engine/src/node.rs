@@ -73,7 +73,7 @@ pub enum NodeError {
 }
 
 /// A running node. [`KubernetesNode::stop`] takes it down with everything it made; dropping it only kills its
-/// processes, and [`cleanup`] does the rest later.
+/// processes, and [`cleanup`] does the rest later, or another start goes on with its pods.
 #[derive(Debug)]
 pub struct KubernetesNode {
     config: NodeConfig,
@@ -94,14 +94,18 @@ pub(crate) struct Layout {
 // === impl KubernetesNode ===
 
 impl KubernetesNode {
-    /// Removes what an earlier run left, then starts the node. It takes pods after [`Self::set_pod_cidr`].
+    /// Starts the node. Pods of an earlier run go on if they are whole: their files are there, and the machine has not been
+    /// started anew. Else what is left of them is removed. It takes pods after [`Self::set_pod_cidr`].
     pub async fn start(config: NodeConfig, binaries: &Binaries) -> Result<Self, NodeError> {
         let layout = Layout::new(&config.state_dir)?;
-        cleanup(&layout.state).await?;
+        if cleanup::can_go_on(&layout)? {
+            cleanup::stop_components(&layout).await?;
+            tracing::info!(node.state = %layout.state.display(), "going on with what an earlier run left");
+        } else {
+            cleanup(&layout.state).await?;
+            cleanup::Record::write(&layout).await?;
+        }
         layout.make_folders()?;
-        cleanup::Record::write(&layout).await?;
-        // Outside the state folder, so not before there is a record that tells `cleanup` of it.
-        files::make_folder(&layout.sockets())?;
         cgroups::create(&layout)?;
         config::write_all(&layout, &config, binaries)?;
         let containerd = layout.process(Program::Containerd, 1, config::containerd_args(&layout), binaries)?;
@@ -158,6 +162,13 @@ impl KubernetesNode {
     /// The process ids of the components that run.
     pub fn pids(&self) -> Vec<(&'static str, u32)> {
         self.processes().filter_map(|p| Some((p.name(), p.pid()?))).collect()
+    }
+
+    /// Stops the components, the containers' own supervisors not among them.
+    pub async fn halt(mut self) {
+        self.kubelet.stop(STOP_GRACE).await;
+        self.proxy.stop(STOP_GRACE).await;
+        self.containerd.stop(STOP_GRACE).await;
     }
 
     /// Stops the kubelet, then the pods (SIGTERM, `grace`, SIGKILL), then the rest, and removes what they made.

@@ -9,6 +9,7 @@ mod bindings;
 pub mod config;
 mod control_plane;
 mod controllers;
+mod departed;
 mod endpoint;
 pub mod identity;
 mod join;

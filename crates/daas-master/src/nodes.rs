@@ -3,6 +3,7 @@
 //! Left alone, Kubernetes takes 55 s to notice a cut node and 300 s more to move its pods. So a node without a right is
 //! tainted and its pods are deleted at once, which also takes them out of every Service.
 
+use crate::departed::{is_departed, remove};
 use crate::kubernetes::NAMESPACE;
 use daas_chain::index::{LivePosition, Snapshot};
 use daas_types::{NodeId, NodeMarks, NodeTaint, PositionId};
@@ -89,7 +90,9 @@ impl Nodes {
         let mut taints: Vec<Taint> = if operator { vec![] } else { vec![owner_taint(&owner)] };
         taints.extend(marks.taints().iter().map(mark));
         let mut labels = marks.labels().clone();
-        labels.extend([(OWNER, owner.as_str()), ("kubernetes.io/hostname", node.as_str())].map(|(k, v)| (k.into(), v.into())));
+        labels.extend(
+            [(OWNER, owner.as_str()), ("kubernetes.io/hostname", node.as_str())].map(|(k, v)| (k.into(), v.into())),
+        );
         let object: Node = serde_json::from_value(json!({
             "apiVersion": "v1",
             "kind": "Node",
@@ -128,7 +131,9 @@ impl Nodes {
             let right = name.parse().ok().and_then(|id: NodeId| snapshot.by_node(&id)).is_some_and(|p| has_right(p));
             let tainted = self.set_revoked(&node, !right).await;
             let evicted = if right { Ok(()) } else { self.evict_all(&name).await };
-            if let Err(error) = tainted.and(evicted) {
+            let removed =
+                if is_departed(&node, &records, snapshot) { remove(&self.client, &node).await } else { Ok(()) };
+            if let Err(error) = tainted.and(evicted).and(removed) {
                 // A conflict with the kubelet's own update, say; the next round is moments away.
                 tracing::warn!(node = name, error = format!("{error:#}"), "node not brought in line");
             }
@@ -248,7 +253,8 @@ fn mark(taint: &NodeTaint) -> Taint {
 /// The patch that puts on a node what its owner wants there and is not; `None` when all is. What was wanted once stays until
 /// somebody takes it off.
 fn missing(node: &Node, marks: &NodeMarks) -> Option<Value> {
-    let labels: BTreeMap<_, _> = marks.labels().iter().filter(|(key, value)| node.labels().get(*key) != Some(value)).collect();
+    let labels: BTreeMap<_, _> =
+        marks.labels().iter().filter(|(key, value)| node.labels().get(*key) != Some(*value)).collect();
     let mut taints = node.spec.as_ref().and_then(|s| s.taints.clone()).unwrap_or_default();
     let before = taints.clone();
     for wanted in marks.taints().iter().map(mark).filter(|wanted| !before.contains(wanted)) {
@@ -296,9 +302,11 @@ mod tests {
     fn what_an_owner_wants_is_put_on_beside_what_is_there() {
         let marks = NodeMarks::parse(&["gpu=true".into()], &["gpu=true:NoSchedule".into()]).unwrap();
         let mut node = Node::default();
-        node.metadata.labels = Some([("gpu".to_owned(), "false".to_owned()), ("mine".to_owned(), "x".to_owned())].into());
+        node.metadata.labels =
+            Some([("gpu".to_owned(), "false".to_owned()), ("mine".to_owned(), "x".to_owned())].into());
         let owner = owner_taint("a");
-        let other = Taint { key: "gpu".into(), value: Some("false".into()), effect: "NoSchedule".into(), ..Taint::default() };
+        let other =
+            Taint { key: "gpu".into(), value: Some("false".into()), effect: "NoSchedule".into(), ..Taint::default() };
         node.spec.get_or_insert_default().taints = Some(vec![owner.clone(), other]);
         let patch = missing(&node, &marks).unwrap();
         assert_eq!(patch["metadata"]["labels"], json!({ "gpu": "true" }));

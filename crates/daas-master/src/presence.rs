@@ -31,6 +31,7 @@ pub(crate) struct Heartbeat {
     stake_status: String,
     stake_amount: u64,
     running_pods: u64,
+    running_containers: u64,
     resource_usage: ResourceUsage,
 }
 
@@ -52,6 +53,7 @@ impl Presence {
             stake_status: said.stake_status.chars().take(MAX_STATUS).collect(),
             stake_amount: said.stake_amount,
             running_pods: said.running_pods,
+            running_containers: said.running_containers,
             resource_usage: said.resource_usage,
         };
         self.update(node, position, now, |seen| seen.heartbeat = Some(heartbeat));
@@ -100,6 +102,7 @@ mod tests {
             stake_status: "x".repeat(99),
             stake_amount: 5,
             running_pods: 7,
+            running_containers: 9,
             resource_usage: ResourceUsage::default(),
         };
         presence.beat(&node, first, UnixMs(10), &said);

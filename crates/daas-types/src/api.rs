@@ -130,6 +130,9 @@ pub struct HeartbeatRequest {
     pub stake_amount: u64,
     /// Pods running.
     pub running_pods: u64,
+    /// Containers running in them.
+    #[serde(default)]
+    pub running_containers: u64,
     /// CPU, memory, disk.
     pub resource_usage: ResourceUsage,
 }

@@ -1,42 +1,65 @@
-//! Connects the state machine with what does its actions and with what interrupts them.
+//! Connects the state machine with what does its actions, with what interrupts them, and with who gives orders.
 
+mod desk;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use desk::Desk;
+
+use crate::api::command::{Command, StakeOrder, Staked};
 use crate::interrupts::Interrupts;
-use crate::state::{Action, Ending, Event, Phase, State, Why, step};
+use crate::state::{Action, Ending, Event, Journal, Phase, State, Why, step};
 use crate::worker::{Duties, Duty};
+use daas_chain::clock;
 use daas_types::{ErrorCode, PositionId, Problem, SealId};
 use std::collections::VecDeque;
 
 /// What does the work. Futures of it may be dropped half-way.
 pub(crate) trait Hands {
-    /// Does one action; `slashed` if there is no time to lose.
-    async fn perform(&mut self, action: Action, slashed: bool) -> Option<Event>;
+    /// Does one action; `why` the worker ends, if it does.
+    async fn perform(&mut self, action: Action, why: Option<Why>) -> Option<Event>;
     /// Does one of a joined node's regular duties.
     async fn duty(&mut self, duty: Duty) -> Option<Event>;
+    /// Stakes if there is no stake, and makes a Seal.
+    async fn stake(&mut self, order: StakeOrder) -> Result<Staked, Problem>;
     /// The Seal in use, its position, and the generation of the position it was seen on.
     fn seal(&self) -> Option<(SealId, PositionId, u64)>;
     /// Saves where the worker stands.
-    fn save(&self, state: &State) -> Result<(), Problem>;
+    fn save(&self, journal: &Journal) -> Result<(), Problem>;
+    /// Told whenever the worker has moved on, and why.
+    fn moved(&mut self, state: &State, reason: &str);
     /// Told once the node has joined.
     fn joined(&mut self);
 }
 
 /// One worker's life.
 pub(crate) struct Driver<H> {
-    state: State,
+    journal: Journal,
     hands: H,
     interrupts: Interrupts,
+    desk: Desk,
     queue: VecDeque<Action>,
+}
+
+/// What came of an order for a Seal.
+enum Made {
+    Seal,
+    Nothing,
+    Interrupted(Event),
+}
+
+/// What comes from outside.
+enum Call {
+    Interrupt(Event),
+    Order(Command),
 }
 
 // === impl Driver ===
 
 impl<H: Hands> Driver<H> {
-    /// A worker that goes on from `state`.
-    pub(crate) fn new(state: State, hands: H, interrupts: Interrupts) -> Self {
-        Self { state, hands, interrupts, queue: VecDeque::new() }
+    /// A worker that goes on from where `journal` ends.
+    pub(crate) fn new(journal: Journal, hands: H, interrupts: Interrupts, desk: Desk) -> Self {
+        Self { journal, hands, interrupts, desk, queue: VecDeque::new() }
     }
 
     /// Lives it to its end.
@@ -45,15 +68,15 @@ impl<H: Hands> Driver<H> {
         loop {
             let event = match self.queue.pop_front() {
                 Some(action) => self.act(action).await,
-                None if self.state.phase == Phase::Gone => break,
-                None => Some(self.serve().await),
+                None if self.state().phase == Phase::Gone => break,
+                None => self.serve().await,
             };
             if let Some(event) = event {
                 self.take(event);
             }
         }
         let gone = || Problem::new(ErrorCode::Internal, "the worker is gone without a reason");
-        self.state.ending.clone().ok_or_else(gone)
+        self.state().ending.clone().ok_or_else(gone)
     }
 
     /// What is left when it is over.
@@ -61,75 +84,118 @@ impl<H: Hands> Driver<H> {
         self.interrupts
     }
 
-    /// Does one action. Interrupts go before it; once the worker leaves, only a slash does, and only before the wait for
-    /// pods to go by themselves.
+    fn state(&self) -> &State {
+        &self.journal.state
+    }
+
+    /// Does one action. What comes from outside goes before it; once pods are being stopped, nothing does.
     async fn act(&mut self, action: Action) -> Option<Event> {
-        let slashed = self.state.ending.as_ref().is_some_and(|ending| ending.why == Why::Slashed);
-        let leaving = self.state.phase >= Phase::Draining;
-        if leaving && action != Action::Cordon {
-            return self.hands.perform(action, slashed).await;
+        let why = self.state().ending.as_ref().map(|ending| ending.why);
+        if why.is_some() && action != Action::Cordon {
+            return self.hands.perform(action, why).await;
+        }
+        if let (Action::Mint, Some(order)) = (action, self.desk.stake_order()) {
+            return match self.stake(order).await {
+                Made::Seal => Some(Event::SealLive),
+                made => {
+                    self.queue.push_front(action);
+                    made.interrupt()
+                }
+            };
         }
         tokio::select! {
             biased;
-            event = interrupt(&mut self.interrupts, leaving) => {
-                // Unless the event leads elsewhere, what it interrupted is still to be done.
+            call = called(&mut self.interrupts, &mut self.desk) => {
+                // Unless it leads elsewhere, what it interrupted is still to be done.
                 self.queue.push_front(action);
-                Some(event)
+                self.answer(call).await
             }
-            event = self.hands.perform(action, slashed) => event,
+            event = self.hands.perform(action, why) => event,
         }
     }
 
-    /// What a joined node does until something happens.
-    async fn serve(&mut self) -> Event {
-        if self.state.phase == Phase::Joined {
-            self.hands.joined();
+    /// What a joined node does until something happens; any other worker without work only waits.
+    async fn serve(&mut self) -> Option<Event> {
+        if self.state().phase != Phase::Joined {
+            let call = called(&mut self.interrupts, &mut self.desk).await;
+            return self.answer(call).await;
         }
+        self.hands.joined();
         let mut duties = Duties::default();
         loop {
             let duty = tokio::select! {
                 biased;
-                event = self.interrupts.next() => return event,
+                call = called(&mut self.interrupts, &mut self.desk) => return self.answer(call).await,
                 duty = duties.next() => duty,
             };
             let done = tokio::select! {
                 biased;
-                event = self.interrupts.next() => return event,
+                call = called(&mut self.interrupts, &mut self.desk) => return self.answer(call).await,
                 event = self.hands.duty(duty) => event,
             };
             self.tell_interrupts();
-            if let Some(event) = done {
-                return event;
+            if done.is_some() {
+                return done;
             }
         }
     }
 
+    async fn answer(&mut self, call: Call) -> Option<Event> {
+        let order = match call {
+            Call::Interrupt(event) => return Some(event),
+            Call::Order(command) => self.desk.take(command, &self.journal.state),
+        };
+        match order {
+            None => None,
+            Some(desk::Order::Event(event)) => Some(event),
+            Some(desk::Order::Stake(order)) => self.stake(order).await.interrupt(),
+        }
+    }
+
+    /// Makes a Seal by somebody's order, who is told what came of it.
+    async fn stake(&mut self, order: StakeOrder) -> Made {
+        let made = tokio::select! {
+            biased;
+            event = self.interrupts.next() => {
+                self.desk.staked(Err(Problem::new(ErrorCode::WorkerBusy, &event)));
+                return Made::Interrupted(event);
+            }
+            made = self.hands.stake(order) => made,
+        };
+        self.tell_interrupts();
+        let is_made = made.is_ok();
+        self.desk.staked(made);
+        if is_made { Made::Seal } else { Made::Nothing }
+    }
+
     /// Moves on, and saves before anything is done about it.
     fn take(&mut self, event: Event) {
-        let before = self.state.phase;
+        let before = self.state().clone();
         let why = event.to_string();
-        let (state, actions) = step(self.state.clone(), event);
-        if state.phase == before {
-            tracing::info!(worker.phase = %before, ?actions, "{why}");
+        let (state, actions) = step(before.clone(), event.clone());
+        if state.phase == before.phase {
+            tracing::info!(worker.phase = %before.phase, ?actions, "{why}");
         } else {
-            tracing::info!(worker.from = %before, worker.to = %state.phase, ?actions, "{why}");
+            tracing::info!(worker.from = %before.phase, worker.to = %state.phase, ?actions, "{why}");
         }
-        if state != self.state {
-            self.state = state;
-            // A full disk must not keep a slashed node running; what a later start needs most is in the Seal file.
-            if let Err(problem) = self.hands.save(&self.state) {
-                tracing::error!(%problem, "state not saved");
-            }
+        self.journal.note(clock::now(), &event, state);
+        // A full disk must not keep a slashed node running; what a later start needs most is in the Seal file.
+        if let Err(problem) = self.hands.save(&self.journal) {
+            tracing::error!(%problem, "state not saved");
         }
         if !actions.is_empty() {
             // New orders replace old ones: whatever was queued belonged to the former state.
             self.queue = actions.into();
         }
+        if *self.state() != before {
+            self.hands.moved(&self.journal.state, &why);
+        }
+        self.desk.settle(&self.journal.state);
         self.tell_interrupts();
     }
 
     fn tell_interrupts(&mut self) {
-        if let Some(position) = self.state.position {
+        if let Some(position) = self.state().position {
             self.interrupts.watch(position);
         }
         if let Some((seal, position, generation)) = self.hands.seal() {
@@ -138,11 +204,22 @@ impl<H: Hands> Driver<H> {
     }
 }
 
-async fn interrupt(interrupts: &mut Interrupts, slashes_only: bool) -> Event {
-    loop {
-        let event = interrupts.next().await;
-        if !slashes_only || matches!(event, Event::Slashed(_)) {
-            return event;
+// === impl Made ===
+
+impl Made {
+    fn interrupt(self) -> Option<Event> {
+        match self {
+            Self::Interrupted(event) => Some(event),
+            Self::Seal | Self::Nothing => None,
         }
+    }
+}
+
+/// Interrupts before orders: a slash waits for nobody.
+async fn called(interrupts: &mut Interrupts, desk: &mut Desk) -> Call {
+    tokio::select! {
+        biased;
+        event = interrupts.next() => Call::Interrupt(event),
+        command = desk.next() => Call::Order(command),
     }
 }

@@ -48,8 +48,9 @@ impl Pulse {
             return Verdict::Fine;
         };
         match problem.code {
-            // The master's view of the chain is behind; it will say the same to every node.
-            ErrorCode::ChainStale => return Verdict::Wait,
+            // The chain is out of the master's reach, or of this machine's, which then cannot verify the master anew: no
+            // restart mends that.
+            ErrorCode::ChainStale | ErrorCode::ChainUnreachable | ErrorCode::ChainUnproven => return Verdict::Wait,
             ErrorCode::MasterUnverified | ErrorCode::MasterUnknown => return Verdict::Reverify,
             code if is_about_the_seal(code) => return Verdict::Reseal,
             _ => {}

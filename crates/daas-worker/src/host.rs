@@ -139,9 +139,29 @@ impl Host {
         self.restart().await
     }
 
-    /// Starts the node, stopping it first if it runs.
+    /// Starts the node's processes, stopping them first if they run. Pods go on: those of this node, and those of one that
+    /// was left running here.
     pub async fn restart(&mut self) -> Result<(), Problem> {
+        self.applied = Peers::default();
+        if let Some(node) = self.node.take() {
+            node.halt().await;
+        }
+        match self.launch().await {
+            Err(problem) => {
+                tracing::warn!(%problem, "the node does not start; starting it without its former pods");
+                self.start_anew().await
+            }
+            started => started,
+        }
+    }
+
+    /// Takes down all that is there, pods too, and starts the node.
+    pub async fn start_anew(&mut self) -> Result<(), Problem> {
         self.stop(Duration::from_secs(10)).await?;
+        self.launch().await
+    }
+
+    async fn launch(&mut self) -> Result<(), Problem> {
         let (Some(config), Some(programs)) = (&self.config, &self.programs) else {
             return Ok(());
         };
@@ -251,11 +271,8 @@ fn join_material(join: &JoinFile, answer: &RegisterWorkerResponse) -> Result<Joi
 
 fn taints(marks: &NodeMarks) -> Vec<Taint> {
     let taints = marks.taints().iter();
-    let taint = |t: &NodeTaint| Taint {
-        key: t.key.clone(),
-        value: t.value.clone(),
-        effect: t.effect.name().to_owned(),
-    };
+    let taint =
+        |t: &NodeTaint| Taint { key: t.key.clone(), value: t.value.clone(), effect: t.effect.name().to_owned() };
     taints.map(taint).collect()
 }
 

@@ -43,7 +43,7 @@ impl Interrupts {
 
     /// Which position to watch. What is known of the same one stays known.
     pub fn watch(&mut self, position: PositionId) {
-        if self.own.is_none() {
+        if self.own.is_none_or(|own| own.position != position) {
             self.own = Some(Own { position, seal: None, generation: 0 });
         }
     }

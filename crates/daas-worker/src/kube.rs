@@ -36,6 +36,8 @@ pub struct PodRef {
     pub name: String,
     /// Whether it runs.
     pub running: bool,
+    /// How many of its containers run, by its status.
+    pub containers: u64,
     /// Whether an eviction makes sense: no static pod, and none that its DaemonSet puts back at once.
     pub evictable: bool,
 }
@@ -70,9 +72,25 @@ struct Owner {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct PodStatus {
     #[serde(default)]
     phase: String,
+    #[serde(default)]
+    container_statuses: Vec<ContainerStatus>,
+    #[serde(default)]
+    init_container_statuses: Vec<ContainerStatus>,
+}
+
+#[derive(Deserialize)]
+struct ContainerStatus {
+    #[serde(default)]
+    state: ContainerState,
+}
+
+#[derive(Default, Deserialize)]
+struct ContainerState {
+    running: Option<serde::de::IgnoredAny>,
 }
 
 // === impl KubeApi ===
@@ -164,8 +182,12 @@ impl PodRef {
         let PodMeta { namespace, name, annotations, owner_references } = pod.metadata;
         let fixed = annotations.contains_key("kubernetes.io/config.mirror")
             || owner_references.iter().any(|owner| owner.kind == "DaemonSet");
-        let over = matches!(pod.status.phase.as_str(), "Succeeded" | "Failed");
-        Self { namespace, name, running: pod.status.phase == "Running", evictable: !fixed && !over }
+        let PodStatus { phase, container_statuses, init_container_statuses } = pod.status;
+        let over = matches!(phase.as_str(), "Succeeded" | "Failed");
+        let all = container_statuses.iter().chain(&init_container_statuses);
+        let containers = all.filter(|container| container.state.running.is_some()).count();
+        let containers = u64::try_from(containers).unwrap_or(u64::MAX);
+        Self { namespace, name, running: phase == "Running", containers, evictable: !fixed && !over }
     }
 }
 
@@ -180,14 +202,18 @@ mod tests {
     #[test]
     fn pods_that_come_back_by_themselves_are_left_alone() {
         let text = json!({ "items": [
-            { "metadata": { "namespace": "a", "name": "web" }, "status": { "phase": "Running" } },
+            { "metadata": { "namespace": "a", "name": "web" }, "status": { "phase": "Running",
+                "containerStatuses": [{ "state": { "running": {} } }, { "state": { "waiting": {} } }, {}],
+                "initContainerStatuses": [{ "state": { "running": { "startedAt": "x" } } }] } },
             { "metadata": { "namespace": "a", "name": "agent", "ownerReferences": [{ "kind": "DaemonSet" }] } },
             { "metadata": { "namespace": "a", "name": "static",
                 "annotations": { "kubernetes.io/config.mirror": "x" } }, "status": { "phase": "Running" } },
             { "metadata": { "namespace": "a", "name": "done" }, "status": { "phase": "Succeeded" } },
         ] });
         let pods: PodList = serde_json::from_value(text).unwrap();
-        let pods: Vec<_> = pods.items.into_iter().map(PodRef::of).map(|p| (p.name, p.running, p.evictable)).collect();
+        let pods: Vec<_> = pods.items.into_iter().map(PodRef::of).collect();
+        assert_eq!(pods.iter().map(|pod| pod.containers).collect::<Vec<_>>(), [2, 0, 0, 0]);
+        let pods: Vec<_> = pods.into_iter().map(|p| (p.name, p.running, p.evictable)).collect();
         let expected = [("web", true, true), ("agent", false, false), ("static", true, false), ("done", false, false)];
         assert_eq!(pods, expected.map(|(name, running, evictable)| (name.to_owned(), running, evictable)));
     }

@@ -1,14 +1,18 @@
 //! Puts a worker together and runs it from its start to its end.
 
+use crate::api::command::{self, Commands, StakeOrder, Staked};
+use crate::api::routes::{About, Api};
+use crate::api::server::Server;
+use crate::api::status::Board;
 use crate::config::WorkerConfig;
-use crate::driver::{Driver, Hands};
+use crate::driver::{Desk, Driver, Hands};
 use crate::interrupts::Interrupts;
-use crate::state::{Action, Ending, Event, State, Why};
+use crate::state::{Action, Ending, Event, Journal, State, Why};
 use crate::store::Store;
 use crate::worker::{Duty, Worker};
 use daas_chain::follow::Follower;
 use daas_daemon::admin::Admin;
-use daas_daemon::{Readiness, Ready, Tasks};
+use daas_daemon::{Notifier, Readiness, Ready, Tasks};
 use daas_types::{ErrorCode, PositionId, Problem, SealId};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -18,13 +22,21 @@ const TASKS_GRACE: Duration = Duration::from_secs(5);
 /// Runs until the worker is gone; answers why it went. `shutdown` asks it to leave in order.
 pub async fn run(config: &WorkerConfig, shutdown: CancellationToken) -> Result<Ending, Problem> {
     let store = Store::open(&config.state_dir)?;
-    let state = store.load()?;
-    let worker = Worker::new(config, store).await?;
+    let journal = store.load()?;
     // Apart from `shutdown`: the position is watched to the very end.
     let tasks_end = CancellationToken::new();
     let mut tasks = Tasks::new(tasks_end.clone());
     let readiness = Readiness::default();
     let ready = readiness.awaits("node");
+    // Before all that takes long, so that the service manager has patience with it.
+    let notifier = Notifier::from_env();
+    let telling = notifier.clone().run(readiness.clone(), shutdown.clone(), tasks_end.clone());
+    tasks.spawn("service manager", telling);
+    let worker = Worker::new(config, store, Board::default()).await?;
+    let (commands, inbox) = command::channel();
+    if let Some((server, api)) = api(config, &worker, commands).await? {
+        tasks.spawn("HTTP API", server.run(api, tasks_end.clone()));
+    }
     if let Some(address) = config.health {
         let admin = Admin::bind(address, readiness).await;
         let admin = admin.map_err(|e| Problem::new(ErrorCode::PortBusy, format!("{address}: {e}")))?;
@@ -35,11 +47,26 @@ pub async fn run(config: &WorkerConfig, shutdown: CancellationToken) -> Result<E
     tasks.spawn("chain follower", async move { Ok(follower.run(until).await?) });
 
     let interrupts = Interrupts::new(worker.index().clone(), tasks, shutdown);
-    let mut driver = Driver::new(state, Joining { worker, ready: Some(ready) }, interrupts);
+    let hands = Joining { worker, ready: Some(ready), notifier };
+    let mut driver = Driver::new(journal, hands, interrupts, Desk::new(inbox));
     let ended = driver.drive().await;
     tasks_end.cancel();
     driver.into_interrupts().drain(TASKS_GRACE).await;
     ended
+}
+
+/// The owner's HTTP API, if it is wanted and its port is free.
+async fn api(config: &WorkerConfig, worker: &Worker, commands: Commands) -> Result<Option<(Server, Api)>, Problem> {
+    let Some(listen) = &config.api else {
+        return Ok(None);
+    };
+    let Some(server) = Server::bind(listen).await? else {
+        return Ok(None);
+    };
+    let settings = config.settings.clone();
+    let about = About { node_id: worker.node_id().clone(), owner: worker.owner(), settings };
+    let (store, index, board) = (worker.store(), worker.index().clone(), worker.board().clone());
+    Ok(Some((server, Api::new(about, listen, store, index, board, commands)?)))
 }
 
 /// The exit code of a worker that could not run at all.
@@ -48,6 +75,8 @@ pub fn exit_code(code: ErrorCode) -> u8 {
         ErrorCode::ConfigInvalid
         | ErrorCode::ClusterFileMissing
         | ErrorCode::ClusterFileBad
+        | ErrorCode::ApiExposed
+        | ErrorCode::ApiPortReserved
         | ErrorCode::MockModeRefused => 2,
         ErrorCode::StakeSlashed => Why::Slashed.exit_code(),
         _ => Why::Failed.exit_code(),
@@ -58,11 +87,16 @@ pub fn exit_code(code: ErrorCode) -> u8 {
 struct Joining {
     worker: Worker,
     ready: Option<Ready>,
+    notifier: Notifier,
 }
 
 impl Hands for Joining {
-    async fn perform(&mut self, action: Action, slashed: bool) -> Option<Event> {
-        self.worker.perform(action, slashed).await
+    async fn perform(&mut self, action: Action, why: Option<Why>) -> Option<Event> {
+        self.worker.perform(action, why).await
+    }
+
+    async fn stake(&mut self, order: StakeOrder) -> Result<Staked, Problem> {
+        self.worker.stake(order).await
     }
 
     async fn duty(&mut self, duty: Duty) -> Option<Event> {
@@ -74,8 +108,21 @@ impl Hands for Joining {
         Some((seal.seal?, seal.position, generation))
     }
 
-    fn save(&self, state: &State) -> Result<(), Problem> {
-        self.worker.store().save(state)
+    fn save(&self, journal: &Journal) -> Result<(), Problem> {
+        self.worker.store().save(journal)
+    }
+
+    fn moved(&mut self, state: &State, reason: &str) {
+        match &state.ending {
+            None => self.notifier.status(&state.phase.to_string()),
+            Some(ending) => {
+                if ending.why != Why::Unstaked {
+                    self.notifier.stopping();
+                }
+                self.notifier.status(&format!("{}: {}", state.phase, ending.cause));
+            }
+        }
+        self.worker.board().moved(state.phase, state.position, reason);
     }
 
     fn joined(&mut self) {

@@ -1,9 +1,11 @@
 //! The worker's stake and Seal: staking once, finding both again after a kill, renewing the Seal before it ends.
 
+mod leave;
 mod standing;
 #[cfg(test)]
 mod tests;
 
+use crate::api::command::StakeOrder;
 use crate::config::seal_path;
 use daas_chain::client::ChainClient;
 use daas_chain::clock;
@@ -11,11 +13,12 @@ use daas_chain::index::IndexIds;
 use daas_chain::ops::{Ops, PositionOutcome, SealSpec, StakeSpec};
 use daas_client::SealFile;
 use daas_types::join::JoinFile;
-use daas_types::onchain::{PositionState, SealRecord};
-use daas_types::{ErrorCode, Mist, NodeId, Permissions, PositionId, Problem, SEAL_LIFETIME, UnixMs};
+use daas_types::onchain::{PositionState, SealRecord, Status};
+use daas_types::{ErrorCode, Mist, NodeId, Permissions, PositionId, Problem, SEAL_LIFETIME, UnixMs, WalletAddress};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use leave::Withdrawal;
 pub use standing::{Standing, jail_cause, slash_cause, standing};
 
 /// The worker's side of its position.
@@ -35,6 +38,19 @@ pub enum Minted {
     Live(Box<Live>),
     /// The position does not let a node in.
     Not(Standing),
+    /// The node is jailed, and its time there is not over.
+    Jailed(String),
+    /// The position has to be brought back first, and may be.
+    MayRecover(String),
+}
+
+/// What is wanted of a Seal beside that it is live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// The position is brought back first: out of jail, or after a slash.
+    pub recover: bool,
+    /// A new one by somebody's order, whatever the age of the one that is there.
+    pub order: Option<StakeOrder>,
 }
 
 /// A live Seal.
@@ -56,10 +72,18 @@ impl Staker {
         Self { ops, ids, join, node_id, amount, path: seal_path(state_dir) }
     }
 
-    /// Makes and saves the Seal file, unless there is one.
-    pub fn prepare(&self) -> Result<PositionId, Problem> {
+    /// The wallet that stakes.
+    pub fn owner(&self) -> WalletAddress {
+        self.ops.sender()
+    }
+
+    /// Makes and saves the Seal file, unless there is one of another position than `former`, which was left.
+    pub fn prepare(&self, former: Option<PositionId>) -> Result<PositionId, Problem> {
         if self.path.exists() {
-            return Ok(self.load()?.position);
+            let known = self.load()?.position;
+            if Some(known) != former {
+                return Ok(known);
+            }
         }
         let owner = self.ops.wallet().address();
         let seal = SealFile::prepare(&self.join, owner, Permissions::NODE, Some(self.node_id.clone()))?;
@@ -69,12 +93,14 @@ impl Staker {
 
     /// Brings the saved Seal onto its position. Safe to repeat after any failure: the position's id is derived from
     /// the saved salt, so the contract itself refuses a second stake under it.
-    pub async fn mint(&self) -> Result<Minted, Problem> {
+    pub async fn mint(&self, wish: Wish) -> Result<Minted, Problem> {
         let seal = self.load()?;
         let policy = self.client().cluster(&self.ids).await?.policy;
-        let lifetime = SEAL_LIFETIME.min(Duration::from_millis(policy.max_seal_lifetime_ms));
+        let ordered = wish.order.and_then(|order| order.lifetime).unwrap_or(SEAL_LIFETIME);
+        let lifetime = ordered.min(Duration::from_millis(policy.max_seal_lifetime_ms));
         let Some(state) = self.client().position(&self.ids, seal.position).await? else {
-            return self.stake(seal, lifetime).await;
+            let amount = wish.order.and_then(|order| order.amount).unwrap_or(self.amount);
+            return self.stake(seal, amount, lifetime).await;
         };
         match standing(&state, policy.node_minimum) {
             Standing::Good => {}
@@ -82,26 +108,38 @@ impl Staker {
         }
         let now = clock::now();
         let state = match jail_cause(&state) {
-            Some(cause) => self.unjail(&state, cause, now).await?,
+            Some(cause) if now <= state.jailed_until_ms => return Ok(Minted::Jailed(cause)),
+            Some(_) if wish.recover => self.unjail(&state).await?,
+            Some(cause) => return Ok(Minted::MayRecover(cause)),
+            None if state.status == Status::Recovering && !wish.recover => {
+                return Ok(Minted::MayRecover(format!("position {} was restaked after a slash", state.position)));
+            }
             None => state,
         };
         let next = self.load_next(&seal);
-        for file in next.iter().chain([&seal]) {
-            if let Some(record) = record_of(file, &state)
-                && now < renewal(record.expires_ms, lifetime)
-            {
-                let record = record.clone();
-                return self.adopt(file.clone(), &record, state, lifetime);
+        if wish.order.is_none() {
+            for file in next.iter().chain([&seal]) {
+                if let Some(record) = record_of(file, &state)
+                    && now < renewal(record.expires_ms, lifetime)
+                    // One that was taken over has another session key, or none: nothing can be signed for it.
+                    && record.session.is_some_and(|session| session.key == file.session_address())
+                {
+                    let record = record.clone();
+                    return self.adopt(file.clone(), &record, state, lifetime);
+                }
             }
         }
         self.refresh(seal, next, state, lifetime).await
     }
 
-    /// Takes the node out of jail, once its time there is over.
-    async fn unjail(&self, state: &PositionState, cause: String, now: UnixMs) -> Result<PositionState, Problem> {
-        if now <= state.jailed_until_ms {
-            return Err(Problem::new(ErrorCode::NodeJailed, cause));
-        }
+    /// When the node's time in jail is over; `None` if it is not jailed.
+    pub async fn jailed_until(&self) -> Result<Option<UnixMs>, Problem> {
+        let state = self.own().await?;
+        Ok(state.is_jailed().then_some(state.jailed_until_ms))
+    }
+
+    /// Takes the node out of jail.
+    async fn unjail(&self, state: &PositionState) -> Result<PositionState, Problem> {
         tracing::info!(stake.position = %state.position, "taking the node out of jail");
         match self.ops.unjail(&self.ids, state.position).await {
             Ok(outcome) => Ok(outcome.position),
@@ -111,14 +149,14 @@ impl Staker {
         }
     }
 
-    async fn stake(&self, seal: SealFile, lifetime: Duration) -> Result<Minted, Problem> {
+    async fn stake(&self, seal: SealFile, amount: Mist, lifetime: Duration) -> Result<Minted, Problem> {
         if seal.seal.is_some() {
             let cause = format!("position {} was staked, but is not on this network", seal.position);
             return Err(Problem::new(ErrorCode::NotStaked, cause));
         }
-        tracing::info!(stake.sui = %self.amount, stake.position = %seal.position, "staking");
+        tracing::info!(stake.sui = %amount, stake.position = %seal.position, "staking");
         let spec = StakeSpec {
-            amount: self.amount,
+            amount,
             salt: seal.salt,
             node_id: seal.node_id.clone(),
             seal: spec(&seal, lifetime),
@@ -135,8 +173,11 @@ impl Staker {
         state: PositionState,
         lifetime: Duration,
     ) -> Result<Minted, Problem> {
-        // One that was minted and is due already has nothing left to give.
-        let unused = next.filter(|next| record_of(next, &state).is_none());
+        let (seal, unused) = match next {
+            // Minted before a kill: it is the one to be replaced.
+            Some(next) if record_of(&next, &state).is_some() => (next, None),
+            next => (seal, next),
+        };
         let next = unused.map_or_else(|| seal.renewed(), Ok)?;
         next.save(&self.next_path())?;
         let replaces = record_of(&seal, &state).map(|record| record.id);
@@ -201,6 +242,14 @@ impl Staker {
 
     fn next_path(&self) -> PathBuf {
         self.path.with_extension("next.json")
+    }
+
+    /// The position as the chain has it now.
+    async fn own(&self) -> Result<PositionState, Problem> {
+        let position = self.load()?.position;
+        let state = self.client().position(&self.ids, position).await?;
+        let none = || Problem::new(ErrorCode::NotStaked, format!("position {position} is not on this network"));
+        Ok(state.ok_or_else(none)?.at(clock::now()).into_owned())
     }
 
     fn client(&self) -> &ChainClient {

@@ -2,24 +2,39 @@
 //!
 //! ```text
 //! unproven ── Seal live ──► staked ── master verified ──► verified master ── node up ──► joined
-//!     ▲                       ▲ │                              │                          │
-//!     └── Seal lost, jailed ────┴─┼───── master refused ─────────┴──────────────────────────┤
-//!                               └── slashed, stake lost, asked to stop, failed ──► draining ──► gone
+//!   │ ▲ ▲                    │ ▲ ▲                             │                           │
+//!   │ │ └──── Seal lost ─────┼─┼─┴── master refused ───────────┴───────────────────────────┤
+//!   │ │                      │ └── Seal live ── recovering ◄── its time is over ── jailed ◄┘
+//!   │ └── staked again       └───── slashed, stake lost, asked to stop, failed ──► draining ──► gone
+//!   │                                                       asked to unstake ──► draining
+//!   └──────────────────────── withdrawn ◄── money is back ── unbonding ◄── drained ──┘
 //! ```
+//!
+//! Who has asked to unstake is asked once: [`Leave`] outlives every kill and every stop.
+
+mod ending;
+mod journal;
+mod words;
 
 #[cfg(test)]
 mod tests;
 
-use core::fmt;
-use daas_types::{ErrorCode, PositionId, Problem};
+use daas_types::{ErrorCode, PositionId, UnixMs};
 use serde::{Deserialize, Serialize};
 
-/// The phases, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub use ending::{Ending, Why};
+pub use journal::{Journal, Transition};
+
+/// The phases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Nothing on chain vouches for this node yet.
     Unproven,
+    /// The node was silent for too long; it stays out until its time is over.
+    Jailed,
+    /// The position is on its way back: out of jail, or restaked after a slash.
+    Recovering,
     /// The position is active and holds this node's Seal.
     Staked,
     /// The master's evidence held.
@@ -28,8 +43,27 @@ pub enum Phase {
     Joined,
     /// Pods and node are being stopped.
     Draining,
-    /// Nothing is left.
+    /// The node is gone, the stake on its way out.
+    Unbonding,
+    /// The stake is in the wallet again. Only its owner's word leads on.
+    Withdrawn,
+    /// Nothing is left to do for this process.
     Gone,
+}
+
+/// How far the owner's way out is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Leave {
+    /// Nobody has asked.
+    #[default]
+    No,
+    /// Asked for; whether the stake is on its way is to be looked up.
+    Asked,
+    /// The stake may be taken out from then on.
+    Unbonding(UnixMs),
+    /// The stake was taken out.
+    Withdrawn,
 }
 
 /// All that survives a kill.
@@ -41,32 +75,12 @@ pub struct State {
     pub position: Option<PositionId>,
     /// Why it ends, once it does.
     pub ending: Option<Ending>,
-}
-
-/// Why a worker ends.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ending {
-    /// The kind of end; decides the exit code.
-    pub why: Why,
-    /// Name of its entry in the catalogue; empty when somebody asked.
+    /// How far the owner's way out is.
     #[serde(default)]
-    pub code: String,
-    /// The cause, for people.
-    pub cause: String,
-}
-
-/// Kinds of end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Why {
-    /// Somebody asked.
-    Asked,
-    /// A slash was proposed or executed.
-    Slashed,
-    /// The stake was withdrawn or no longer reaches the node minimum.
-    StakeLost,
-    /// Something that trying again does not mend.
-    Failed,
+    pub leave: Leave,
+    /// The last position that was left. Its Seal file is worth nothing.
+    #[serde(default)]
+    pub former: Option<PositionId>,
 }
 
 /// What happened.
@@ -80,14 +94,18 @@ pub enum Event {
     SealLive,
     /// The position is active, but this node's Seal is not on it any more.
     SealLost,
-    /// The node is jailed. Minting takes it out when the time is over.
+    /// The node is jailed.
     Jailed(String),
+    /// The position may come back: its time in jail is over, or it was restaked after a slash.
+    MayRecover(String),
     /// The master's evidence held.
     MasterVerified,
     /// The master's evidence was refused.
     MasterRefused(String),
     /// The master has registered the node and the node's processes run.
     NodeUp,
+    /// Somebody wants the node registered once more.
+    RegisterAsked,
     /// The master has not answered several heartbeats.
     HeartbeatsFailing,
     /// The position is suspended or slashed.
@@ -96,6 +114,14 @@ pub enum Event {
     StakeLost(ErrorCode, String),
     /// SIGTERM or SIGINT.
     StopAsked,
+    /// The owner wants the stake out.
+    UnstakeAsked,
+    /// The stake is on its way out until then.
+    StakeUnbonding(UnixMs),
+    /// The stake is in the wallet.
+    StakeWithdrawn,
+    /// The owner wants to stake again.
+    StakeAsked,
     /// Something that trying again does not mend.
     Failed(ErrorCode, String),
     /// Pods and node have stopped.
@@ -105,11 +131,16 @@ pub enum Event {
 /// What to do, in the order given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Make a Seal file for a new position and save it. The one action that leads to a new stake.
-    Prepare,
-    /// Bring the saved Seal onto its position: look at the position on chain, stake if it is not there, take its node out of
-    /// jail if it is in, refresh the Seal if it is due.
+    /// Make a Seal file for a new position and save it, unless there is one of another position than this, which was left.
+    /// The one action that leads to a new stake.
+    Prepare(Option<PositionId>),
+    /// Bring the saved Seal onto its position: look at the position on chain, stake if it is not there, refresh the Seal if
+    /// it is due.
     Mint,
+    /// Wait until the node's time in jail is over.
+    AwaitRelease,
+    /// Take the node out of jail, then as [`Self::Mint`].
+    Recover,
     /// Verify the master.
     VerifyMaster,
     /// Register with the verified master and start the node, unless it runs.
@@ -122,42 +153,103 @@ pub enum Action {
     StopPods,
     /// Stop kubelet and everything beside it.
     StopNode,
-    /// Remove mounts, network interfaces and rules.
+    /// Forget what belongs to a running node.
     Clean,
+    /// Send the stake on its way out, unless it is.
+    Unstake,
+    /// Take the stake out once it may be, unless it was.
+    Withdraw,
 }
 
 /// What follows from `event` in `state`. Whatever an event does not concern leaves the state as it is.
 pub fn step(state: State, event: Event) -> (State, Vec<Action>) {
-    use Phase::{Draining, Gone, Joined, Staked, Unproven, VerifiedMaster};
+    use Phase::{Draining, Gone, Jailed, Joined, Recovering, Staked, Unbonding, Unproven, VerifiedMaster, Withdrawn};
     match (state.phase, event) {
         (_, Event::Started) => start(state),
         (Gone, _) => (state, vec![]),
+        (Draining, event) => draining(state, event),
+        (Unbonding | Withdrawn, event) => left(state, event),
         (_, Event::Slashed(cause)) => drain(state, Why::Slashed, Some(ErrorCode::StakeSlashed), cause),
-        (Draining, Event::Drained) => (State { phase: Gone, ..state }, vec![Action::Clean]),
-        (Draining, _) => (state, vec![]),
         (_, Event::StakeLost(code, cause)) => drain(state, Why::StakeLost, Some(code), cause),
-        (_, Event::StopAsked) => drain(state, Why::Asked, None, "asked to stop".to_owned()),
+        (_, Event::StopAsked) => drain(state, Why::Asked, None, asked()),
         (_, Event::Failed(code, cause)) => drain(state, Why::Failed, Some(code), cause),
-        (Unproven, Event::Prepared(position)) if state.position.is_none() => {
+        // Whether a position is on chain is not known in `unproven`, and a stake may be on its way there.
+        (Jailed | Recovering | Staked | VerifiedMaster | Joined, Event::UnstakeAsked) => {
+            drain(State { leave: Leave::Asked, ..state }, Why::Unstaked, None, "asked to unstake".to_owned())
+        }
+        (Unproven, Event::Prepared(position)) if state.position.is_none() && state.former != Some(position) => {
             (State { position: Some(position), ..state }, vec![Action::Mint])
         }
-        (Unproven, Event::SealLive) if state.position.is_some() => to(state, Staked, Action::VerifyMaster),
-        (Staked | VerifiedMaster | Joined, Event::SealLost | Event::Jailed(_)) => to(state, Unproven, Action::Mint),
+        (Unproven | Recovering, Event::SealLive) if state.position.is_some() => to(state, Staked, Action::VerifyMaster),
+        (Staked | VerifiedMaster | Joined, Event::SealLost) => to(state, Unproven, Action::Mint),
+        (Unproven | Recovering | Staked | VerifiedMaster | Joined, Event::Jailed(_)) if state.position.is_some() => {
+            to(state, Jailed, Action::AwaitRelease)
+        }
+        (Unproven | Jailed, Event::MayRecover(_)) if state.position.is_some() => to(state, Recovering, Action::Recover),
         (Staked, Event::MasterVerified) => to(state, VerifiedMaster, Action::Join),
         (VerifiedMaster | Joined, Event::MasterRefused(_)) => to(state, Staked, Action::VerifyMaster),
         (VerifiedMaster, Event::NodeUp) => (State { phase: Joined, ..state }, vec![]),
+        (Joined, Event::RegisterAsked) => to(state, VerifiedMaster, Action::Join),
         (Joined, Event::HeartbeatsFailing) => (state, vec![Action::RestartNode]),
         _ => (state, vec![]),
     }
 }
 
 /// What a process that starts makes of the state it finds: connections and verdicts died with the former process, the
-/// end that a slash began did not.
+/// end that a slash began and the way out did not.
 fn start(state: State) -> (State, Vec<Action>) {
-    match (state.phase, state.position) {
-        (Phase::Draining, _) if state.is_slashed() => (state, vec![Action::StopPods, Action::StopNode]),
-        (_, None) => (State { phase: Phase::Unproven, ending: None, ..state }, vec![Action::Prepare]),
-        (_, Some(_)) => (State { phase: Phase::Unproven, ending: None, ..state }, vec![Action::Mint]),
+    let begun = State { ending: None, ..state.clone() };
+    match (state.phase, state.leave, state.position) {
+        (Phase::Draining, ..) if state.is_slashed() => (state, vec![Action::StopPods, Action::StopNode]),
+        (Phase::Draining, Leave::Asked, _) => drain(state, Why::Unstaked, None, "asked to unstake".to_owned()),
+        (_, Leave::Asked, _) => to(begun, Phase::Unbonding, Action::Unstake),
+        (_, Leave::Unbonding(_), _) => to(begun, Phase::Unbonding, Action::Withdraw),
+        (_, Leave::Withdrawn, _) => (State { phase: Phase::Withdrawn, ..begun }, vec![]),
+        (_, Leave::No, None) => {
+            let prepare = Action::Prepare(begun.former);
+            to(begun, Phase::Unproven, prepare)
+        }
+        (_, Leave::No, Some(_)) => to(begun, Phase::Unproven, Action::Mint),
+    }
+}
+
+/// Pods and node are being stopped. Only a slash changes how.
+fn draining(state: State, event: Event) -> (State, Vec<Action>) {
+    let unstakes = state.ending.as_ref().is_some_and(|ending| ending.why == Why::Unstaked);
+    match event {
+        // Its owner did not know of it when asking to unstake, and decides anew.
+        Event::Slashed(cause) => {
+            drain(State { leave: Leave::No, ..state }, Why::Slashed, Some(ErrorCode::StakeSlashed), cause)
+        }
+        Event::Drained if unstakes => {
+            (State { phase: Phase::Unbonding, ending: None, ..state }, vec![Action::Clean, Action::Unstake])
+        }
+        Event::Drained => (State { phase: Phase::Gone, ..state }, vec![Action::Clean]),
+        // The next start goes on with it.
+        Event::StopAsked if unstakes => {
+            (State { ending: Some(Ending::new(Why::Asked, None, asked())), ..state }, vec![])
+        }
+        _ => (state, vec![]),
+    }
+}
+
+/// The node is gone for good. What is slashed or lost now concerns money alone, and that waits for it to be settled.
+fn left(state: State, event: Event) -> (State, Vec<Action>) {
+    match (state.phase, event) {
+        (_, Event::StopAsked) => end(state, Ending::new(Why::Asked, None, asked())),
+        (_, Event::Failed(code, cause)) => end(state, Ending::new(Why::Failed, Some(code), cause)),
+        (Phase::Unbonding, Event::StakeUnbonding(until)) => {
+            (State { leave: Leave::Unbonding(until), ..state }, vec![Action::Withdraw])
+        }
+        (Phase::Unbonding, Event::StakeWithdrawn) => {
+            (State { phase: Phase::Withdrawn, leave: Leave::Withdrawn, ..state }, vec![])
+        }
+        (Phase::Withdrawn, Event::StakeAsked) => {
+            let former = state.position;
+            let anew = State { position: None, former, leave: Leave::No, ..state };
+            to(anew, Phase::Unproven, Action::Prepare(former))
+        }
+        _ => (state, vec![]),
     }
 }
 
@@ -165,87 +257,35 @@ fn to(state: State, phase: Phase, action: Action) -> (State, Vec<Action>) {
     (State { phase, ..state }, vec![action])
 }
 
+fn end(state: State, ending: Ending) -> (State, Vec<Action>) {
+    (State { phase: Phase::Gone, ending: Some(ending), ..state }, vec![Action::Clean])
+}
+
 /// A slash leaves no time for a cordon, and does not wait for a drain that has begun for another reason.
 fn drain(state: State, why: Why, code: Option<ErrorCode>, cause: String) -> (State, Vec<Action>) {
     let known = state.phase == Phase::Draining && state.is_slashed();
-    let code = code.map_or("", ErrorCode::name).to_owned();
-    let ending = if known { state.ending } else { Some(Ending { why, code, cause }) };
+    let ending = if known { state.ending } else { Some(Ending::new(why, code, cause)) };
     let mut actions = vec![Action::StopPods, Action::StopNode];
-    if why == Why::Asked || why == Why::StakeLost {
+    if matches!(why, Why::Asked | Why::StakeLost | Why::Unstaked) {
         actions.insert(0, Action::Cordon);
     }
-    (State { phase: Phase::Draining, position: state.position, ending }, actions)
+    (State { phase: Phase::Draining, ending, ..state }, actions)
+}
+
+fn asked() -> String {
+    "asked to stop".to_owned()
 }
 
 // === impl State ===
 
 impl Default for State {
     fn default() -> Self {
-        Self { phase: Phase::Unproven, position: None, ending: None }
+        Self { phase: Phase::Unproven, position: None, ending: None, leave: Leave::No, former: None }
     }
 }
 
 impl State {
     fn is_slashed(&self) -> bool {
         self.ending.as_ref().is_some_and(|ending| ending.why == Why::Slashed)
-    }
-}
-
-// === impl Ending ===
-
-impl Ending {
-    /// What to tell the person who started the worker; nothing if they asked for the end.
-    pub fn problem(&self) -> Option<Problem> {
-        let code = ErrorCode::from_name(&self.code).unwrap_or(ErrorCode::Internal);
-        (self.why != Why::Asked).then(|| Problem::new(code, &self.cause))
-    }
-}
-
-// === impl Why ===
-
-impl Why {
-    /// The process's exit code.
-    pub const fn exit_code(self) -> u8 {
-        match self {
-            Self::Asked => 0,
-            Self::Slashed => 3,
-            Self::StakeLost | Self::Failed => 1,
-        }
-    }
-}
-
-// === impl Display: how transitions are logged ===
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unproven => "unproven",
-            Self::Staked => "staked",
-            Self::VerifiedMaster => "verified-master",
-            Self::Joined => "joined",
-            Self::Draining => "draining",
-            Self::Gone => "gone",
-        })
-    }
-}
-
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Started => f.write_str("the worker started"),
-            Self::Prepared(position) => write!(f, "a Seal for position {position} is prepared"),
-            Self::SealLive => f.write_str("the Seal is live on chain"),
-            Self::SealLost => f.write_str("the Seal is no longer on its position"),
-            Self::Jailed(cause) => write!(f, "the node is jailed: {cause}"),
-            Self::MasterVerified => f.write_str("the master's evidence held"),
-            Self::MasterRefused(cause) => write!(f, "the master's evidence was refused: {cause}"),
-            Self::NodeUp => f.write_str("the node is registered and running"),
-            Self::HeartbeatsFailing => f.write_str("several heartbeats in a row failed"),
-            Self::Slashed(cause) => write!(f, "slashed: {cause}"),
-            Self::StakeLost(_, cause) => write!(f, "stake lost: {cause}"),
-            Self::StopAsked => f.write_str("asked to stop"),
-            Self::Failed(code, cause) => write!(f, "failed: {} {cause}", code.code()),
-            Self::Drained => f.write_str("pods and node have stopped"),
-        }
     }
 }

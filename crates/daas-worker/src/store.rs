@@ -1,6 +1,6 @@
 //! What a worker keeps on disk beside its Seal: where it stands, which machine it is, and a lock.
 
-use crate::state::State;
+use crate::state::Journal;
 use daas_client::write_private;
 use daas_types::{ErrorCode, NodeId, Problem};
 use std::fs::{DirBuilder, File, TryLockError};
@@ -43,20 +43,20 @@ impl Store {
         self.folder.join(name)
     }
 
-    /// Where the worker stood when it last ran; the beginning if it never did.
-    pub fn load(&self) -> Result<State, Problem> {
+    /// Where the worker stood when it last ran, and how it came there; the beginning if it never did.
+    pub fn load(&self) -> Result<Journal, Problem> {
         let path = self.state_path();
         match std::fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map_err(|e| Problem::new(ErrorCode::StateUnreadable, format!("{}: {e}", path.display()))),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(State::default()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Journal::default()),
             Err(e) => Err(unusable(&path, &e)),
         }
     }
 
     /// Saves where it stands, whole or not at all.
-    pub fn save(&self, state: &State) -> Result<(), Problem> {
-        let bytes = serde_json::to_vec_pretty(state).map_err(Problem::of(ErrorCode::Internal))?;
+    pub fn save(&self, journal: &Journal) -> Result<(), Problem> {
+        let bytes = serde_json::to_vec_pretty(journal).map_err(Problem::of(ErrorCode::Internal))?;
         self.write("worker-state.json", &bytes)
     }
 
@@ -105,7 +105,7 @@ fn unusable(path: &Path, error: &std::io::Error) -> Problem {
 mod tests {
     use super::*;
     use crate::state::{Event, step};
-    use daas_types::{Address, PositionId};
+    use daas_types::{Address, PositionId, UnixMs};
 
     #[test]
     fn a_second_worker_is_refused_and_state_survives() {
@@ -113,13 +113,16 @@ mod tests {
         let folder = dir.path().join("worker");
         let store = Store::open(&folder).unwrap();
         assert_eq!(Store::open(&folder).unwrap_err().code, ErrorCode::AlreadyRunning);
-        assert_eq!(store.load().unwrap(), State::default());
-        let (state, _) = step(State::default(), Event::Prepared(PositionId(Address::new([1; 32]))));
-        store.save(&state).unwrap();
+        let mut journal = store.load().unwrap();
+        assert_eq!(journal, Journal::default());
+        let event = Event::Prepared(PositionId(Address::new([1; 32])));
+        let (state, _) = step(journal.state.clone(), event.clone());
+        journal.note(UnixMs(7), &event, state);
+        store.save(&journal).unwrap();
         let id = store.instance_id().unwrap();
         drop(store);
         let store = Store::open(&folder).unwrap();
-        assert_eq!(store.load().unwrap(), state);
+        assert_eq!(store.load().unwrap(), journal);
         assert_eq!(store.instance_id().unwrap(), id);
         assert_eq!(id.len(), 32);
     }

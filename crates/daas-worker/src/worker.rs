@@ -1,11 +1,13 @@
 //! The worker itself: does the actions the state machine asks for, and what a joined node needs every few seconds.
 
 mod actions;
+mod departure;
 mod upkeep;
 
 pub use upkeep::{Duties, Duty};
 
-use crate::config::WorkerConfig;
+use crate::api::status::Board;
+use crate::config::{WorkerConfig, seal_path};
 use crate::heartbeat::Pulse;
 use crate::host::Host;
 use crate::kube::KubeApi;
@@ -17,7 +19,8 @@ use daas_chain::index::{Index, IndexIds};
 use daas_chain::ops::Ops;
 use daas_chain::wallet::Wallet;
 use daas_client::{ClusterInfo, SealFile, VerifiedMaster};
-use daas_types::{ErrorCode, NodeId, Problem, UnixMs};
+use daas_types::join::JoinFile;
+use daas_types::{ErrorCode, NodeId, Problem, UnixMs, WalletAddress};
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -29,6 +32,7 @@ pub struct Worker {
     index: Index,
     staker: Staker,
     store: Store,
+    board: Board,
     host: Host,
     machine: Machine,
     node_id: NodeId,
@@ -60,21 +64,22 @@ struct Verified {
 
 impl Worker {
     /// Reads what the configuration names and connects to the chain.
-    pub async fn new(config: &WorkerConfig, store: Store) -> Result<Self, Problem> {
+    pub async fn new(config: &WorkerConfig, store: Store, board: Board) -> Result<Self, Problem> {
         let mut cluster = ClusterInfo::load(&config.cluster)?;
         config.apply_to(&mut cluster.join)?;
         let wallet = load_wallet(config, &store)?;
         config.check_wallet(wallet.address())?;
-        let node_id = config.node_id.clone().or_else(host_node_id).ok_or_else(|| {
-            Problem::new(ErrorCode::ConfigInvalid, "the host name is not a node id: set node.id or --node-id")
-        })?;
+        let node_id = own_node_id(config)?;
         let mut host = Host::new(config, &store, node_id.clone())?;
         host.check()?;
         // Whatever cannot be built or fetched is found out before any money is spent.
         host.prepare().await?;
+        // Whoever speaks to a worker that starts again shows the Seal that it had.
+        if let Ok(seal) = SealFile::load(&seal_path(store.folder())) {
+            board.sealed(&seal);
+        }
         let join = &cluster.join;
-        let ids =
-            IndexIds { package: join.package, cluster: join.cluster, registry: join.registry, nautilus: join.nautilus };
+        let ids = ids(join);
         let chain = cluster.chain().await?;
         let ops = Ops::new(chain.clone(), wallet);
         let staker = Staker::new(ops, ids, join.clone(), node_id.clone(), config.stake, store.folder());
@@ -84,6 +89,7 @@ impl Worker {
             staker,
             machine: Machine::new(store.folder()),
             store,
+            board,
             host,
             node_id,
             node_ip: config.node_ip,
@@ -106,6 +112,21 @@ impl Worker {
         &self.chain
     }
 
+    /// Whose stake it runs on.
+    pub fn owner(&self) -> WalletAddress {
+        self.staker.owner()
+    }
+
+    /// Its node.
+    pub fn node_id(&self) -> &NodeId {
+        &self.node_id
+    }
+
+    /// What it tells of itself.
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
     /// Its state folder.
     pub fn store(&self) -> &Store {
         &self.store
@@ -117,6 +138,7 @@ impl Worker {
     }
 
     fn hold(&mut self, live: Live) {
+        self.board.sealed(&live.seal);
         let generation = live.position.generation;
         self.held = Some(Held { seal: live.seal, renew: live.renew, generation });
     }
@@ -132,8 +154,20 @@ impl Worker {
     }
 }
 
+/// The node id that is configured, else the host name.
+pub(crate) fn own_node_id(config: &WorkerConfig) -> Result<NodeId, Problem> {
+    config.node_id.clone().or_else(host_node_id).ok_or_else(|| {
+        Problem::new(ErrorCode::ConfigInvalid, "the host name is not a node id: set node.id or --node-id")
+    })
+}
+
+/// The cluster's objects.
+pub(crate) fn ids(join: &JoinFile) -> IndexIds {
+    IndexIds { package: join.package, cluster: join.cluster, registry: join.registry, nautilus: join.nautilus }
+}
+
 /// The wallet that is configured, else the one in the state folder.
-fn load_wallet(config: &WorkerConfig, store: &Store) -> Result<Wallet, Problem> {
+pub(crate) fn load_wallet(config: &WorkerConfig, store: &Store) -> Result<Wallet, Problem> {
     let path = config.wallet.clone().unwrap_or_else(|| store.file("wallet.key"));
     Ok(Wallet::load(&path)?)
 }

@@ -33,8 +33,12 @@ const FIXED_FOLDERS: [&str; 10] = [
     "/run/mount",
 ];
 
-/// What must be known of the time before the node ran.
-#[derive(Debug, Serialize, Deserialize)]
+/// The programs whose processes a start replaces. The containers' own supervisors are not among them.
+const COMPONENTS: [&str; 3] = ["containerd", "kubelet", "kube-proxy"];
+
+/// What must be known of the time before the node ran. It lies in two places: the one outlives a start of the machine, the other
+/// the removal of everything in the state folder.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     /// The network namespace it ran in, by inode: another's bridges and tables are not to be touched.
     network: u64,
@@ -52,6 +56,9 @@ pub(crate) async fn cleanup(state_dir: &Path) -> Result<(), NodeError> {
     process::reap_recorded(&layout.run(), PROCESS_GRACE).await?;
     let record = Record::read(&layout)?;
     if record.is_some() {
+        // Processes are known by this folder's name, even if somebody has removed it.
+        files::make_folder(&layout.run())?;
+        Record::retire(&layout)?;
         cgroups::stop_all(&layout, Duration::ZERO).await?;
     }
     process::kill_marked(&layout.run()).await?;
@@ -69,7 +76,25 @@ pub(crate) async fn cleanup(state_dir: &Path) -> Result<(), NodeError> {
     if !left.is_empty() {
         return Err(NodeError::Left { left });
     }
-    remove_tree(&Record::path(&layout))?;
+    let [kept, _] = Record::paths(&layout);
+    remove_tree(&kept)?;
+    Ok(())
+}
+
+/// Whether what an earlier run left is whole: the state folder has its record, and the machine, not started anew since, the same.
+pub(super) fn can_go_on(layout: &Layout) -> Result<bool, FileError> {
+    let [kept, fleeting] = Record::paths(layout).map(|path| Record::read_at(&path));
+    let (Some(kept), Some(fleeting)) = (kept?, fleeting?) else {
+        return Ok(false);
+    };
+    Ok(kept == fleeting && kept.network == network_namespace())
+}
+
+/// Stops containerd, kubelet and kube-proxy of an earlier run. What they started goes on.
+pub(super) async fn stop_components(layout: &Layout) -> Result<(), NodeError> {
+    process::reap_recorded(&layout.run(), PROCESS_GRACE).await?;
+    // Those that were started in the moment before a record was written.
+    process::kill_marked_programs(&layout.run(), &COMPONENTS).await?;
     Ok(())
 }
 
@@ -79,21 +104,39 @@ impl Record {
     pub(super) async fn write(layout: &Layout) -> Result<(), NodeError> {
         let record = Self { network: network_namespace(), tables: tables().await? };
         let text = serde_json::to_vec(&record).expect("a record of plain fields must encode");
-        files::write_private(&Self::path(layout), text)?;
+        let [kept, fleeting] = Self::paths(layout);
+        files::make_folder(&layout.run())?;
+        files::write_private(&kept, &text)?;
+        // Outside the state folder, so not before there is a record that tells `cleanup` of it.
+        files::make_folder(&layout.sockets())?;
+        files::write_private(&fleeting, &text)?;
         Ok(())
     }
 
     fn read(layout: &Layout) -> Result<Option<Self>, FileError> {
-        let path = Self::path(layout);
-        match fs::read(&path) {
-            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(FileError::of("read", &path)(e)),
+        let [kept, fleeting] = Self::paths(layout);
+        match Self::read_at(&kept)? {
+            None => Self::read_at(&fleeting),
+            record => Ok(record),
         }
     }
 
-    fn path(layout: &Layout) -> PathBuf {
-        layout.run().join("node.json")
+    /// What is being taken down nobody goes on with.
+    fn retire(layout: &Layout) -> Result<(), FileError> {
+        let [kept, fleeting] = Self::paths(layout);
+        if kept.exists() { remove_tree(&fleeting) } else { Ok(()) }
+    }
+
+    fn read_at(path: &Path) -> Result<Option<Self>, FileError> {
+        match fs::read(path) {
+            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(FileError::of("read", path)(e)),
+        }
+    }
+
+    fn paths(layout: &Layout) -> [PathBuf; 2] {
+        [layout.run().join("node.json"), layout.sockets().join("node.json")]
     }
 }
 

@@ -59,6 +59,15 @@ pub async fn reap_recorded(run_dir: &Path, grace: Duration) -> Result<Vec<Reaped
 /// Kills every process that carries the run folder's mark in its environment: what was started in the moment
 /// before a record was written, and what recorded processes started in turn.
 pub async fn kill_marked(run_dir: &Path) -> Result<Vec<u32>, ProcessError> {
+    kill_marked_if(run_dir, |_| true).await
+}
+
+/// The same, of processes that run one of these programs.
+pub(crate) async fn kill_marked_programs(run_dir: &Path, programs: &[&str]) -> Result<Vec<u32>, ProcessError> {
+    kill_marked_if(run_dir, |pid| program(pid).is_some_and(|name| programs.contains(&name.as_str()))).await
+}
+
+async fn kill_marked_if(run_dir: &Path, wanted: impl Fn(u32) -> bool) -> Result<Vec<u32>, ProcessError> {
     let Ok(run_dir) = run_dir.canonicalize() else {
         return Ok(Vec::new());
     };
@@ -66,7 +75,8 @@ pub async fn kill_marked(run_dir: &Path) -> Result<Vec<u32>, ProcessError> {
     let (mut killed, mut looks) = (Vec::new(), 0);
     // One that is killed may have been starting another: look again until a pass finds none.
     loop {
-        let (found, unclear) = marked(&mark);
+        let (mut found, unclear) = marked(&mark);
+        found.retain(|(pid, _)| wanted(*pid));
         if found.is_empty() && (!unclear || looks == LOOKS) {
             return Ok(killed);
         }
@@ -203,6 +213,13 @@ fn marked(mark: &[u8]) -> (Vec<(u32, u64)>, bool) {
         }
     }
     (found, unclear)
+}
+
+/// The name of its program's file, also of one that was replaced since.
+fn program(pid: u32) -> Option<String> {
+    let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    let name = path.file_name()?.to_str()?;
+    Some(name.strip_suffix(" (deleted)").unwrap_or(name).to_owned())
 }
 
 /// What a process was started with; `None` if it shows nothing.

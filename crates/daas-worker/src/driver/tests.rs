@@ -1,63 +1,102 @@
 use super::*;
+use crate::api::command::{self, Commands, Leaving};
+use crate::heartbeat::{INTERVAL, Pulse, Verdict};
 use crate::interrupts::tests::{Chain, POSITION, seal};
+use crate::state::Leave;
 use daas_daemon::Tasks;
 use daas_types::onchain::Status;
+use daas_types::{Address, Permissions, UnixMs};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+
+/// The position after one was left.
+const NEXT: PositionId = PositionId(Address::new([2; 32]));
 
 /// Does everything at once and writes down what it did; one action can be made to hang.
 struct Script {
     done: Arc<Mutex<Vec<Action>>>,
     at: watch::Sender<Option<Action>>,
     hangs: Option<Action>,
-    saved: Arc<Mutex<Vec<Phase>>>,
+    saved: Arc<Mutex<Vec<Journal>>>,
+    position: PositionId,
     sealed: bool,
+    pulse: Pulse,
+    /// From when to when the master has no chain.
+    outage: Option<(Instant, Instant)>,
+    beats: Arc<Mutex<Vec<(Instant, Verdict)>>>,
+    /// What an order for a Seal ends with.
+    staked: Result<(), ErrorCode>,
 }
 
 struct Rig {
     chain: Chain,
     shutdown: CancellationToken,
+    commands: Commands,
     done: Arc<Mutex<Vec<Action>>>,
-    saved: Arc<Mutex<Vec<Phase>>>,
+    saved: Arc<Mutex<Vec<Journal>>>,
+    beats: Arc<Mutex<Vec<(Instant, Verdict)>>>,
     at: watch::Receiver<Option<Action>>,
     driver: Driver<Script>,
 }
 
 impl Hands for Script {
-    async fn perform(&mut self, action: Action, slashed: bool) -> Option<Event> {
+    async fn perform(&mut self, action: Action, why: Option<Why>) -> Option<Event> {
         self.at.send_replace(Some(action));
-        if self.hangs == Some(action) && !slashed {
+        if self.hangs == Some(action) && why != Some(Why::Slashed) {
             sleep(Duration::from_hours(1)).await;
         }
         self.done.lock().unwrap().push(action);
         Some(match action {
-            Prepare => Event::Prepared(POSITION),
-            Mint => {
+            Prepare(former) => {
+                self.position = if former.is_some() { NEXT } else { POSITION };
+                Event::Prepared(self.position)
+            }
+            Mint | Action::Recover => {
                 self.sealed = true;
                 Event::SealLive
             }
+            Action::AwaitRelease => Event::MayRecover("time".into()),
             VerifyMaster => Event::MasterVerified,
             Join => Event::NodeUp,
             StopNode => Event::Drained,
+            Unstake => Event::StakeUnbonding(UnixMs(60)),
+            Withdraw => Event::StakeWithdrawn,
             Action::RestartNode | Cordon | StopPods | Clean => return None,
         })
     }
 
-    async fn duty(&mut self, _duty: Duty) -> Option<Event> {
-        None
+    async fn duty(&mut self, duty: Duty) -> Option<Event> {
+        let now = Instant::now();
+        if duty != Duty::Beat {
+            return None;
+        }
+        let stale = self.outage.is_some_and(|(from, until)| from <= now && now < until);
+        let failure = stale.then(|| Problem::new(ErrorCode::ChainStale, "test"));
+        let verdict = self.pulse.beat(failure.as_ref(), now);
+        self.beats.lock().unwrap().push((now, verdict));
+        (verdict == Verdict::Restart).then_some(Event::HeartbeatsFailing)
+    }
+
+    async fn stake(&mut self, _order: StakeOrder) -> Result<Staked, Problem> {
+        self.at.send_replace(Some(Mint));
+        self.staked.map_err(|code| Problem::new(code, "test"))?;
+        self.sealed = true;
+        Ok(Staked { secret: None, expires: UnixMs(9), permissions: Permissions::NODE })
     }
 
     fn seal(&self) -> Option<(SealId, PositionId, u64)> {
-        self.sealed.then(|| (seal(7), POSITION, 1))
+        self.sealed.then(|| (seal(7), self.position, 1))
     }
 
-    fn save(&self, state: &State) -> Result<(), Problem> {
-        self.saved.lock().unwrap().push(state.phase);
+    fn save(&self, journal: &Journal) -> Result<(), Problem> {
+        self.saved.lock().unwrap().push(journal.clone());
         Ok(())
     }
+
+    fn moved(&mut self, _state: &State, _reason: &str) {}
 
     fn joined(&mut self) {
         self.at.send_replace(None);
@@ -68,14 +107,33 @@ impl Rig {
     fn new(hangs: Option<Action>) -> Self {
         let mut chain = Chain::new();
         chain.put(Status::Active, &[7]);
-        let (done, saved) = (Arc::default(), Arc::default());
+        let (done, saved, beats) = (Arc::default(), Arc::default(), Arc::default());
         let (at, receiver) = watch::channel(None);
-        let script = Script { done: Arc::clone(&done), at, hangs, saved: Arc::clone(&saved), sealed: false };
+        let script = Script {
+            done: Arc::clone(&done),
+            at,
+            hangs,
+            saved: Arc::clone(&saved),
+            position: POSITION,
+            sealed: false,
+            pulse: Pulse::default(),
+            outage: None,
+            beats: Arc::clone(&beats),
+            staked: Ok(()),
+        };
         let shutdown = CancellationToken::new();
         let tasks = Tasks::new(CancellationToken::new());
         let interrupts = Interrupts::new(chain.index.clone(), tasks, shutdown.clone());
-        let driver = Driver::new(State::default(), script, interrupts);
-        Self { chain, shutdown, done, saved, at: receiver, driver }
+        let (commands, inbox) = command::channel();
+        let driver = Driver::new(Journal::default(), script, interrupts, Desk::new(inbox));
+        Self { chain, shutdown, commands, done, saved, beats, at: receiver, driver }
+    }
+
+    /// A worker that was killed in this state.
+    fn found(state: State) -> Self {
+        let mut rig = Self::new(None);
+        rig.driver.journal.state = state;
+        rig
     }
 
     /// Drives to the end; `then` happens when the worker is at `when` (joined, if none).
@@ -95,19 +153,37 @@ impl Rig {
             ended = timeout(Duration::from_mins(10), driver.drive()) => ended.expect("it must end").unwrap(),
             () = meanwhile => unreachable!(),
         };
-        assert_eq!(self.saved.lock().unwrap().last(), Some(&Phase::Gone));
+        assert_eq!(self.saved.lock().unwrap().last().map(|last| last.state.phase), Some(Phase::Gone));
         let done = self.done.lock().unwrap().clone();
         (ending, done)
     }
+
+    /// Drives until the owner has done what an owner does.
+    async fn owned<T>(&mut self, owner: impl Future<Output = T>) -> T {
+        let joined = self.at.clone();
+        let owner = async {
+            let mut joined = joined;
+            joined.changed().await.unwrap();
+            owner.await
+        };
+        tokio::select! {
+            ended = self.driver.drive() => panic!("it ended: {ended:?}"),
+            done = timeout(Duration::from_hours(1), owner) => done.expect("the owner waits in vain"),
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        self.driver.journal.state.phase
+    }
 }
 
-use Action::{Clean, Cordon, Join, Mint, Prepare, StopNode, StopPods, VerifyMaster};
+use Action::{Clean, Cordon, Join, Mint, Prepare, StopNode, StopPods, Unstake, VerifyMaster, Withdraw};
 
 #[tokio::test(start_paused = true)]
 async fn a_joined_node_leaves_in_order_when_asked() {
     let (ending, done) = Rig::new(None).drive(None, |_, shutdown| shutdown.cancel()).await;
     assert_eq!(ending.why, Why::Asked);
-    assert_eq!(done, [Prepare, Mint, VerifyMaster, Join, Cordon, StopPods, StopNode, Clean]);
+    assert_eq!(done, [Prepare(None), Mint, VerifyMaster, Join, Cordon, StopPods, StopNode, Clean]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,7 +192,7 @@ async fn a_slash_stops_a_joined_node_at_once() {
     let (ending, done) = Rig::new(None).drive(None, slash).await;
     assert_eq!((ending.why, ending.why.exit_code()), (Why::Slashed, 3));
     assert_eq!(ending.problem().unwrap().code, ErrorCode::StakeSlashed);
-    assert_eq!(done, [Prepare, Mint, VerifyMaster, Join, StopPods, StopNode, Clean]);
+    assert_eq!(done, [Prepare(None), Mint, VerifyMaster, Join, StopPods, StopNode, Clean]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,7 +209,7 @@ async fn a_slash_does_not_wait_for_whatever_is_going_on() {
 async fn a_slash_ends_an_orderly_drain() {
     let mut rig = Rig::new(Some(Cordon));
     rig.shutdown.cancel();
-    rig.driver.state = State { phase: Phase::Joined, position: Some(POSITION), ending: None };
+    rig.driver.journal.state = State { phase: Phase::Joined, position: Some(POSITION), ..State::default() };
     let slash = |chain: &mut Chain, _: &CancellationToken| chain.put(Status::Suspended, &[7]);
     let (ending, done) = rig.drive(Some(Cordon), slash).await;
     assert_eq!(ending.why, Why::Slashed);
@@ -143,10 +219,139 @@ async fn a_slash_ends_an_orderly_drain() {
 #[tokio::test(start_paused = true)]
 async fn an_event_that_changes_nothing_does_not_lose_the_action_it_interrupted() {
     let mut rig = Rig::new(None);
-    rig.driver.state.position = Some(POSITION);
+    rig.driver.journal.state.position = Some(POSITION);
     // The index says that another Seal is on the position, which the first action is about to mend anyway.
     rig.driver.interrupts.known(POSITION, 0, seal(9));
     let (ending, done) = rig.drive(None, |_, shutdown| shutdown.cancel()).await;
     assert_eq!(ending.why, Why::Asked);
     assert_eq!(done, [Mint, VerifyMaster, Join, Cordon, StopPods, StopNode, Clean]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_unstakes_and_stakes_again() {
+    let mut rig = Rig::new(None);
+    let commands = rig.commands.clone();
+    let left = rig.owned(async { (commands.unstake().await, commands.unstake().await) }).await;
+    assert_eq!(left.0.unwrap(), Leaving::Unbonding { withdrawable: UnixMs(60) });
+    // The script's money is back at once.
+    assert_eq!(left.1.unwrap(), Leaving::Unstaked);
+    let out = [Prepare(None), Mint, VerifyMaster, Join, Cordon, StopPods, StopNode, Clean, Unstake, Withdraw];
+    assert_eq!(*rig.done.lock().unwrap(), out);
+    assert_eq!((rig.phase(), rig.driver.journal.state.leave), (Phase::Withdrawn, Leave::Withdrawn));
+    assert_eq!(rig.driver.journal.history.back().unwrap().reason, "the stake is in the wallet");
+
+    // A process that starts stakes nothing by itself; the owner's word makes another position.
+    let mut rig = Rig::found(rig.driver.journal.state.clone());
+    let commands = rig.commands.clone();
+    let staked = tokio::select! {
+        ended = rig.driver.drive() => panic!("it ended: {ended:?}"),
+        staked = async {
+            sleep(Duration::from_hours(1)).await;
+            commands.stake(StakeOrder::default()).await
+        } => staked,
+    };
+    assert_eq!(staked.unwrap().expires, UnixMs(9));
+    assert_eq!(rig.driver.journal.state.position, Some(NEXT));
+    assert_eq!(rig.done.lock().unwrap()[0], Prepare(Some(POSITION)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kill_on_the_way_out_is_gone_on_from() {
+    let at = |phase, leave| State { phase, leave, position: Some(POSITION), ..State::default() };
+    let whole = [Cordon, StopPods, StopNode, Clean, Unstake, Withdraw];
+    for (state, rest) in [
+        (at(Phase::Draining, Leave::Asked), &whole[..]),
+        (at(Phase::Unbonding, Leave::Asked), &whole[4..]),
+        (at(Phase::Gone, Leave::Asked), &whole[4..]),
+        (at(Phase::Unbonding, Leave::Unbonding(UnixMs(60))), &whole[5..]),
+        (at(Phase::Withdrawn, Leave::Withdrawn), &[]),
+    ] {
+        let mut rig = Rig::found(state.clone());
+        let commands = rig.commands.clone();
+        let left = tokio::select! {
+            ended = rig.driver.drive() => panic!("it ended: {ended:?}"),
+            left = async {
+                sleep(Duration::from_mins(1)).await;
+                commands.unstake().await
+            } => left,
+        };
+        assert_eq!(left.unwrap(), Leaving::Unstaked, "{state:?}");
+        assert_eq!(*rig.done.lock().unwrap(), rest, "{state:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn orders_are_answered_when_they_are_done_and_a_failed_one_ends_nothing() {
+    let mut rig = Rig::new(None);
+    let commands = rig.commands.clone();
+    let done = rig.done.clone();
+    rig.owned(async {
+        commands.stake(StakeOrder::default()).await.unwrap();
+        commands.register().await.unwrap();
+        assert_eq!(*done.lock().unwrap(), [Prepare(None), Mint, VerifyMaster, Join, Join]);
+    })
+    .await;
+    let mut rig = Rig::new(None);
+    rig.driver.hands.staked = Err(ErrorCode::InsufficientFunds);
+    let commands = rig.commands.clone();
+    let refused = rig.owned(async { commands.stake(StakeOrder::default()).await.unwrap_err() }).await;
+    assert_eq!((refused.code, rig.phase()), (ErrorCode::InsufficientFunds, Phase::Joined));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_takes_no_orders() {
+    let mut rig = Rig::new(Some(Cordon));
+    let (commands, shutdown) = (rig.commands.clone(), rig.shutdown.clone());
+    let refused = rig
+        .owned(async {
+            shutdown.cancel();
+            sleep(Duration::from_secs(1)).await;
+            (commands.register().await, commands.stake(StakeOrder::default()).await.map(drop), commands.unstake().await)
+        })
+        .await;
+    assert_eq!(refused.0.unwrap_err().code, ErrorCode::WorkerBusy);
+    assert_eq!(refused.1.unwrap_err().code, ErrorCode::WorkerBusy);
+    assert_eq!(refused.2.unwrap_err().code, ErrorCode::WorkerBusy);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_jailed_node_comes_back_by_itself() {
+    let mut rig = Rig::new(None);
+    let saved = rig.saved.clone();
+    let Rig { chain, shutdown, at, driver, .. } = &mut rig;
+    let meanwhile = async {
+        at.changed().await.unwrap();
+        at.wait_for(Option::is_none).await.unwrap();
+        chain.change(|state| state.jailed_until_ms = UnixMs(9));
+        sleep(Duration::from_mins(1)).await;
+        shutdown.cancel();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        ended = driver.drive() => assert_eq!(ended.unwrap().why, Why::Asked),
+        () = meanwhile => unreachable!(),
+    }
+    let phases: Vec<_> = saved.lock().unwrap().iter().map(|journal| journal.state.phase).collect();
+    let way = [Phase::Joined, Phase::Jailed, Phase::Recovering, Phase::Staked, Phase::VerifiedMaster, Phase::Joined];
+    assert!(phases.windows(way.len()).any(|part| part == way), "{phases:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quarter_of_an_hour_without_the_chain_is_waited_for() {
+    let mut rig = Rig::new(None);
+    let from = Instant::now() + Duration::from_mins(2);
+    let until = from + Duration::from_mins(15);
+    rig.driver.hands.outage = Some((from, until));
+    let (shutdown, done, beats) = (rig.shutdown.clone(), rig.done.clone(), rig.beats.clone());
+    tokio::select! {
+        ended = rig.driver.drive() => drop(ended),
+        () = tokio::time::sleep_until(until + Duration::from_mins(2)) => shutdown.cancel(),
+    }
+    assert_eq!(rig.phase(), Phase::Joined);
+    assert_eq!(*done.lock().unwrap(), [Prepare(None), Mint, VerifyMaster, Join]);
+    let beats = beats.lock().unwrap();
+    let waited = beats.iter().filter(|(_, verdict)| *verdict == Verdict::Wait).count();
+    assert!(waited >= 29, "{waited} beats in the outage");
+    let back = beats.iter().find(|(at, _)| *at >= until).unwrap();
+    assert!(back.1 == Verdict::Fine && back.0.duration_since(until) <= INTERVAL);
 }

@@ -26,7 +26,9 @@ async fn three_failures_restart_and_then_ever_less_often() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stale_master_never_costs_the_node_its_pods() {
-    assert_eq!(restarts(ErrorCode::ChainStale, 100).await, [0; 0]);
+    for code in [ErrorCode::ChainStale, ErrorCode::ChainUnreachable, ErrorCode::ChainUnproven] {
+        assert_eq!(restarts(code, 100).await, [0; 0], "{code:?}");
+    }
     let mut pulse = Pulse::default();
     for _ in 0..2 {
         pulse.beat(Some(&problem(ErrorCode::ApiServerUnavailable)), Instant::now());

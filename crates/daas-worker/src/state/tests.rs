@@ -1,5 +1,10 @@
+mod life;
+
 use super::*;
-use Action::{Clean, Cordon, Join, Mint, Prepare, RestartNode, StopNode, StopPods, VerifyMaster};
+use Action::{
+    AwaitRelease, Clean, Cordon, Join, Mint, Prepare, Recover, RestartNode, StopNode, StopPods, Unstake, VerifyMaster,
+    Withdraw,
+};
 use daas_types::Address;
 use proptest::prelude::*;
 
@@ -14,6 +19,7 @@ fn events() -> impl Strategy<Value = Event> {
         Just(Event::SealLive),
         Just(Event::SealLost),
         Just(Event::Jailed("silent".into())),
+        Just(Event::MayRecover("time".into())),
         Just(Event::MasterVerified),
         Just(Event::MasterRefused("no".into())),
         Just(Event::NodeUp),
@@ -21,6 +27,11 @@ fn events() -> impl Strategy<Value = Event> {
         Just(Event::Slashed("reason 1".into())),
         Just(Event::StakeLost(ErrorCode::PositionClosed, "closed".into())),
         Just(Event::StopAsked),
+        Just(Event::RegisterAsked),
+        Just(Event::UnstakeAsked),
+        Just(Event::StakeUnbonding(UnixMs(60))),
+        Just(Event::StakeWithdrawn),
+        Just(Event::StakeAsked),
         Just(Event::Failed(ErrorCode::Internal, "broken".into())),
         Just(Event::Drained),
     ]
@@ -48,6 +59,8 @@ impl Witness {
         match event {
             // A process that starts knows nothing; a drain that goes on does not need to.
             Event::Started | Event::SealLost | Event::Jailed(_) => *self = Self::default(),
+            Event::MayRecover(_) if matches!(before, Phase::Unproven | Phase::Jailed) => *self = Self::default(),
+            Event::StakeAsked if before == Phase::Withdrawn => *self = Self::default(),
             Event::SealLive => self.seal = true,
             Event::MasterVerified if before == Phase::Staked => self.master = true,
             Event::MasterRefused(_) => self.master = false,
@@ -80,16 +93,17 @@ proptest! {
     #[test]
     fn a_slash_always_stops_pods_and_node(walk in walks()) {
         let state = walk.into_iter().fold(State::default(), |state, event| step(state, event).0);
-        let gone = state.phase == Phase::Gone;
-        let (slashed, actions) = step(state, Event::Slashed("reason 2".into()));
-        if gone {
-            prop_assert_eq!(slashed.phase, Phase::Gone);
+        let nodeless = matches!(state.phase, Phase::Gone | Phase::Unbonding | Phase::Withdrawn);
+        let (slashed, actions) = step(state.clone(), Event::Slashed("reason 2".into()));
+        if nodeless {
+            prop_assert_eq!(slashed, state);
         } else {
             prop_assert_eq!(slashed.phase, Phase::Draining);
             prop_assert_eq!(actions, vec![StopPods, StopNode]);
             prop_assert_eq!(slashed.ending.as_ref().map(|e| e.why.exit_code()), Some(3));
             // Nothing but the end of the drain leads on, and the reason stays.
-            for event in way_in().into_iter().chain([Event::StopAsked, Event::StakeLost(ErrorCode::StakeTooLow, String::new())]) {
+            let others = [Event::StopAsked, Event::UnstakeAsked, Event::StakeLost(ErrorCode::StakeTooLow, String::new())];
+            for event in way_in().into_iter().chain(others) {
                 let (next, _) = step(slashed.clone(), event);
                 prop_assert_eq!(&next, &slashed);
             }
@@ -100,16 +114,19 @@ proptest! {
     }
 
     #[test]
-    fn a_prepared_position_is_never_prepared_again(walk in walks()) {
+    fn a_position_is_left_for_another_only_when_its_money_is_back(walk in walks()) {
         let mut state = State::default();
         for event in walk {
-            let known = state.position;
+            let (before, asked) = (state.clone(), event == Event::StakeAsked);
             let (next, actions) = step(state, event);
-            if known.is_some() {
-                prop_assert!(!actions.contains(&Prepare));
-                prop_assert_eq!(next.position, known);
+            if let Some(known) = before.position && next.position != Some(known) {
+                prop_assert!(before.phase == Phase::Withdrawn && asked, "{} lost {known}", before.phase);
+                prop_assert_eq!(next.former, Some(known));
             }
-            if actions.contains(&Mint) {
+            let prepares = actions.iter().any(|action| matches!(action, Prepare(_)));
+            prop_assert!(!prepares || next.position.is_none());
+            prop_assert!(!prepares || actions == vec![Prepare(next.former)], "a Seal file that was left would be used");
+            if actions.iter().any(|action| matches!(action, Mint | Recover | Unstake | Withdraw)) {
                 prop_assert!(next.position.is_some());
             }
             state = next;
@@ -117,15 +134,36 @@ proptest! {
     }
 
     #[test]
-    fn only_a_drain_ends_in_gone_and_a_reason_is_known(walk in walks()) {
+    fn a_reason_is_known_where_it_ends_and_nowhere_else(walk in walks()) {
         let mut state = State::default();
         for event in walk {
             let before = state.phase;
             let (next, _) = step(state, event);
             if next.phase == Phase::Gone && before != Phase::Gone {
-                prop_assert_eq!(before, Phase::Draining);
+                prop_assert!(matches!(before, Phase::Draining | Phase::Unbonding | Phase::Withdrawn), "{before}");
             }
-            prop_assert_eq!(next.phase >= Phase::Draining, next.ending.is_some());
+            prop_assert_eq!(matches!(next.phase, Phase::Draining | Phase::Gone), next.ending.is_some());
+            state = next;
+        }
+    }
+
+    #[test]
+    fn money_moves_out_only_when_asked_and_when_the_node_is_gone(walk in walks()) {
+        let (mut state, mut asked, mut drained) = (State::default(), false, false);
+        for event in walk {
+            let before = state.phase;
+            match &event {
+                Event::UnstakeAsked => asked = true,
+                Event::Drained if before == Phase::Draining => drained = true,
+                _ => {}
+            }
+            let (next, actions) = step(state, event);
+            if actions.contains(&Join) {
+                drained = false;
+            }
+            if actions.iter().any(|action| matches!(action, Unstake | Withdraw)) {
+                prop_assert!(asked && drained, "{before} -> {}", next.phase);
+            }
             state = next;
         }
     }
@@ -142,21 +180,93 @@ fn the_way_in_and_out() {
     }
     assert_eq!(state.phase, Phase::Gone);
     assert_eq!(state.ending.as_ref().unwrap().why.exit_code(), 0);
-    assert_eq!(done, [Prepare, Mint, VerifyMaster, Join, RestartNode, Cordon, StopPods, StopNode, Clean]);
+    assert_eq!(done, [Prepare(None), Mint, VerifyMaster, Join, RestartNode, Cordon, StopPods, StopNode, Clean]);
+}
+
+fn joined() -> State {
+    way_in().into_iter().fold(State::default(), |state, event| step(state, event).0)
 }
 
 #[test]
-fn a_jailed_worker_goes_the_whole_way_in_again() {
-    let joined = way_in().into_iter().fold(State::default(), |state, event| step(state, event).0);
-    let (jailed, actions) = step(joined.clone(), Event::Jailed("silent".into()));
-    assert_eq!((jailed.phase, jailed.ending.as_ref(), actions), (Phase::Unproven, None, vec![Mint]));
-    let back = way_in().into_iter().skip(2).fold(jailed, |state, event| step(state, event).0);
-    assert_eq!(back, joined);
+fn a_jailed_worker_waits_and_goes_the_whole_way_in_again() {
+    let (jailed, actions) = step(joined(), Event::Jailed("silent".into()));
+    assert_eq!((jailed.phase, jailed.ending.as_ref(), actions), (Phase::Jailed, None, vec![AwaitRelease]));
+    let (same, actions) = step(jailed.clone(), Event::SealLost);
+    assert_eq!((&same, actions), (&jailed, vec![]), "it goes on waiting");
+    let (back, actions) = step(jailed, Event::MayRecover("its time is over".into()));
+    assert_eq!((back.phase, actions), (Phase::Recovering, vec![Recover]));
+    let back = way_in().into_iter().skip(2).fold(back, |state, event| step(state, event).0);
+    assert_eq!(back, joined());
+}
+
+#[test]
+fn the_way_out_with_the_stake() {
+    let mut state = joined();
+    let mut done = vec![];
+    let out = [Event::UnstakeAsked, Event::Drained, Event::StakeUnbonding(UnixMs(60)), Event::StakeWithdrawn];
+    for event in out {
+        let (next, actions) = step(state, event);
+        state = next;
+        done.extend(actions);
+    }
+    assert_eq!(done, [Cordon, StopPods, StopNode, Clean, Unstake, Withdraw]);
+    assert_eq!((state.phase, state.leave, state.position), (Phase::Withdrawn, Leave::Withdrawn, Some(position(1))));
+    assert_eq!(step(state.clone(), Event::Started), (state.clone(), vec![]), "a restart stakes nothing");
+
+    let (anew, actions) = step(state, Event::StakeAsked);
+    assert_eq!((anew.phase, anew.position, actions), (Phase::Unproven, None, vec![Prepare(Some(position(1)))]));
+    assert_eq!(step(anew.clone(), Event::Prepared(position(1))).0, anew, "what was left is not used again");
+    assert_eq!(step(anew.clone(), Event::Started), (anew.clone(), vec![Prepare(Some(position(1)))]));
+    assert_eq!(step(anew, Event::Prepared(position(2))).1, [Mint]);
+}
+
+#[test]
+fn a_stop_on_the_way_out_is_obeyed_and_the_way_out_goes_on_at_the_next_start() {
+    let (asked, _) = step(joined(), Event::UnstakeAsked);
+    let (again, actions) = step(asked.clone(), Event::Started);
+    assert_eq!((&again, actions), (&asked, vec![Cordon, StopPods, StopNode]));
+
+    let (stopped, actions) = step(asked, Event::StopAsked);
+    assert_eq!(actions, [], "the drain goes on");
+    let (gone, actions) = step(stopped, Event::Drained);
+    assert_eq!(
+        (gone.phase, gone.ending.as_ref().map(|e| e.why), actions),
+        (Phase::Gone, Some(Why::Asked), vec![Clean])
+    );
+    let (resumed, actions) = step(gone, Event::Started);
+    assert_eq!((resumed.phase, &resumed.ending, actions), (Phase::Unbonding, &None, vec![Unstake]));
+
+    let (unbonding, _) = step(resumed, Event::StakeUnbonding(UnixMs(60)));
+    let (stopped, _) = step(unbonding.clone(), Event::StopAsked);
+    assert_eq!(stopped.phase, Phase::Gone);
+    assert_eq!(step(stopped, Event::Started), (unbonding, vec![Withdraw]));
+}
+
+#[test]
+fn a_slash_before_the_stake_is_on_its_way_leaves_the_owner_to_decide() {
+    let (asked, _) = step(joined(), Event::UnstakeAsked);
+    let (slashed, actions) = step(asked, Event::Slashed("reason 1".into()));
+    assert_eq!((slashed.leave, actions), (Leave::No, vec![StopPods, StopNode]));
+    let (gone, _) = step(slashed, Event::Drained);
+    assert_eq!(gone.ending.as_ref().map(|ending| ending.why.exit_code()), Some(3));
+}
+
+#[test]
+fn a_stake_that_may_be_on_its_way_is_not_taken_out() {
+    let (prepared, _) = step(State::default(), Event::Prepared(position(1)));
+    assert_eq!(step(prepared.clone(), Event::UnstakeAsked), (prepared, vec![]));
+}
+
+#[test]
+fn whoever_asks_for_it_is_registered_once_more() {
+    let (state, actions) = step(joined(), Event::RegisterAsked);
+    assert_eq!((state.phase, actions), (Phase::VerifiedMaster, vec![Join]));
+    assert_eq!(step(state, Event::NodeUp).0, joined());
 }
 
 #[test]
 fn a_killed_worker_goes_on_where_it_was() {
-    let joined = way_in().into_iter().fold(State::default(), |state, event| step(state, event).0);
+    let joined = joined();
     let (resumed, actions) = step(joined.clone(), Event::Started);
     assert_eq!((resumed.phase, resumed.position), (Phase::Unproven, joined.position));
     assert_eq!(actions, [Mint]);
@@ -175,9 +285,12 @@ fn the_saved_form_is_stable() {
         phase: Phase::VerifiedMaster,
         position: Some(position(7)),
         ending: Some(Ending { why: Why::StakeLost, code: "PositionClosed".into(), cause: "x".into() }),
+        leave: Leave::Unbonding(UnixMs(60)),
+        former: Some(position(6)),
     };
     let json = serde_json::to_string(&state).unwrap();
     assert!(json.contains("\"verified-master\"") && json.contains("\"stake-lost\""), "{json}");
+    assert!(json.contains("\"leave\":{\"unbonding\":60}"), "{json}");
     assert_eq!(serde_json::from_str::<State>(&json).unwrap(), state);
     assert_eq!(state.ending.unwrap().problem().unwrap().code, ErrorCode::PositionClosed);
 }

@@ -1,10 +1,12 @@
 use super::upkeep::PROOF;
 use super::{Verified, Worker};
+use crate::api::command::{StakeOrder, Staked};
+use crate::api::status::MasterStatus;
 use crate::host::node_ip;
 use crate::kube::KubeApi;
 use crate::peers::Peers;
-use crate::stake::{Minted, Standing};
-use crate::state::{Action, Event};
+use crate::stake::{Minted, Standing, Wish};
+use crate::state::{Action, Event, Why};
 use daas_chain::clock;
 use daas_client::VerifiedMaster;
 use daas_types::api::RegisterWorkerRequest;
@@ -13,26 +15,24 @@ use daas_types::{ErrorCode, Problem};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long pods are given to go before they are stopped.
-const CORDON: Duration = Duration::from_secs(20);
 /// How long pods have between SIGTERM and SIGKILL when the node leaves in order.
 const POD_GRACE: Duration = Duration::from_secs(10);
 /// The same when its stake was slashed: with the kubelet's own end this stays within ten seconds.
 const SLASHED_GRACE: Duration = Duration::from_secs(5);
 /// How long the control plane is given to assign the node its pod network before the node is started to be ready.
 const NETWORK: Duration = Duration::from_mins(1);
-/// Marks that it was this worker that took its node out of scheduling.
-const CORDONED: &str = "cordoned";
-const FIRST_WAIT: Duration = Duration::from_millis(500);
+pub(super) const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// How often a jailed worker looks whether somebody else has taken it out.
+const JAIL_LOOK: Duration = Duration::from_secs(15);
 
 impl Worker {
     /// Does one action; trying again what time may mend. Dropping it half-way is safe: each action looks first at what
     /// is there.
-    pub async fn perform(&mut self, action: Action, slashed: bool) -> Option<Event> {
+    pub async fn perform(&mut self, action: Action, why: Option<Why>) -> Option<Event> {
         let mut wait = FIRST_WAIT;
         loop {
-            let problem = match self.attempt(action, slashed).await {
+            let problem = match self.attempt(action, why).await {
                 Ok(event) => return event,
                 Err(problem) => problem,
             };
@@ -45,10 +45,12 @@ impl Worker {
         }
     }
 
-    async fn attempt(&mut self, action: Action, slashed: bool) -> Result<Option<Event>, Problem> {
+    async fn attempt(&mut self, action: Action, why: Option<Why>) -> Result<Option<Event>, Problem> {
         Ok(match action {
-            Action::Prepare => Some(Event::Prepared(self.staker.prepare()?)),
-            Action::Mint => Some(self.mint().await?),
+            Action::Prepare(former) => Some(Event::Prepared(self.staker.prepare(former)?)),
+            Action::Mint => Some(self.mint(Wish::default()).await?),
+            Action::AwaitRelease => Some(self.await_release().await?),
+            Action::Recover => Some(self.mint(Wish { recover: true, order: None }).await?),
             Action::VerifyMaster => {
                 self.verify().await?;
                 Some(Event::MasterVerified)
@@ -62,14 +64,12 @@ impl Worker {
                 None
             }
             Action::Cordon => {
-                if timeout(CORDON, self.empty()).await.is_err() {
-                    tracing::warn!(limit.s = CORDON.as_secs(), "pods are still here; stopping them");
-                }
+                self.empty(why).await;
                 None
             }
             // The engine stops the kubelet before the pods, which it would start anew, and all the rest after them.
             Action::StopPods => {
-                self.stop(if slashed { SLASHED_GRACE } else { POD_GRACE }).await;
+                self.stop(if why == Some(Why::Slashed) { SLASHED_GRACE } else { POD_GRACE }).await;
                 None
             }
             Action::StopNode => {
@@ -79,6 +79,11 @@ impl Worker {
             Action::Clean => {
                 self.master = None;
                 None
+            }
+            Action::Unstake => Some(Event::StakeUnbonding(self.staker.unstake().await?)),
+            Action::Withdraw => {
+                self.withdraw().await?;
+                Some(Event::StakeWithdrawn)
             }
         })
     }
@@ -96,6 +101,11 @@ impl Worker {
             | ErrorCode::TooManyRequests
             // Only time and the worker itself take a node out of jail.
             | ErrorCode::NodeJailed
+            // What takes money out waits for its time, and for the judge.
+            | ErrorCode::UnbondingNotOver
+            | ErrorCode::SlashPending
+            // Each of its transactions looks at the chain before it is made again.
+            | ErrorCode::OutcomeDoubtful
             // The master sees a new Seal with the next checkpoint.
             | ErrorCode::TokenUnknown => true,
             // A master that was good may be being replaced; one that never was is for a person to look at.
@@ -104,16 +114,44 @@ impl Worker {
         }
     }
 
-    pub(super) async fn mint(&mut self) -> Result<Event, Problem> {
-        Ok(match self.staker.mint().await? {
+    /// Makes a Seal by somebody's order, and stakes first where there is no stake.
+    pub async fn stake(&mut self, order: StakeOrder) -> Result<Staked, Problem> {
+        let before = self.held.as_ref().and_then(|held| held.seal.seal);
+        match self.mint(Wish { recover: false, order: Some(order) }).await? {
+            Event::SealLive => {}
+            Event::Slashed(cause) => return Err(Problem::new(ErrorCode::StakeSlashed, cause)),
+            Event::StakeLost(code, cause) => return Err(Problem::new(code, cause)),
+            other => return Err(Problem::new(ErrorCode::NodeJailed, other)),
+        }
+        let seal = self.held()?;
+        let secret = (seal.seal != before).then(|| seal.secret().clone());
+        Ok(Staked { secret, expires: seal.expires, permissions: seal.permissions })
+    }
+
+    pub(super) async fn mint(&mut self, wish: Wish) -> Result<Event, Problem> {
+        Ok(match self.staker.mint(wish).await? {
             Minted::Live(live) => {
                 self.hold(*live);
                 Event::SealLive
             }
+            Minted::Jailed(cause) => Event::Jailed(cause),
+            Minted::MayRecover(cause) => Event::MayRecover(cause),
             Minted::Not(Standing::Slashed(cause)) => Event::Slashed(cause),
             Minted::Not(Standing::Lost(code, cause)) => Event::StakeLost(code, cause),
             Minted::Not(Standing::Good) => Event::SealLost,
         })
+    }
+
+    /// Waits until the node's time in jail is over, or somebody has taken it out.
+    async fn await_release(&mut self) -> Result<Event, Problem> {
+        loop {
+            let now = clock::now();
+            let left = self.staker.jailed_until().await?.map_or(Duration::ZERO, |until| until.since(now));
+            if left.is_zero() {
+                return Ok(Event::MayRecover("its time in jail is over".to_owned()));
+            }
+            sleep(left.min(JAIL_LOOK)).await;
+        }
     }
 
     /// Asks the master for its evidence. Until this has succeeded there is nothing a token could be sent to.
@@ -125,6 +163,8 @@ impl Worker {
         self.store.write("cluster.json", &join)?;
         let api = KubeApi::of(&connection, &self.cluster, self.node_id.clone())?;
         tracing::info!(master.endpoint = self.cluster.join.endpoint, "master verified");
+        let told = MasterStatus { endpoint: self.cluster.join.endpoint.clone(), verified: clock::now() };
+        self.board.tell(|status| status.master = Some(told));
         self.master = Some(Verified { connection, api, at: Instant::now() });
         self.verified_once = true;
         Ok(())
@@ -159,7 +199,12 @@ impl Worker {
         if timeout(NETWORK, self.find_network()).await.is_err() {
             tracing::warn!(limit.s = NETWORK.as_secs(), "the control plane has assigned no pod network yet");
         }
-        self.host.wait_ready().await?;
+        if let Err(problem) = self.host.wait_ready().await {
+            // It may be what the pods of an earlier run left that does not work.
+            tracing::warn!(%problem, "the node does not come up; starting it without its former pods");
+            self.host.start_anew().await?;
+            self.host.wait_ready().await?;
+        }
         self.uncordon().await;
         Ok(())
     }
@@ -183,67 +228,17 @@ impl Worker {
         self.host.apply(&Peers::of(&list, self.node_id.as_str(), ip, cluster)).await
     }
 
-    /// Restarts the node's processes, unless they are well and it is the master that cannot be reached: that would stop
-    /// everyone's pods and mend nothing.
+    /// Restarts the node's processes, unless they are well and it is the master that cannot be reached: that would mend
+    /// nothing.
     async fn restart(&mut self) -> Result<(), Problem> {
         let sick = self.host.unhealthy().await;
         if sick.is_empty() && self.verify().await.is_err() {
-            tracing::warn!("the node is well and the master cannot be reached; the pods are left running");
+            tracing::warn!("the node is well and the master cannot be reached; nothing is restarted");
             return Ok(());
         }
         tracing::warn!(components = ?sick, "restarting the node's processes");
         self.host.restart().await?;
         self.host.wait_ready().await
-    }
-
-    /// Takes the node out of scheduling, and evicts its pods until none is left.
-    async fn empty(&mut self) {
-        let (Ok(seal), Ok(master)) = (self.held().cloned(), self.master().map(|m| m.api.clone())) else {
-            return;
-        };
-        if !self.host.runs() {
-            return;
-        }
-        match self.store.write(CORDONED, b"").map(|()| master.cordon(&seal, true)) {
-            Ok(cordoned) => {
-                if let Err(problem) = cordoned.await {
-                    tracing::warn!(%problem, "node not cordoned");
-                }
-            }
-            // Who cannot remember it could not undo it.
-            Err(problem) => tracing::warn!(%problem, "node not cordoned"),
-        }
-        loop {
-            let pods = match master.pods(&seal).await {
-                Ok(pods) => pods,
-                Err(problem) => return tracing::warn!(%problem, "pods not listed"),
-            };
-            let pods: Vec<_> = pods.into_iter().filter(|pod| pod.evictable).collect();
-            if pods.is_empty() {
-                return;
-            }
-            for pod in &pods {
-                if let Err(problem) = master.evict(&seal, pod).await {
-                    tracing::debug!(%problem, pod.name, pod.namespace, "pod not evicted");
-                }
-            }
-            sleep(FIRST_WAIT).await;
-        }
-    }
-
-    /// Undoes the worker's own cordon, and no other.
-    async fn uncordon(&mut self) {
-        let marker = self.store.file(CORDONED);
-        if !marker.exists() {
-            return;
-        }
-        let (Ok(seal), Ok(master)) = (self.held().cloned(), self.master().map(|m| m.api.clone())) else {
-            return;
-        };
-        match master.cordon(&seal, false).await {
-            Ok(()) => drop(std::fs::remove_file(marker)),
-            Err(problem) => tracing::warn!(%problem, "node not taken into scheduling"),
-        }
     }
 
     async fn stop(&mut self, grace: Duration) {

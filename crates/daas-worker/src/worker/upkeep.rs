@@ -1,5 +1,8 @@
 use super::Worker;
+use crate::api::status::HeartbeatStatus;
 use crate::heartbeat::{INTERVAL, Verdict};
+use crate::kube::PodRef;
+use crate::stake::Wish;
 use crate::state::Event;
 use daas_chain::clock;
 use daas_types::api::HeartbeatRequest;
@@ -79,10 +82,18 @@ impl Worker {
 
     async fn beat(&mut self) -> Option<Event> {
         let outcome = self.heartbeat().await;
-        if let Err(problem) = &outcome {
-            tracing::warn!(%problem, heartbeat.failures = self.pulse.failures(), "heartbeat failed");
+        let verdict = self.pulse.beat(outcome.as_ref().err(), Instant::now());
+        let failures = self.pulse.failures();
+        match &outcome {
+            Ok(skew) => self.board.tell(|status| {
+                status.heartbeat = HeartbeatStatus { last: Some(clock::now()), failures, skew_ms: *skew };
+            }),
+            Err(problem) => {
+                tracing::warn!(%problem, heartbeat.failures = failures, "heartbeat failed");
+                self.board.tell(|status| status.heartbeat.failures = failures);
+            }
         }
-        match self.pulse.beat(outcome.as_ref().err(), Instant::now()) {
+        match verdict {
             Verdict::Fine | Verdict::Wait => None,
             Verdict::Reseal => Some(Event::SealLost),
             Verdict::Reverify => {
@@ -94,8 +105,8 @@ impl Worker {
     }
 
     /// One heartbeat. A proof that is too old is asked for again first; a connection that was closed meanwhile is
-    /// made, and the master verified on it, once more.
-    async fn heartbeat(&mut self) -> Result<(), Problem> {
+    /// made, and the master verified on it, once more. Answers how far the clocks are apart, in milliseconds.
+    async fn heartbeat(&mut self) -> Result<u64, Problem> {
         let beat = self.news().await;
         let fresh = self.master.as_ref().is_some_and(|master| master.at.elapsed() < self.proof);
         if !fresh {
@@ -114,14 +125,19 @@ impl Worker {
             tracing::warn!(clock.skew_ms = skew, "this machine's clock differs from the master's");
         }
         tracing::debug!(stake.status = answer.stake_status, "heartbeat");
-        Ok(())
+        Ok(skew)
     }
 
     async fn news(&mut self) -> HeartbeatRequest {
         let pods = match (self.held().cloned(), self.master().map(|master| master.api.clone())) {
-            (Ok(seal), Ok(api)) => api.pods(&seal).await.unwrap_or_default(),
-            _ => Vec::new(),
+            (Ok(seal), Ok(api)) => api.pods(&seal).await.ok(),
+            _ => None,
         };
+        let count = |of: fn(&PodRef) -> u64| pods.as_ref().map(|pods| pods.iter().map(of).sum::<u64>());
+        let (running, containers) = (count(|pod| u64::from(pod.running)), count(|pod| pod.containers));
+        if running.is_some() {
+            self.board.tell(|status| (status.pods, status.containers) = (running, containers));
+        }
         let snapshot = self.index.snapshot();
         let position = self.held.as_ref().and_then(|held| snapshot.position(held.seal.position));
         HeartbeatRequest {
@@ -130,7 +146,8 @@ impl Worker {
             timestamp: clock::now().secs(),
             stake_status: position.map_or("unknown".to_owned(), |live| live.state.status.to_string()),
             stake_amount: position.map_or(0, |live| live.state.active.0),
-            running_pods: u64::try_from(pods.iter().filter(|pod| pod.running).count()).unwrap_or(u64::MAX),
+            running_pods: running.unwrap_or_default(),
+            running_containers: containers.unwrap_or_default(),
             resource_usage: self.machine.usage(),
         }
     }
@@ -141,7 +158,7 @@ impl Worker {
         if !due {
             return None;
         }
-        match self.mint().await {
+        match self.mint(Wish::default()).await {
             Ok(Event::SealLive) => None,
             Ok(event) => Some(event),
             Err(problem) => {

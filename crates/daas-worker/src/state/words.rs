@@ -1,0 +1,48 @@
+//! How phases and events are told: in logs, in the state file, in the API.
+
+use super::{Event, Phase};
+use core::fmt;
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unproven => "unproven",
+            Self::Jailed => "jailed",
+            Self::Recovering => "recovering",
+            Self::Staked => "staked",
+            Self::VerifiedMaster => "verified-master",
+            Self::Joined => "joined",
+            Self::Draining => "draining",
+            Self::Unbonding => "unbonding",
+            Self::Withdrawn => "withdrawn",
+            Self::Gone => "gone",
+        })
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started => f.write_str("the worker started"),
+            Self::Prepared(position) => write!(f, "a Seal for position {position} is prepared"),
+            Self::SealLive => f.write_str("the Seal is live on chain"),
+            Self::SealLost => f.write_str("the Seal is no longer on its position"),
+            Self::Jailed(cause) => write!(f, "the node is jailed: {cause}"),
+            Self::MayRecover(cause) => write!(f, "the position may come back: {cause}"),
+            Self::MasterVerified => f.write_str("the master's evidence held"),
+            Self::MasterRefused(cause) => write!(f, "the master's evidence was refused: {cause}"),
+            Self::NodeUp => f.write_str("the node is registered and running"),
+            Self::RegisterAsked => f.write_str("asked to register once more"),
+            Self::HeartbeatsFailing => f.write_str("several heartbeats in a row failed"),
+            Self::Slashed(cause) => write!(f, "slashed: {cause}"),
+            Self::StakeLost(_, cause) => write!(f, "stake lost: {cause}"),
+            Self::StopAsked => f.write_str("asked to stop"),
+            Self::UnstakeAsked => f.write_str("asked to unstake"),
+            Self::StakeUnbonding(until) => write!(f, "the stake is on its way out until {until}"),
+            Self::StakeWithdrawn => f.write_str("the stake is in the wallet"),
+            Self::StakeAsked => f.write_str("asked to stake again"),
+            Self::Failed(code, cause) => write!(f, "failed: {} {cause}", code.code()),
+            Self::Drained => f.write_str("pods and node have stopped"),
+        }
+    }
+}
