@@ -58,13 +58,19 @@ pub enum NodeMarksError {
     #[error("`{0}` is not a taint: write key=value:NoSchedule, :PreferNoSchedule or :NoExecute")]
     NotATaint(String),
     /// Not a qualified name.
-    #[error("`{0}` is not a key: at most 63 letters, digits, '-', '_' and '.', which begins and ends with a letter or digit, after a domain and '/' if there is one")]
+    #[error(
+        "`{0}` is not a key: at most 63 letters, digits, '-', '_' and '.', which begins and ends with a letter or digit, after a domain and '/' if there is one"
+    )]
     Key(String),
     /// Not a label's value.
-    #[error("`{0}` is not a value: at most 63 letters, digits, '-', '_' and '.', which begins and ends with a letter or digit, or nothing")]
+    #[error(
+        "`{0}` is not a value: at most 63 letters, digits, '-', '_' and '.', which begins and ends with a letter or digit, or nothing"
+    )]
     Value(String),
     /// Somebody else's.
-    #[error("`{0}` is not the node's owner's to set: keys below daas, kubernetes.io, k8s.io, k3s.io and k3s.cattle.io are the cluster's")]
+    #[error(
+        "`{0}` is not the node's owner's to set: keys below daas, kubernetes.io, k8s.io, k3s.io and k3s.cattle.io are the cluster's"
+    )]
     Reserved(String),
     /// One key, two values.
     #[error("`{0}` is given twice")]
@@ -266,13 +272,21 @@ mod tests {
 
     #[test]
     fn hints_are_just_labels() {
-        let labels =
-            ["gpu=true", "nvidia.com/gpu.product=A100-SXM4", "edge=", "topology.kubernetes.io/zone=home", "a.b/c_d=E.f-1"];
+        let labels = [
+            "gpu=true",
+            "nvidia.com/gpu.product=A100-SXM4",
+            "edge=",
+            "topology.kubernetes.io/zone=home",
+            "a.b/c_d=E.f-1",
+        ];
         let taints = ["nvidia.com/gpu=present:NoSchedule", "edge:NoExecute", "edge=:PreferNoSchedule"];
         let marks = parse(&labels, &taints).unwrap();
         assert_eq!(marks.labels().len(), 5);
         assert_eq!(marks.labels()["edge"], "");
-        assert_eq!(marks.taints()[1], NodeTaint { key: "edge".into(), value: String::new(), effect: TaintEffect::NoExecute });
+        assert_eq!(
+            marks.taints()[1],
+            NodeTaint { key: "edge".into(), value: String::new(), effect: TaintEffect::NoExecute }
+        );
         let json = serde_json::to_string(&marks).unwrap();
         assert!(json.contains(r#"{"key":"nvidia.com/gpu","value":"present","effect":"NoSchedule"}"#), "{json}");
         assert_eq!(serde_json::from_str::<NodeMarks>(&json).unwrap(), marks);
@@ -290,7 +304,10 @@ mod tests {
             "svccontroller.k3s.cattle.io/enablelb",
             "node.k3s.io/x",
         ] {
-            assert!(matches!(parse(&[&format!("{bad}=x")], &[]).unwrap_err()[..], [NodeMarksError::Reserved(_)]), "{bad}");
+            assert!(
+                matches!(parse(&[&format!("{bad}=x")], &[]).unwrap_err()[..], [NodeMarksError::Reserved(_)]),
+                "{bad}"
+            );
             let taint = format!("{bad}=x:NoSchedule");
             assert!(matches!(parse(&[], &[&taint]).unwrap_err()[..], [NodeMarksError::Reserved(_)]), "{bad}");
             // A master is told by strangers.
@@ -307,14 +324,32 @@ mod tests {
     #[test]
     fn kubernetes_rules_hold() {
         let long = "x".repeat(64);
-        for bad in ["gpu", "=x", "/x=y", "a/=x", "A.b/c=d", "a/b/c=d", "-a=b", "a=b-", "a=ü", "a b=c", &format!("{long}=x"), &format!("x={long}")] {
+        for bad in [
+            "gpu",
+            "=x",
+            "/x=y",
+            "a/=x",
+            "A.b/c=d",
+            "a/b/c=d",
+            "-a=b",
+            "a=b-",
+            "a=ü",
+            "a b=c",
+            &format!("{long}=x"),
+            &format!("x={long}"),
+        ] {
             assert!(parse(&[bad], &[]).is_err(), "{bad}");
         }
-        for bad in ["gpu=true", "gpu=true:Never", "=x:NoSchedule", ":NoSchedule", "a=b c:NoSchedule", "gpu=true:noschedule"] {
+        for bad in
+            ["gpu=true", "gpu=true:Never", "=x:NoSchedule", ":NoSchedule", "a=b c:NoSchedule", "gpu=true:noschedule"]
+        {
             assert!(parse(&[], &[bad]).is_err(), "{bad}");
         }
         assert_eq!(parse(&["a=1", "a=2"], &[]).unwrap_err(), [NodeMarksError::Twice("a".into())]);
-        assert!(matches!(parse(&[], &["a=1:NoSchedule", "a=2:NoSchedule"]).unwrap_err()[..], [NodeMarksError::Twice(_)]));
+        assert!(matches!(
+            parse(&[], &["a=1:NoSchedule", "a=2:NoSchedule"]).unwrap_err()[..],
+            [NodeMarksError::Twice(_)]
+        ));
         let many: Vec<String> = (0..=MOST).map(|n| format!("l{n}=x")).collect();
         assert_eq!(NodeMarks::parse(&many, &[]).unwrap_err(), [NodeMarksError::TooMany]);
         // Every mistake is named.

@@ -186,9 +186,10 @@ fn refuse_mock_mode(env: &BTreeMap<String, String>) -> Result<(), Problem> {
 fn find(folder: &Path) -> (Option<PathBuf>, Option<String>) {
     let mut there = FILES.into_iter().map(|name| folder.join(name)).filter(|path| path.is_file());
     let (found, other) = (there.next(), there.next());
-    let warning = found.as_ref().zip(other).map(|(found, other)| {
-        format!("{} is not read, because {} is there, too", other.display(), found.display())
-    });
+    let warning = found
+        .as_ref()
+        .zip(other)
+        .map(|(found, other)| format!("{} is not read, because {} is there, too", other.display(), found.display()));
     (found, warning)
 }
 

@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn every_other_host_is_foreign() {
-        for host in ["evil.example", "localhost.evil.example", "127.0.0.2", "me@localhost", "worker-1@evil", "", "a b"] {
+        for host in ["evil.example", "localhost.evil.example", "127.0.0.2", "me@localhost", "worker-1@evil", "", "a b"]
+        {
             let problem = check("/health", host, "127.0.0.1").unwrap_err();
             assert_eq!(problem.code, ErrorCode::ApiOriginRefused, "{host}");
         }

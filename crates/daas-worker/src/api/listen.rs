@@ -44,7 +44,8 @@ impl Listen {
             return Err(Problem::new(ErrorCode::ApiPortReserved, format!("api.port is {port}, which is {whose}")));
         }
         if !self.address.ip().to_canonical().is_loopback() && self.tls.is_none() {
-            let cause = format!("api.bind is {}, and security.tls_cert and security.tls_key are not set", self.address.ip());
+            let cause =
+                format!("api.bind is {}, and security.tls_cert and security.tls_key are not set", self.address.ip());
             return Err(Problem::new(ErrorCode::ApiExposed, cause));
         }
         Ok(self)

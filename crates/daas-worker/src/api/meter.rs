@@ -85,12 +85,27 @@ pub(super) fn prometheus(seen: &Seen, status: &Status, stake: Option<&PositionSt
     let maybe = |value: Option<u64>| value.map_or_else(Vec::new, |value| one(value.to_string()));
     put("daas_worker_cpu_usage_percent", "gauge", "CPU in use.", &one(tenths(seen.usage.cpu).to_string()));
     put("daas_worker_memory_usage_percent", "gauge", "Memory in use.", &one(tenths(seen.usage.memory).to_string()));
-    put("daas_worker_disk_usage_percent", "gauge", "Disk of the state folder in use.", &one(tenths(seen.usage.disk).to_string()));
+    put(
+        "daas_worker_disk_usage_percent",
+        "gauge",
+        "Disk of the state folder in use.",
+        &one(tenths(seen.usage.disk).to_string()),
+    );
     put("daas_worker_pods", "gauge", "Pods that run here.", &maybe(status.pods));
     put("daas_worker_containers", "gauge", "Containers that run here.", &maybe(status.containers));
-    put("daas_worker_network_receive_bytes_total", "counter", "Bytes received.", &one(seen.traffic.received.to_string()));
+    put(
+        "daas_worker_network_receive_bytes_total",
+        "counter",
+        "Bytes received.",
+        &one(seen.traffic.received.to_string()),
+    );
     put("daas_worker_network_transmit_bytes_total", "counter", "Bytes sent.", &one(seen.traffic.sent.to_string()));
-    put("daas_worker_phase", "gauge", "Where the worker stands.", &[(format!("{{phase=\"{}\"}}", status.phase), "1".to_owned())]);
+    put(
+        "daas_worker_phase",
+        "gauge",
+        "Where the worker stands.",
+        &[(format!("{{phase=\"{}\"}}", status.phase), "1".to_owned())],
+    );
     let mist = |kind: &str, amount: Mist| (format!("{{kind=\"{kind}\"}}"), amount.0.to_string());
     let amounts = stake.map_or_else(Vec::new, |state| {
         vec![mist("active", state.active), mist("frozen", state.frozen), mist("unbonding", state.unbonding)]

@@ -59,10 +59,13 @@ impl From<Problem> for Refusal {
             | Code::LifetimeRefused
             | Code::NodeIdMismatch
             | Code::NotYours
-            | Code::StakeTooLow
+            | Code::StakeBelowMinimum
             | Code::StakeAboveMaximum => StatusCode::BAD_REQUEST,
             Code::NotStaked
             | Code::AlreadyStaked
+            | Code::InsufficientFunds
+            | Code::NodeIdTaken
+            | Code::StakeTooLow
             | Code::StakeSlashed
             | Code::PositionSuspended
             | Code::PositionSlashed

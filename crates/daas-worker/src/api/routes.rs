@@ -234,12 +234,15 @@ fn amount_allowed(amount: Mist, policy: &Policy, stake: Option<&PositionState>) 
         let cause = format!("{there} SUI are staked, {amount} SUI were asked for");
         return if there == amount { Ok(()) } else { Err(Problem::new(ErrorCode::AlreadyStaked, cause)) };
     }
-    if amount < policy.node_minimum || amount > policy.max_stake {
-        let (least, most) = (policy.node_minimum, policy.max_stake);
-        let cause = format!("{amount} SUI; a node's stake is from {least} to {most} SUI");
-        return Err(Problem::new(ErrorCode::AmountRefused, cause));
+    let (least, most) = (policy.node_minimum, policy.max_stake);
+    let refused = |code| Err(Problem::new(code, format!("{amount} SUI; a node's stake is from {least} to {most} SUI")));
+    if amount < least {
+        refused(ErrorCode::StakeBelowMinimum)
+    } else if amount > most {
+        refused(ErrorCode::StakeAboveMaximum)
+    } else {
+        Ok(())
     }
-    Ok(())
 }
 
 fn lifetime(seconds: u64, policy: &Policy) -> Result<Duration, Problem> {
@@ -271,7 +274,8 @@ fn parse(body: &[u8]) -> Result<StakeRequest, Refusal> {
 
 /// A request without a parameter; `{}` says the same as nothing.
 fn nothing(body: &[u8]) -> Result<(), Refusal> {
-    let empty = body.is_empty() || serde_json::from_slice(body).is_ok_and(|value: BTreeMap<String, Value>| value.is_empty());
+    let empty =
+        body.is_empty() || serde_json::from_slice(body).is_ok_and(|value: BTreeMap<String, Value>| value.is_empty());
     if empty { Ok(()) } else { Err(Refusal::form(StatusCode::BAD_REQUEST, "this request has no body, or {}")) }
 }
 

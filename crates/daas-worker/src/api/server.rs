@@ -61,7 +61,8 @@ impl Server {
     pub async fn run(self, api: Api, stopped: CancellationToken) -> anyhow::Result<()> {
         let api = Arc::new(api);
         let mut connections = JoinSet::new();
-        tracing::info!(api.address = %self.listener.local_addr()?, api.tls = self.tls.is_some(), "the HTTP API listens");
+        let address = self.listener.local_addr()?;
+        tracing::info!(api.address = %address, api.tls = self.tls.is_some(), "the HTTP API listens");
         loop {
             tokio::select! {
                 () = stopped.cancelled() => break,

@@ -1,164 +1,26 @@
 //! The whole API over real sockets, with a worker that a test plays.
 
 mod document;
+mod rig;
 
-use super::command::{Command, Inbox, Leaving, Staked, channel};
+use super::command::{Command, Leaving, Staked};
 use super::credential::TOKEN_FILE;
 use super::listen::Listen;
-use super::routes::{About, Api};
 use super::server::Server;
-use super::status::Board;
-use crate::config::seal_path;
-use crate::state::Phase;
-use crate::store::Store;
-use bytes::Bytes;
-use core::net::SocketAddr;
 use core::time::Duration;
-use daas_client::{SealFile, exchange};
-use daas_testkit::chain::{Chain, Staker};
+use daas_client::exchange;
 use daas_testkit::pki::Ca;
-use daas_types::join::JoinFile;
 use daas_types::onchain::Status;
-use daas_types::{Address, Mist, Permissions, SealId, SealSecret, UnixMs};
+use daas_types::{Mist, Permissions, SealSecret, UnixMs};
 use http_body_util::Full;
 use hyper::{Method, Request};
+use rig::{Rig, seal};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 const SECRET: &str = "5ea15ea15ea15ea15ea15ea15ea15ea15ea15ea15ea15ea15ea15ea15ea15ea1";
-
-struct Rig {
-    address: SocketAddr,
-    chain: Chain,
-    staker: Staker,
-    board: Board,
-    inbox: Inbox,
-    store: Store,
-    stop: CancellationToken,
-    _serving: JoinSet<anyhow::Result<()>>,
-    _folder: tempfile::TempDir,
-}
-
-/// An answer.
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    text: String,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap()
-    }
-
-    /// Which entry of the catalogue refused.
-    fn reason(&self) -> String {
-        self.json()["reason"].as_str().unwrap_or_default().to_owned()
-    }
-}
-
-impl Rig {
-    async fn new() -> Self {
-        Self::with(None, None).await
-    }
-
-    async fn with(tls: Option<&Ca>, kept: Option<&SealFile>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("state")).unwrap();
-        if let Some(kept) = kept {
-            kept.save(&seal_path(store.folder())).unwrap();
-        }
-        let tls = tls.map(|ca| {
-            let (cert, key) = ca.server(&["localhost"]).pem();
-            let files = (folder.path().join("worker.crt"), folder.path().join("worker.key"));
-            std::fs::write(&files.0, cert).unwrap();
-            std::fs::write(&files.1, key).unwrap();
-            files
-        });
-        let listen = Listen { address: "127.0.0.1:0".parse().unwrap(), asked: true, tls, names: Vec::new() };
-        let server = Server::bind(&listen).await.unwrap().unwrap();
-        let address = server.local_addr().unwrap();
-        let (chain, staker) = (Chain::new(), Staker::new(1, "5", Permissions::NODE));
-        let (commands, inbox) = channel();
-        let (board, stop) = (Board::default(), CancellationToken::new());
-        let settings = [("node.stake_amount".to_owned(), json!(5_000_000_000_u64)), ("some.secret".to_owned(), json!("***"))];
-        let about =
-            About { node_id: "worker-1".parse().unwrap(), owner: staker.state.owner, settings: settings.into() };
-        let api = Api::new(about, &listen, &store, chain.index.clone(), board.clone(), commands).unwrap();
-        let mut serving = JoinSet::new();
-        serving.spawn(server.run(api, stop.clone()));
-        Self { address, chain, staker, board, inbox, store, stop, _serving: serving, _folder: folder }
-    }
-
-    /// The stake is on chain, and the worker uses its Seal.
-    fn staked(&mut self) -> String {
-        self.chain.put(&mut self.staker, |_| ());
-        self.board.moved(Phase::Joined, Some(self.staker.state.position), "the node is registered and running");
-        let seal = seal();
-        self.board.sealed(&seal);
-        seal.secret().expose_hex().as_str().to_owned()
-    }
-
-    fn token(&self) -> String {
-        std::fs::read_to_string(self.store.file(TOKEN_FILE)).unwrap()
-    }
-
-    async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut request = Request::builder().method(method).uri(path);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
-        let tcp = TcpStream::connect(self.address).await.unwrap();
-        let (status, body) = exchange(tcp, request, 1 << 20).await.unwrap();
-        Answer { status: status.as_u16(), text: String::from_utf8(body.to_vec()).unwrap() }
-    }
-
-    async fn get(&self, path: &str, secret: &str) -> Answer {
-        let bearer = format!("Bearer {secret}");
-        self.send(Method::GET, path, &[("host", "localhost"), ("authorization", &bearer)], "").await
-    }
-
-    async fn post(&self, path: &str, secret: &str, body: &str) -> Answer {
-        let bearer = format!("Bearer {secret}");
-        self.send(Method::POST, path, &[("host", "localhost"), ("authorization", &bearer)], body).await
-    }
-
-    /// Posts, while the worker answers one command.
-    async fn commanded(&mut self, path: &str, secret: &str, body: &str, worker: impl FnOnce(Command)) -> Answer {
-        let (_, none) = channel();
-        let mut inbox = std::mem::replace(&mut self.inbox, none);
-        let (answer, ()) = tokio::join!(self.post(path, secret, body), async {
-            worker(inbox.recv().await.unwrap());
-        });
-        self.inbox = inbox;
-        answer
-    }
-}
-
-fn seal() -> SealFile {
-    let id = |n: u8| Address::new([n; 32]);
-    let join = JoinFile {
-        version: 1,
-        genesis: daas_types::Digest::ZERO,
-        genesis_summary: None,
-        committee: None,
-        rpc: "http://127.0.0.1:9000".parse().unwrap(),
-        package: id(1).into(),
-        cluster: id(2).into(),
-        registry: id(3).into(),
-        nautilus: id(4).into(),
-        endpoint: "https://127.0.0.1:6443".into(),
-        ca: String::new(),
-    };
-    let mut seal = SealFile::prepare(&join, id(9).into(), Permissions::NODE, None).unwrap();
-    (seal.seal, seal.expires) = (Some(SealId(id(7))), UnixMs(1_234_567_000));
-    seal
-}
 
 fn guarded() -> impl Iterator<Item = (Method, &'static str)> {
     let routes = super::routes::ROUTES.iter().filter(|(_, path, _)| *path != "/health");
@@ -222,7 +84,11 @@ async fn foreign_hosts_and_web_pages_are_refused_everywhere() {
             &[("authorization", bearer.as_str())],
         ] {
             let answer = rig.send(method.clone(), path, foreign, "").await;
-            assert_eq!((answer.status, answer.reason().as_str()), (403, "ApiOriginRefused"), "{method} {path} {foreign:?}");
+            assert_eq!(
+                (answer.status, answer.reason().as_str()),
+                (403, "ApiOriginRefused"),
+                "{method} {path} {foreign:?}"
+            );
         }
     }
     let own = rig.address.to_string();
@@ -242,7 +108,8 @@ async fn only_what_made_a_secret_returns_it_once() {
             assert_eq!(order.amount, Some(Mist::from_sui(5)));
             assert_eq!(order.lifetime, Some(Duration::from_hours(1)));
             let secret: SealSecret = SECRET.parse().unwrap();
-            let staked = Staked { secret: Some(secret), expires: UnixMs(1_234_567_890_000), permissions: Permissions::NODE };
+            let staked =
+                Staked { secret: Some(secret), expires: UnixMs(1_234_567_890_000), permissions: Permissions::NODE };
             reply.send(Ok(staked)).unwrap();
         })
         .await;
@@ -270,7 +137,10 @@ async fn only_what_made_a_secret_returns_it_once() {
 async fn what_is_told_is_the_chains() {
     let mut rig = Rig::new().await;
     let before = rig.get("/api/v1/staking", &rig.token()).await.json();
-    assert_eq!((before["status"]["status"].clone(), before["status"]["is_staked"].clone()), (json!("pending"), json!(false)));
+    assert_eq!(
+        (before["status"]["status"].clone(), before["status"]["is_staked"].clone()),
+        (json!("pending"), json!(false))
+    );
     let secret = rig.staked();
     rig.board.tell(|status| status.pods = Some(3));
     let told = rig.get("/api/v1/staking", &secret).await.json();
@@ -306,8 +176,8 @@ async fn a_stake_that_may_not_be_is_refused_before_the_worker_hears_of_it() {
         (format!(r#"{{"duration":{}}}"#, longest + 1), "LifetimeRefused"),
         (r#"{"duration":1}"#.to_owned(), "LifetimeRefused"),
         (r#"{"duration":18446744073709551615}"#.to_owned(), "LifetimeRefused"),
-        (r#"{"stake_amount":"1"}"#.to_owned(), "AmountRefused"),
-        (r#"{"stake_amount":"18446744073709551615"}"#.to_owned(), "AmountRefused"),
+        (r#"{"stake_amount":"1"}"#.to_owned(), "StakeBelowMinimum"),
+        (r#"{"stake_amount":"18446744073709551615"}"#.to_owned(), "StakeAboveMaximum"),
         (r#"{"node_id":"worker-2"}"#.to_owned(), "NodeIdMismatch"),
         (r#"{"wallet":"0x123"}"#.to_owned(), "NotYours"),
         (r#"{"seal_token":"x"}"#.to_owned(), "ApiRequestRefused"),
@@ -321,7 +191,8 @@ async fn a_stake_that_may_not_be_is_refused_before_the_worker_hears_of_it() {
     let more = rig.post("/api/v1/staking", &secret, r#"{"stake_amount":6000000000}"#).await;
     assert_eq!((more.status, more.reason().as_str()), (409, "AlreadyStaked"));
     assert!(rig.inbox.try_recv().is_err(), "nothing was asked of the worker");
-    let longest = rig.commanded("/api/v1/staking", &secret, &format!(r#"{{"duration":{longest}}}"#), |command| {
+    let longest = format!(r#"{{"duration":{longest}}}"#);
+    let longest = rig.commanded("/api/v1/staking", &secret, &longest, |command| {
         let Command::Stake(_, reply) = command else { panic!("{command:?}") };
         let staked = Staked { secret: None, expires: UnixMs(0), permissions: Permissions::NODE };
         reply.send(Ok(staked)).unwrap();
@@ -438,7 +309,7 @@ async fn it_ends_when_it_is_told_to() {
     // Somebody who has said nothing yet does not keep it.
     let _silent = TcpStream::connect(rig.address).await.unwrap();
     rig.stop.cancel();
-    let mut serving = std::mem::take(&mut rig._serving);
+    let mut serving = std::mem::take(&mut rig.serving);
     serving.join_next().await.unwrap().unwrap().unwrap();
     assert!(TcpStream::connect(rig.address).await.is_err());
 }

@@ -187,7 +187,8 @@ fn labels_and_taints_are_the_owners_and_mistakes_are_named() {
 
 #[test]
 fn keys_of_rpc_providers_are_not_shown() {
-    let text = "cluster: j\nsui: {rpc_endpoint: 'https://rpc.example/v1/KEY, https://me:KEY@b.example:443, http://c:9000'}";
+    let text =
+        "cluster: j\nsui: {rpc_endpoint: 'https://rpc.example/v1/KEY, https://me:KEY@b.example:443, http://c:9000'}";
     let settings = load(text, &[], &[]).unwrap().settings;
     assert_eq!(settings["sui.rpc_endpoint"], "https://rpc.example/***,https://b.example:443/***,http://c:9000");
     assert_eq!(settings["node.stake_amount"], 5_000_000_000_u64);

@@ -88,8 +88,7 @@ fn staking(seal: Option<Seal>, master: Option<String>, withdrawable_at: Option<u
 /// What a route is for, and the schema of its answer; plain text has none.
 fn answer(route: Route) -> (&'static str, Option<Value>) {
     let seal = || Seal { id: text(), expires_at: 1 };
-    let staked =
-        |seal_token| StakeResponse { success: true, seal_token, expires_at: 1, permissions: vec![text()] };
+    let staked = |seal_token| StakeResponse { success: true, seal_token, expires_at: 1, permissions: vec![text()] };
     match route {
         Route::Health => (
             "How the node is; 503 unless it is healthy. Needs no token.",
@@ -126,10 +125,9 @@ fn answer(route: Route) -> (&'static str, Option<Value>) {
             "The configuration, secrets masked.",
             Some(samples(&[Config { node_id: text(), runtime: text(), settings: [].into() }])),
         ),
-        Route::Register => (
-            "Registers with the master once more.",
-            Some(samples(&[RegisterResponse { status: text() }])),
-        ),
+        Route::Register => {
+            ("Registers with the master once more.", Some(samples(&[RegisterResponse { status: text() }])))
+        }
         Route::Unstake => (
             "Leaves the cluster and takes out the stake: unbonding, and later unstaked.",
             Some(samples(&[

@@ -1,0 +1,151 @@
+//! `--register --token`: the worker takes over the stake that a Seal belongs to, with nothing but the Seal's secret and the
+//! owner's wallet.
+//!
+//! An opaque secret has no session key that the node's programs could sign with, so the worker's first step afterwards is to
+//! put a Seal of its own in its place. That also makes worthless what was typed.
+
+use crate::config::{WorkerConfig, seal_path};
+use crate::state::State;
+use crate::store::Store;
+use crate::worker::{ids, load_wallet, own_node_id};
+use daas_chain::clock;
+use daas_client::{ClusterInfo, SealFile};
+use daas_types::onchain::{PositionState, SealToken};
+use daas_types::{ClusterId, ErrorCode, Mist, NodeId, Permissions, Problem, SealSecret, UnixMs};
+
+/// Finds the Seal on chain, and makes it and its position this worker's. Nothing runs yet.
+pub async fn adopt(config: &WorkerConfig, secret: SealSecret) -> Result<(), Problem> {
+    let store = Store::open(&config.state_dir)?;
+    let mut cluster = ClusterInfo::load(&config.cluster)?;
+    config.apply_to(&mut cluster.join)?;
+    let owner = load_wallet(config, &store)?.address();
+    config.check_wallet(owner)?;
+    let node_id = own_node_id(config)?;
+    let (chain, ids) = (cluster.chain().await?, ids(&cluster.join));
+    let seals = chain.seals(&ids, owner).await?;
+    let token = pick(&secret, ids.cluster, &seals).ok_or_else(|| {
+        let cause = format!(
+            "no Seal of wallet {owner} has this secret; a worker that took it over has replaced it: start that without --register"
+        );
+        Problem::new(ErrorCode::TokenUnknown, cause)
+    })?;
+    let state = chain.position(&ids, token.position).await?;
+    check(token, state.as_ref(), &node_id, clock::now())?;
+    let path = seal_path(store.folder());
+    if path.exists() {
+        let known = SealFile::load(&path)?;
+        if known.position != token.position {
+            let former = chain.position(&ids, known.position).await?;
+            left(&known, former.as_ref())?;
+        }
+    }
+    SealFile::of_secret(token, owner, secret)?.save(&path)?;
+    let mut journal = store.load()?;
+    journal.state = State { position: Some(token.position), ..State::default() };
+    store.save(&journal)?;
+    tracing::info!(stake.position = %token.position, "the Seal's stake is this worker's");
+    Ok(())
+}
+
+/// The Seal with this secret.
+fn pick<'a>(secret: &SealSecret, cluster: ClusterId, seals: &'a [SealToken]) -> Option<&'a SealToken> {
+    let locator = secret.locator();
+    let opens = |seal: &SealToken| secret.commitment(cluster, seal.position).matches(&seal.commitment);
+    seals.iter().find(|seal| seal.cluster == cluster && seal.locator == locator && opens(seal))
+}
+
+/// Whether a node of this name may live on it.
+fn check(token: &SealToken, state: Option<&PositionState>, node: &NodeId, now: UnixMs) -> Result<(), Problem> {
+    let record = state.and_then(|state| state.seals.iter().find(|record| record.id == token.id));
+    let Some(record) = record else {
+        return Err(Problem::new(ErrorCode::TokenUnknown, format!("Seal {} is void", token.id)));
+    };
+    if record.is_expired(now) {
+        return Err(Problem::new(ErrorCode::SealExpired, format!("Seal {} ended at {}", token.id, record.expires_ms)));
+    }
+    if !record.permissions.covers(Permissions::NODE) {
+        let cause = format!("Seal {} permits {}, a node's permits node", token.id, record.permissions);
+        return Err(Problem::new(ErrorCode::UsageNotPermitted, cause));
+    }
+    let staked = state.map_or("", |state| state.node_id.as_str());
+    if staked != node.as_str() {
+        let cause = format!("the stake is for node `{staked}`, this is {node}");
+        return Err(Problem::new(ErrorCode::NodeIdMismatch, cause));
+    }
+    Ok(())
+}
+
+/// Refuses to forget a stake that still holds money.
+fn left(known: &SealFile, state: Option<&PositionState>) -> Result<(), Problem> {
+    let Some(state) = state else { return Ok(()) };
+    let held = state.active.saturating_add(state.frozen).saturating_add(state.unbonding);
+    if held == Mist(0) {
+        return Ok(());
+    }
+    let cause = format!(
+        "this state folder is of position {}, which holds {held} SUI: name another --state-dir",
+        known.position
+    );
+    Err(Problem::new(ErrorCode::SealFileOther, cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daas_testkit::chain::{Staker, cluster};
+    use daas_types::onchain::SealRecord;
+
+    fn token(staker: &Staker) -> SealToken {
+        let SealRecord { id, permissions, locator, commitment, session, expires_ms } = staker.state.seals[0].clone();
+        SealToken {
+            id,
+            cluster: cluster(),
+            position: staker.state.position,
+            node_id: staker.state.node_id.clone(),
+            permissions,
+            locator,
+            commitment,
+            session,
+            expires_ms,
+        }
+    }
+
+    #[test]
+    fn the_seal_is_found_by_its_secret_and_not_by_a_copy_of_what_is_public() {
+        let (mine, other) = (Staker::new(1, "5", Permissions::NODE), Staker::new(2, "5", Permissions::NODE));
+        let copy = SealToken { position: other.state.position, ..token(&mine) };
+        assert_eq!(pick(&mine.secret, cluster(), &[token(&other), copy.clone()]), None);
+        assert_eq!(pick(&mine.secret, cluster(), &[copy, token(&mine)]), Some(&token(&mine)));
+        let elsewhere = ClusterId(daas_types::Address::new([0xee; 32]));
+        assert_eq!(pick(&mine.secret, elsewhere, &[token(&mine)]), None);
+    }
+
+    #[test]
+    fn only_a_live_seal_of_this_node_counts() {
+        let staker = Staker::new(1, "5", Permissions::BOTH);
+        let (token, node, now) = (token(&staker), "worker-1".parse().unwrap(), clock::now());
+        let code = |state: Option<&PositionState>, node: &NodeId, now| {
+            check(&token, state, node, now).err().map(|problem| problem.code)
+        };
+        assert_eq!(code(Some(&staker.state), &node, now), None);
+        assert_eq!(code(None, &node, now), Some(ErrorCode::TokenUnknown));
+        let void = PositionState { seals: vec![], ..staker.state.clone() };
+        assert_eq!(code(Some(&void), &node, now), Some(ErrorCode::TokenUnknown));
+        assert_eq!(code(Some(&staker.state), &"worker-2".parse().unwrap(), now), Some(ErrorCode::NodeIdMismatch));
+        assert_eq!(code(Some(&staker.state), &node, token.expires_ms), Some(ErrorCode::SealExpired));
+        let user = Staker::new(1, "5", Permissions::USER);
+        assert_eq!(code(Some(&user.state), &node, now), Some(ErrorCode::UsageNotPermitted));
+    }
+
+    #[test]
+    fn a_stake_with_money_is_not_forgotten() {
+        let staker = Staker::new(1, "5", Permissions::NODE);
+        let known = SealFile::of_secret(&token(&staker), staker.state.owner, staker.secret.clone()).unwrap();
+        assert_eq!(left(&known, Some(&staker.state)).unwrap_err().code, ErrorCode::SealFileOther);
+        let unbonding = PositionState { active: Mist(0), unbonding: Mist(1), ..staker.state.clone() };
+        assert!(left(&known, Some(&unbonding)).is_err());
+        let empty = PositionState { active: Mist(0), ..staker.state };
+        left(&known, Some(&empty)).unwrap();
+        left(&known, None).unwrap();
+    }
+}

@@ -1,0 +1,160 @@
+//! An API that listens, and all that it is made of.
+
+use crate::api::command::{Command, Inbox, channel};
+use crate::api::credential::TOKEN_FILE;
+use crate::api::listen::Listen;
+use crate::api::routes::{About, Api};
+use crate::api::server::Server;
+use crate::api::status::Board;
+use crate::config::seal_path;
+use crate::state::Phase;
+use crate::store::Store;
+use bytes::Bytes;
+use core::net::SocketAddr;
+use daas_client::{SealFile, exchange};
+use daas_testkit::chain::{Chain, Staker};
+use daas_testkit::pki::Ca;
+use daas_types::join::JoinFile;
+use daas_types::{Address, Permissions, SealId, UnixMs};
+use http_body_util::Full;
+use hyper::{Method, Request};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub(super) struct Rig {
+    pub(super) address: SocketAddr,
+    pub(super) chain: Chain,
+    pub(super) staker: Staker,
+    pub(super) board: Board,
+    pub(super) inbox: Inbox,
+    pub(super) store: Store,
+    pub(super) stop: CancellationToken,
+    pub(super) serving: JoinSet<anyhow::Result<()>>,
+    _folder: tempfile::TempDir,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) text: String,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    /// Which entry of the catalogue refused.
+    pub(super) fn reason(&self) -> String {
+        self.json()["reason"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl Rig {
+    pub(super) async fn new() -> Self {
+        Self::with(None, None).await
+    }
+
+    pub(super) async fn with(tls: Option<&Ca>, kept: Option<&SealFile>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("state")).unwrap();
+        if let Some(kept) = kept {
+            kept.save(&seal_path(store.folder())).unwrap();
+        }
+        let tls = tls.map(|ca| {
+            let (cert, key) = ca.server(&["localhost"]).pem();
+            let files = (folder.path().join("worker.crt"), folder.path().join("worker.key"));
+            std::fs::write(&files.0, cert).unwrap();
+            std::fs::write(&files.1, key).unwrap();
+            files
+        });
+        let listen = Listen { address: "127.0.0.1:0".parse().unwrap(), asked: true, tls, names: Vec::new() };
+        let server = Server::bind(&listen).await.unwrap().unwrap();
+        let address = server.local_addr().unwrap();
+        let (chain, staker) = (Chain::new(), Staker::new(1, "5", Permissions::NODE));
+        let (commands, inbox) = channel();
+        let (board, stop) = (Board::default(), CancellationToken::new());
+        let settings =
+            [("node.stake_amount".to_owned(), json!(5_000_000_000_u64)), ("some.secret".to_owned(), json!("***"))];
+        let about =
+            About { node_id: "worker-1".parse().unwrap(), owner: staker.state.owner, settings: settings.into() };
+        let api = Api::new(about, &listen, &store, chain.index.clone(), board.clone(), commands).unwrap();
+        let mut serving = JoinSet::new();
+        serving.spawn(server.run(api, stop.clone()));
+        Self { address, chain, staker, board, inbox, store, stop, serving, _folder: folder }
+    }
+
+    /// The stake is on chain, and the worker uses its Seal.
+    pub(super) fn staked(&mut self) -> String {
+        self.chain.put(&mut self.staker, |_| ());
+        self.board.moved(Phase::Joined, Some(self.staker.state.position), "the node is registered and running");
+        let seal = seal();
+        self.board.sealed(&seal);
+        seal.secret().expose_hex().as_str().to_owned()
+    }
+
+    pub(super) fn token(&self) -> String {
+        std::fs::read_to_string(self.store.file(TOKEN_FILE)).unwrap()
+    }
+
+    pub(super) async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
+        let tcp = TcpStream::connect(self.address).await.unwrap();
+        let (status, body) = exchange(tcp, request, 1 << 20).await.unwrap();
+        Answer { status: status.as_u16(), text: String::from_utf8(body.to_vec()).unwrap() }
+    }
+
+    pub(super) async fn get(&self, path: &str, secret: &str) -> Answer {
+        let bearer = format!("Bearer {secret}");
+        self.send(Method::GET, path, &[("host", "localhost"), ("authorization", &bearer)], "").await
+    }
+
+    pub(super) async fn post(&self, path: &str, secret: &str, body: &str) -> Answer {
+        let bearer = format!("Bearer {secret}");
+        self.send(Method::POST, path, &[("host", "localhost"), ("authorization", &bearer)], body).await
+    }
+
+    /// Posts, while the worker answers one command.
+    pub(super) async fn commanded(
+        &mut self,
+        path: &str,
+        secret: &str,
+        body: &str,
+        worker: impl FnOnce(Command),
+    ) -> Answer {
+        let (_, none) = channel();
+        let mut inbox = std::mem::replace(&mut self.inbox, none);
+        let (answer, ()) = tokio::join!(self.post(path, secret, body), async {
+            worker(inbox.recv().await.unwrap());
+        });
+        self.inbox = inbox;
+        answer
+    }
+}
+
+pub(super) fn seal() -> SealFile {
+    let id = |n: u8| Address::new([n; 32]);
+    let join = JoinFile {
+        version: 1,
+        genesis: daas_types::Digest::ZERO,
+        genesis_summary: None,
+        committee: None,
+        rpc: "http://127.0.0.1:9000".parse().unwrap(),
+        package: id(1).into(),
+        cluster: id(2).into(),
+        registry: id(3).into(),
+        nautilus: id(4).into(),
+        endpoint: "https://127.0.0.1:6443".into(),
+        ca: String::new(),
+    };
+    let mut seal = SealFile::prepare(&join, id(9).into(), Permissions::NODE, None).unwrap();
+    (seal.seal, seal.expires) = (Some(SealId(id(7))), UnixMs(1_234_567_000));
+    seal
+}
