@@ -200,7 +200,7 @@ impl Nodes {
         Ok(())
     }
 
-    async fn merge(&self, name: &str, data: serde_json::Value) -> anyhow::Result<()> {
+    async fn merge(&self, name: &str, data: Value) -> anyhow::Result<()> {
         let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), NAMESPACE);
         let patch = json!({ "data": data });
         match maps.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await {

@@ -93,7 +93,8 @@ fn left(known: &SealFile, state: Option<&PositionState>) -> Result<(), Problem> 
 mod tests {
     use super::*;
     use daas_testkit::chain::{Staker, cluster};
-    use daas_types::onchain::SealRecord;
+    use crate::stake::can_sign;
+    use daas_types::onchain::{SealRecord, Session};
 
     fn token(staker: &Staker) -> SealToken {
         let SealRecord { id, permissions, locator, commitment, session, expires_ms } = staker.state.seals[0].clone();
@@ -135,6 +136,20 @@ mod tests {
         assert_eq!(code(Some(&staker.state), &node, token.expires_ms), Some(ErrorCode::SealExpired));
         let user = Staker::new(1, "5", Permissions::USER);
         assert_eq!(code(Some(&user.state), &node, now), Some(ErrorCode::UsageNotPermitted));
+    }
+
+    #[test]
+    fn a_seal_that_was_taken_over_is_replaced_at_once() {
+        let mut staker = Staker::new(1, "5", Permissions::NODE);
+        let known = SealFile::of_secret(&token(&staker), staker.state.owner, staker.secret.clone()).unwrap();
+        assert_eq!((known.position, known.seal), (staker.state.position, Some(staker.state.seals[0].id)));
+        assert!(known.commitment().matches(&staker.state.seals[0].commitment));
+        assert!(!can_sign(&known, &staker.state.seals[0]));
+        let expires_ms = staker.state.seals[0].expires_ms;
+        staker.state.seals[0].session = Some(Session { key: staker.state.owner, expires_ms });
+        assert!(!can_sign(&known, &staker.state.seals[0]));
+        staker.state.seals[0].session = Some(Session { key: known.session_address(), expires_ms });
+        assert!(can_sign(&known, &staker.state.seals[0]));
     }
 
     #[test]

@@ -121,8 +121,7 @@ impl Staker {
             for file in next.iter().chain([&seal]) {
                 if let Some(record) = record_of(file, &state)
                     && now < renewal(record.expires_ms, lifetime)
-                    // One that was taken over has another session key, or none: nothing can be signed for it.
-                    && record.session.is_some_and(|session| session.key == file.session_address())
+                    && can_sign(file, record)
                 {
                     let record = record.clone();
                     return self.adopt(file.clone(), &record, state, lifetime);
@@ -267,6 +266,12 @@ pub fn renewal(expires: UnixMs, lifetime: Duration) -> UnixMs {
 fn record_of<'a>(seal: &SealFile, state: &'a PositionState) -> Option<&'a SealRecord> {
     let commitment = seal.commitment();
     state.seals.iter().find(|record| commitment.matches(&record.commitment))
+}
+
+/// Whether the file has the Seal's session key. Of one that was taken over by its secret it has another, with which nothing
+/// can be signed.
+pub(crate) fn can_sign(seal: &SealFile, record: &SealRecord) -> bool {
+    record.session.is_some_and(|session| session.key == seal.session_address())
 }
 
 fn spec(seal: &SealFile, lifetime: Duration) -> SealSpec {

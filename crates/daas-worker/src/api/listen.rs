@@ -57,7 +57,7 @@ impl Listen {
         let bad = |name: &str, path: &Path, cause: &dyn core::fmt::Display| {
             Problem::new(ErrorCode::ConfigInvalid, format!("{name} {}: {cause}", path.display()))
         };
-        let chain = CertificateDer::pem_file_iter(certificates).and_then(|found| found.collect::<Result<Vec<_>, _>>());
+        let chain = CertificateDer::pem_file_iter(certificates).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let chain = chain.map_err(|error| bad("security.tls_cert", certificates, &error))?;
         let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| bad("security.tls_key", key, &error))?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

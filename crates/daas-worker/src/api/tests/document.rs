@@ -198,7 +198,7 @@ fn document() -> Value {
             } },
             "responses": { "Refusal": {
                 "description": "Refused.",
-                "content": { "application/json": { "schema": schema(&[refusal.clone()]), "example": refusal } },
+                "content": { "application/json": { "schema": schema(std::slice::from_ref(&refusal)), "example": refusal } },
             } },
         },
     })
