@@ -48,10 +48,16 @@ enum Made {
     Interrupted(Event),
 }
 
-/// What comes from outside.
+/// What comes from outside and leads elsewhere.
 enum Call {
     Interrupt(Event),
-    Order(Command),
+    Order(Order),
+}
+
+/// How an action ended.
+enum Done {
+    Action(Option<Event>),
+    Not(Call),
 }
 
 // === impl Driver ===
@@ -103,14 +109,42 @@ impl<H: Hands> Driver<H> {
                 }
             };
         }
-        tokio::select! {
-            biased;
-            call = called(&mut self.interrupts, &mut self.desk) => {
-                // Unless it leads elsewhere, what it interrupted is still to be done.
-                self.queue.push_front(action);
-                self.answer(call).await
+        let call = match self.perform(action, why).await {
+            Done::Action(event) => return event,
+            Done::Not(call) => call,
+        };
+        // Unless it leads elsewhere, what it interrupted is still to be done.
+        self.queue.push_front(action);
+        match call {
+            Call::Interrupt(event) => Some(event),
+            Call::Order(Order::Event(event)) => Some(event),
+            Call::Order(Order::Stake(order)) => self.stake(order).await.interrupt(),
+        }
+    }
+
+    /// Until it is done, or something leads elsewhere. Orders that lead nowhere are taken meanwhile, and what is on its way to
+    /// the chain is not let go of for one: a transaction is sent once.
+    async fn perform(&mut self, action: Action, why: Option<Why>) -> Done {
+        let money = matches!(action, Action::Mint | Action::Recover | Action::Unstake | Action::Withdraw);
+        let Self { journal, hands, interrupts, desk, .. } = self;
+        let mut performing = pin!(hands.perform(action, why));
+        loop {
+            tokio::select! {
+                biased;
+                event = interrupts.next() => {
+                    // The stake that the worker itself takes out is lost to nobody.
+                    if journal.state.phase != Phase::Unbonding || matches!(event, Event::StopAsked | Event::Failed(..)) {
+                        return Done::Not(Call::Interrupt(event));
+                    }
+                }
+                command = desk.next() => match desk.take(command, &journal.state) {
+                    // It is done when this is.
+                    Some(Order::Stake(_)) if money => {}
+                    Some(order) => return Done::Not(Call::Order(order)),
+                    None => {}
+                },
+                event = performing.as_mut() => return Done::Action(event),
             }
-            event = self.hands.perform(action, why) => event,
         }
     }
 
@@ -154,13 +188,20 @@ impl<H: Hands> Driver<H> {
 
     /// Makes a Seal by somebody's order, who is told what came of it.
     async fn stake(&mut self, order: StakeOrder) -> Made {
-        let made = tokio::select! {
-            biased;
-            event = self.interrupts.next() => {
-                self.desk.staked(Err(Problem::new(ErrorCode::WorkerBusy, &event)));
-                return Made::Interrupted(event);
+        let Self { hands, interrupts, desk, .. } = self;
+        let mut making = pin!(hands.stake(order));
+        let made = loop {
+            tokio::select! {
+                biased;
+                event = interrupts.next() => {
+                    // It is lost to the one that is being made.
+                    if event != Event::SealLost {
+                        desk.staked(Err(Problem::new(ErrorCode::WorkerBusy, &event)));
+                        return Made::Interrupted(event);
+                    }
+                }
+                made = making.as_mut() => break made,
             }
-            made = self.hands.stake(order) => made,
         };
         self.tell_interrupts();
         let is_made = made.is_ok();
@@ -187,7 +228,7 @@ impl<H: Hands> Driver<H> {
             // New orders replace old ones: whatever was queued belonged to the former state.
             self.queue = actions.into();
         }
-        if *self.state() != before {
+        if *self.state() != before || event == Event::Started {
             self.hands.moved(&self.journal.state, &why);
         }
         self.desk.settle(&self.journal.state);
@@ -198,7 +239,9 @@ impl<H: Hands> Driver<H> {
         if let Some(position) = self.state().position {
             self.interrupts.watch(position);
         }
-        if let Some((seal, position, generation)) = self.hands.seal() {
+        // Of a position that was left nothing is to be known.
+        let own = self.hands.seal().filter(|(_, position, _)| self.state().position == Some(*position));
+        if let Some((seal, position, generation)) = own {
             self.interrupts.known(position, generation, seal);
         }
     }

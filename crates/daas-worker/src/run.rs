@@ -15,11 +15,13 @@ use daas_daemon::admin::Admin;
 use daas_daemon::{Notifier, Readiness, Ready, Tasks};
 use daas_types::{ErrorCode, PositionId, Problem, SealId};
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 const TASKS_GRACE: Duration = Duration::from_secs(5);
 
-/// Runs until the worker is gone; answers why it went. `shutdown` asks it to leave in order.
+/// Runs until the worker is gone; answers why it went. `shutdown` asks it to leave in order; SIGHUP ends the process alone, so
+/// that another can go on with its pods.
 pub async fn run(config: &WorkerConfig, shutdown: CancellationToken) -> Result<Ending, Problem> {
     let store = Store::open(&config.state_dir)?;
     let journal = store.load()?;
@@ -49,7 +51,12 @@ pub async fn run(config: &WorkerConfig, shutdown: CancellationToken) -> Result<E
     let interrupts = Interrupts::new(worker.index().clone(), tasks, shutdown);
     let hands = Joining { worker, ready: Some(ready), notifier };
     let mut driver = Driver::new(journal, hands, interrupts, Desk::new(inbox));
-    let ended = driver.drive().await;
+    let mut handover = signal(SignalKind::hangup()).map_err(Problem::of(ErrorCode::Internal))?;
+    let ended = tokio::select! {
+        ended = driver.drive() => ended,
+        // As if it were killed: where it stands is on disk, its pods go on, and so does whoever is started next.
+        _ = handover.recv() => Ok(Ending::asked("asked to leave all to the next start")),
+    };
     tasks_end.cancel();
     driver.into_interrupts().drain(TASKS_GRACE).await;
     ended

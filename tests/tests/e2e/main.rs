@@ -14,3 +14,4 @@ mod readme;
 mod rights;
 mod support;
 mod two_workers;
+mod worker_life;

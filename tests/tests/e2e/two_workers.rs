@@ -23,7 +23,9 @@ const TWO: Machine = Machine { name: "daas-t-two", address: Ipv4Addr::new(10, 98
 /// What a slashed position holds open ends within this of its checkpoint.
 const CUT: Duration = Duration::from_secs(1);
 /// A slashed worker has stopped its pods and itself.
-const STOPPED: Duration = Duration::from_mins(1);
+const STOPPED: Duration = Duration::from_secs(30);
+/// Pods beside those that serve, on the node that is slashed.
+const CROWD: usize = 20;
 
 #[test]
 fn two_workers() {
@@ -43,7 +45,8 @@ fn two_workers() {
                 ready(&operator, machine).await.with_context(|| tail(&log(&cluster, machine), 12))?;
             }
             namespace(&operator).await?;
-            serve(&operator, &pods).await
+            serve(&operator, &pods).await?;
+            crowd(&operator, ONE.name).await
         })
         .await?;
         step("they reach each other", reach(&operator)).await?;
@@ -99,6 +102,58 @@ async fn reach(operator: &Person) -> Result<()> {
     Ok(())
 }
 
+/// Many pods that only run, on one node.
+async fn crowd(operator: &Person, node: &str) -> Result<()> {
+    let manifest = format!(
+        r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{ name: crowd, namespace: {NAMESPACE} }}
+spec:
+  replicas: {CROWD}
+  selector: {{ matchLabels: {{ app: crowd }} }}
+  template:
+    metadata: {{ labels: {{ app: crowd }} }}
+    spec:
+      nodeSelector: {{ kubernetes.io/hostname: {node} }}
+      tolerations: [{{ key: node-restriction.kubernetes.io/daas-owner, operator: Exists, effect: NoSchedule }}]
+      containers: [{{ name: idle, image: local/busybox:1, imagePullPolicy: Never, command: [sleep, "86400"] }}]
+"#
+    );
+    operator.apply(&manifest, &[]).await?;
+    operator.get(&["-n", NAMESPACE, "rollout", "status", "deployment/crowd", "--timeout=90s"]).await.map(drop)
+}
+
+/// The slashed staker's token opens nothing any more.
+async fn refused(cluster: &Cluster, one: &Person, published: UnixMs) -> Result<()> {
+    let token = one.seal()?.secret().expose_hex();
+    let answer = eventually(Duration::from_secs(5), async || match cluster.ask(&token).await {
+        Err(kube::Error::Api(status)) => Ok(status),
+        other => anyhow::bail!("still answered: {other:?}"),
+    })
+    .await?;
+    let took = clock::now().since(published);
+    say(&format!(
+        "    the slashed staker was refused ({}) {} ms after the checkpoint",
+        answer.reason,
+        took.as_millis()
+    ));
+    ensure!(took <= CUT && matches!(answer.code, 401 | 403), "{answer:?} after {took:?}");
+    Ok(())
+}
+
+/// No process, socket, cgroup or mount of the node is on the machine any more.
+fn nothing_of(cluster: &Cluster, machine: Machine) -> Result<()> {
+    let node = cluster.state().join("nodes").join(machine.name).join("node");
+    let left = crate::support::processes::saying(&node.display().to_string());
+    ensure!(left.is_empty(), "processes of {} are left: {left:?}", machine.name);
+    let sockets = std::fs::read_dir("/run")?.flatten();
+    let sockets = sockets.filter(|entry| entry.file_name().to_string_lossy().starts_with("k3s-daas-")).count();
+    ensure!(sockets == 2, "{sockets} nodes have folders in /run, the operator's and the other staker's should");
+    ensure!(!node.join("run/node.json").exists(), "the node's record is still there");
+    Ok(())
+}
+
 async fn slashed(cluster: &Cluster, one: &Person, two: &Person, mut worker: Child) -> Result<()> {
     let operator = cluster.operator();
     let watch = ["-n", NAMESPACE, "get", "configmaps", "-w", "-o=name"];
@@ -118,6 +173,7 @@ async fn slashed(cluster: &Cluster, one: &Person, two: &Person, mut worker: Chil
     let before = field(&operator, "pod-two", identity).await?;
 
     let published = propose(cluster, one).await?;
+    refused(cluster, one, published).await?;
     of_one.ended(Duration::from_secs(10)).await.context("the watch of the slashed staker")?;
     let took = clock::now().since(published);
     say(&format!("    the slashed staker's watch closed {} ms after the checkpoint", took.as_millis()));
@@ -125,6 +181,12 @@ async fn slashed(cluster: &Cluster, one: &Person, two: &Person, mut worker: Chil
 
     let status = timeout(STOPPED, worker.wait()).await.context("the slashed worker still runs")??;
     ensure!(status.code() == Some(3), "the slashed worker ended with {status}: {}", tail(&log(cluster, ONE), 12));
+    say(&format!("    its worker was gone {} ms after the checkpoint", clock::now().since(published).as_millis()));
+    let said = tail(&log(cluster, ONE), 12);
+    for word in ["D406", "k3s-daas appeal", "an audit root signed twice"] {
+        ensure!(said.contains(word), "`{word}` is not in the slashed worker's last words: {said}");
+    }
+    nothing_of(cluster, ONE)?;
     operator.get(&["-n", NAMESPACE, "create", "configmap", "later"]).await?;
     of_two.until("configmap/later", Duration::from_secs(5)).await.context("the watch of the other staker")?;
     ensure!(inside.child.try_wait()?.is_none(), "the other staker's exec ended");

@@ -28,8 +28,9 @@ impl Staker {
             return Err(settled_first(&state));
         }
         tracing::info!(stake.sui = %state.active, stake.position = %state.position, "unstaking");
-        let outcome = self.ops.unstake(&self.ids, state.position, state.active).await?;
-        Ok(outcome.position.unbonding_until_ms)
+        let done = self.ops.unstake(&self.ids, state.position, state.active).await?;
+        tracing::info!(stake.sui = %state.active, gas.mist = done.outcome.gas.net(), "unstaked");
+        Ok(done.position.unbonding_until_ms)
     }
 
     /// Takes the stake out, if it may be.
@@ -40,7 +41,8 @@ impl Staker {
             Due::From(at) => Ok(Withdrawal::From(at)),
             Due::Now => {
                 tracing::info!(stake.sui = %state.unbonding, stake.position = %state.position, "withdrawing");
-                self.ops.withdraw(&self.ids, state.position).await?;
+                let done = self.ops.withdraw(&self.ids, state.position).await?;
+                tracing::info!(stake.sui = %state.unbonding, gas.mist = done.outcome.gas.net(), "withdrawn");
                 Ok(Withdrawal::Done)
             }
         }

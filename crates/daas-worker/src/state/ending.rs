@@ -36,6 +36,11 @@ impl Ending {
         Self { why, code: code.map_or("", ErrorCode::name).to_owned(), cause }
     }
 
+    /// An end that somebody asked for.
+    pub fn asked(cause: &str) -> Self {
+        Self::new(Why::Asked, None, cause.to_owned())
+    }
+
     /// What to tell the person who started the worker; nothing if they asked for the end.
     pub fn problem(&self) -> Option<Problem> {
         let code = ErrorCode::from_name(&self.code).unwrap_or(ErrorCode::Internal);
