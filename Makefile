@@ -3,10 +3,11 @@ CARGO_PROFILE ?= dev
 CARGO         ?= cargo
 BIN           := target/$(if $(filter dev,$(CARGO_PROFILE)),debug,$(CARGO_PROFILE))
 DAAS          := $(BIN)/k3s-daas
+REST          := bench-footprint bench-join
 LOAD          := bench-watches bench-revocation-fanout bench-bad-tokens bench-slow-readers
 .DEFAULT_GOAL := help
 .PHONY: help prerequisites build-all engine clients contracts up down demo test test-chain fuzz lint bench bench-peers bench-token bench-index \
-        bench-audit bench-proxy $(LOAD)
+        bench-audit bench-proxy $(LOAD) $(REST)
 
 help:               ## this list
 	@grep -E '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -37,7 +38,7 @@ lint:               ## formatting, clippy, licences and advisories
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; else echo "cargo-deny is not installed: licences and advisories not checked"; fi
-bench: bench-revocation bench-token bench-index bench-audit bench-proxy $(LOAD)  ## all benchmarks
+bench: bench-revocation bench-token bench-index bench-audit bench-proxy $(LOAD) $(REST)  ## all benchmarks
 bench-token: BENCH = -p daas-gateway --bench token
 bench-index: BENCH = -p daas-chain --bench index
 bench-audit: BENCH = -p daas-audit --bench audit
@@ -49,5 +50,9 @@ bench-token bench-index bench-audit bench-proxy:
 	$(CARGO) bench --locked $(BENCH)
 $(LOAD):
 	$(CARGO) bench --locked -p daas-gateway --bench load -- $(@:bench-%=%)
+# Memory and times of what is released are those of a release build.
+$(REST):
+	$(MAKE) CARGO_PROFILE=release build-all
+	target/release/k3s-daas bench $(@:bench-%=%)
 bench-%: build-all
 	$(DAAS) bench $*

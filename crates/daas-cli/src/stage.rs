@@ -89,12 +89,18 @@ impl Stage {
 
     /// `k3s-daas up` on the stage's network, and its own account of each step.
     pub(crate) async fn up(&self) -> anyhow::Result<()> {
+        self.up_with(&[]).await
+    }
+
+    /// The same with further flags.
+    pub(crate) async fn up_with(&self, more: &[&str]) -> anyhow::Result<()> {
         let network = self.network;
         self.step("two machines on one network", async { network.make().await.map(|()| format!("{network:?}")) })
             .await?;
         let (bind, rpc, faucet) =
             (network.operator.to_string(), format!("{}:9000", network.operator), format!("{}:9123", network.operator));
-        let mut up = self.operator.daas(&["up", "--bind", &bind, "--devnet-listen", &rpc, "--devnet-faucet", &faucet]);
+        let flags = ["up", "--bind", &bind, "--devnet-listen", &rpc, "--devnet-faucet", &faucet];
+        let mut up = self.operator.daas(&[&flags, more].concat());
         // Its progress is shown as it comes; a first build of Kubernetes takes minutes.
         let status = up.status().await?;
         ensure!(status.success(), "`k3s-daas up` ended with {status}");

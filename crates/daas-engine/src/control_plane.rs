@@ -17,7 +17,9 @@ use crate::process::{self, Process, ProcessError, ProcessSpec, ProcessState, Res
 use crate::settings::{ComponentHealth, JoinMaterial, ServerConfig, ServerEndpoints};
 use probe::Probe;
 
-const POLL: Duration = Duration::from_millis(250);
+/// What is up already answers at once; what has to start first is asked less and less often.
+const FIRST_POLL: Duration = Duration::from_millis(10);
+const LONGEST_POLL: Duration = Duration::from_millis(250);
 /// A Unix socket's path may have 107 bytes.
 const LONGEST_SOCKET: usize = 107;
 /// How many lines of a component's log an error shows.
@@ -138,6 +140,7 @@ impl ControlPlane {
     /// May be dropped and called again; [`Self::stop`] works at any time.
     pub async fn wait_ready(&mut self, limit: Duration) -> Result<(), ControlPlaneError> {
         let deadline = Instant::now() + limit;
+        let mut poll = FIRST_POLL;
         loop {
             let Some(waiting) = self.first_unready().await else {
                 return Ok(());
@@ -151,7 +154,8 @@ impl ControlPlane {
                 let log = self.process_of(component).map(|p| p.last_output(SHOWN)).unwrap_or_default();
                 return Err(ControlPlaneError::NotReady { component, limit, detail: waiting.detail, log });
             }
-            sleep(POLL).await;
+            sleep(poll).await;
+            poll = LONGEST_POLL.min(poll * 3 / 2);
         }
     }
 

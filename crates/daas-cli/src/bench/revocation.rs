@@ -17,12 +17,10 @@ mod report;
 mod scene;
 mod streams;
 
-use crate::output::{Output, done};
-use crate::paths::StateDir;
+use crate::output::Output;
 use crate::stage::Stage;
-use crate::stage::footprint::Footprint;
 use clap::Args;
-use daas_types::{ErrorCode, Problem};
+use daas_types::Problem;
 use report::{Figures, Sample};
 use scene::Scene;
 
@@ -42,27 +40,7 @@ pub(crate) struct RevocationArgs {
 }
 
 pub(super) async fn run(output: Output, args: &RevocationArgs) -> Result<(), Problem> {
-    if !crate::machine::is_root() {
-        return Err(Problem::new(ErrorCode::RootNeeded, "the benchmark starts containers and network namespaces"));
-    }
-    let folder = tempfile::Builder::new().prefix("daas-bench-").tempdir();
-    let folder = folder.map_err(Problem::of(ErrorCode::StateUnreadable))?;
-    let state = StateDir::new(&folder.path().join("s"))?;
-    let before = Footprint::take(state.path()).await;
-    let mut stage = Stage::new(output, state)?;
-    let measured = tokio::select! {
-        measured = Box::pin(measure(&stage, args.repetitions)) => measured,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
-    };
-    if measured.is_err() {
-        stage.show_logs();
-    }
-    let cleared = stage.tear_down(&before).await;
-    let failed = |error: anyhow::Error| Problem::new(ErrorCode::BenchFailed, format!("{error:#}"));
-    let figures = measured.map_err(failed)?;
-    let path = super::save(NAME, &figures)?;
-    output.result(format!("{figures}\n{}", done(path.display())), &figures);
-    cleared.map_err(failed)
+    super::on_stage(output, NAME, async |stage| measure(stage, args.repetitions).await).await
 }
 
 async fn measure(stage: &Stage, repetitions: u32) -> anyhow::Result<Figures> {

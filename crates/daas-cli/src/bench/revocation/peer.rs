@@ -1,6 +1,7 @@
 //! Kubernetes without the gateway: the API server itself, on loopback.
 
 use super::{NAMESPACE, POD};
+use crate::bench::API_PORT;
 use crate::bench::watch::{Caller, Watch};
 use crate::stage::{Detail, Stage, eventually};
 use anyhow::{Context as _, ensure};
@@ -8,8 +9,6 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
 
-/// Where the API server listens behind the gateway.
-const ENDPOINT: &str = "https://127.0.0.1:16444";
 const WATCHED: &str = "/api/v1/namespaces/bench/pods?watch=true";
 const LIMIT: Duration = Duration::from_secs(10);
 /// How long the watch is looked at after its right is gone.
@@ -52,7 +51,8 @@ pub(super) async fn measure(stage: &Stage) -> anyhow::Result<Peer> {
     operator.apply(MANIFEST).await?;
     let token = Zeroizing::new(operator.get(&["-n", NAMESPACE, "create", "token", "peer"]).await?);
     let ca = std::fs::read_to_string(stage.state.master().join("pki/server-ca.crt"))?;
-    let caller = Caller { endpoint: ENDPOINT, ca: &ca, token: &token };
+    let endpoint = format!("https://127.0.0.1:{API_PORT}");
+    let caller = Caller { endpoint: &endpoint, ca: &ca, token: &token };
     let mut watch = eventually(LIMIT, async || Watch::open(&caller, WATCHED).await).await?;
     delivered(&mut watch, "ADDED").await?;
 

@@ -1,4 +1,5 @@
 use super::peer::Peer;
+use crate::bench::median;
 use crate::stage::Detail;
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
@@ -110,11 +111,8 @@ impl fmt::Display for Figures {
 
 /// Median and maximum.
 fn summary(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let mut sorted: Vec<f64> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    let at = |index: usize| sorted.get(index).copied().unwrap_or_default();
-    let median = f64::midpoint(at(sorted.len().saturating_sub(1) / 2), at(sorted.len() / 2));
-    (median, at(sorted.len().saturating_sub(1)))
+    let values: Vec<f64> = values.collect();
+    (median(&values), values.iter().copied().reduce(f64::max).unwrap_or_default())
 }
 
 #[cfg(test)]
