@@ -111,8 +111,13 @@ impl<'a> Life<'a> {
         self.start().await?;
         self.joined().await?;
         eventually(JOINED, async || self.node_is_ready().await).await?;
-        let said = operator.get(&["-n", NAMESPACE, "exec", "kept", "--", "hostname"]).await?;
-        ensure!(said == "kept", "the pod says {said:?}");
+        // The kubelet that has just begun has to find it first.
+        eventually(JOINED, async || {
+            let said = operator.get(&["-n", NAMESPACE, "exec", "kept", "--", "hostname"]).await?;
+            ensure!(said == "kept", "the pod says {said:?}");
+            Ok(())
+        })
+        .await?;
         let after = field(&operator, "kept", identity).await?;
         ensure!(pod == after && pod.ends_with(" 0"), "the pod was {pod}, is {after}");
         self.unchanged(&seal, money).await
