@@ -12,6 +12,7 @@ mod controllers;
 mod departed;
 mod endpoint;
 pub mod identity;
+pub mod install;
 mod join;
 mod kubernetes;
 mod local;

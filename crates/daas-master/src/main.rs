@@ -1,8 +1,9 @@
 //! `k3s-daas-master`: reads its configuration, runs, and says what went wrong in a way that helps.
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use daas_daemon::service::Target;
 use daas_daemon::{logs, shutdown_on_signals};
-use daas_master::{app, config};
+use daas_master::{app, config, install};
 use daas_types::{ErrorCode, Problem};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,8 +15,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The control plane's front: gateway, attestation and engine. Usually started by `k3s-daas up`.
 #[derive(Parser)]
-#[command(version, name = "k3s-daas-master")]
+#[command(version, name = "k3s-daas-master", args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Configuration file, YAML or JSON
     #[arg(long, env = "NAUTILUS_CONFIG_PATH", default_value = "nautilus-config.yaml")]
     config: PathBuf,
@@ -27,6 +30,30 @@ struct Args {
     reference: bool,
 }
 
+#[derive(Subcommand)]
+enum Command {
+    /// Make it the systemd service `k3s-master`, which starts with the machine
+    Install {
+        /// The master's configuration file
+        #[arg(long, value_name = "FILE", default_value = install::CONFIG)]
+        config: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Stop the service `k3s-master` and take it away; its data stay
+    Uninstall(Place),
+}
+
+#[derive(clap::Args)]
+struct Place {
+    /// Root of the file system to write into; systemd is told of `/` alone
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    prefix: PathBuf,
+    /// Only show what would be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
 fn key_value(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
@@ -34,6 +61,9 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(command) = args.command {
+        return service(command);
+    }
     if args.reference {
         #[expect(clippy::print_stdout, reason = "the reference is this call's result")]
         {
@@ -57,6 +87,29 @@ fn main() -> ExitCode {
         Err(error) => {
             complain(&error);
             ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn service(command: Command) -> ExitCode {
+    let target = |place: Place| Target { prefix: place.prefix, dry_run: place.dry_run };
+    let done = match command {
+        Command::Install { config, place } => install::install(&target(place), &config).await,
+        Command::Uninstall(place) => install::uninstall(&target(place)).await,
+    };
+    match done {
+        Ok(text) => {
+            #[expect(clippy::print_stdout, reason = "what was done is this call's result")]
+            {
+                println!("{text}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(problem) => {
+            let usage = problem.code == ErrorCode::ConfigInvalid;
+            complain(&problem.into());
+            if usage { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

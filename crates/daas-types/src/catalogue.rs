@@ -254,6 +254,8 @@ catalogue! {
         "Check its owner and free space, or name another with `--state-dir`.";
     MockModeRefused "D513" "MOCK_MODE는 지원하지 않습니다." "MOCK_MODE is not supported."
         "Use the development network instead: `k3s-daas up`.";
+    ServiceFailed "D514" "서비스를 설치하거나 제거하지 못했습니다." "The service could not be installed or removed."
+        "The cause names the file or the command; `--dry-run` shows what is to be done.";
     DemoFailed "D520" "데모의 한 단계가 실패했습니다." "A step of the demo failed; everything it started was stopped."
         "The cause names the step; the last log lines stand above it.";
     BenchFailed "D521" "측정에 실패했습니다." "A measurement failed; everything it started was stopped."

@@ -1,9 +1,12 @@
 //! What can be typed.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use daas_types::{Mist, NodeId};
+use daas_daemon::service::Target;
+use daas_types::{ErrorCode, Mist, NodeId, Problem, SealSecret};
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
+use zeroize::Zeroizing;
 
 const EXIT_CODES: &str = "Exit codes: 0 left in order; 1 failed; 2 wrong usage or configuration; 3 slashed.";
 
@@ -20,6 +23,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Join and stay until stopped (what happens without a command, too)
     Run(RunArgs),
+    /// Make it the systemd service `k3s-worker`, which starts with the machine
+    Install(InstallArgs),
+    /// Stop the service `k3s-worker` and take it away; stake and state folder stay
+    Uninstall(PlaceArgs),
     /// Print a credential for kubelet or kube-proxy, which run this as their exec plugin
     #[command(hide = true)]
     Credential {
@@ -32,6 +39,25 @@ pub(crate) enum Command {
     },
 }
 
+#[derive(Args)]
+pub(crate) struct InstallArgs {
+    /// The worker's configuration file
+    #[arg(long, value_name = "FILE", default_value = daas_worker::install::CONFIG)]
+    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct PlaceArgs {
+    /// Root of the file system to write into; systemd is told of `/` alone
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub(crate) prefix: PathBuf,
+    /// Only show what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Component {
     Kubelet,
@@ -40,9 +66,18 @@ pub(crate) enum Component {
 
 #[derive(Args)]
 pub(crate) struct RunArgs {
-    /// Configuration file, YAML or JSON
+    /// Configuration file, YAML or JSON; else STAKER_CONFIG_PATH, ./staker-config.json or ./worker-config.yaml
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Take over the stake of the Seal that --token-file names, and go on from there
+    #[arg(long, requires = "seal")]
+    pub(crate) register: bool,
+    /// File with the Seal's secret, mode 0600
+    #[arg(long, value_name = "FILE", requires = "register", group = "seal")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// The secret itself; others on this machine can see it, so prefer --token-file
+    #[arg(long, value_name = "SEAL", requires = "register", group = "seal")]
+    pub(crate) token: Option<String>,
     /// The cluster's trust anchor
     #[arg(long, value_name = "JOIN.JSON")]
     pub(crate) cluster: Option<PathBuf>,
@@ -66,6 +101,21 @@ pub(crate) struct RunArgs {
 // === impl RunArgs ===
 
 impl RunArgs {
+    /// The secret of the Seal to take over, if one is named.
+    pub(crate) fn secret(&mut self) -> Result<Option<SealSecret>, Problem> {
+        // Not what was written, which may be a secret after all.
+        let parse = |text: &str| text.trim().parse::<SealSecret>().map_err(Problem::of(ErrorCode::TokenMalformed));
+        if let Some(text) = self.token.take() {
+            return parse(&Zeroizing::new(text)).map(Some);
+        }
+        let Some(path) = self.token_file.take() else { return Ok(None) };
+        let unreadable = |e: std::io::Error| Problem::new(ErrorCode::TokenMissing, format!("{}: {e}", path.display()));
+        if std::fs::metadata(&path).map_err(unreadable)?.mode() & 0o077 != 0 {
+            return Err(Problem::new(ErrorCode::WalletUnsafe, path.display()));
+        }
+        parse(&Zeroizing::new(std::fs::read_to_string(&path).map_err(unreadable)?)).map(Some)
+    }
+
     /// The file, and the flags as configuration keys.
     pub(crate) fn flags(self) -> (Option<PathBuf>, Vec<(String, String)>) {
         let text = |path: PathBuf| path.display().to_string();
@@ -80,3 +130,14 @@ impl RunArgs {
         (self.config, flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect())
     }
 }
+
+// === impl PlaceArgs ===
+
+impl PlaceArgs {
+    pub(crate) fn target(self) -> Target {
+        Target { prefix: self.prefix, dry_run: self.dry_run }
+    }
+}
+
+#[cfg(test)]
+mod tests;

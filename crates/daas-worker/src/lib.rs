@@ -3,12 +3,14 @@
 //!
 //! [`state`] decides, [`worker`] does, [`run`] connects the two with what happens meanwhile ([`interrupts`]).
 
+pub mod adopt;
 pub mod api;
 pub mod config;
 pub mod credential;
 mod driver;
 pub mod heartbeat;
 pub mod host;
+pub mod install;
 pub mod interrupts;
 pub mod kube;
 pub mod peers;

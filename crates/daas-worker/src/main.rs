@@ -2,7 +2,7 @@
 
 mod args;
 
-use args::{Cli, Command, Component, RunArgs};
+use args::{Cli, Command, Component, InstallArgs, PlaceArgs, RunArgs};
 use clap::Parser as _;
 use daas_types::pop::Usage;
 use daas_types::{ErrorCode, Problem};
@@ -20,6 +20,8 @@ fn main() -> ExitCode {
             Ok(1)
         }),
         Some(Command::Run(args)) => run(args),
+        Some(Command::Install(args)) => install(args),
+        Some(Command::Uninstall(place)) => uninstall(place),
         None => run(cli.run),
     };
     match done {
@@ -31,7 +33,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: RunArgs) -> Result<u8, Problem> {
+fn run(mut args: RunArgs) -> Result<u8, Problem> {
+    let typed = args.token.is_some();
+    let secret = args.secret()?;
     let (file, flags) = args.flags();
     let config = WorkerConfig::load(file, std::env::vars().collect(), flags)?;
     daas_daemon::logs::init(config.log_format, &config.log_level);
@@ -41,6 +45,14 @@ fn run(args: RunArgs) -> Result<u8, Problem> {
     let ending = runtime.block_on(async {
         let mut signals = JoinSet::new();
         let shutdown = daas_daemon::shutdown_on_signals(&mut signals).map_err(Problem::of(ErrorCode::Internal))?;
+        if typed {
+            tracing::warn!(
+                "--token can be read by others on this machine, and stays in the shell's history: use --token-file"
+            );
+        }
+        if let Some(secret) = secret {
+            daas_worker::adopt::adopt(&config, secret).await?;
+        }
         // Boxed: a worker's whole life is one large future.
         Box::pin(daas_worker::run::run(&config, shutdown)).await
     })?;
@@ -56,10 +68,23 @@ fn credential(usage: Component, state_dir: &std::path::Path) -> Result<u8, Probl
         Component::KubeProxy => Usage::KubeProxy,
     };
     let info = std::env::var("KUBERNETES_EXEC_INFO").ok();
+    print(daas_worker::credential::credential(info.as_deref(), usage, state_dir))
+}
+
+fn install(args: InstallArgs) -> Result<u8, Problem> {
+    let (target, env) = (args.place.target(), std::env::vars().collect());
+    print(daas_worker::install::install(&target, &args.config, env))
+}
+
+fn uninstall(place: PlaceArgs) -> Result<u8, Problem> {
+    print(daas_worker::install::uninstall(&place.target()))
+}
+
+/// Prints what a short piece of work results in.
+fn print(work: impl Future<Output = Result<String, Problem>>) -> Result<u8, Problem> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(Problem::of(ErrorCode::Internal))?;
-    let json = runtime.block_on(daas_worker::credential::credential(info.as_deref(), usage, state_dir))?;
-    writeln!(std::io::stdout(), "{json}").map_err(Problem::of(ErrorCode::Internal))?;
+    let text = runtime.map_err(Problem::of(ErrorCode::Internal))?.block_on(work)?;
+    writeln!(std::io::stdout(), "{text}").map_err(Problem::of(ErrorCode::Internal))?;
     Ok(0)
 }
 
