@@ -5,11 +5,13 @@ mod desk;
 mod tests;
 
 pub(crate) use desk::Desk;
+use desk::Order;
 
 use crate::api::command::{Command, StakeOrder, Staked};
 use crate::interrupts::Interrupts;
 use crate::state::{Action, Ending, Event, Journal, Phase, State, Why, step};
 use crate::worker::{Duties, Duty};
+use core::pin::pin;
 use daas_chain::clock;
 use daas_types::{ErrorCode, PositionId, Problem, SealId};
 use std::collections::VecDeque;
@@ -48,7 +50,13 @@ enum Made {
     Interrupted(Event),
 }
 
-/// What comes from outside and leads elsewhere.
+/// What comes from outside.
+enum Heard {
+    Interrupt(Event),
+    Command(Command),
+}
+
+/// What of it leads elsewhere.
 enum Call {
     Interrupt(Event),
     Order(Order),
@@ -72,6 +80,12 @@ impl<H: Hands> Driver<H> {
     pub(crate) async fn drive(&mut self) -> Result<Ending, Problem> {
         self.take(Event::Started);
         loop {
+            if let Some(order) = self.waiting_order() {
+                if let Some(event) = self.stake(order).await.interrupt() {
+                    self.take(event);
+                }
+                continue;
+            }
             let event = match self.queue.pop_front() {
                 Some(action) => self.act(action).await,
                 None if self.state().phase == Phase::Gone => break,
@@ -103,6 +117,8 @@ impl<H: Hands> Driver<H> {
         if let (Action::Mint, Some(order)) = (action, self.desk.stake_order()) {
             return match self.stake(order).await {
                 Made::Seal => Some(Event::SealLive),
+                // Nobody stakes another amount than was ordered: the next order does.
+                Made::Nothing if self.state().former.is_some() && self.hands.seal().is_none() => None,
                 made => {
                     self.queue.push_front(action);
                     made.interrupt()
@@ -115,11 +131,7 @@ impl<H: Hands> Driver<H> {
         };
         // Unless it leads elsewhere, what it interrupted is still to be done.
         self.queue.push_front(action);
-        match call {
-            Call::Interrupt(event) => Some(event),
-            Call::Order(Order::Event(event)) => Some(event),
-            Call::Order(Order::Stake(order)) => self.stake(order).await.interrupt(),
-        }
+        self.follow(call).await
     }
 
     /// Until it is done, or something leads elsewhere. Orders that lead nowhere are taken meanwhile, and what is on its way to
@@ -174,33 +186,48 @@ impl<H: Hands> Driver<H> {
         }
     }
 
-    async fn answer(&mut self, call: Call) -> Option<Event> {
-        let order = match call {
-            Call::Interrupt(event) => return Some(event),
-            Call::Order(command) => self.desk.take(command, &self.journal.state),
+    async fn answer(&mut self, heard: Heard) -> Option<Event> {
+        let call = match heard {
+            Heard::Interrupt(event) => Call::Interrupt(event),
+            Heard::Command(command) => Call::Order(self.desk.take(command, &self.journal.state)?),
         };
-        match order {
-            None => None,
-            Some(desk::Order::Event(event)) => Some(event),
-            Some(desk::Order::Stake(order)) => self.stake(order).await.interrupt(),
+        self.follow(call).await
+    }
+
+    async fn follow(&mut self, call: Call) -> Option<Event> {
+        match call {
+            Call::Interrupt(event) | Call::Order(Order::Event(event)) => Some(event),
+            Call::Order(Order::Stake(order)) => match self.stake(order).await {
+                // News only where there was none.
+                Made::Seal => Some(Event::SealLive),
+                made => made.interrupt(),
+            },
         }
+    }
+
+    /// An order that came while the Seal was being made that the worker needed anyway.
+    fn waiting_order(&self) -> Option<StakeOrder> {
+        let has_one = matches!(self.state().phase, Phase::Staked | Phase::VerifiedMaster | Phase::Joined);
+        self.desk.stake_order().filter(|_| has_one)
     }
 
     /// Makes a Seal by somebody's order, who is told what came of it.
     async fn stake(&mut self, order: StakeOrder) -> Made {
-        let Self { hands, interrupts, desk, .. } = self;
-        let mut making = pin!(hands.stake(order));
-        let made = loop {
-            tokio::select! {
-                biased;
-                event = interrupts.next() => {
-                    // It is lost to the one that is being made.
-                    if event != Event::SealLost {
-                        desk.staked(Err(Problem::new(ErrorCode::WorkerBusy, &event)));
-                        return Made::Interrupted(event);
+        let made = {
+            let Self { hands, interrupts, desk, .. } = self;
+            let mut making = pin!(hands.stake(order));
+            loop {
+                tokio::select! {
+                    biased;
+                    event = interrupts.next() => {
+                        // It is lost to the one that is being made.
+                        if event != Event::SealLost {
+                            desk.staked(Err(Problem::new(ErrorCode::WorkerBusy, &event)));
+                            return Made::Interrupted(event);
+                        }
                     }
+                    made = making.as_mut() => break made,
                 }
-                made = making.as_mut() => break made,
             }
         };
         self.tell_interrupts();
@@ -259,10 +286,10 @@ impl Made {
 }
 
 /// Interrupts before orders: a slash waits for nobody.
-async fn called(interrupts: &mut Interrupts, desk: &mut Desk) -> Call {
+async fn called(interrupts: &mut Interrupts, desk: &mut Desk) -> Heard {
     tokio::select! {
         biased;
-        event = interrupts.next() => Call::Interrupt(event),
-        command = desk.next() => Call::Order(command),
+        event = interrupts.next() => Heard::Interrupt(event),
+        command = desk.next() => Heard::Command(command),
     }
 }

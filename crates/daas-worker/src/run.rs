@@ -7,7 +7,7 @@ use crate::api::status::Board;
 use crate::config::WorkerConfig;
 use crate::driver::{Desk, Driver, Hands};
 use crate::interrupts::Interrupts;
-use crate::state::{Action, Ending, Event, Journal, State, Why};
+use crate::state::{Action, Ending, Event, Journal, Phase, State, Why};
 use crate::store::Store;
 use crate::worker::{Duty, Worker};
 use daas_chain::follow::Follower;
@@ -128,6 +128,10 @@ impl Hands for Joining {
                 }
                 self.notifier.status(&format!("{}: {}", state.phase, ending.cause));
             }
+        }
+        // What waits for months is as ready as it will be; whoever started it need not wait along.
+        if matches!(state.phase, Phase::Jailed | Phase::Unbonding | Phase::Withdrawn) {
+            self.ready = None;
         }
         self.worker.board().moved(state.phase, state.position, reason);
     }

@@ -128,7 +128,19 @@ impl Staker {
                 }
             }
         }
-        self.refresh(seal, next, state, lifetime).await
+        let lives = |file: &SealFile| {
+            let record = record_of(file, &state).filter(|record| now < record.expires_ms && can_sign(file, record));
+            record.map(|record| (file.clone(), record.clone()))
+        };
+        let living = next.iter().chain([&seal]).find_map(lives).filter(|_| wish.order.is_none());
+        match (self.refresh(seal, next, state.clone(), lifetime).await, living) {
+            // For days it does as it is, and whoever puts gas into the wallet finds the node where it was.
+            (Err(problem), Some((file, record))) if problem.code == ErrorCode::InsufficientFunds => {
+                tracing::warn!(%problem, seal.expires = %record.expires_ms, "seal not renewed; it lives on until it ends");
+                self.adopt(file, &record, state, lifetime)
+            }
+            (minted, _) => minted,
+        }
     }
 
     /// When the node's time in jail is over; `None` if it is not jailed.
@@ -154,12 +166,7 @@ impl Staker {
             return Err(Problem::new(ErrorCode::NotStaked, cause));
         }
         tracing::info!(stake.sui = %amount, stake.position = %seal.position, "staking");
-        let spec = StakeSpec {
-            amount,
-            salt: seal.salt,
-            node_id: seal.node_id.clone(),
-            seal: spec(&seal, lifetime),
-        };
+        let spec = StakeSpec { amount, salt: seal.salt, node_id: seal.node_id.clone(), seal: spec(&seal, lifetime) };
         let outcome = self.ops.stake_and_mint_seal(&self.ids, &spec).await?;
         self.minted(seal, outcome, lifetime)
     }

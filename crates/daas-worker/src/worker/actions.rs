@@ -77,7 +77,7 @@ impl Worker {
                 Some(Event::Drained)
             }
             Action::Clean => {
-                self.master = None;
+                (self.master, self.held) = (None, None);
                 None
             }
             Action::Unstake => Some(Event::StakeUnbonding(self.staker.unstake().await?)),
