@@ -92,8 +92,8 @@ fn left(known: &SealFile, state: Option<&PositionState>) -> Result<(), Problem> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use daas_testkit::chain::{Staker, cluster};
     use crate::stake::can_sign;
+    use daas_testkit::chain::{Staker, cluster};
     use daas_types::onchain::{SealRecord, Session};
 
     fn token(staker: &Staker) -> SealToken {
