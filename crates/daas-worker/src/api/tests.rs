@@ -154,7 +154,7 @@ async fn what_is_told_is_the_chains() {
     assert_eq!(told["min_stake"], rig.chain.index.snapshot().policy().node_minimum.0);
     let health = rig.get("/health", &secret).await.json();
     assert_eq!((health["status"].clone(), health["running_pods"].clone()), (json!("healthy"), json!(3)));
-    rig.board.tell(|status| status.heartbeat.failures = 3);
+    rig.board.tell(|status| (status.since, status.heartbeat.last) = (UnixMs(1), Some(UnixMs(2))));
     assert_eq!(rig.get("/health", &secret).await.json()["status"], "unhealthy");
     rig.chain.put(&mut rig.staker, |state| {
         (state.status, state.active, state.unbonding) = (Status::Closed, Mist(0), Mist(7));

@@ -3,7 +3,7 @@
 use super::routes::About;
 use super::status::Status;
 use super::types::{Health, Seal, Staking, StakingStatus};
-use crate::heartbeat::FAILURES;
+use crate::heartbeat::{FAILURES, INTERVAL};
 use crate::state::Phase;
 use daas_chain::index::Snapshot;
 use daas_types::onchain::{self, PositionState};
@@ -24,7 +24,8 @@ pub(super) fn health(
     now: UnixMs,
 ) -> Health {
     let word = match status.phase {
-        Phase::Joined if status.heartbeat.failures >= FAILURES => "unhealthy".to_owned(),
+        // By its age: failures are counted anew when the node is started anew.
+        Phase::Joined if !is_heard(status, now) => "unhealthy".to_owned(),
         Phase::Joined => HEALTHY.to_owned(),
         phase => phase.to_string(),
     };
@@ -35,6 +36,12 @@ pub(super) fn health(
         running_pods: status.pods.unwrap_or(0),
         timestamp: now.secs(),
     }
+}
+
+/// Whether the master has answered lately, or the node has joined a moment ago.
+fn is_heard(status: &Status, now: UnixMs) -> bool {
+    let last = status.heartbeat.last.map_or(status.since, |last| last.max(status.since));
+    now.since(last) <= INTERVAL.saturating_mul(FAILURES.saturating_add(1))
 }
 
 pub(super) fn staking(about: &About, status: &Status, snapshot: &Snapshot, stake: Option<&PositionState>) -> Staking {
