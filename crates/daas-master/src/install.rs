@@ -81,7 +81,7 @@ mod tests {
                     assert!(output.status.success() && !said.contains("k3s-master"), "{words:?}: {said}");
                 }
                 Err(error) => {
-                    let _ = writeln!(std::io::stderr(), "SKIPPED: the unit is not verified, systemd-analyze: {error}");
+                    let _ = writeln!(io::stderr(), "SKIPPED: the unit is not verified, systemd-analyze: {error}");
                 }
             }
         }

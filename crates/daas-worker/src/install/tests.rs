@@ -51,7 +51,7 @@ fn systemd_finds_nothing_wrong_with_it() {
             assert!(output.status.success() && !said.contains("k3s-worker"), "{said}");
         }
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "SKIPPED: the unit is not verified, systemd-analyze: {error}");
+            let _ = writeln!(io::stderr(), "SKIPPED: the unit is not verified, systemd-analyze: {error}");
         }
     }
 }
