@@ -240,13 +240,14 @@ impl<H: Hands> Driver<H> {
     fn take(&mut self, event: Event) {
         let before = self.state().clone();
         let why = event.to_string();
-        let (state, actions) = step(before.clone(), event.clone());
+        let is_start = event == Event::Started;
+        let (state, actions) = step(before.clone(), event);
         if state.phase == before.phase {
             tracing::info!(worker.phase = %before.phase, ?actions, "{why}");
         } else {
             tracing::info!(worker.from = %before.phase, worker.to = %state.phase, ?actions, "{why}");
         }
-        self.journal.note(clock::now(), &event, state);
+        self.journal.note(clock::now(), &why, state);
         // A full disk must not keep a slashed node running; what a later start needs most is in the Seal file.
         if let Err(problem) = self.hands.save(&self.journal) {
             tracing::error!(%problem, "state not saved");
@@ -255,7 +256,7 @@ impl<H: Hands> Driver<H> {
             // New orders replace old ones: whatever was queued belonged to the former state.
             self.queue = actions.into();
         }
-        if *self.state() != before || event == Event::Started {
+        if *self.state() != before || is_start {
             self.hands.moved(&self.journal.state, &why);
         }
         self.desk.settle(&self.journal.state);

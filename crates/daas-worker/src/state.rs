@@ -186,10 +186,9 @@ pub fn step(state: State, event: Event) -> (State, Vec<Action>) {
             to(state, Jailed, Action::AwaitRelease)
         }
         (Unproven | Jailed, Event::MayRecover(_)) if state.position.is_some() => to(state, Recovering, Action::Recover),
-        (Staked, Event::MasterVerified) => to(state, VerifiedMaster, Action::Join),
+        (Staked, Event::MasterVerified) | (Joined, Event::RegisterAsked) => to(state, VerifiedMaster, Action::Join),
         (VerifiedMaster | Joined, Event::MasterRefused(_)) => to(state, Staked, Action::VerifyMaster),
         (VerifiedMaster, Event::NodeUp) => (State { phase: Joined, ..state }, vec![]),
-        (Joined, Event::RegisterAsked) => to(state, VerifiedMaster, Action::Join),
         (Joined, Event::HeartbeatsFailing) => (state, vec![Action::RestartNode]),
         _ => (state, vec![]),
     }
@@ -236,8 +235,8 @@ fn draining(state: State, event: Event) -> (State, Vec<Action>) {
 /// The node is gone for good. What is slashed or lost now concerns money alone, and that waits for it to be settled.
 fn left(state: State, event: Event) -> (State, Vec<Action>) {
     match (state.phase, event) {
-        (_, Event::StopAsked) => end(state, Ending::new(Why::Asked, None, asked())),
-        (_, Event::Failed(code, cause)) => end(state, Ending::new(Why::Failed, Some(code), cause)),
+        (_, Event::StopAsked) => end(state, Why::Asked, None, asked()),
+        (_, Event::Failed(code, cause)) => end(state, Why::Failed, Some(code), cause),
         (Phase::Unbonding, Event::StakeUnbonding(until)) => {
             (State { leave: Leave::Unbonding(until), ..state }, vec![Action::Withdraw])
         }
@@ -257,8 +256,9 @@ fn to(state: State, phase: Phase, action: Action) -> (State, Vec<Action>) {
     (State { phase, ..state }, vec![action])
 }
 
-fn end(state: State, ending: Ending) -> (State, Vec<Action>) {
-    (State { phase: Phase::Gone, ending: Some(ending), ..state }, vec![Action::Clean])
+fn end(mut state: State, why: Why, code: Option<ErrorCode>, cause: String) -> (State, Vec<Action>) {
+    (state.phase, state.ending) = (Phase::Gone, Some(Ending::new(why, code, cause)));
+    (state, vec![Action::Clean])
 }
 
 /// A slash leaves no time for a cordon, and does not wait for a drain that has begun for another reason.

@@ -116,8 +116,8 @@ mod tests {
         let mut journal = store.load().unwrap();
         assert_eq!(journal, Journal::default());
         let event = Event::Prepared(PositionId(Address::new([1; 32])));
-        let (state, _) = step(journal.state.clone(), event.clone());
-        journal.note(UnixMs(7), &event, state);
+        let (state, _) = step(journal.state.clone(), event);
+        journal.note(UnixMs(7), "prepared", state);
         store.save(&journal).unwrap();
         let id = store.instance_id().unwrap();
         drop(store);

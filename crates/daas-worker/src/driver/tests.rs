@@ -22,7 +22,7 @@ struct Script {
     hangs: Option<Action>,
     saved: Arc<Mutex<Vec<Journal>>>,
     position: PositionId,
-    sealed: bool,
+    held: Option<PositionId>,
     pulse: Pulse,
     /// From when to when the master has no chain.
     outage: Option<(Instant, Instant)>,
@@ -55,7 +55,7 @@ impl Hands for Script {
                 Event::Prepared(self.position)
             }
             Mint | Action::Recover => {
-                self.sealed = true;
+                self.held = Some(self.position);
                 Event::SealLive
             }
             Action::AwaitRelease => Event::MayRecover("time".into()),
@@ -83,12 +83,12 @@ impl Hands for Script {
     async fn stake(&mut self, _order: StakeOrder) -> Result<Staked, Problem> {
         self.at.send_replace(Some(Mint));
         self.staked.map_err(|code| Problem::new(code, "test"))?;
-        self.sealed = true;
+        self.held = Some(self.position);
         Ok(Staked { secret: None, expires: UnixMs(9), permissions: Permissions::NODE })
     }
 
     fn seal(&self) -> Option<(SealId, PositionId, u64)> {
-        self.sealed.then(|| (seal(7), self.position, 1))
+        self.held.map(|position| (seal(7), position, 1))
     }
 
     fn save(&self, journal: &Journal) -> Result<(), Problem> {
@@ -115,7 +115,7 @@ impl Rig {
             hangs,
             saved: Arc::clone(&saved),
             position: POSITION,
-            sealed: false,
+            held: None,
             pulse: Pulse::default(),
             outage: None,
             beats: Arc::clone(&beats),
@@ -253,6 +253,43 @@ async fn an_owner_unstakes_and_stakes_again() {
     assert_eq!(staked.unwrap().expires, UnixMs(9));
     assert_eq!(rig.driver.journal.state.position, Some(NEXT));
     assert_eq!(rig.done.lock().unwrap()[0], Prepare(Some(POSITION)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_stakes_again_is_not_bothered_by_what_was_left() {
+    let mut rig = Rig::new(None);
+    let commands = rig.commands.clone();
+    rig.owned(async { (commands.unstake().await.unwrap(), commands.unstake().await.unwrap()) }).await;
+    rig.chain.put(Status::Closed, &[]);
+    let staked = tokio::select! {
+        ended = rig.driver.drive() => panic!("it ended: {ended:?}"),
+        staked = commands.stake(StakeOrder::default()) => staked,
+    };
+    assert_eq!(staked.unwrap().expires, UnixMs(9));
+    assert_eq!(rig.driver.journal.state.position, Some(NEXT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_leads_nowhere_interrupts_nothing() {
+    let mut rig = Rig::new(Some(Cordon));
+    let (commands, mut at) = (rig.commands.clone(), rig.at.clone());
+    let refused = rig
+        .owned(async {
+            let meanwhile = async {
+                at.wait_for(|at| *at == Some(Cordon)).await.unwrap();
+                at.mark_unchanged();
+                let refused = commands.register().await;
+                sleep(Duration::from_secs(1)).await;
+                assert!(!at.has_changed().unwrap(), "it was begun once more");
+                refused
+            };
+            tokio::select! {
+                left = commands.unstake() => panic!("{left:?}"),
+                refused = meanwhile => refused,
+            }
+        })
+        .await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::WorkerBusy);
 }
 
 #[tokio::test(start_paused = true)]

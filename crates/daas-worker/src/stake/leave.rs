@@ -92,8 +92,8 @@ mod tests {
         state
     }
 
-    fn proposal() -> Box<Proposal> {
-        Box::new(Proposal {
+    fn proposal() -> Proposal {
+        Proposal {
             reason: 1,
             evidence_hash: vec![1; 32],
             uri: String::new(),
@@ -105,7 +105,7 @@ mod tests {
             expires_ms: UnixMs(9),
             stage: Stage::Proposed,
             prior_status: Status::Closed,
-        })
+        }
     }
 
     #[test]
@@ -119,7 +119,7 @@ mod tests {
             state.node_id.clear();
         });
         assert_eq!(due(&left, UnixMs(60)).unwrap(), Due::Done);
-        let slashed = due(&state(|state| state.proposal = Some(proposal())), UnixMs(60)).unwrap_err();
+        let slashed = due(&state(|state| state.proposal = Some(Box::new(proposal()))), UnixMs(60)).unwrap_err();
         assert_eq!(slashed.code, ErrorCode::SlashPending);
     }
 
@@ -128,7 +128,7 @@ mod tests {
         assert!(is_on_its_way(&state(|_| ())));
         assert!(is_on_its_way(&state(|state| state.status = Status::Slashed)));
         assert!(!is_on_its_way(&state(|state| (state.status, state.active) = (Status::Active, Mist(1)))));
-        let frozen = state(|state| (state.status, state.proposal) = (Status::Suspended, Some(proposal())));
+        let frozen = state(|state| (state.status, state.proposal) = (Status::Suspended, Some(Box::new(proposal()))));
         assert!(!is_on_its_way(&frozen), "what is frozen may come back");
     }
 }

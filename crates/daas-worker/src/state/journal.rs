@@ -1,4 +1,4 @@
-use super::{Event, Phase, State};
+use super::{Phase, State};
 use daas_types::UnixMs;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -35,9 +35,9 @@ pub struct Transition {
 // === impl Journal ===
 
 impl Journal {
-    /// Writes down that `event` led to `state`.
-    pub fn note(&mut self, at_ms: UnixMs, event: &Event, state: State) {
-        let reason: String = event.to_string().chars().take(LONGEST_REASON).collect();
+    /// Writes down what led to `state`.
+    pub fn note(&mut self, at_ms: UnixMs, reason: &str, state: State) {
+        let reason = reason.chars().take(LONGEST_REASON).collect();
         self.history.push_back(Transition { at_ms, from: self.state.phase, to: state.phase, reason });
         while self.history.len() > REMEMBERED {
             self.history.pop_front();
@@ -48,14 +48,15 @@ impl Journal {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Event, step};
     use super::*;
 
     #[test]
     fn the_last_transitions_are_kept_and_no_more() {
         let mut journal = Journal::default();
         for n in 0..100 {
-            let (state, _) = super::super::step(journal.state.clone(), Event::StopAsked);
-            journal.note(UnixMs(n), &Event::Jailed("x".repeat(1000)), state);
+            let (state, _) = step(journal.state.clone(), Event::StopAsked);
+            journal.note(UnixMs(n), &"x".repeat(1000), state);
         }
         assert_eq!(journal.history.len(), REMEMBERED);
         assert_eq!(journal.history.back().map(|last| last.at_ms), Some(UnixMs(99)));
