@@ -8,7 +8,7 @@
 //!
 //! Costs a request one allocation for the start, one for the API server's `Audit-ID`, and the queue's lock twice.
 
-use crate::admit::{Kind, Leash, Permit};
+use crate::admit::{KUBE_PROXY, Kind, Leash, Permit};
 use crate::authenticate::Caller;
 use crate::connection::cord;
 use crate::forward::GatewayBody;
@@ -39,6 +39,7 @@ pub(crate) struct Entry {
     state: State,
     /// The answer to a HEAD has no body, whatever its head says.
     head: bool,
+    known: bool,
     let_in: bool,
     received: Option<Arc<AtomicU64>>,
     until: Option<Until>,
@@ -80,11 +81,12 @@ impl Entry {
         let uri = request.uri();
         let arrival = log.arrive(peer, &What::of(request.method().as_str(), uri.path(), uri.query()));
         let head = request.method() == Method::HEAD;
-        Self { state: State::Arrived(arrival), head, let_in: false, received: None, until: None }
+        Self { state: State::Arrived(arrival), head, known: false, let_in: false, received: None, until: None }
     }
 
     /// A credential held, of whom is known; what it opens is not.
     pub(crate) fn known(&mut self, caller: &Caller) {
+        self.known = true;
         match caller {
             Caller::Seal(holder) => {
                 let state = &holder.position.state;
@@ -92,9 +94,15 @@ impl Entry {
                     Usage::User => (daas_audit::Caller::Person, holder.position.rights.tier),
                     Usage::Kubelet | Usage::KubeProxy | Usage::Worker => (daas_audit::Caller::Node, None),
                 };
+                // As the API server would have been told.
+                let user = match (holder.usage, holder.position.node()) {
+                    (Usage::KubeProxy, _) => KUBE_PROXY.to_owned(),
+                    (Usage::Kubelet | Usage::Worker, Some(node)) => format!("system:node:{node}"),
+                    (Usage::User | Usage::Kubelet | Usage::Worker, _) => state.owner.to_string(),
+                };
                 self.identify(&Who {
                     kind,
-                    user: state.owner.to_string().into(),
+                    user: user.into(),
                     position: Some(state.position),
                     tier,
                     seal: Some(holder.seal.id),
@@ -107,6 +115,11 @@ impl Entry {
                 ..Who::default()
             }),
         }
+    }
+
+    /// Whether that was said.
+    pub(crate) fn is_known(&self) -> bool {
+        self.known
     }
 
     /// It was admitted.

@@ -20,7 +20,6 @@ use daas_types::onchain::{SealRecord, Status};
 use daas_types::pop::{Claims, PopError, PopToken, Usage};
 use daas_types::{ClusterId, PositionId, SealId, SealSecret, UnixMs, WalletAddress};
 use quick_cache::sync::Cache;
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use verified::{Digest, Verified};
 
@@ -71,13 +70,13 @@ pub(crate) struct Authenticator {
 struct Seen {
     /// Whose it is, to tell its holder what became of it.
     position: PositionId,
-    /// What is remembered of it, oldest first.
-    tokens: Mutex<VecDeque<Digest>>,
+    /// What is remembered of it.
+    tokens: Mutex<Vec<Digest>>,
 }
 
 /// Tokens of one Seal that are remembered: as many programs use it at once, each with one of its own. Without this bound one
 /// with little stake could mint until nobody else's were.
-const TOKENS_OF_A_SEAL: usize = 16;
+const TOKENS_OF_A_SEAL: usize = 64;
 
 // === impl Authenticator ===
 
@@ -130,18 +129,19 @@ impl Authenticator {
         if let Some(Known { token, given }) = self.tokens.get(digest) {
             return self.holder(token.claims(), token.signer(), given, snapshot, now);
         }
-        let token = PopToken::parse(text).map_err(refused)?;
+        let token = PopToken::parse(text).map_err(|error| refused(&error))?;
         let holder = self.holder(token.claims(), token.signer(), Arc::default(), snapshot, now)?;
         self.tokens.or_verify(digest, || {
             may_verify(Some(holder.position.state.position))?;
-            let token = token.verify().map(Arc::new).map_err(refused)?;
+            let token = token.verify().map(Arc::new).map_err(|error| refused(&error))?;
             Ok(Known { token, given: holder.given.clone() })
         })?;
         self.seen(&holder, digest);
         Ok(holder)
     }
 
-    /// A token of this Seal is remembered; its oldest one no longer, where there are too many.
+    /// A token of this Seal is remembered; another of its own no longer, where there are too many: any, because if it were the
+    /// oldest, one program more than that would make all of them new at every turn.
     fn seen(&self, holder: &SealHolder, token: Digest) {
         let position = holder.position.state.position;
         let first = || Ok::<_, Infallible>(Arc::new(Seen { position, tokens: Mutex::default() }));
@@ -151,12 +151,11 @@ impl Authenticator {
             // Many came with it at once, and each is told here.
             return;
         }
-        tokens.push_back(token);
-        if tokens.len() > TOKENS_OF_A_SEAL
-            && let Some(oldest) = tokens.pop_front()
-        {
-            self.tokens.forget(oldest);
+        if tokens.len() >= TOKENS_OF_A_SEAL {
+            let any = token.any(tokens.len());
+            self.tokens.forget(tokens.swap_remove(any));
         }
+        tokens.push(token);
     }
 
     fn holder(
@@ -167,7 +166,7 @@ impl Authenticator {
         snapshot: &Snapshot,
         now: UnixMs,
     ) -> Result<SealHolder, Refusal> {
-        claims.check(self.cluster, now).map_err(refused)?;
+        claims.check(self.cluster, now).map_err(|error| refused(&error))?;
         let (position, seal) = snapshot.seal(claims.seal).ok_or_else(|| self.gone(claims.seal, snapshot))?;
         let until = speaks_until(signer, position, seal, now)?;
         Ok(SealHolder { position: position.clone(), seal: seal.clone(), usage: claims.usage, until, given })
@@ -245,8 +244,9 @@ fn speaks_until(
     Ok(seal.expires_ms.min(session.expires_ms))
 }
 
+/// By reference, because the line that refuses is to be the caller's, and passed on as a function it would be the library's.
 #[track_caller]
-fn refused(error: PopError) -> Refusal {
+fn refused(error: &PopError) -> Refusal {
     let code = match error {
         PopError::Audience { .. } => TokenForeign,
         PopError::Expired { .. } | PopError::NotYet { .. } => TokenExpired,

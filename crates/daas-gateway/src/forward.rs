@@ -18,7 +18,7 @@ mod websocket;
 pub(crate) use body::{GatewayBody, RequestBody};
 pub(crate) use upgrade::UpgradeRequest;
 
-use crate::admit::{CutReason, Lease, Permit, Upstream};
+use crate::admit::{CutReason, Kind, Lease, Permit, Upstream};
 use crate::config::{ConfigError, GatewayConfig};
 use crate::measure;
 use crate::refusal::Refusal;
@@ -40,6 +40,8 @@ use tokio_util::task::TaskTracker;
 /// The way to the API server.
 pub(crate) struct Forwarder {
     identity: Route,
+    /// Apart from people's, so that whatever they have open, nodes go on saying that they live.
+    nodes: Route,
     pass_through: Route,
     response: Duration,
     shares: Arc<Shares>,
@@ -69,6 +71,7 @@ impl Forwarder {
         };
         Ok(Self {
             identity: route(UpstreamTls::identity(&config.upstream)?),
+            nodes: route(UpstreamTls::identity(&config.upstream)?),
             pass_through: route(UpstreamTls::pass_through(&config.upstream)?),
             response: config.limits.upstream_response,
             shares: Shares::new(config.limits.streams),
@@ -105,6 +108,7 @@ impl Forwarder {
     /// Closes connections that carry nothing, all but one of each kind.
     pub(crate) fn trim(&self) {
         self.identity.pool.trim();
+        self.nodes.pool.trim();
         self.pass_through.pool.trim();
     }
 
@@ -134,9 +138,10 @@ impl Forwarder {
     }
 
     fn route(&self, permit: &Permit) -> &Route {
-        match permit.upstream() {
-            Upstream::FrontProxy(_) => &self.identity,
-            Upstream::PassThrough(_) => &self.pass_through,
+        match (permit.upstream(), permit.kind()) {
+            (Upstream::FrontProxy(_), Kind::Node { .. }) => &self.nodes,
+            (Upstream::FrontProxy(_), Kind::Person { .. } | Kind::ServiceAccount { .. }) => &self.identity,
+            (Upstream::PassThrough(_), _) => &self.pass_through,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::admit::Permit;
 use crate::config::Streams;
-use crate::limits::{Holder, Payer};
+use crate::limits::Holder;
 use crate::refusal::Refusal;
 use daas_types::ErrorCode::TooManyRequests;
 use http::StatusCode;
@@ -32,10 +32,7 @@ impl Shares {
     pub(super) fn take(self: &Arc<Self>, permit: &Permit) -> Result<Share, Refusal> {
         let payer = permit.payer();
         let holder = payer.holder();
-        let most = match payer {
-            Payer::Person(_, tier) | Payer::Pods(_, tier) => self.most.of(tier),
-            Payer::Node(_) | Payer::System(_) => self.most.node,
-        };
+        let most = self.most.of(payer.tier());
         let mut held = self.lock();
         let of_one = held.entry(holder).or_default();
         if *of_one >= most {

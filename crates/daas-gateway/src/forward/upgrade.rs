@@ -108,7 +108,7 @@ impl Forwarder {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.tunnel(response, &protocol, client, lease, (place, share), entry);
         }
-        let mut response = response.map(GatewayBody::Apart);
+        let mut response = response.map(|body| GatewayBody::Apart { body, _share: share });
         hygiene::scrub_response(response.headers_mut());
         // The client may have sent tunnel bytes already; on this connection nothing more is read as a request.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

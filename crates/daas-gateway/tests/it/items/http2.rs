@@ -185,6 +185,31 @@ async fn item_23_who_takes_nothing_for_a_minute_is_cut_and_who_waits_is_not() {
     assert!(reasons.all(|(sequence, _, end)| (end.as_ref().unwrap().reason == "Stalled") == (*sequence == 2)));
 }
 
+/// The end of an answer is the connection's, which nobody's share or lease holds any more: with the connection it goes.
+#[tokio::test]
+async fn item_23_the_end_that_nobody_takes_goes_with_its_connection() {
+    let limits = Limits { idle: Duration::from_secs(10), stalled: Duration::from_secs(10), ..Limits::default() };
+    let options = Options { chain: Chain::stale_after(HOUR), limits, ..Options::default() };
+    let world = World::with(options, HOUR).await;
+    let (slow, other) = (world.chain.staker(1, "5", Permissions::USER), world.chain.staker(2, "5", Permissions::USER));
+    // One byte of the answer is taken, so all of it is with the gateway.
+    let mut frames = Frames::open(&world, &[(4, 1)]).await;
+    frames.write(&frame(HEADERS, WHOLE, 1, &head("GET", "/big/16000", &user(&slow), &[]))).await;
+    while frames.read_on(1).await.unwrap().kind != DATA {}
+    within(world.upstream.until_open(0)).await;
+    let client = world.http2().await;
+    let still = Still::new();
+    still.pass_talking(Duration::from_secs(35), &client, &user(&other)).await;
+    drop(still);
+    // Sooner than for the pings that it does not answer.
+    let rest = async {
+        while let Some(frame) = frames.read().await {
+            assert_ne!((frame.kind, frame.stream), (DATA, 1));
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(3), rest).await.expect("the connection is still there");
+}
+
 #[tokio::test]
 async fn item_23_over_http1_the_connection_ends() {
     let world = World::with(patient(), HOUR).await;
