@@ -188,7 +188,7 @@ async fn item_23_who_takes_nothing_for_a_minute_is_cut_and_who_waits_is_not() {
 /// The end of an answer is the connection's, which nobody's share or lease holds any more: with the connection it goes.
 #[tokio::test]
 async fn item_23_the_end_that_nobody_takes_goes_with_its_connection() {
-    let limits = Limits { idle: Duration::from_secs(10), stalled: Duration::from_secs(10), ..Limits::default() };
+    let limits = Limits { idle: Duration::from_secs(8), stalled: Duration::from_secs(8), ..Limits::default() };
     let options = Options { chain: Chain::stale_after(HOUR), limits, ..Options::default() };
     let world = World::with(options, HOUR).await;
     let (slow, other) = (world.chain.staker(1, "5", Permissions::USER), world.chain.staker(2, "5", Permissions::USER));
