@@ -107,7 +107,7 @@ fn node(holder: &SealHolder, role: NodeRole, view: &View) -> Result<Permit, Refu
         Identity::new(user, None, groups, holder.seal.id).map_err(|error| no_header(&error))
     })?;
     let leash = Leash::new(holder.hold(Right::Node, view), None, view.nodes_stale.clone(), holder.until);
-    let payer = Payer::Node(holder.position.state.position, least(&holder.position));
+    let payer = Payer::Node(holder.position.state.position, of_node(&holder.position));
     Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Node { id, role }, payer, leash))
 }
 
@@ -159,7 +159,7 @@ fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<P
     let runs_on = view.index.hold(host.clone(), Right::Node, None);
     let authorization = bearer.authorization().ok_or_else(|| no_pod("the token is no header value"))?;
     let kind = Kind::ServiceAccount { namespace: token.namespace.clone(), name: token.name.clone() };
-    let payer = owner.unwrap_or(Payer::System(host.state.position, least(host)));
+    let payer = owner.unwrap_or(Payer::System(host.state.position, of_node(host)));
     Ok(Permit::new(
         Upstream::PassThrough(authorization),
         kind,
@@ -244,9 +244,9 @@ fn counts(position: &LivePosition) -> Result<(), Refusal> {
     Err(Refusal::forbidden(code, format!("position {id} is {}", position.state.status)))
 }
 
-/// What the stake of a node counts for: it may be worth no tier.
-fn least(position: &LivePosition) -> Tier {
-    position.rights.tier.unwrap_or(Tier::Viewer)
+/// What the stake of a node counts for. A kubelet watches each Secret and ConfigMap of its pods, whatever was staked.
+fn of_node(position: &LivePosition) -> Tier {
+    position.rights.tier.map_or(Tier::Developer, |tier| tier.max(Tier::Developer))
 }
 
 fn tier_of(position: &LivePosition) -> Result<Tier, Refusal> {

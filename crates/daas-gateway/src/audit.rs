@@ -29,6 +29,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
 
+/// What may wait for one who does not read, in a stream that nobody watches any more: a connection's 250 together no more than
+/// its window.
+const LARGE: usize = 4096;
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 /// Why an answer ended of which the client took nothing for too long.
 const STALLED: &str = "Stalled";
@@ -61,6 +64,8 @@ struct Until {
 /// An answer's body, and the request's end in the log.
 pub(crate) struct Recorded {
     body: GatewayBody,
+    /// The last byte of a large frame.
+    tail: Option<Bytes>,
     /// None for the 101 that begins a tunnel, which has the ticket.
     end: Option<End>,
 }
@@ -124,6 +129,7 @@ impl Entry {
 
     /// It was admitted.
     pub(crate) fn admitted(&mut self, permit: &Permit, headers: &HeaderMap, now: UnixMs) {
+        self.known = true;
         let (kind, tier) = match permit.kind() {
             Kind::Person { tier } => (daas_audit::Caller::Person, Some(*tier)),
             Kind::Node { .. } => (daas_audit::Caller::Node, None),
@@ -202,7 +208,7 @@ impl Entry {
         reason: Cow<'static, str>,
     ) -> Response<Recorded> {
         let Some(mut ticket) = self.ticket() else {
-            return response.map(|body| Recorded { body, end: None });
+            return response.map(|body| Recorded { body, tail: None, end: None });
         };
         ticket.outcome().status = response.status().as_u16();
         let id = audit_id(response.headers());
@@ -212,7 +218,7 @@ impl Entry {
         }
         ticket.outcome().audit_id = id;
         let Self { head: whole, received, until, .. } = self;
-        response.map(|body| Recorded { body, end: Some(End { ticket, received, until, reason, whole }) })
+        response.map(|body| Recorded { body, tail: None, end: Some(End { ticket, received, until, reason, whole }) })
     }
 
     fn identify(&mut self, who: &Who<'_>) {
@@ -233,9 +239,19 @@ impl Entry {
 // === impl Recorded ===
 
 impl Recorded {
+    /// Over HTTP/2 hyper gives h2 a frame as soon as the client has room for one byte of it, and lets go of the stream with the
+    /// answer's end: of one who never reads the rest, nobody would know any more. For the last byte it waits until there is room
+    /// for all before it.
+    fn all_but_the_last(&mut self, mut data: Bytes) -> Bytes {
+        if data.len() > LARGE {
+            self.tail = Some(data.split_off(data.len().saturating_sub(1)));
+        }
+        data
+    }
+
     fn is_whole(&self) -> bool {
         // HTTP/1.1 asks for no more once it has as many bytes as the head says.
-        self.body.is_end_stream() || self.body.size_hint().exact() == Some(0)
+        self.tail.is_none() && (self.body.is_end_stream() || self.body.size_hint().exact() == Some(0))
     }
 }
 
@@ -244,9 +260,12 @@ impl Body for Recorded {
     type Error = <GatewayBody as Body>::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        let polled = match self.tail.take() {
+            Some(tail) => Poll::Ready(Some(Ok(Frame::data(tail)))),
+            None => Pin::new(&mut self.body).poll_frame(cx),
+        };
         cord::asked(polled.is_ready());
-        let frame = ready!(polled);
+        let frame = ready!(polled).map(|frame| frame.map(|frame| frame.map_data(|data| self.all_but_the_last(data))));
         if let Some(end) = &mut self.end {
             match &frame {
                 None => end.whole = true,
@@ -262,11 +281,12 @@ impl Body for Recorded {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.tail.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        // Asked for with the head, before there is a tail.
+        if self.tail.is_some() { SizeHint::default() } else { self.body.size_hint() }
     }
 }
 

@@ -62,21 +62,15 @@ pub(crate) struct Authenticator {
     issuer: Option<Issuer>,
     tokens: Verified<Known>,
     accounts: Verified<Arc<BoundToken>>,
-    /// Seals that were shown.
-    seals: Cache<SealId, Arc<Seen>>,
+    /// What is remembered of each position.
+    of_one: Cache<PositionId, Arc<Mutex<Vec<Digest>>>>,
+    /// Whose Seals were that were shown, to tell their holders what became of them.
+    seals: Cache<SealId, PositionId>,
 }
 
-/// A Seal that was shown.
-struct Seen {
-    /// Whose it is, to tell its holder what became of it.
-    position: PositionId,
-    /// What is remembered of it.
-    tokens: Mutex<Vec<Digest>>,
-}
-
-/// Tokens of one Seal that are remembered: as many programs use it at once, each with one of its own. Without this bound one
+/// Tokens of one position that are remembered: as many programs use them at once, each with one of its own. Without this bound one
 /// with little stake could mint until nobody else's were.
-const TOKENS_OF_A_SEAL: usize = 64;
+const TOKENS_OF_ONE: usize = 64;
 
 // === impl Authenticator ===
 
@@ -92,6 +86,7 @@ impl Authenticator {
             issuer: issuer.map(Issuer::new).transpose()?,
             tokens: Verified::new(remembered),
             accounts: Verified::new(remembered),
+            of_one: Cache::new(remembered),
             seals: Cache::new(remembered),
         })
     }
@@ -140,18 +135,18 @@ impl Authenticator {
         Ok(holder)
     }
 
-    /// A token of this Seal is remembered; another of its own no longer, where there are too many: any, because if it were the
-    /// oldest, one program more than that would make all of them new at every turn.
+    /// A token of this position is remembered; another of its own no longer, where there are too many: any, because if it were
+    /// the oldest, one program more than that would make all of them new at every turn.
     fn seen(&self, holder: &SealHolder, token: Digest) {
         let position = holder.position.state.position;
-        let first = || Ok::<_, Infallible>(Arc::new(Seen { position, tokens: Mutex::default() }));
-        let Ok(seen) = self.seals.get_or_insert_with(&holder.seal.id, first);
-        let mut tokens = seen.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        self.seals.insert(holder.seal.id, position);
+        let Ok(tokens) = self.of_one.get_or_insert_with(&position, || Ok::<_, Infallible>(Arc::default()));
+        let mut tokens = tokens.lock().unwrap_or_else(PoisonError::into_inner);
         if tokens.contains(&token) {
             // Many came with it at once, and each is told here.
             return;
         }
-        if tokens.len() >= TOKENS_OF_A_SEAL {
+        if tokens.len() >= TOKENS_OF_ONE {
             let any = token.any(tokens.len());
             self.tokens.forget(tokens.swap_remove(any));
         }
@@ -174,7 +169,7 @@ impl Authenticator {
 
     /// Why a Seal is not live. Its position took it along when it closed; otherwise another Seal took its place.
     fn gone(&self, seal: SealId, snapshot: &Snapshot) -> Refusal {
-        let closed = self.seals.get(&seal).map(|seen| seen.position).filter(|position| {
+        let closed = self.seals.get(&seal).filter(|position| {
             snapshot.position(*position).is_none_or(|live| live.state.status == Status::Closed && !live.gap)
         });
         match closed {

@@ -6,6 +6,9 @@ use daas_types::{ClusterId, Tier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::SocketAddr;
 
+/// Streams that one upstream connection carries, at least.
+const STREAMS: usize = 96;
+
 /// What a gateway needs to know.
 #[derive(Debug)]
 pub struct GatewayConfig {
@@ -164,15 +167,17 @@ impl Limits {
     #[must_use]
     pub fn within(self, open_files: u64) -> Self {
         let files = usize::try_from(open_files).unwrap_or(usize::MAX);
-        // There are three pools, of two lanes each.
+        // There are four pools, of two lanes each.
         let upstream_connections = self.upstream_connections.min(files.div_euclid(16)).max(1);
-        let others = upstream_connections.saturating_mul(6).saturating_add(256);
+        let others = upstream_connections.saturating_mul(8).saturating_add(256);
         let room = files.saturating_sub(others).div_euclid(2).max(1);
         let connections = self.connections.min(room);
         // However few there are, no address and no holder has them all.
         let connections_per_address = self.connections_per_address.min(connections.div_ceil(4));
         let connections_per_holder = self.connections_per_holder.min(connections.div_ceil(8));
-        Self { connections, connections_per_address, connections_per_holder, upstream_connections, ..self }
+        // Nor has one of them a lane.
+        let streams = self.streams.at_most(upstream_connections.saturating_mul(STREAMS).div_euclid(15).max(1));
+        Self { connections, connections_per_address, connections_per_holder, upstream_connections, streams, ..self }
     }
 }
 
@@ -203,6 +208,12 @@ impl Default for Limits {
 // === impl Streams ===
 
 impl Streams {
+    fn at_most(self, most: usize) -> Self {
+        let Self { viewer, developer, admin, super_user } = self;
+        let [viewer, developer, admin, super_user] = [viewer, developer, admin, super_user].map(|one| one.min(most));
+        Self { viewer, developer, admin, super_user }
+    }
+
     /// A tier's.
     pub fn of(&self, tier: Tier) -> usize {
         match tier {
@@ -217,8 +228,8 @@ impl Streams {
 impl Default for Streams {
     fn default() -> Self {
         // A client that shows a cluster watches each kind of object, a hundred or so; a kubelet each Secret and ConfigMap
-        // of its pods. Eighty viewers have what the upstream connections carry of people's, and eighty of their nodes what
-        // they carry of nodes'.
+        // of its pods. Eighty viewers have what the upstream connections carry of people's, and forty of their nodes, which have
+        // a developer's share at least, what they carry of nodes'.
         Self { viewer: 150, developer: 300, admin: 500, super_user: 800 }
     }
 }
@@ -270,7 +281,7 @@ mod tests {
     #[test]
     fn no_position_takes_much_of_what_the_upstream_carries() {
         let Limits { upstream_connections, streams, .. } = Limits::default();
-        let carries = upstream_connections * 96;
+        let carries = upstream_connections * STREAMS;
         assert!(streams.of(Tier::Super) * 15 <= carries);
         assert!(streams.of(Tier::Viewer) * 80 <= carries);
         let tiers = [Tier::Viewer, Tier::Developer, Tier::Admin, Tier::Super].map(|tier| streams.of(tier));
@@ -281,10 +292,10 @@ mod tests {
     fn connections_fit_into_the_files_that_may_be_open() {
         let connections = |files| Limits::default().within(files).connections;
         assert_eq!(connections(1 << 20), 10_000);
-        assert_eq!(connections(4096), (4096 - 1024) / 2);
+        assert_eq!(connections(4096), (4096 - 1280) / 2);
         assert_eq!(connections(64), 1);
         let few = Limits::default().within(1024);
-        assert_eq!((few.connections, few.connections_per_address, few.connections_per_holder), (192, 48, 24));
-        assert_eq!(few.upstream_connections, 64);
+        assert_eq!((few.connections, few.connections_per_address, few.connections_per_holder), (128, 32, 16));
+        assert_eq!((few.upstream_connections, few.streams.of(Tier::Super)), (64, 64 * 96 / 15));
     }
 }

@@ -18,8 +18,9 @@ mod websocket;
 pub(crate) use body::{GatewayBody, RequestBody};
 pub(crate) use upgrade::UpgradeRequest;
 
-use crate::admit::{CutReason, Kind, Lease, Permit, Upstream};
+use crate::admit::{CutReason, Lease, Permit, Upstream};
 use crate::config::{ConfigError, GatewayConfig};
+use crate::limits::Payer;
 use crate::measure;
 use crate::refusal::Refusal;
 use crate::tls::UpstreamTls;
@@ -43,6 +44,8 @@ pub(crate) struct Forwarder {
     /// Apart from people's, so that whatever they have open, nodes go on saying that they live.
     nodes: Route,
     pass_through: Route,
+    /// Apart from people's pods, too: the cluster's own, without which a node is none.
+    system: Route,
     response: Duration,
     shares: Arc<Shares>,
     tasks: TaskTracker,
@@ -73,6 +76,7 @@ impl Forwarder {
             identity: route(UpstreamTls::identity(&config.upstream)?),
             nodes: route(UpstreamTls::identity(&config.upstream)?),
             pass_through: route(UpstreamTls::pass_through(&config.upstream)?),
+            system: route(UpstreamTls::pass_through(&config.upstream)?),
             response: config.limits.upstream_response,
             shares: Shares::new(config.limits.streams),
             tasks: tasks.clone(),
@@ -90,7 +94,7 @@ impl Forwarder {
     ) -> Result<Response<GatewayBody>, Refusal> {
         let lane = Lane::of(&parts.uri);
         let route = self.route(permit);
-        let share = self.shares.take(permit)?;
+        let share = self.shares.take(permit, lane)?;
         head::for_h2(&mut parts, &route.dialer.tls.authority, permit)?;
         // Pinned here, because a future that is handed on is there twice.
         let exchange = pin!(self.exchange(route, (lane, share.shard()), parts, body));
@@ -110,6 +114,7 @@ impl Forwarder {
         self.identity.pool.trim();
         self.nodes.pool.trim();
         self.pass_through.pool.trim();
+        self.system.pool.trim();
     }
 
     async fn exchange(
@@ -138,9 +143,10 @@ impl Forwarder {
     }
 
     fn route(&self, permit: &Permit) -> &Route {
-        match (permit.upstream(), permit.kind()) {
-            (Upstream::FrontProxy(_), Kind::Node { .. }) => &self.nodes,
-            (Upstream::FrontProxy(_), Kind::Person { .. } | Kind::ServiceAccount { .. }) => &self.identity,
+        match (permit.upstream(), permit.payer()) {
+            (Upstream::FrontProxy(_), Payer::Node(..)) => &self.nodes,
+            (Upstream::FrontProxy(_), _) => &self.identity,
+            (Upstream::PassThrough(_), Payer::System(..)) => &self.system,
             (Upstream::PassThrough(_), _) => &self.pass_through,
         }
     }

@@ -86,7 +86,7 @@ fn one_who_mints_without_end_pushes_nobody_out() {
     assert!(minted.iter().all(|token| shown(&authenticator, token, &chain, now).1 == 1));
     assert!(matches!(shown(&authenticator, &token, &chain, now), (Ok(_), 0)));
     let remembered = |token: &&String| authenticator.tokens.get(authenticator.tokens.digest(token)).is_some();
-    assert_eq!(minted.iter().filter(remembered).count(), TOKENS_OF_A_SEAL);
+    assert_eq!(minted.iter().filter(remembered).count(), TOKENS_OF_ONE);
     assert!(remembered(&minted.last().unwrap()));
 }
 
@@ -95,7 +95,7 @@ fn one_program_more_than_are_remembered_costs_little_more() {
     const ROUNDS: usize = 20;
     let (chain, authenticator, now) = (Chain::new(), authenticator(), clock::now());
     let staker = chain.staker(1, "5", Permissions::USER);
-    let programs: Vec<_> = (0..=TOKENS_OF_A_SEAL).map(|_| staker.token(Usage::User)).collect();
+    let programs: Vec<_> = (0..=TOKENS_OF_ONE).map(|_| staker.token(Usage::User)).collect();
     let turns = programs.iter().cycle().take(ROUNDS * programs.len());
     let checked = turns.filter(|token| shown(&authenticator, token, &chain, now).1 > 0).count();
     assert!((programs.len() + ROUNDS / 2..programs.len() * ROUNDS / 4).contains(&checked), "{checked}");

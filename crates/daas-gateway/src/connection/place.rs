@@ -2,8 +2,8 @@
 //! oldest of them that has proven nothing gives way. At addresses from which somebody was admitted lately others are waited
 //! for apart: of both kinds the one gives way of which there are more, and where an address has all that it may have, one of
 //! its own. So nobody without stake keeps anyone with stake out, and nobody with stake has more than so many places. All people
-//! and their pods together have three quarters of them, the rest is for nodes; where those are taken, whoever has most gives
-//! one up for whoever has fewer. Whoever lost the stake is a stranger again, and so is the address, if nobody else was admitted
+//! and their pods together have three quarters of them, nodes a fifth or so, and a sixteenth is always for somebody new; at one
+//! address a quarter is. Where those are taken, whoever has most gives one up for whoever has fewer. Whoever lost the stake is a stranger again, and so is the address, if nobody else was admitted
 //! from there since.
 
 use crate::limits::Holder;
@@ -11,7 +11,7 @@ use daas_types::PositionId;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use taken::{Proven, Taken, Unproven, is_people};
+use taken::{Taken, Unproven, kind};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +25,8 @@ pub(crate) struct Places {
     most_of_strangers: usize,
     most_of_one: usize,
     most_of_holder: usize,
-    most_of_people: usize,
+    /// Of nodes, and of people.
+    most_of_kind: [usize; 2],
     taken: Mutex<Taken>,
     emptied: Notify,
 }
@@ -54,8 +55,11 @@ pub fn network(address: IpAddr) -> IpAddr {
 impl Places {
     pub(crate) fn new(most: usize, most_of_one: usize, most_of_holder: usize) -> Arc<Self> {
         let most_of_strangers = most.saturating_sub(most.div_euclid(4));
-        let (most_of_people, taken, emptied) = (most_of_strangers, Mutex::new(Taken::none()), Notify::new());
-        Arc::new(Self { most, most_of_strangers, most_of_one, most_of_holder, most_of_people, taken, emptied })
+        // So that there is always one for somebody new.
+        let most_of_nodes = most.div_euclid(4).saturating_sub(most.div_euclid(16)).max(1);
+        let most_of_kind = [most_of_nodes, most_of_strangers];
+        let (taken, emptied) = (Mutex::new(Taken::none()), Notify::new());
+        Arc::new(Self { most, most_of_strangers, most_of_one, most_of_holder, most_of_kind, taken, emptied })
     }
 
     pub(crate) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
@@ -139,21 +143,14 @@ impl Place {
             // It is proven already, or was given to another and is about to end.
             return true;
         }
-        let of_holder = taken.of(holder);
-        if of_holder >= self.places.most_of_holder {
-            return false;
+        let places = &self.places;
+        let room = taken.of(holder) < places.most_of_holder
+            && taken.room_at(self.address, holder, places.most_of_one.saturating_sub(places.most_of_one.div_euclid(4)))
+            && taken.room_of_kind(holder, places.most_of_kind[kind(holder)]);
+        if room {
+            taken.prove(self.number, holder);
         }
-        if is_people(holder) && taken.people >= self.places.most_of_people && !taken.take_from_richest(of_holder) {
-            return false;
-        }
-        if let Some(Unproven { address, give_up, shown, stranger: _ }) = taken.settle(self.number) {
-            shown.store(true, Ordering::Relaxed);
-            taken.by_holder.entry(holder).or_default().insert(self.number);
-            taken.people += usize::from(is_people(holder));
-            taken.known.insert(address, holder);
-            taken.proven.insert(self.number, Proven { address, holder, give_up, shown });
-        }
-        true
+        room
     }
 
     /// The connection has to end.

@@ -20,7 +20,7 @@ mod tests;
 
 /// Watches and short requests go on different connections, so that a connection full of stalled watchers delays
 /// nobody's `get`. Which lane a request takes decides nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Lane {
     Short,
     Long,

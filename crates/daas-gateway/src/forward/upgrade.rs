@@ -2,6 +2,7 @@
 //! server has said 101.
 
 use super::body::{GatewayBody, RequestBody};
+use super::pool::Lane;
 use super::share::Share;
 use super::tunnel::ClientEnd;
 use super::websocket::CloseCode;
@@ -81,7 +82,7 @@ impl Forwarder {
         entry: &mut Entry,
     ) -> Result<Response<GatewayBody>, Refusal> {
         let UpgradeRequest { protocol, client } = upgrade;
-        let share = self.shares.take(permit)?;
+        let share = self.shares.take(permit, Lane::Long)?;
         let dialer = &self.route(permit).dialer;
         head::for_http11(&mut parts, &dialer.tls.name, permit)?;
         parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));

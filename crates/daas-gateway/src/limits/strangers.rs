@@ -14,7 +14,7 @@ use crate::config::{Rate, Rates};
 use crate::connection::network;
 use crate::refusal::Refusal;
 use core::time::Duration;
-use daas_types::ErrorCode::AddressLimited;
+use daas_types::ErrorCode::{AddressLimited, TooManyRequests};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
@@ -106,8 +106,10 @@ impl Strangers {
             // There was nothing to draw from.
             return refusal;
         }
-        // Whoever is known asks again because they do not know yet; and the master's own reasons are nobody's.
-        let weight = if known || refusal.status().is_server_error() { 1 } else { DEAR };
+        // Whoever is known asks again because they do not know yet; and that all is taken, or the master's own reasons, is
+        // nobody's fault.
+        let nobodys = refusal.code() == TooManyRequests || refusal.status().is_server_error();
+        let weight = if known || nobodys { 1 } else { DEAR };
         match self.draw(address, weight, true) {
             Drawn::Empty(wait) => {
                 let cause = format!("as many refused requests as one address may send; this one: {}", refusal.cause());

@@ -152,7 +152,7 @@ async fn what_is_refused_is_recorded_with_the_line_that_refuses() {
     refuse(build("GET", "/api", &[("host", "elsewhere")], ""), "PathRefused").await;
     refuse(build("POST", "/api/v1/register-worker", &[], "{"), "PathRefused").await;
     let held = world.send(get(WATCH, &bearer)).await;
-    refuse(get("/api", &bearer), "TooManyRequests").await;
+    refuse(get(WATCH, &bearer), "TooManyRequests").await;
     drop(held);
 
     let found = within(world.trail.ended(9)).await;
@@ -167,7 +167,7 @@ async fn what_is_refused_is_recorded_with_the_line_that_refuses() {
             "unknown GET /api 401 TokenForeign",
             "unknown GET /api 400 PathRefused",
             "unknown POST /api/v1/register-worker 400 PathRefused",
-            "person GET /api 429 TooManyRequests",
+            "person GET /api/v1/pods 429 TooManyRequests",
         ]
     );
     let recorded: Vec<_> =

@@ -24,8 +24,8 @@ pub(super) struct Taken {
     pub(super) proven: HashMap<u64, Proven>,
     /// Of each the numbers, oldest first.
     pub(super) by_holder: HashMap<Holder, BTreeSet<u64>>,
-    /// How many are proven that are no node's.
-    pub(super) people: usize,
+    /// How many are proven that are nodes', and that are not.
+    pub(super) of_kind: [usize; 2],
     pub(super) next: u64,
     /// Whose request was admitted from there last.
     pub(super) known: Cache<IpAddr, Holder>,
@@ -36,6 +36,8 @@ pub(super) struct OfAddress {
     pub(super) all: usize,
     /// Oldest first.
     pub(super) unproven: BTreeSet<u64>,
+    /// Of each holder the numbers, oldest first.
+    pub(super) by_holder: HashMap<Holder, BTreeSet<u64>>,
 }
 
 pub(super) struct Unproven {
@@ -53,9 +55,29 @@ pub(super) struct Proven {
     pub(super) shown: Arc<AtomicBool>,
 }
 
-/// Whether it is none of a node's.
-pub(super) fn is_people((purse, _): Holder) -> bool {
-    matches!(purse, Purse::Person | Purse::Pods)
+/// Of nodes, with what of the cluster itself runs there, or of people and their pods.
+pub(super) fn kind((purse, _): Holder) -> usize {
+    usize::from(matches!(purse, Purse::Person | Purse::Pods))
+}
+
+/// The newest place of whoever has most, if that is more than somebody with `than` and one more has.
+fn richest<'a>(held: impl Iterator<Item = &'a BTreeSet<u64>>, than: usize) -> Option<u64> {
+    let most = held.max_by_key(|held| held.len());
+    most.filter(|held| held.len() > than.saturating_add(1)).and_then(|held| held.last().copied())
+}
+
+/// One less.
+fn without(held: &mut HashMap<Holder, BTreeSet<u64>>, holder: Holder, number: u64) {
+    if let Some(numbers) = held.get_mut(&holder) {
+        numbers.remove(&number);
+        if numbers.is_empty() {
+            held.remove(&holder);
+        }
+    }
+}
+
+fn count(held: &HashMap<Holder, BTreeSet<u64>>, holder: Holder) -> usize {
+    held.get(&holder).map_or(0, BTreeSet::len)
 }
 
 // === impl Taken ===
@@ -70,7 +92,7 @@ impl Taken {
             neighbours: BTreeSet::new(),
             proven: HashMap::new(),
             by_holder: HashMap::new(),
-            people: 0,
+            of_kind: [0; 2],
             next: 0,
             known: Cache::new(KNOWN),
         }
@@ -109,13 +131,12 @@ impl Taken {
     pub(super) fn forget(&mut self, number: u64) -> Option<Proven> {
         let proven = self.proven.remove(&number)?;
         proven.shown.store(false, Ordering::Relaxed);
-        if let Some(held) = self.by_holder.get_mut(&proven.holder) {
-            held.remove(&number);
-            if held.is_empty() {
-                self.by_holder.remove(&proven.holder);
-            }
+        without(&mut self.by_holder, proven.holder, number);
+        if let Some(of_one) = self.by_address.get_mut(&proven.address) {
+            without(&mut of_one.by_holder, proven.holder, number);
         }
-        self.people = self.people.saturating_sub(usize::from(is_people(proven.holder)));
+        let of_kind = &mut self.of_kind[kind(proven.holder)];
+        *of_kind = of_kind.saturating_sub(1);
         Some(proven)
     }
 
@@ -135,17 +156,46 @@ impl Taken {
         self.await_proof(number, Unproven { address, stranger: true, give_up, shown });
     }
 
-    pub(super) fn of(&self, holder: Holder) -> usize {
-        self.by_holder.get(&holder).map_or(0, BTreeSet::len)
+    /// It is this holder's from now on.
+    pub(super) fn prove(&mut self, number: u64, holder: Holder) {
+        let Some(Unproven { address, give_up, shown, stranger: _ }) = self.settle(number) else { return };
+        shown.store(true, Ordering::Relaxed);
+        self.by_holder.entry(holder).or_default().insert(number);
+        if let Some(of_one) = self.by_address.get_mut(&address) {
+            of_one.by_holder.entry(holder).or_default().insert(number);
+        }
+        self.of_kind[kind(holder)] += 1;
+        self.known.insert(address, holder);
+        self.proven.insert(number, Proven { address, holder, give_up, shown });
     }
 
-    /// Frees the newest place of whoever of the people has most, if that is more than somebody with `than` and one more has.
-    /// Looks at all holders, but only when people have all that they may have.
-    pub(super) fn take_from_richest(&mut self, than: usize) -> bool {
-        let people = self.by_holder.iter().filter(|(holder, _)| is_people(**holder));
-        let richest = people.map(|(_, held)| held).max_by_key(|held| held.len());
-        let newest = richest.filter(|held| held.len() > than.saturating_add(1)).and_then(|held| held.last().copied());
-        let Some(Proven { address, give_up, .. }) = newest.and_then(|number| self.forget(number)) else { return false };
+    pub(super) fn of(&self, holder: Holder) -> usize {
+        count(&self.by_holder, holder)
+    }
+
+    /// Whether there is room for one more of its kind, where there may be `most`. Looks at all holders, but only when there is
+    /// none; then whoever has most gives one up for whoever has fewer.
+    pub(super) fn room_of_kind(&mut self, holder: Holder, most: usize) -> bool {
+        if self.of_kind[kind(holder)] < most {
+            return true;
+        }
+        let others = self.by_holder.iter().filter(|(other, _)| kind(**other) == kind(holder));
+        let newest = richest(others.map(|(_, held)| held), self.of(holder));
+        self.evict(newest)
+    }
+
+    /// The same at its address.
+    pub(super) fn room_at(&mut self, address: IpAddr, holder: Holder, most: usize) -> bool {
+        let Some(of_one) = self.by_address.get(&address) else { return true };
+        if of_one.all.saturating_sub(of_one.unproven.len()) < most {
+            return true;
+        }
+        let newest = richest(of_one.by_holder.values(), count(&of_one.by_holder, holder));
+        self.evict(newest)
+    }
+
+    fn evict(&mut self, number: Option<u64>) -> bool {
+        let Some(Proven { address, give_up, .. }) = number.and_then(|number| self.forget(number)) else { return false };
         self.leave(address);
         give_up.cancel();
         true

@@ -153,7 +153,7 @@ fn a_place_that_is_given_up_is_free_once() {
 
 #[test]
 fn people_leave_a_quarter_to_nodes_and_share_the_rest() {
-    let places = Places::new(16, 16, 8);
+    let places = Places::new(16, 64, 8);
     let prove = |holder| {
         let place = places.take(address(1)).unwrap();
         place.prove(holder).then_some(place)
@@ -169,13 +169,19 @@ fn people_leave_a_quarter_to_nodes_and_share_the_rest() {
     assert_eq!(riches.iter().filter(|place| place.given_up.is_cancelled()).count(), 1);
     assert!(prove(poor).is_none(), "nobody has more than that and one");
     assert!(poors.iter().chain([&more, &third]).all(|place| !place.given_up.is_cancelled()));
-    assert_eq!(places.lock().people, 12);
-    let nodes: Vec<_> = (0..4).map(|_| prove(node).unwrap()).collect();
+    assert_eq!(places.lock().of_kind, [0, 12]);
+    let mut nodes: Vec<_> = (0..3).map(|_| prove(node).unwrap()).collect();
+    assert!(prove(node).is_none());
+    // Nor has one node all of theirs.
+    let other = prove(self::node(2)).unwrap();
+    assert!(nodes.pop().unwrap().given_up.is_cancelled());
     assert!(nodes.iter().chain([&third]).all(|place| !place.given_up.is_cancelled()));
-    assert!(places.take(address(2)).is_none(), "all have proven who they are");
-    drop((riches, poors, third, more, nodes));
+    let new = places.take(address(2)).unwrap();
+    let newer = places.take(address(3)).unwrap();
+    assert!(new.given_up.is_cancelled() && !newer.given_up.is_cancelled(), "there is always one for somebody new");
+    drop((riches, poors, third, more, nodes, other, new, newer));
     let taken = places.lock();
-    assert!(taken.all == 0 && taken.people == 0 && taken.by_holder.is_empty() && taken.by_address.is_empty());
+    assert!(taken.all == 0 && taken.of_kind == [0, 0] && taken.by_holder.is_empty() && taken.by_address.is_empty());
 }
 
 #[test]
@@ -193,4 +199,23 @@ fn an_address_is_known_as_long_as_someone_from_there_lives() {
     places.lapse(|of| of != holder(1));
     assert_eq!([1, 2, 3].map(|n| places.knows(address(n))), [false, true, true]);
     assert!(!leaves.is_proven());
+}
+
+#[test]
+fn nobody_has_an_address_to_themselves() {
+    let places = Places::new(64, 8, 64);
+    let prove = |holder| {
+        let place = places.take(address(1)).unwrap();
+        place.prove(holder).then_some(place)
+    };
+    // Pods of someone else, at the address of their node.
+    let pods: Vec<_> = (0..6).map(|_| prove(holder(1)).unwrap()).collect();
+    assert!(prove(holder(1)).is_none());
+    let kubelet = prove(node(2)).unwrap();
+    assert!(pods[5].given_up.is_cancelled() && !pods[4].given_up.is_cancelled());
+    let again = prove(node(2)).unwrap();
+    assert!(pods[4].given_up.is_cancelled() && !kubelet.given_up.is_cancelled());
+    drop((pods, kubelet, again));
+    let taken = places.lock();
+    assert!(taken.all == 0 && taken.by_address.is_empty() && taken.by_holder.is_empty());
 }
