@@ -19,6 +19,10 @@ const START: u8 = 1;
 const END: u8 = 2;
 const LOST: u8 = 3;
 
+/// What was lost of strangers' requests is written beside what comes next, and if nothing comes, after this: so many writes are
+/// theirs at most, whatever they send.
+const LOSSES: Duration = Duration::from_mins(1);
+
 pub(crate) struct Queue {
     state: Mutex<State>,
     limit: usize,
@@ -35,7 +39,7 @@ struct State {
     lost: Lost,
     /// The space left on the disk is for those who are let in.
     scarce: bool,
-    /// When the first record of the batch came.
+    /// When the first record of the batch came; still to come, where nothing but a loss is to be written.
     since: Option<Instant>,
     closed: bool,
 }
@@ -99,16 +103,14 @@ impl Queue {
 
     /// Waits for a record, and then until it has waited for `interval` or many have come.
     pub(crate) async fn due(&self, interval: Duration) {
-        let since = loop {
+        loop {
             let waiting = self.waiting.notified();
-            if let Some(since) = self.lock().since {
-                break since;
+            let since = self.lock().since;
+            tokio::select! {
+                () = tokio::time::sleep_until(since.unwrap_or_else(Instant::now) + interval), if since.is_some() => return,
+                () = self.pressed.notified(), if since.is_some() => return,
+                () = waiting => {}
             }
-            waiting.await;
-        };
-        tokio::select! {
-            () = tokio::time::sleep_until(since + interval) => {}
-            () = self.pressed.notified() => {}
         }
     }
 
@@ -154,10 +156,11 @@ impl Queue {
         if sequence.is_none() && loss != Loss::Nothing {
             state.lost.count(loss != Loss::End, at);
         }
-        // That a stranger's request was lost is written beside what comes next: it is worth no write of its own.
-        let first = state.since.is_none() && (sequence.is_some() || !stranger);
+        let now = Instant::now();
+        let due = if sequence.is_some() || !stranger { now } else { now + LOSSES };
+        let first = state.since.is_none_or(|since| since > due);
         if first {
-            state.since = Some(Instant::now());
+            state.since = Some(due);
         }
         let pressed = state.batch.bytes.len() >= self.limit / 2;
         drop(state);

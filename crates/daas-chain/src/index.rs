@@ -11,10 +11,12 @@ mod live;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod totals;
 
 pub use apply::Applied;
 pub use live::{Hold, LivePosition, Right, namespace_of};
 pub use snapshot::Snapshot;
+pub use totals::Totals;
 
 use crate::verified::VerifiedCheckpoint;
 use apply::Plan;

@@ -44,6 +44,9 @@ pub(crate) struct View {
     pub(crate) nodes_stale: CancellationToken,
 }
 
+/// What the API server calls every node's kube-proxy.
+pub(crate) const KUBE_PROXY: &str = "system:kube-proxy";
+
 /// May this caller's request reach the API server, and as whom?
 pub(crate) fn admit(caller: &Caller, view: &View) -> Result<Permit, Refusal> {
     match caller {
@@ -85,7 +88,8 @@ fn person(holder: &SealHolder, view: &View) -> Result<Permit, Refusal> {
     let identity = holder.given.or_make(&holder.position, masters, || {
         let mut groups = vec![tier.group().to_owned(), format!("daas:position:{}", state.position)];
         groups.extend(masters.then(|| "system:masters".to_owned()));
-        Identity::new(state.owner.to_string(), Some(state.position), groups, holder.seal.id).map_err(no_header)
+        Identity::new(state.owner.to_string(), Some(state.position), groups, holder.seal.id)
+            .map_err(|error| no_header(&error))
     })?;
     let leash = Leash::new(holder.hold(Right::People, view), None, view.people_stale.clone(), holder.until);
     let payer = Payer::Person(state.position, tier);
@@ -97,13 +101,13 @@ fn node(holder: &SealHolder, role: NodeRole, view: &View) -> Result<Permit, Refu
     let identity = holder.given.or_make(&holder.position, false, || {
         let (user, groups) = match role {
             NodeRole::Kubelet => (format!("system:node:{id}"), vec!["system:nodes".to_owned()]),
-            NodeRole::KubeProxy => ("system:kube-proxy".to_owned(), Vec::new()),
+            NodeRole::KubeProxy => (KUBE_PROXY.to_owned(), Vec::new()),
         };
         // No UID: the API server compares a kubelet's with nothing, and two roles of one position are not one user.
-        Identity::new(user, None, groups, holder.seal.id).map_err(no_header)
+        Identity::new(user, None, groups, holder.seal.id).map_err(|error| no_header(&error))
     })?;
     let leash = Leash::new(holder.hold(Right::Node, view), None, view.nodes_stale.clone(), holder.until);
-    let payer = Payer::Node(holder.position.state.position);
+    let payer = Payer::Node(holder.position.state.position, of_node(&holder.position));
     Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Node { id, role }, payer, leash))
 }
 
@@ -155,7 +159,7 @@ fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<P
     let runs_on = view.index.hold(host.clone(), Right::Node, None);
     let authorization = bearer.authorization().ok_or_else(|| no_pod("the token is no header value"))?;
     let kind = Kind::ServiceAccount { namespace: token.namespace.clone(), name: token.name.clone() };
-    let payer = owner.unwrap_or(Payer::System(host.state.position));
+    let payer = owner.unwrap_or(Payer::System(host.state.position, of_node(host)));
     Ok(Permit::new(
         Upstream::PassThrough(authorization),
         kind,
@@ -165,7 +169,7 @@ fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<P
 }
 
 #[track_caller]
-fn no_header(error: impl fmt::Display) -> Refusal {
+fn no_header(error: &dyn fmt::Display) -> Refusal {
     Refusal::new(Internal, StatusCode::INTERNAL_SERVER_ERROR, error)
 }
 
@@ -238,6 +242,11 @@ fn counts(position: &LivePosition) -> Result<(), Refusal> {
         Status::Closed => PositionClosed,
     };
     Err(Refusal::forbidden(code, format!("position {id} is {}", position.state.status)))
+}
+
+/// What the stake of a node counts for. A kubelet watches each Secret and ConfigMap of its pods, whatever was staked.
+fn of_node(position: &LivePosition) -> Tier {
+    position.rights.tier.map_or(Tier::Developer, |tier| tier.max(Tier::Developer))
 }
 
 fn tier_of(position: &LivePosition) -> Result<Tier, Refusal> {

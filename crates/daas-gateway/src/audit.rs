@@ -8,30 +8,27 @@
 //!
 //! Costs a request one allocation for the start, one for the API server's `Audit-ID`, and the queue's lock twice.
 
-use crate::admit::{Kind, Leash, Permit};
+mod recorded;
+
+pub(crate) use recorded::Recorded;
+
+use crate::admit::{KUBE_PROXY, Kind, Leash, Permit};
 use crate::authenticate::Caller;
-use crate::connection::cord;
 use crate::forward::GatewayBody;
 use crate::refusal::Refusal;
-use bytes::Bytes;
 use core::mem;
-use core::pin::Pin;
-use core::sync::atomic::{AtomicU64, Ordering};
-use core::task::{Context, Poll, ready};
+use core::sync::atomic::AtomicU64;
 use daas_audit::{Arrival, Log, Ticket, What, Who};
-use daas_types::ErrorCode::ApiServerUnavailable;
 use daas_types::pop::Usage;
 use daas_types::{SealId, UnixMs};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
-use http_body::{Body, Frame, SizeHint};
+use recorded::End;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
-/// Why an answer ended of which the client took nothing for too long.
-const STALLED: &str = "Stalled";
 const IMPERSONATE_USER: HeaderName = HeaderName::from_static("impersonate-user");
 
 /// A request on its way to its answer. Dropped on the way, it is recorded as aborted.
@@ -39,6 +36,7 @@ pub(crate) struct Entry {
     state: State,
     /// The answer to a HEAD has no body, whatever its head says.
     head: bool,
+    known: bool,
     let_in: bool,
     received: Option<Arc<AtomicU64>>,
     until: Option<Until>,
@@ -57,21 +55,6 @@ struct Until {
     expires: Instant,
 }
 
-/// An answer's body, and the request's end in the log.
-pub(crate) struct Recorded {
-    body: GatewayBody,
-    /// None for the 101 that begins a tunnel, which has the ticket.
-    end: Option<End>,
-}
-
-struct End {
-    ticket: Ticket,
-    received: Option<Arc<AtomicU64>>,
-    until: Option<Until>,
-    reason: Cow<'static, str>,
-    whole: bool,
-}
-
 // === impl Entry ===
 
 impl Entry {
@@ -80,11 +63,12 @@ impl Entry {
         let uri = request.uri();
         let arrival = log.arrive(peer, &What::of(request.method().as_str(), uri.path(), uri.query()));
         let head = request.method() == Method::HEAD;
-        Self { state: State::Arrived(arrival), head, let_in: false, received: None, until: None }
+        Self { state: State::Arrived(arrival), head, known: false, let_in: false, received: None, until: None }
     }
 
     /// A credential held, of whom is known; what it opens is not.
     pub(crate) fn known(&mut self, caller: &Caller) {
+        self.known = true;
         match caller {
             Caller::Seal(holder) => {
                 let state = &holder.position.state;
@@ -92,9 +76,15 @@ impl Entry {
                     Usage::User => (daas_audit::Caller::Person, holder.position.rights.tier),
                     Usage::Kubelet | Usage::KubeProxy | Usage::Worker => (daas_audit::Caller::Node, None),
                 };
+                // As the API server would have been told.
+                let user = match (holder.usage, holder.position.node()) {
+                    (Usage::KubeProxy, _) => KUBE_PROXY.to_owned(),
+                    (Usage::Kubelet | Usage::Worker, Some(node)) => format!("system:node:{node}"),
+                    (Usage::User | Usage::Kubelet | Usage::Worker, _) => state.owner.to_string(),
+                };
                 self.identify(&Who {
                     kind,
-                    user: state.owner.to_string().into(),
+                    user: user.into(),
                     position: Some(state.position),
                     tier,
                     seal: Some(holder.seal.id),
@@ -109,8 +99,14 @@ impl Entry {
         }
     }
 
+    /// Whether that was said.
+    pub(crate) fn is_known(&self) -> bool {
+        self.known
+    }
+
     /// It was admitted.
     pub(crate) fn admitted(&mut self, permit: &Permit, headers: &HeaderMap, now: UnixMs) {
+        self.known = true;
         let (kind, tier) = match permit.kind() {
             Kind::Person { tier } => (daas_audit::Caller::Person, Some(*tier)),
             Kind::Node { .. } => (daas_audit::Caller::Node, None),
@@ -189,7 +185,7 @@ impl Entry {
         reason: Cow<'static, str>,
     ) -> Response<Recorded> {
         let Some(mut ticket) = self.ticket() else {
-            return response.map(|body| Recorded { body, end: None });
+            return response.map(|body| Recorded { body, tail: None, end: None });
         };
         ticket.outcome().status = response.status().as_u16();
         let id = audit_id(response.headers());
@@ -199,7 +195,7 @@ impl Entry {
         }
         ticket.outcome().audit_id = id;
         let Self { head: whole, received, until, .. } = self;
-        response.map(|body| Recorded { body, end: Some(End { ticket, received, until, reason, whole }) })
+        response.map(|body| Recorded { body, tail: None, end: Some(End { ticket, received, until, reason, whole }) })
     }
 
     fn identify(&mut self, who: &Who<'_>) {
@@ -213,62 +209,6 @@ impl Entry {
             State::Arrived(arrival) => Some(arrival.start()),
             State::Begun(ticket) => Some(ticket),
             State::HandedOver => None,
-        }
-    }
-}
-
-// === impl Recorded ===
-
-impl Recorded {
-    fn is_whole(&self) -> bool {
-        // HTTP/1.1 asks for no more once it has as many bytes as the head says.
-        self.body.is_end_stream() || self.body.size_hint().exact() == Some(0)
-    }
-}
-
-impl Body for Recorded {
-    type Data = Bytes;
-    type Error = <GatewayBody as Body>::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        cord::asked(polled.is_ready());
-        let frame = ready!(polled);
-        if let Some(end) = &mut self.end {
-            match &frame {
-                None => end.whole = true,
-                Some(Ok(frame)) => {
-                    let bytes = frame.data_ref().map_or(0, |data| u64::try_from(data.len()).unwrap_or(u64::MAX));
-                    let sent = &mut end.ticket.outcome().sent;
-                    *sent = sent.saturating_add(bytes);
-                }
-                Some(Err(_)) => (end.whole, end.reason) = (true, Cow::Borrowed(ApiServerUnavailable.name())),
-            }
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Recorded {
-    fn drop(&mut self) {
-        let (whole, stalled) = (self.is_whole(), cord::over());
-        let Some(End { mut ticket, received, until, reason, whole: ended }) = self.end.take() else { return };
-        let outcome = ticket.outcome();
-        outcome.received = received.map_or(0, |received| received.load(Ordering::Relaxed));
-        if stalled {
-            outcome.reason = Cow::Borrowed(STALLED);
-        } else if whole || ended {
-            outcome.reason = reason;
-        } else if let Some(cut) = until.and_then(|until| until.leash.ended(until.expires)) {
-            outcome.reason = cut.code().name().into();
         }
     }
 }

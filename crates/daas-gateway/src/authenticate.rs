@@ -20,7 +20,6 @@ use daas_types::onchain::{SealRecord, Status};
 use daas_types::pop::{Claims, PopError, PopToken, Usage};
 use daas_types::{ClusterId, PositionId, SealId, SealSecret, UnixMs, WalletAddress};
 use quick_cache::sync::Cache;
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use verified::{Digest, Verified};
 
@@ -63,21 +62,15 @@ pub(crate) struct Authenticator {
     issuer: Option<Issuer>,
     tokens: Verified<Known>,
     accounts: Verified<Arc<BoundToken>>,
-    /// Seals that were shown.
-    seals: Cache<SealId, Arc<Seen>>,
+    /// What is remembered of each position.
+    of_one: Cache<PositionId, Arc<Mutex<Vec<Digest>>>>,
+    /// Whose Seals were that were shown, to tell their holders what became of them.
+    seals: Cache<SealId, PositionId>,
 }
 
-/// A Seal that was shown.
-struct Seen {
-    /// Whose it is, to tell its holder what became of it.
-    position: PositionId,
-    /// What is remembered of it, oldest first.
-    tokens: Mutex<VecDeque<Digest>>,
-}
-
-/// Tokens of one Seal that are remembered: as many programs use it at once, each with one of its own. Without this bound one
+/// Tokens of one position that are remembered: as many programs use them at once, each with one of its own. Without this bound one
 /// with little stake could mint until nobody else's were.
-const TOKENS_OF_A_SEAL: usize = 16;
+const TOKENS_OF_ONE: usize = 64;
 
 // === impl Authenticator ===
 
@@ -93,6 +86,7 @@ impl Authenticator {
             issuer: issuer.map(Issuer::new).transpose()?,
             tokens: Verified::new(remembered),
             accounts: Verified::new(remembered),
+            of_one: Cache::new(remembered),
             seals: Cache::new(remembered),
         })
     }
@@ -130,33 +124,33 @@ impl Authenticator {
         if let Some(Known { token, given }) = self.tokens.get(digest) {
             return self.holder(token.claims(), token.signer(), given, snapshot, now);
         }
-        let token = PopToken::parse(text).map_err(refused)?;
+        let token = PopToken::parse(text).map_err(|error| refused(&error))?;
         let holder = self.holder(token.claims(), token.signer(), Arc::default(), snapshot, now)?;
         self.tokens.or_verify(digest, || {
             may_verify(Some(holder.position.state.position))?;
-            let token = token.verify().map(Arc::new).map_err(refused)?;
+            let token = token.verify().map(Arc::new).map_err(|error| refused(&error))?;
             Ok(Known { token, given: holder.given.clone() })
         })?;
         self.seen(&holder, digest);
         Ok(holder)
     }
 
-    /// A token of this Seal is remembered; its oldest one no longer, where there are too many.
+    /// A token of this position is remembered; another of its own no longer, where there are too many: any, because if it were
+    /// the oldest, one program more than that would make all of them new at every turn.
     fn seen(&self, holder: &SealHolder, token: Digest) {
         let position = holder.position.state.position;
-        let first = || Ok::<_, Infallible>(Arc::new(Seen { position, tokens: Mutex::default() }));
-        let Ok(seen) = self.seals.get_or_insert_with(&holder.seal.id, first);
-        let mut tokens = seen.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        self.seals.insert(holder.seal.id, position);
+        let Ok(tokens) = self.of_one.get_or_insert_with(&position, || Ok::<_, Infallible>(Arc::default()));
+        let mut tokens = tokens.lock().unwrap_or_else(PoisonError::into_inner);
         if tokens.contains(&token) {
             // Many came with it at once, and each is told here.
             return;
         }
-        tokens.push_back(token);
-        if tokens.len() > TOKENS_OF_A_SEAL
-            && let Some(oldest) = tokens.pop_front()
-        {
-            self.tokens.forget(oldest);
+        if tokens.len() >= TOKENS_OF_ONE {
+            let any = token.any(tokens.len());
+            self.tokens.forget(tokens.swap_remove(any));
         }
+        tokens.push(token);
     }
 
     fn holder(
@@ -167,7 +161,7 @@ impl Authenticator {
         snapshot: &Snapshot,
         now: UnixMs,
     ) -> Result<SealHolder, Refusal> {
-        claims.check(self.cluster, now).map_err(refused)?;
+        claims.check(self.cluster, now).map_err(|error| refused(&error))?;
         let (position, seal) = snapshot.seal(claims.seal).ok_or_else(|| self.gone(claims.seal, snapshot))?;
         let until = speaks_until(signer, position, seal, now)?;
         Ok(SealHolder { position: position.clone(), seal: seal.clone(), usage: claims.usage, until, given })
@@ -175,7 +169,7 @@ impl Authenticator {
 
     /// Why a Seal is not live. Its position took it along when it closed; otherwise another Seal took its place.
     fn gone(&self, seal: SealId, snapshot: &Snapshot) -> Refusal {
-        let closed = self.seals.get(&seal).map(|seen| seen.position).filter(|position| {
+        let closed = self.seals.get(&seal).filter(|position| {
             snapshot.position(*position).is_none_or(|live| live.state.status == Status::Closed && !live.gap)
         });
         match closed {
@@ -245,8 +239,9 @@ fn speaks_until(
     Ok(seal.expires_ms.min(session.expires_ms))
 }
 
+/// By reference, because the line that refuses is to be the caller's, and passed on as a function it would be the library's.
 #[track_caller]
-fn refused(error: PopError) -> Refusal {
+fn refused(error: &PopError) -> Refusal {
     let code = match error {
         PopError::Audience { .. } => TokenForeign,
         PopError::Expired { .. } | PopError::NotYet { .. } => TokenExpired,

@@ -6,6 +6,9 @@ use daas_types::{ClusterId, Tier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::SocketAddr;
 
+/// Streams that one upstream connection carries, at least.
+const STREAMS: usize = 96;
+
 /// What a gateway needs to know.
 #[derive(Debug)]
 pub struct GatewayConfig {
@@ -65,7 +68,8 @@ pub struct Limits {
     pub connections: usize,
     /// Client connections at once of one address, or of one /64 of IPv6.
     pub connections_per_address: usize,
-    /// Client connections at once of one position; of its node as many more, and of its pods.
+    /// Client connections at once of one position; of its node as many more, of its pods, and of what of the cluster itself runs
+    /// there.
     pub connections_per_holder: usize,
     /// Streams at once of one client connection.
     pub streams_per_connection: u32,
@@ -95,7 +99,7 @@ pub struct Limits {
 }
 
 /// How many streams and tunnels a position may have open at once, by its tier. Its pods may have as many together, in
-/// whatever namespaces they are.
+/// whatever namespaces they are; its node as many, and what of the cluster itself runs there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Streams {
     /// A viewer.
@@ -106,8 +110,6 @@ pub struct Streams {
     pub admin: usize,
     /// A super.
     pub super_user: usize,
-    /// A node, with what of the cluster itself runs there.
-    pub node: usize,
 }
 
 /// A bucket of requests: as many as `burst` at once, filled again at `per_minute`.
@@ -165,13 +167,17 @@ impl Limits {
     #[must_use]
     pub fn within(self, open_files: u64) -> Self {
         let files = usize::try_from(open_files).unwrap_or(usize::MAX);
-        let others = self.upstream_connections.saturating_mul(4).saturating_add(256);
+        // There are four pools, of two lanes each.
+        let upstream_connections = self.upstream_connections.min(files.div_euclid(16)).max(1);
+        let others = upstream_connections.saturating_mul(8).saturating_add(256);
         let room = files.saturating_sub(others).div_euclid(2).max(1);
         let connections = self.connections.min(room);
         // However few there are, no address and no holder has them all.
         let connections_per_address = self.connections_per_address.min(connections.div_ceil(4));
         let connections_per_holder = self.connections_per_holder.min(connections.div_ceil(8));
-        Self { connections, connections_per_address, connections_per_holder, ..self }
+        // Nor has one of them a lane.
+        let streams = self.streams.at_most(upstream_connections.saturating_mul(STREAMS).div_euclid(15).max(1));
+        Self { connections, connections_per_address, connections_per_holder, upstream_connections, streams, ..self }
     }
 }
 
@@ -202,6 +208,12 @@ impl Default for Limits {
 // === impl Streams ===
 
 impl Streams {
+    fn at_most(self, most: usize) -> Self {
+        let Self { viewer, developer, admin, super_user } = self;
+        let [viewer, developer, admin, super_user] = [viewer, developer, admin, super_user].map(|one| one.min(most));
+        Self { viewer, developer, admin, super_user }
+    }
+
     /// A tier's.
     pub fn of(&self, tier: Tier) -> usize {
         match tier {
@@ -216,8 +228,9 @@ impl Streams {
 impl Default for Streams {
     fn default() -> Self {
         // A client that shows a cluster watches each kind of object, a hundred or so; a kubelet each Secret and ConfigMap
-        // of its pods. Eighty viewers, or eight supers with their nodes, have what the upstream connections carry.
-        Self { viewer: 150, developer: 300, admin: 500, super_user: 800, node: 800 }
+        // of its pods. Eighty viewers have what the upstream connections carry of people's, and forty of their nodes, which have
+        // a developer's share at least, what they carry of nodes'.
+        Self { viewer: 150, developer: 300, admin: 500, super_user: 800 }
     }
 }
 
@@ -268,8 +281,8 @@ mod tests {
     #[test]
     fn no_position_takes_much_of_what_the_upstream_carries() {
         let Limits { upstream_connections, streams, .. } = Limits::default();
-        let carries = upstream_connections * 96;
-        assert!((streams.of(Tier::Super) + streams.node) * 7 <= carries);
+        let carries = upstream_connections * STREAMS;
+        assert!(streams.of(Tier::Super) * 15 <= carries);
         assert!(streams.of(Tier::Viewer) * 80 <= carries);
         let tiers = [Tier::Viewer, Tier::Developer, Tier::Admin, Tier::Super].map(|tier| streams.of(tier));
         assert!(tiers.is_sorted_by(|less, more| less < more));
@@ -279,9 +292,10 @@ mod tests {
     fn connections_fit_into_the_files_that_may_be_open() {
         let connections = |files| Limits::default().within(files).connections;
         assert_eq!(connections(1 << 20), 10_000);
-        assert_eq!(connections(4096), (4096 - 768) / 2);
+        assert_eq!(connections(4096), (4096 - 1280) / 2);
         assert_eq!(connections(64), 1);
         let few = Limits::default().within(1024);
         assert_eq!((few.connections, few.connections_per_address, few.connections_per_holder), (128, 32, 16));
+        assert_eq!((few.upstream_connections, few.streams.of(Tier::Super)), (64, 64 * 96 / 15));
     }
 }

@@ -165,6 +165,11 @@ impl Server {
                     ending = true;
                     connection.as_mut().graceful_shutdown();
                 }
+                // What its streams left in their queues is not taken.
+                () = streams.idle(self.limits.stalled), if ending => {
+                    measure::stalled();
+                    return Ok(());
+                }
             }
         }
     }

@@ -20,6 +20,7 @@ pub(crate) use upgrade::UpgradeRequest;
 
 use crate::admit::{CutReason, Lease, Permit, Upstream};
 use crate::config::{ConfigError, GatewayConfig};
+use crate::limits::Payer;
 use crate::measure;
 use crate::refusal::Refusal;
 use crate::tls::UpstreamTls;
@@ -40,7 +41,11 @@ use tokio_util::task::TaskTracker;
 /// The way to the API server.
 pub(crate) struct Forwarder {
     identity: Route,
+    /// Apart from people's, so that whatever they have open, nodes go on saying that they live.
+    nodes: Route,
     pass_through: Route,
+    /// Apart from people's pods, too: the cluster's own, without which a node is none.
+    system: Route,
     response: Duration,
     shares: Arc<Shares>,
     tasks: TaskTracker,
@@ -69,7 +74,9 @@ impl Forwarder {
         };
         Ok(Self {
             identity: route(UpstreamTls::identity(&config.upstream)?),
+            nodes: route(UpstreamTls::identity(&config.upstream)?),
             pass_through: route(UpstreamTls::pass_through(&config.upstream)?),
+            system: route(UpstreamTls::pass_through(&config.upstream)?),
             response: config.limits.upstream_response,
             shares: Shares::new(config.limits.streams),
             tasks: tasks.clone(),
@@ -87,7 +94,7 @@ impl Forwarder {
     ) -> Result<Response<GatewayBody>, Refusal> {
         let lane = Lane::of(&parts.uri);
         let route = self.route(permit);
-        let share = self.shares.take(permit)?;
+        let share = self.shares.take(permit, lane)?;
         head::for_h2(&mut parts, &route.dialer.tls.authority, permit)?;
         // Pinned here, because a future that is handed on is there twice.
         let exchange = pin!(self.exchange(route, (lane, share.shard()), parts, body));
@@ -105,7 +112,9 @@ impl Forwarder {
     /// Closes connections that carry nothing, all but one of each kind.
     pub(crate) fn trim(&self) {
         self.identity.pool.trim();
+        self.nodes.pool.trim();
         self.pass_through.pool.trim();
+        self.system.pool.trim();
     }
 
     async fn exchange(
@@ -134,9 +143,11 @@ impl Forwarder {
     }
 
     fn route(&self, permit: &Permit) -> &Route {
-        match permit.upstream() {
-            Upstream::FrontProxy(_) => &self.identity,
-            Upstream::PassThrough(_) => &self.pass_through,
+        match (permit.upstream(), permit.payer()) {
+            (Upstream::FrontProxy(_), Payer::Node(..)) => &self.nodes,
+            (Upstream::FrontProxy(_), _) => &self.identity,
+            (Upstream::PassThrough(_), Payer::System(..)) => &self.system,
+            (Upstream::PassThrough(_), _) => &self.pass_through,
         }
     }
 }

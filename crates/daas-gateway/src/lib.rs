@@ -5,8 +5,9 @@
 //! | a TLS connection, its limits and its end | [`connection`] |
 //! | what the request is, before anyone is believed | [`request`], [`hygiene`] |
 //! | one credential out of it, and whose it is | [`credential`], [`authenticate`] |
+//! | whether its address may have that looked at, and whether it has sent too much already | [`limits`] |
+//! | what is known of the chain, and how lately; whose namespaces are | [`freshness`], [`namespaces`] |
 //! | whether that holder may go on, and what ends it | [`admit`] → [`Permit`] |
-//! | whether it has sent too much already | [`limits`] |
 //! | what of it is written down, from its arrival to its end | [`audit`] |
 //! | our own endpoints | [`local`] |
 //! | the API server, with the identity the permit carries | [`forward`] |

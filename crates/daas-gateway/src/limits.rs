@@ -21,7 +21,7 @@ use daas_types::ErrorCode::RateLimited;
 use daas_types::{PositionId, Tier};
 use tokio::time::Instant;
 
-/// Holders counted at once: three for each of twenty thousand positions. A bucket takes some 60 bytes.
+/// Holders counted at once: four for each of sixteen thousand positions. A bucket takes some 60 bytes.
 const HOLDERS: usize = 65_536;
 
 /// Whose bucket a request is drawn from.
@@ -29,10 +29,10 @@ const HOLDERS: usize = 65_536;
 pub(crate) enum Payer {
     /// A staker of this tier.
     Person(PositionId, Tier),
-    /// A position's node.
-    Node(PositionId),
+    /// The node of a position of this tier.
+    Node(PositionId, Tier),
     /// The pods of the cluster itself that run there, apart, so that one gone mad leaves its node alone.
-    System(PositionId),
+    System(PositionId, Tier),
     /// The pods of a position of this tier.
     Pods(PositionId, Tier),
 }
@@ -69,9 +69,17 @@ impl Payer {
     /// The position that answers for what it asks for.
     pub(crate) fn position(self) -> PositionId {
         match self {
-            Self::Person(position, _) | Self::Pods(position, _) | Self::Node(position) | Self::System(position) => {
-                position
-            }
+            Self::Person(position, _)
+            | Self::Pods(position, _)
+            | Self::Node(position, _)
+            | Self::System(position, _) => position,
+        }
+    }
+
+    /// By whose stake it is measured.
+    pub(crate) fn tier(self) -> Tier {
+        match self {
+            Self::Person(_, tier) | Self::Pods(_, tier) | Self::Node(_, tier) | Self::System(_, tier) => tier,
         }
     }
 
@@ -79,8 +87,8 @@ impl Payer {
     pub(crate) fn holder(self) -> Holder {
         let purse = match self {
             Self::Person(..) => Purse::Person,
-            Self::Node(_) => Purse::Node,
-            Self::System(_) => Purse::System,
+            Self::Node(..) => Purse::Node,
+            Self::System(..) => Purse::System,
             Self::Pods(..) => Purse::Pods,
         };
         (purse, self.position())
@@ -98,7 +106,7 @@ impl Limiter {
     pub(crate) fn draw(&self, payer: Payer) -> Result<(), Refusal> {
         let rate = match payer {
             Payer::Person(_, tier) | Payer::Pods(_, tier) => self.rates.of(tier),
-            Payer::Node(_) | Payer::System(_) => self.rates.node,
+            Payer::Node(..) | Payer::System(..) => self.rates.node,
         };
         match self.buckets.draw(payer.holder(), Draw::of(rate, 1), self.clock.now()) {
             Drawn::Taken => Ok(()),

@@ -25,7 +25,7 @@ use daas_types::api::{
     RegisterWorkerResponse,
 };
 use daas_types::pop::Usage;
-use daas_types::{ErrorCode, NodeId, PositionId, SealId};
+use daas_types::{ErrorCode, NodeId, PositionId, SealId, Tier};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -222,15 +222,15 @@ async fn read_workers(
         let caller = app.authenticate(context, bearer, Usage::Worker, &view)?;
         if let Ok(node) = admit_worker(&caller, joins, &view) {
             entry.known(&caller);
-            app.let_in(context, Payer::Node(node.position), entry)?;
-            let _reading = app.nodes_unread.take(node.position)?;
-            let body = read(body, MAX_BODY, entry).await?;
+            app.let_in(context, payer(node.position), entry)?;
+            let reading = app.nodes_unread.take(node.position)?;
+            let body = reading.of(read(body, MAX_BODY, entry)).await?;
             return Ok((Some(bearer.clone()), body));
         }
     }
     app.strangers.may_send(context.info.peer.ip())?;
-    let _reading = app.unread.take(network(context.info.peer.ip()))?;
-    Ok((bearer, read(body, MAX_BODY, entry).await?))
+    let reading = app.unread.take(network(context.info.peer.ip()))?;
+    Ok((bearer, reading.of(read(body, MAX_BODY, entry)).await?))
 }
 
 fn node(
@@ -247,7 +247,7 @@ fn node(
     entry.known(&caller);
     let caller = admit_worker(&caller, joins, &view)?;
     if !entry.is_let_in() {
-        app.let_in(context, Payer::Node(caller.position), entry)?;
+        app.let_in(context, payer(caller.position), entry)?;
     }
     if node_id != caller.node_id.as_str() {
         // The claimed id is not repeated: it is text from anyone.
@@ -255,6 +255,11 @@ fn node(
         return Err(Refusal::forbidden(NodeIdMismatch, cause));
     }
     Ok(caller)
+}
+
+/// Nothing it asks for here lasts, and a node's bucket is the same whatever its stake.
+fn payer(node: PositionId) -> Payer {
+    Payer::Node(node, Tier::Viewer)
 }
 
 async fn read(body: Incoming, most: usize, entry: &mut Entry) -> Result<Bytes, Refusal> {

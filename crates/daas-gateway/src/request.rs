@@ -85,7 +85,8 @@ pub(crate) async fn serve(
         Ok(answer) => (answer, Cow::Borrowed("")),
         Err(refusal) => {
             let peer = context.info.peer.ip();
-            let refusal = if entry.is_let_in() { refusal } else { app.strangers.refused(peer, refusal) };
+            let refusal =
+                if entry.is_let_in() { refusal } else { app.strangers.refused(peer, entry.is_known(), refusal) };
             let limited = refusal.code() == AddressLimited;
             tracing::debug!(peer = %context.info.peer, %refusal, "refused");
             let (outcome, reason) = (refusal.code().name(), refusal.reason());

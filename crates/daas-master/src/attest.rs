@@ -33,13 +33,14 @@ struct Inner {
     roots: Roots,
     binding: Binding,
     /// Anyone may ask, and the device answers one at a time.
-    places: Semaphore,
+    places: Arc<Semaphore>,
     by_address: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// One address' place in line; free again when dropped.
-struct Turn<'a> {
-    inner: &'a Inner,
+/// One address' place in line; free again when dropped. Whoever does the work has it: those who ask may go away meanwhile, and
+/// the device is at it still.
+struct Turn {
+    inner: Arc<Inner>,
     address: IpAddr,
 }
 
@@ -53,7 +54,7 @@ impl Attestor {
                 device,
                 roots,
                 binding,
-                places: Semaphore::new(PLACES),
+                places: Arc::new(Semaphore::new(PLACES)),
                 by_address: Mutex::default(),
             }),
         }
@@ -70,8 +71,8 @@ impl Attestor {
             (true, _) | (false, None) => None,
             (false, Some(text)) => Some(bind_nonce(&parse_nonce(&text)?, &connection.exporter)),
         };
-        let _turn = self.inner.turn(network(connection.peer.ip()))?;
-        let document = self.document(nonce.unwrap_or_default()).await?;
+        let turn = self.inner.turn(network(connection.peer.ip()))?;
+        let document = nitro(self.evidence(nonce.unwrap_or_default(), Some(turn)).await?)?;
         let read = UnverifiedDocument::read(&document, &self.inner.roots).map_err(|e| unavailable(&e))?;
         // The level is what the document's own root makes it, so that a wrong setting cannot overstate it.
         let level = read.level.ok_or_else(|| unavailable(&"the device's root is not one this network knows"))?;
@@ -103,41 +104,48 @@ impl Attestor {
 
     /// A Nitro document that answers `nonce`.
     pub(crate) async fn document(&self, nonce: [u8; 32]) -> Result<Vec<u8>, Refusal> {
-        match self.evidence(nonce).await? {
-            Evidence::Nitro(document) => Ok(document),
-            _ => Err(unavailable(&"the device gives evidence of a kind this endpoint does not carry")),
-        }
+        nitro(self.evidence(nonce, None).await?)
     }
 
-    /// Evidence from the device, answering `nonce`. The device is synchronous and may stall, so it gets a thread.
-    async fn evidence(&self, nonce: [u8; 32]) -> Result<Evidence, Refusal> {
-        let place = timeout(LINE, self.inner.places.acquire()).await;
-        let _place = place.map_err(|_| busy("the TEE device is busy"))?.map_err(|e| unavailable(&e))?;
+    /// Evidence from the device, answering `nonce`. The device is synchronous and may stall, so it gets a thread, which keeps
+    /// its place and the turn of whoever asked until it is done.
+    async fn evidence(&self, nonce: [u8; 32], turn: Option<Turn>) -> Result<Evidence, Refusal> {
+        let place = timeout(LINE, self.inner.places.clone().acquire_owned()).await;
+        let place = place.map_err(|_| busy("the TEE device is busy"))?.map_err(|e| unavailable(&e))?;
         let inner = self.inner.clone();
-        tokio::task::spawn_blocking(move || Nsm::open(&inner.device)?.attest(&inner.binding, &nonce))
-            .await
-            .map_err(|e| unavailable(&e))?
-            .map_err(|e| unavailable(&e))
+        let ask = move || {
+            let evidence = Nsm::open(&inner.device)?.attest(&inner.binding, &nonce);
+            drop((turn, place));
+            evidence
+        };
+        tokio::task::spawn_blocking(ask).await.map_err(|e| unavailable(&e))?.map_err(|e| unavailable(&e))
+    }
+}
+
+fn nitro(evidence: Evidence) -> Result<Vec<u8>, Refusal> {
+    match evidence {
+        Evidence::Nitro(document) => Ok(document),
+        _ => Err(unavailable(&"the device gives evidence of a kind this endpoint does not carry")),
     }
 }
 
 // === impl Inner ===
 
 impl Inner {
-    fn turn(&self, address: IpAddr) -> Result<Turn<'_>, Refusal> {
+    fn turn(self: &Arc<Self>, address: IpAddr) -> Result<Turn, Refusal> {
         let mut turns = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let of_one = turns.entry(address).or_default();
         if *of_one >= PLACES_OF_ONE {
             return Err(busy("this address asks the TEE device already"));
         }
         *of_one += 1;
-        Ok(Turn { inner: self, address })
+        Ok(Turn { inner: self.clone(), address })
     }
 }
 
 // === impl Turn ===
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
         let mut turns = self.inner.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let left = turns.get(&self.address).map_or(0, |n| n.saturating_sub(1));
@@ -170,8 +178,7 @@ fn unavailable(error: &dyn std::fmt::Display) -> Refusal {
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_address_does_not_fill_the_line() {
+    fn attestor(device: PathBuf) -> Attestor {
         let binding = Binding {
             genesis: daas_types::Digest::ZERO,
             cluster: daas_testkit::chain::cluster(),
@@ -180,17 +187,43 @@ mod tests {
             ca_spki: [0; 32],
             signing_key: [0; 32],
         };
-        let attestor = Attestor::new(
-            PathBuf::new(),
-            Roots::for_genesis(&daas_types::genesis::Genesis::of_digest(daas_types::Digest::ZERO)),
-            binding,
-        );
+        let genesis = daas_types::genesis::Genesis::of_digest(daas_types::Digest::ZERO);
+        Attestor::new(device, Roots::for_genesis(&genesis), binding)
+    }
+
+    #[test]
+    fn one_address_does_not_fill_the_line() {
+        let attestor = attestor(PathBuf::new());
         let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         let turns = [attestor.inner.turn(one).unwrap(), attestor.inner.turn(one).unwrap()];
         assert_eq!(attestor.inner.turn(one).err().unwrap().code(), ErrorCode::TooManyRequests);
         assert!(attestor.inner.turn(other).is_ok());
         drop(turns);
         assert!(attestor.inner.turn(one).is_ok());
+        assert!(attestor.inner.by_address.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_and_goes_away_has_asked_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let device = folder.path().join("nsm");
+        let listener = tokio::net::UnixListener::bind(&device).unwrap();
+        let attestor = attestor(device);
+        let connection = ConnectionInfo { peer: "10.0.0.1:5".parse().unwrap(), server_name: None, exporter: [0; 32] };
+        let mut asked = Vec::new();
+        for _ in 0..PLACES_OF_ONE {
+            let request = AttestationRequest { nonce: None };
+            tokio::select! {
+                _ = attestor.answer(&connection, request, true) => unreachable!("the device says nothing"),
+                accepted = listener.accept() => asked.push(accepted.unwrap()),
+            }
+        }
+        let again = attestor.answer(&connection, AttestationRequest { nonce: None }, true).await;
+        assert_eq!(again.err().unwrap().code(), ErrorCode::TooManyRequests);
+        assert_eq!(attestor.inner.places.available_permits(), PLACES - PLACES_OF_ONE);
+        drop(asked);
+        let all = u32::try_from(PLACES).unwrap();
+        drop(attestor.inner.places.acquire_many(all).await.unwrap());
         assert!(attestor.inner.by_address.lock().unwrap().is_empty());
     }
 }

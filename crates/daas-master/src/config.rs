@@ -119,7 +119,6 @@ pub struct StreamsOf {
     pub admin: usize,
     #[serde(rename = "super")]
     pub super_user: usize,
-    pub node: usize,
 }
 
 /// `gateway.requests.*`, `gateway.burst.*`
@@ -190,8 +189,8 @@ impl Gateway {
     /// What clients may take.
     pub fn limits(&self) -> Limits {
         let (stalled, rates) = (Duration::from_secs(self.stalled), self.rates());
-        let StreamsOf { viewer, developer, admin, super_user, node } = self.streams;
-        let streams = Streams { viewer, developer, admin, super_user, node };
+        let StreamsOf { viewer, developer, admin, super_user } = self.streams;
+        let streams = Streams { viewer, developer, admin, super_user };
         Limits { stalled, streams, rates, ..Limits::default() }
     }
 

@@ -93,8 +93,17 @@ async fn while_space_is_scarce_strangers_are_counted_beside_what_is_written() {
     let all = records(&queue.take(Batch::default(), UnixMs(3)));
     assert!(matches!(all[0].entry, Entry::Lost(Lost { requests: 1, ends: 0, .. })));
     assert!(matches!(all[1].entry, Entry::Start(_)));
+    // Nor is it kept back for long where nothing else comes.
+    let lost = Instant::now();
+    assert_eq!(start_of(&queue, 4, false), None);
+    tokio::time::advance(LOSSES / 2).await;
+    assert_eq!(start_of(&queue, 5, false), None);
+    queue.due(Duration::ZERO).await;
+    assert_eq!(lost.elapsed(), LOSSES);
+    let all = records(&queue.take(Batch::default(), UnixMs(6)));
+    assert!(matches!(all[..], [Record { entry: Entry::Lost(Lost { requests: 2, ends: 0, .. }), .. }]));
     queue.set_scarce(false);
-    assert!(start_of(&queue, 4, false).is_some());
+    assert!(start_of(&queue, 7, false).is_some());
 }
 
 #[test]

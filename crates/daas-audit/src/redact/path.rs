@@ -54,10 +54,10 @@ fn named(path: &str) -> Option<(Target<'_>, Option<&str>)> {
 }
 
 fn name(word: &str) -> Cow<'_, str> {
-    let bounded = bounded(word, LONGEST_NAME);
-    match masked(&bounded) {
-        Cow::Borrowed(_) => bounded,
-        Cow::Owned(masked) => Cow::Owned(masked),
+    // In this order: of a secret that is cut first enough may be left to guess the rest, and too little to be seen as one.
+    match masked(word) {
+        Cow::Borrowed(word) => bounded(word, LONGEST_NAME),
+        Cow::Owned(masked) => Cow::Owned(bounded(&masked, LONGEST_NAME).into_owned()),
     }
 }
 

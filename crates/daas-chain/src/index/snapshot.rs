@@ -1,4 +1,5 @@
 use super::finder::Finder;
+use super::totals::Totals;
 use super::{LivePosition, namespace_of};
 use daas_types::onchain::{ClusterState, NautilusState, Policy, PositionState, SealRecord};
 use daas_types::{Locator, NodeId, PositionId, SealId, UnixMs, WalletAddress};
@@ -35,6 +36,7 @@ pub struct Snapshot {
     /// When proposed slashes lapse, and the positions' places.
     lapses: OrdSet<(UnixMs, u32)>,
     gaps: OrdSet<PositionId>,
+    totals: Totals,
 }
 
 /// The chain's time, carried on by a clock that nobody can set back.
@@ -133,6 +135,11 @@ impl Snapshot {
         self.positions.iter()
     }
 
+    /// What all active positions come to: known, not counted when asked, because anyone may ask.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
     /// Positions with a gap, to be read again.
     pub(crate) fn gaps(&self) -> Vec<PositionId> {
         self.gaps.iter().copied().collect()
@@ -164,6 +171,7 @@ impl Snapshot {
             locators: Finder::new(),
             lapses: OrdSet::new(),
             gaps: OrdSet::new(),
+            totals: Totals::default(),
         }
     }
 
@@ -201,6 +209,7 @@ impl Snapshot {
         let place = u32::try_from(index).unwrap_or(u32::MAX);
         let live = Arc::new(live);
         let old = known.and_then(|known| self.positions.get(known)).cloned();
+        self.totals = self.totals.after(old.as_deref(), &live);
         self.find(place, old.as_deref(), &live);
         if let Some(known) = known {
             self.positions.set(known, live);

@@ -18,7 +18,7 @@ fn bearer(token: &str) -> Bearer {
 }
 
 fn authenticator() -> Authenticator {
-    Authenticator::new(cluster(), None, 64).unwrap()
+    Authenticator::new(cluster(), None, 512).unwrap()
 }
 
 /// What is said of a token, and how many signatures were checked for it.
@@ -85,9 +85,20 @@ fn one_who_mints_without_end_pushes_nobody_out() {
     let minted: Vec<_> = (0..300).map(|_| dust.token(Usage::User)).collect();
     assert!(minted.iter().all(|token| shown(&authenticator, token, &chain, now).1 == 1));
     assert!(matches!(shown(&authenticator, &token, &chain, now), (Ok(_), 0)));
-    let remembered = |token: &String| shown(&authenticator, token, &chain, now).1 == 0;
-    assert!(minted[300 - TOKENS_OF_A_SEAL..].iter().all(remembered), "the newest");
-    assert!(!remembered(&minted[0]));
+    let remembered = |token: &&String| authenticator.tokens.get(authenticator.tokens.digest(token)).is_some();
+    assert_eq!(minted.iter().filter(remembered).count(), TOKENS_OF_ONE);
+    assert!(remembered(&minted.last().unwrap()));
+}
+
+#[test]
+fn one_program_more_than_are_remembered_costs_little_more() {
+    const ROUNDS: usize = 20;
+    let (chain, authenticator, now) = (Chain::new(), authenticator(), clock::now());
+    let staker = chain.staker(1, "5", Permissions::USER);
+    let programs: Vec<_> = (0..=TOKENS_OF_ONE).map(|_| staker.token(Usage::User)).collect();
+    let turns = programs.iter().cycle().take(ROUNDS * programs.len());
+    let checked = turns.filter(|token| shown(&authenticator, token, &chain, now).1 > 0).count();
+    assert!((programs.len() + ROUNDS / 2..programs.len() * ROUNDS / 4).contains(&checked), "{checked}");
 }
 
 #[test]

@@ -13,6 +13,16 @@ pub(super) struct Verified<T> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Digest([u8; 32]);
 
+// === impl Digest ===
+
+impl Digest {
+    /// A number below `most` that nobody outside can foresee.
+    pub(super) fn any(self, most: usize) -> usize {
+        let [.., a, b] = self.0;
+        usize::from(u16::from_be_bytes([a, b])).checked_rem(most).unwrap_or_default()
+    }
+}
+
 // === impl Verified ===
 
 impl<T: Clone> Verified<T> {

@@ -1,6 +1,6 @@
 //! What is pulled to end an answer under way.
 //!
-//! hyper asks an answer's body for more only when the client has room for more, so a body cannot end the answer of a
+//! hyper asks an answer's body for more only when the client has room for what came before, so a body cannot end the answer of a
 //! client that stopped reading. Therefore the cord sits around what hyper runs: over HTTP/2 around the stream's task, whose
 //! end resets the stream and throws away what was queued; over HTTP/1.1 around the connection.
 //!

@@ -1,24 +1,23 @@
 //! Who may have a connection. Strangers come and go: they have three quarters of the places, and when those are taken the
 //! oldest of them that has proven nothing gives way. At addresses from which somebody was admitted lately others are waited
 //! for apart: of both kinds the one gives way of which there are more, and where an address has all that it may have, one of
-//! its own. So nobody without stake keeps anyone with stake out, and nobody with stake has more than so many places. Whoever
-//! lost it is a stranger again, and so is the address.
+//! its own. So nobody without stake keeps anyone with stake out, and nobody with stake has more than so many places. All people
+//! and their pods together have three quarters of them, nodes a fifth or so, and a sixteenth is always for somebody new; at one
+//! address a quarter is. Where those are taken, whoever has most gives one up for whoever has fewer. Whoever lost the stake is a stranger again, and so is the address, if nobody else was admitted
+//! from there since.
 
 use crate::limits::Holder;
 use daas_types::PositionId;
-use quick_cache::unsync::Cache;
-use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use taken::{Taken, Unproven, kind};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+mod taken;
 #[cfg(test)]
 mod tests;
-
-/// Addresses remembered as ones from which a request was admitted.
-const KNOWN: usize = 4096;
 
 /// How many connections there may be, in all, of one address and of one holder.
 pub(crate) struct Places {
@@ -26,6 +25,8 @@ pub(crate) struct Places {
     most_of_strangers: usize,
     most_of_one: usize,
     most_of_holder: usize,
+    /// Of nodes, and of people.
+    most_of_kind: [usize; 2],
     taken: Mutex<Taken>,
     emptied: Notify,
 }
@@ -41,44 +42,6 @@ pub(crate) struct Place {
     proven: Arc<AtomicBool>,
 }
 
-struct Taken {
-    all: usize,
-    by_address: HashMap<IpAddr, OfAddress>,
-    /// Those on which nothing was admitted yet.
-    unproven: HashMap<u64, Unproven>,
-    /// Of them those from addresses that are not known, oldest first,
-    strangers: BTreeSet<u64>,
-    /// and the others.
-    neighbours: BTreeSet<u64>,
-    /// The others.
-    proven: HashMap<u64, Proven>,
-    by_holder: HashMap<Holder, usize>,
-    next: u64,
-    known: Cache<IpAddr, ()>,
-}
-
-#[derive(Default)]
-struct OfAddress {
-    all: usize,
-    /// Oldest first.
-    unproven: BTreeSet<u64>,
-}
-
-struct Unproven {
-    address: IpAddr,
-    stranger: bool,
-    give_up: CancellationToken,
-    shown: Arc<AtomicBool>,
-}
-
-struct Proven {
-    address: IpAddr,
-    /// Who was admitted on it first.
-    holder: Holder,
-    give_up: CancellationToken,
-    shown: Arc<AtomicBool>,
-}
-
 /// What counts as one address: IPv6 hands out networks, not addresses.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -91,20 +54,12 @@ pub fn network(address: IpAddr) -> IpAddr {
 
 impl Places {
     pub(crate) fn new(most: usize, most_of_one: usize, most_of_holder: usize) -> Arc<Self> {
-        let taken = Taken {
-            all: 0,
-            by_address: HashMap::new(),
-            unproven: HashMap::new(),
-            strangers: BTreeSet::new(),
-            neighbours: BTreeSet::new(),
-            proven: HashMap::new(),
-            by_holder: HashMap::new(),
-            next: 0,
-            known: Cache::new(KNOWN),
-        };
         let most_of_strangers = most.saturating_sub(most.div_euclid(4));
-        let (taken, emptied) = (Mutex::new(taken), Notify::new());
-        Arc::new(Self { most, most_of_strangers, most_of_one, most_of_holder, taken, emptied })
+        // So that there is always one for somebody new.
+        let most_of_nodes = most.div_euclid(4).saturating_sub(most.div_euclid(16)).max(1);
+        let most_of_kind = [most_of_nodes, most_of_strangers];
+        let (taken, emptied) = (Mutex::new(Taken::none()), Notify::new());
+        Arc::new(Self { most, most_of_strangers, most_of_one, most_of_holder, most_of_kind, taken, emptied })
     }
 
     pub(crate) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
@@ -148,6 +103,7 @@ impl Places {
         for number in gone {
             taken.lapse(number);
         }
+        taken.know(lives);
     }
 
     /// Waits until no place is taken.
@@ -163,68 +119,6 @@ impl Places {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-// === impl Taken ===
-
-impl Taken {
-    /// Frees the place of a connection that has proven nothing.
-    fn give_up(&mut self, number: u64) {
-        if let Some(unproven) = self.settle(number) {
-            self.leave(unproven.address);
-            unproven.give_up.cancel();
-        }
-    }
-
-    /// It has proven nothing yet.
-    fn await_proof(&mut self, number: u64, unproven: Unproven) {
-        let queue = if unproven.stranger { &mut self.strangers } else { &mut self.neighbours };
-        queue.insert(number);
-        if let Some(of_one) = self.by_address.get_mut(&unproven.address) {
-            of_one.unproven.insert(number);
-        }
-        self.unproven.insert(number, unproven);
-    }
-
-    /// It is unproven no more.
-    fn settle(&mut self, number: u64) -> Option<Unproven> {
-        let unproven = self.unproven.remove(&number)?;
-        let queue = if unproven.stranger { &mut self.strangers } else { &mut self.neighbours };
-        queue.remove(&number);
-        if let Some(of_one) = self.by_address.get_mut(&unproven.address) {
-            of_one.unproven.remove(&number);
-        }
-        Some(unproven)
-    }
-
-    /// It is proven no more.
-    fn forget(&mut self, number: u64) -> Option<Proven> {
-        let proven = self.proven.remove(&number)?;
-        proven.shown.store(false, Ordering::Relaxed);
-        let left = self.by_holder.get(&proven.holder).map_or(0, |n| n.saturating_sub(1));
-        if left == 0 {
-            self.by_holder.remove(&proven.holder);
-        } else {
-            self.by_holder.insert(proven.holder, left);
-        }
-        Some(proven)
-    }
-
-    /// It is as when it came, and the oldest. Others at its address may be known still: their next request says so.
-    fn lapse(&mut self, number: u64) {
-        let Some(Proven { address, give_up, shown, holder: _ }) = self.forget(number) else { return };
-        self.known.remove(&address);
-        self.await_proof(number, Unproven { address, stranger: true, give_up, shown });
-    }
-
-    fn leave(&mut self, address: IpAddr) {
-        self.all = self.all.saturating_sub(1);
-        let Some(of_one) = self.by_address.get_mut(&address) else { return };
-        of_one.all = of_one.all.saturating_sub(1);
-        if of_one.all == 0 {
-            self.by_address.remove(&address);
-        }
     }
 }
 
@@ -245,18 +139,18 @@ impl Place {
     /// holder has as many as one may have.
     pub(crate) fn prove(&self, holder: Holder) -> bool {
         let mut taken = self.places.lock();
-        let of_holder = taken.by_holder.get(&holder).copied().unwrap_or(0);
-        if taken.unproven.contains_key(&self.number) && of_holder >= self.places.most_of_holder {
-            return false;
+        if !taken.unproven.contains_key(&self.number) {
+            // It is proven already, or was given to another and is about to end.
+            return true;
         }
-        // Otherwise it is proven already, or was given to another and is about to end.
-        if let Some(Unproven { address, give_up, shown, stranger: _ }) = taken.settle(self.number) {
-            shown.store(true, Ordering::Relaxed);
-            taken.by_holder.insert(holder, of_holder.saturating_add(1));
-            taken.known.insert(address, ());
-            taken.proven.insert(self.number, Proven { address, holder, give_up, shown });
+        let places = &self.places;
+        let room = taken.of(holder) < places.most_of_holder
+            && taken.room_at(self.address, holder, places.most_of_one.saturating_sub(places.most_of_one.div_euclid(4)))
+            && taken.room_of_kind(holder, places.most_of_kind[kind(holder)]);
+        if room {
+            taken.prove(self.number, holder);
         }
-        true
+        room
     }
 
     /// The connection has to end.

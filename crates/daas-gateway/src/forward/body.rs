@@ -1,5 +1,6 @@
 use super::exchange::Received;
 use super::link::Slot;
+use super::share::Share;
 use crate::admit::{CutReason, Lease};
 use bytes::Bytes;
 use core::future::Future;
@@ -33,7 +34,12 @@ pub(crate) enum GatewayBody {
         _slot: Slot,
     },
     /// The API server's on a connection of its own.
-    Apart(Incoming),
+    Apart {
+        /// As it comes.
+        body: Incoming,
+        /// It is one of its holder's streams.
+        _share: Share,
+    },
 }
 
 /// Why a body ended early.
@@ -123,7 +129,7 @@ impl Body for GatewayBody {
         match self.get_mut() {
             Self::Own(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
             Self::Upstream { body, .. } => Pin::new(body).poll_frame(cx),
-            Self::Apart(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
+            Self::Apart { body, .. } => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
         }
     }
 
@@ -131,7 +137,7 @@ impl Body for GatewayBody {
         match self {
             Self::Own(body) => body.is_end_stream(),
             Self::Upstream { body, .. } => body.is_end_stream(),
-            Self::Apart(body) => body.is_end_stream(),
+            Self::Apart { body, .. } => body.is_end_stream(),
         }
     }
 
@@ -139,7 +145,7 @@ impl Body for GatewayBody {
         match self {
             Self::Own(body) => body.size_hint(),
             Self::Upstream { body, .. } => body.size_hint(),
-            Self::Apart(body) => body.size_hint(),
+            Self::Apart { body, .. } => body.size_hint(),
         }
     }
 }

@@ -20,6 +20,10 @@ pub(crate) struct Received {
     /// What is left of the length that the head states.
     left: Option<u64>,
     ended: bool,
+    /// The request had a body, of which there may be a rest.
+    asked_with_body: bool,
+    /// What is left of that: held, because dropping it ends it.
+    #[expect(dead_code, reason = "held for its drop")]
     sending: Option<Sending>,
 }
 
@@ -38,7 +42,7 @@ pub(super) async fn exchange(
     let sending = if ends { None } else { Sending::begin(stream, body, tasks).await };
     let response = response.await?;
     let left = stated_length(response.headers()).or_else(|| response.body().is_end_stream().then_some(0));
-    Ok(response.map(|stream| Received { stream, left, ended: false, sending }))
+    Ok(response.map(|stream| Received { stream, left, ended: false, asked_with_body: !ends, sending }))
 }
 
 /// The API server says that it did not look at the request: it refused the stream, or went away before it.
@@ -118,9 +122,9 @@ async fn room(stream: &mut SendStream<Bytes>, data: &Bytes) -> bool {
 impl Received {
     /// After a reset with `NO_ERROR`, which says that the answer is complete and the rest of the request is not wanted. Of
     /// the end of the answer h2 keeps nothing then; so it has to be as long as it said, and without a length there has to
-    /// be a rest of the request.
+    /// be a body that the API server may not have read, although all of it was sent.
     fn is_complete(&self) -> bool {
-        self.left.map_or(self.sending.is_some(), |left| left == 0)
+        self.left.map_or(self.asked_with_body, |left| left == 0)
     }
 }
 

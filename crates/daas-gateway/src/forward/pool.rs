@@ -8,6 +8,8 @@ use bytes::Bytes;
 use daas_types::ErrorCode::{ApiServerUnavailable, TooManyRequests};
 use h2::client::SendRequest;
 use http::{StatusCode, Uri};
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +20,7 @@ mod tests;
 
 /// Watches and short requests go on different connections, so that a connection full of stalled watchers delays
 /// nobody's `get`. Which lane a request takes decides nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Lane {
     Short,
     Long,
@@ -53,9 +55,27 @@ struct Failure {
 
 impl Lane {
     pub(super) fn of(uri: &Uri) -> Self {
-        let long = |pair: &str| matches!(pair.split('=').next(), Some("watch" | "follow"));
-        if uri.query().is_some_and(|query| query.split('&').any(long)) { Self::Long } else { Self::Short }
+        // As the API server reads them.
+        let lasts = |pair: &str| matches!(&*decoded(pair.split('=').next().unwrap_or_default()), "watch" | "follow");
+        let queried = uri.query().is_some_and(|query| query.split('&').any(lasts));
+        if queried || is_watch(&decoded(uri.path())) { Self::Long } else { Self::Short }
     }
+}
+
+/// The older form: `/api/v1/watch/…`, `/apis/GROUP/VERSION/watch/…`.
+fn is_watch(path: &str) -> bool {
+    let mut words = path.split('/').filter(|word| !word.is_empty());
+    let versioned = match words.next() {
+        Some("api") => 1,
+        Some("apis") => 2,
+        _ => return false,
+    };
+    words.nth(versioned) == Some("watch")
+}
+
+/// Borrowed, where there is nothing to decode.
+fn decoded(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
 }
 
 // === impl Pool ===

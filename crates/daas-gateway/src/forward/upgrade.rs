@@ -2,6 +2,7 @@
 //! server has said 101.
 
 use super::body::{GatewayBody, RequestBody};
+use super::pool::Lane;
 use super::share::Share;
 use super::tunnel::ClientEnd;
 use super::websocket::CloseCode;
@@ -81,7 +82,7 @@ impl Forwarder {
         entry: &mut Entry,
     ) -> Result<Response<GatewayBody>, Refusal> {
         let UpgradeRequest { protocol, client } = upgrade;
-        let share = self.shares.take(permit)?;
+        let share = self.shares.take(permit, Lane::Long)?;
         let dialer = &self.route(permit).dialer;
         head::for_http11(&mut parts, &dialer.tls.name, permit)?;
         parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -108,7 +109,7 @@ impl Forwarder {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.tunnel(response, &protocol, client, lease, (place, share), entry);
         }
-        let mut response = response.map(GatewayBody::Apart);
+        let mut response = response.map(|body| GatewayBody::Apart { body, _share: share });
         hygiene::scrub_response(response.headers_mut());
         // The client may have sent tunnel bytes already; on this connection nothing more is read as a request.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -14,14 +14,13 @@ use crate::config::{Rate, Rates};
 use crate::connection::network;
 use crate::refusal::Refusal;
 use core::time::Duration;
-use daas_types::ErrorCode::AddressLimited;
-use http::StatusCode;
+use daas_types::ErrorCode::{AddressLimited, TooManyRequests};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
 /// Addresses counted at once.
 const ADDRESSES: usize = 65_536;
-/// What a refusal of somebody unknown counts for, and a question that anyone may ask and that looks at every position.
+/// What a refusal of somebody unknown counts for, and a question that anyone may ask.
 const DEAR: u32 = 10;
 /// A /48 of IPv6, which one house can have, may take as much as so many /64.
 const OF_ONE_SITE: u32 = 4;
@@ -34,13 +33,18 @@ const NO_ROOM: Duration = Duration::from_secs(1);
 /// The buckets of addresses.
 pub(crate) struct Strangers {
     rates: Rates,
-    pub(super) addresses: Buckets<IpAddr>,
-    sites: Buckets<Ipv6Addr>,
-    /// Apart from the addresses', so that a node can ask for evidence whatever its pods send.
-    bodies: Buckets<IpAddr>,
+    pub(super) addresses: Addresses,
+    /// Apart from those, so that a node can ask for evidence whatever its pods send.
+    bodies: Addresses,
     /// When the bucket of all strangers' signatures is full.
     signatures: Mutex<u64>,
     clock: Clock,
+}
+
+/// A bucket for each address, and one for each site, a /48 of IPv6.
+pub(super) struct Addresses {
+    pub(super) of_one: Buckets<IpAddr>,
+    of_site: Buckets<Ipv6Addr>,
 }
 
 /// New tokens of one connection: when its bucket is full.
@@ -51,9 +55,8 @@ pub(crate) struct Renewals(Mutex<u64>);
 
 impl Strangers {
     pub(crate) fn new(rates: Rates) -> Self {
-        let (addresses, sites) = (Buckets::new(ADDRESSES, DEAR), Buckets::new(ADDRESSES, DEAR));
-        let bodies = Buckets::new(ADDRESSES, 0);
-        Self { rates, addresses, sites, bodies, signatures: Mutex::new(0), clock: Clock::new() }
+        let (addresses, bodies) = (Addresses::new(DEAR), Addresses::new(0));
+        Self { rates, addresses, bodies, signatures: Mutex::new(0), clock: Clock::new() }
     }
 
     /// Whether one more signature is checked on a connection of the position that is said to have made it.
@@ -79,8 +82,7 @@ impl Strangers {
     /// Whether the body of somebody unknown is waited for. Asked beforehand: whoever breaks off is never refused, and is in the
     /// audit log all the same.
     pub(crate) fn may_send(&self, address: IpAddr) -> Result<(), Refusal> {
-        let one = Draw::of(self.rates.address, 1);
-        let wait = match self.bodies.draw(network(address), one, self.clock.now()) {
+        let wait = match self.bodies.draw(address, Draw::of(self.rates.address, 1), self.clock.now()) {
             Drawn::Taken => return Ok(()),
             Drawn::Empty(wait) => wait,
             Drawn::NoRoom => NO_ROOM,
@@ -98,18 +100,16 @@ impl Strangers {
         Err(Refusal::too_fast(AddressLimited, "as many questions as one address may ask", wait))
     }
 
-    /// Counts a request that was not let through. What is said instead once there were too many.
-    pub(crate) fn refused(&self, address: IpAddr, refusal: Refusal) -> Refusal {
+    /// Counts a request that was not let through; `known`: whose it was. What is said instead once there were too many.
+    pub(crate) fn refused(&self, address: IpAddr, known: bool, refusal: Refusal) -> Refusal {
         if refusal.code() == AddressLimited {
             // There was nothing to draw from.
             return refusal;
         }
-        let weight = match refusal.status() {
-            // Of someone who is known, or for a reason that is not theirs.
-            StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => 1,
-            status if status.is_server_error() => 1,
-            _ => DEAR,
-        };
+        // Whoever is known asks again because they do not know yet; and that all is taken, or the master's own reasons, is
+        // nobody's fault.
+        let nobodys = refusal.code() == TooManyRequests || refusal.status().is_server_error();
+        let weight = if known || nobodys { 1 } else { DEAR };
         match self.draw(address, weight, true) {
             Drawn::Empty(wait) => {
                 let cause = format!("as many refused requests as one address may send; this one: {}", refusal.cause());
@@ -121,13 +121,26 @@ impl Strangers {
     }
 
     fn draw(&self, address: IpAddr, weight: u32, owed: bool) -> Drawn {
-        let (address, now) = (network(address), self.clock.now());
-        let rate = self.rates.address;
-        let drawn = self.addresses.draw(address, Draw { rate, weight, owed }, now);
+        self.addresses.draw(address, Draw { rate: self.rates.address, weight, owed }, self.clock.now())
+    }
+}
+
+// === impl Addresses ===
+
+impl Addresses {
+    /// None lacks more than `debt`.
+    fn new(debt: u32) -> Self {
+        Self { of_one: Buckets::new(ADDRESSES, debt), of_site: Buckets::new(ADDRESSES, debt) }
+    }
+
+    /// Out of the address' bucket, and then out of its site's.
+    fn draw(&self, address: IpAddr, draw: Draw, now: u64) -> Drawn {
+        let address = network(address);
+        let drawn = self.of_one.draw(address, draw, now);
         let (IpAddr::V6(address), Drawn::Taken) = (address, drawn) else { return drawn };
         let more = |rate: u32| rate.saturating_mul(OF_ONE_SITE);
-        let rate = Rate { per_minute: more(rate.per_minute), burst: more(rate.burst) };
+        let rate = Rate { per_minute: more(draw.rate.per_minute), burst: more(draw.rate.burst) };
         let site = Ipv6Addr::from_bits(address.to_bits() >> 80 << 80);
-        self.sites.draw(site, Draw { rate, weight, owed }, now)
+        self.of_site.draw(site, Draw { rate, ..draw }, now)
     }
 }

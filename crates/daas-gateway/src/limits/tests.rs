@@ -53,7 +53,8 @@ async fn retry_after_is_when_the_next_one_is_there() {
 #[tokio::test(start_paused = true)]
 async fn positions_nodes_and_pods_are_counted_apart_and_more_stake_may_more() {
     let limiter = Limiter::new(Rates::default());
-    let (staker, node, pods) = (viewer(1), Payer::Node(position(1)), Payer::Pods(position(1), Tier::Viewer));
+    let (staker, node, pods) =
+        (viewer(1), Payer::Node(position(1), Tier::Viewer), Payer::Pods(position(1), Tier::Viewer));
     assert_eq!(drain(&limiter, staker).0, 300);
     assert_eq!(drain(&limiter, node).0, Rates::default().node.burst);
     assert_eq!(drain(&limiter, pods).0, 300);
@@ -109,9 +110,9 @@ async fn an_address_may_show_so_many_tokens_and_far_fewer_bad_ones() {
     let refusal = || Refusal::unauthorized(daas_types::ErrorCode::TokenUnknown, "x");
     let verified = |at: &str| (0..10_000).take_while(|_| strangers.may_verify(address(at), true).is_ok()).count();
     let refused =
-        |at: &str| (0..10_000).take_while(|_| strangers.refused(address(at), refusal()).status() == 401).count();
+        |at: &str| (0..10_000).take_while(|_| strangers.refused(address(at), false, refusal()).status() == 401).count();
     assert_eq!(refused("10.0.0.1"), 300);
-    assert_eq!(strangers.refused(address("10.0.0.1"), refusal()).code(), AddressLimited);
+    assert_eq!(strangers.refused(address("10.0.0.1"), false, refusal()).code(), AddressLimited);
     assert_eq!(verified("10.0.0.1"), 0, "no signature is checked any more");
     assert_eq!(verified("10.0.0.2"), 3_000);
     advance(Duration::from_secs(1)).await;
@@ -125,13 +126,16 @@ async fn an_address_may_show_so_many_tokens_and_far_fewer_bad_ones() {
 #[tokio::test(start_paused = true)]
 async fn every_refusal_counts_and_that_of_someone_known_for_less() {
     let strangers = Strangers::new(Rates::default());
-    let most = |at: &str, refusal: &dyn Fn() -> Refusal| {
+    let most = |at: &str, known: bool, refusal: &dyn Fn() -> Refusal| {
         let status = refusal().status();
-        (0..10_000).take_while(|_| strangers.refused(address(at), refusal()).status() == status).count()
+        (0..10_000).take_while(|_| strangers.refused(address(at), known, refusal()).status() == status).count()
     };
-    assert_eq!(most("10.0.0.1", &|| Refusal::form("x")), 300);
-    assert_eq!(most("10.0.0.2", &|| Refusal::forbidden(daas_types::ErrorCode::StakeTooLow, "x")), 3_000);
-    assert_eq!(most("10.0.0.3", &|| Refusal::unavailable(daas_types::ErrorCode::ChainStale, "x")), 3_000);
+    assert_eq!(most("10.0.0.1", false, &|| Refusal::form("x")), 300);
+    assert_eq!(most("10.0.0.2", true, &|| Refusal::forbidden(daas_types::ErrorCode::StakeTooLow, "x")), 3_000);
+    assert_eq!(most("10.0.0.3", false, &|| Refusal::unavailable(daas_types::ErrorCode::ChainStale, "x")), 3_000);
+    // A pod whose owner's stake is gone.
+    let gone = || Refusal::unauthorized(daas_types::ErrorCode::ServiceAccountRefused, "x");
+    assert_eq!(most("10.0.0.4", true, &gone), 3_000);
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,7 +148,7 @@ async fn whoever_shows_one_bad_token_after_another_pays_ten_for_each() {
     for _ in 0..1_000 {
         while strangers.may_verify(at, true).is_ok() {
             checked += 1;
-            strangers.refused(at, bad());
+            strangers.refused(at, false, bad());
         }
         advance(Duration::from_millis(10)).await;
     }
@@ -154,11 +158,14 @@ async fn whoever_shows_one_bad_token_after_another_pays_ten_for_each() {
 #[tokio::test(start_paused = true)]
 async fn a_site_has_as_much_as_four_of_its_networks() {
     let strangers = Strangers::new(Rates::default());
-    let asked = |net: u16, host: u16| {
+    let count = |net: u16, host: u16, may: &dyn Fn(IpAddr) -> bool| {
         let at = address(&format!("2001:db8:7:{net:x}::{host:x}"));
-        (0..1_000).take_while(|_| strangers.may_ask(at).is_ok()).count()
+        (0..10_000).take_while(|_| may(at)).count()
     };
-    assert_eq!((0..10).map(|net| asked(net, 1)).collect::<Vec<_>>(), [300, 300, 300, 300, 0, 0, 0, 0, 0, 0]);
+    let asked = |net| count(net, 1, &|at| strangers.may_ask(at).is_ok());
+    assert_eq!((0..10).map(asked).collect::<Vec<_>>(), [300, 300, 300, 300, 0, 0, 0, 0, 0, 0]);
+    let sent = |net| count(net, 1, &|at| strangers.may_send(at).is_ok());
+    assert_eq!((0..6).map(sent).collect::<Vec<_>>(), [3_000, 3_000, 3_000, 3_000, 0, 0]);
     assert!(strangers.may_ask(address("2001:db8:8::1")).is_ok(), "another site");
 }
 
@@ -188,7 +195,7 @@ async fn however_many_addresses_strangers_have_so_many_signatures_are_checked() 
     assert_eq!(flood(), 4_000);
     advance(Duration::from_secs(1)).await;
     assert_eq!(flood(), 2_000);
-    assert!(strangers.addresses.len() <= 65_536);
+    assert!(strangers.addresses.of_one.len() <= 65_536);
     // Where someone was admitted before, new tokens are still looked at.
     assert!(strangers.may_verify(address("192.0.2.1"), true).is_ok());
 }

@@ -5,10 +5,9 @@ use crate::refusal::Refusal;
 use crate::request::{App, Context};
 use daas_chain::index::LivePosition;
 use daas_types::ErrorCode::TokenMalformed;
+use daas_types::Tier;
 use daas_types::api::{MyStake, StakingStatusResponse};
-use daas_types::onchain::Status;
 use daas_types::pop::Usage;
-use daas_types::{Mist, Tier};
 use http::HeaderMap;
 
 /// Totals for anyone; with a token also the caller's own position, whatever its rights are, so that a suspended
@@ -33,11 +32,11 @@ pub(super) fn status(
             return Err(Refusal::unauthorized(TokenMalformed, "a service account has no stake"));
         }
     };
-    let active = || view.snapshot.positions().map(|live| &live.state).filter(|state| state.status == Status::Active);
+    let totals = view.snapshot.totals();
     let thresholds = &view.snapshot.policy().thresholds;
     Ok(StakingStatusResponse {
-        total_active: active().fold(Mist(0), |sum, state| sum.saturating_add(state.active)).0,
-        positions: active().filter(|state| state.active > Mist(0)).map(|_| 1).sum(),
+        total_active: totals.active.0,
+        positions: totals.positions,
         thresholds: Tier::ALL.into_iter().map(|tier| (tier.to_string(), thresholds.of(tier).0)).collect(),
         mine,
     })

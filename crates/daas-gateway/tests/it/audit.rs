@@ -3,8 +3,8 @@
 use crate::harness::{Options, World, build, get, reason, text, user, within};
 use daas_audit::{Caller, End, Start};
 use daas_gateway::{Limits, Streams};
-use daas_types::Permissions;
 use daas_types::pop::Usage;
+use daas_types::{Address, ClusterId, Permissions};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -146,13 +146,16 @@ async fn what_is_refused_is_recorded_with_the_line_that_refuses() {
     refuse(get("/api", &"ab".repeat(32)), "TokenUnknown").await;
     refuse(get("/api", &user(&poor)), "StakeTooLow").await;
     refuse(get("/api", &staker.token(Usage::Worker)), "UsageNotPermitted").await;
+    let mut foreign = staker.claims(Usage::User);
+    foreign.cluster = ClusterId(Address::new([7; 32]));
+    refuse(get("/api", foreign.sign(&staker.key).unwrap().as_ref()), "TokenForeign").await;
     refuse(build("GET", "/api", &[("host", "elsewhere")], ""), "PathRefused").await;
     refuse(build("POST", "/api/v1/register-worker", &[], "{"), "PathRefused").await;
     let held = world.send(get(WATCH, &bearer)).await;
-    refuse(get("/api", &bearer), "TooManyRequests").await;
+    refuse(get(WATCH, &bearer), "TooManyRequests").await;
     drop(held);
 
-    let found = within(world.trail.ended(8)).await;
+    let found = within(world.trail.ended(9)).await;
     let refused: Vec<_> = found.iter().filter(|(.., end)| end.as_ref().unwrap().status != 200).collect();
     assert_eq!(
         refused.iter().map(|found| line(found)).collect::<Vec<_>>(),
@@ -161,9 +164,10 @@ async fn what_is_refused_is_recorded_with_the_line_that_refuses() {
             "unknown GET /api 401 TokenUnknown",
             "person GET /api 403 StakeTooLow",
             "node GET /api 403 UsageNotPermitted",
+            "unknown GET /api 401 TokenForeign",
             "unknown GET /api 400 PathRefused",
             "unknown POST /api/v1/register-worker 400 PathRefused",
-            "person GET /api 429 TooManyRequests",
+            "person GET /api/v1/pods 429 TooManyRequests",
         ]
     );
     let recorded: Vec<_> =
@@ -175,7 +179,8 @@ async fn what_is_refused_is_recorded_with_the_line_that_refuses() {
         let (file, number) = place.split_once(':').unwrap();
         let source = std::fs::read_to_string(crates.join(file)).unwrap();
         let source = source.lines().nth(number.parse::<usize>().unwrap() - 1).unwrap();
-        assert!(source.contains(name) || source.contains("Refusal::"), "{reason}: {source}");
+        let refuses = ["Refusal::", "refused(&error)"].iter().any(|word| source.contains(word));
+        assert!(refuses || source.contains(name), "{reason}: {source}");
     }
 }
 

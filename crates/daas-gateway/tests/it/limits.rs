@@ -99,6 +99,20 @@ async fn item_33_a_burst_is_met_with_429_retry_after_and_a_status() {
 }
 
 #[tokio::test]
+async fn item_33_who_sends_too_much_leaves_their_address_to_others() {
+    let world = world(|rates| (rates.viewer, rates.address) = (burst(1), burst(40))).await;
+    let (viewer, other) =
+        (world.chain.staker(1, "0.5", Permissions::USER), world.chain.staker(2, "5", Permissions::USER));
+    let (client, token) = (world.http2().await, user(&viewer));
+    assert_eq!(within(client.send(get("/api", &token))).await.unwrap().status(), 200);
+    for _ in 0..20 {
+        let limited = within(client.send(get("/api", &token))).await.unwrap();
+        assert_eq!(reason(limited).await, "RateLimited");
+    }
+    assert_eq!(world.send(get("/api", &user(&other))).await.status(), 200);
+}
+
+#[tokio::test]
 async fn item_33_a_watch_counts_once_and_goes_on_when_the_bucket_is_empty() {
     let world = world(|rates| rates.viewer = burst(2)).await;
     let staker = world.chain.staker(1, "0.5", Permissions::USER);

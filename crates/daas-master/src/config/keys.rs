@@ -94,11 +94,15 @@ pub const KEYS: &[Key] = &[
     key("gateway.burst.node", RATE, "3000", "How many of `gateway.requests.node` may come at once."),
     key("gateway.burst.address", RATE, "3000", "How many of `gateway.requests.address` may come at once."),
     key("gateway.burst.strangers", RATE, "4000", "How many of `gateway.requests.strangers` may come at once."),
-    key("gateway.streams.viewer", STREAMS, "150", "Streams and tunnels of a viewer at once, and as many of its pods."),
+    key(
+        "gateway.streams.viewer",
+        STREAMS,
+        "150",
+        "Streams and tunnels of a viewer at once; of its node as many, and of its pods.",
+    ),
     key("gateway.streams.developer", STREAMS, "300", "The same of a developer."),
     key("gateway.streams.admin", STREAMS, "500", "The same of an admin."),
     key("gateway.streams.super", STREAMS, "800", "The same of a super."),
-    key("gateway.streams.node", STREAMS, "800", "Streams and tunnels of a node at once."),
     key(
         "audit.when_full",
         Kind::OneOf(&["refuse_changes", "refuse_all"]),

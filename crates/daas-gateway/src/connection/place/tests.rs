@@ -10,6 +10,10 @@ fn holder(n: u8) -> Holder {
     (Purse::Person, PositionId(Address::new([n; 32])))
 }
 
+fn node(n: u8) -> Holder {
+    (Purse::Node, holder(n).1)
+}
+
 #[test]
 fn places_are_counted_of_one_address_and_given_back() {
     let places = Places::new(8, 2, 8);
@@ -78,9 +82,7 @@ fn strangers_give_way_and_the_proven_stay() {
     let known = places.take(address(1)).unwrap();
     assert_eq!(given_up(), [true, true, false]);
     // Where all have proven who they are, there is no place.
-    for place in [&strangers[2], &fourth, &known] {
-        assert!(place.prove(holder(1)));
-    }
+    assert!(strangers[2].prove(holder(1)) && fourth.prove(holder(1)) && known.prove(node(1)));
     assert!(places.take(address(1)).is_none());
     assert!(!proven.given_up.is_cancelled() && !known.given_up.is_cancelled());
     drop((strangers, fourth, known, proven));
@@ -105,7 +107,7 @@ fn a_holder_has_so_many_places_and_its_node_has_others() {
     assert!(held.iter().all(|place| place.prove(holder(1)) && place.prove(holder(1))));
     let third = places.take(address(2)).unwrap();
     assert!(!third.prove(holder(1)) && !third.is_proven());
-    assert!(third.prove((Purse::Node, holder(1).1)));
+    assert!(third.prove(node(1)));
     assert!(places.take(address(2)).unwrap().prove(holder(2)));
     drop(held);
     let back = places.take(address(1)).unwrap();
@@ -120,7 +122,7 @@ fn whoever_lost_the_stake_gives_way_until_somebody_else_is_let_in() {
     let places = Places::new(4, 4, 4);
     let prove = |n| {
         let place = places.take(address(n)).unwrap();
-        assert!(place.prove(holder(n)));
+        assert!(place.prove(if n == 4 { node(n) } else { holder(n) }));
         place
     };
     let held: Vec<_> = (1..5).map(prove).collect();
@@ -147,4 +149,73 @@ fn a_place_that_is_given_up_is_free_once() {
     drop((first, second));
     let taken = places.lock();
     assert_eq!((taken.all, taken.strangers.len(), taken.by_holder.len(), taken.proven.len()), (0, 0, 0, 0));
+}
+
+#[test]
+fn people_leave_a_quarter_to_nodes_and_share_the_rest() {
+    let places = Places::new(16, 64, 8);
+    let prove = |holder| {
+        let place = places.take(address(1)).unwrap();
+        place.prove(holder).then_some(place)
+    };
+    let (rich, poor, node) = (holder(1), holder(2), node(1));
+    let mut riches: Vec<_> = (0..8).map(|_| prove(rich).unwrap()).collect();
+    let poors: Vec<_> = (0..4).map(|_| prove(poor).unwrap()).collect();
+    // Twelve are people's. Whoever has least takes of whoever has most, until they have as much.
+    let third = prove(holder(3)).unwrap();
+    assert!(riches.pop().unwrap().given_up.is_cancelled());
+    assert!(riches.iter().chain(&poors).chain([&third]).all(|place| !place.given_up.is_cancelled()));
+    let more = prove(poor).unwrap();
+    assert_eq!(riches.iter().filter(|place| place.given_up.is_cancelled()).count(), 1);
+    assert!(prove(poor).is_none(), "nobody has more than that and one");
+    assert!(poors.iter().chain([&more, &third]).all(|place| !place.given_up.is_cancelled()));
+    assert_eq!(places.lock().of_kind, [0, 12]);
+    let mut nodes: Vec<_> = (0..3).map(|_| prove(node).unwrap()).collect();
+    assert!(prove(node).is_none());
+    // Nor has one node all of theirs.
+    let other = prove(self::node(2)).unwrap();
+    assert!(nodes.pop().unwrap().given_up.is_cancelled());
+    assert!(nodes.iter().chain([&third]).all(|place| !place.given_up.is_cancelled()));
+    let new = places.take(address(2)).unwrap();
+    let newer = places.take(address(3)).unwrap();
+    assert!(new.given_up.is_cancelled() && !newer.given_up.is_cancelled(), "there is always one for somebody new");
+    drop((riches, poors, third, more, nodes, other, new, newer));
+    let taken = places.lock();
+    assert!(taken.all == 0 && taken.of_kind == [0, 0] && taken.by_holder.is_empty() && taken.by_address.is_empty());
+}
+
+#[test]
+fn an_address_is_known_as_long_as_someone_from_there_lives() {
+    let places = Places::new(16, 16, 16);
+    let prove = |n, holder| {
+        let place = places.take(address(n)).unwrap();
+        assert!(place.prove(holder));
+        place
+    };
+    // Gone already, and neither here nor alive.
+    drop(prove(1, holder(1)));
+    let (_neighbour, leaves) = (prove(2, holder(2)), prove(2, holder(1)));
+    drop(prove(3, holder(2)));
+    places.lapse(|of| of != holder(1));
+    assert_eq!([1, 2, 3].map(|n| places.knows(address(n))), [false, true, true]);
+    assert!(!leaves.is_proven());
+}
+
+#[test]
+fn nobody_has_an_address_to_themselves() {
+    let places = Places::new(64, 8, 64);
+    let prove = |holder| {
+        let place = places.take(address(1)).unwrap();
+        place.prove(holder).then_some(place)
+    };
+    // Pods of someone else, at the address of their node.
+    let pods: Vec<_> = (0..6).map(|_| prove(holder(1)).unwrap()).collect();
+    assert!(prove(holder(1)).is_none());
+    let kubelet = prove(node(2)).unwrap();
+    assert!(pods[5].given_up.is_cancelled() && !pods[4].given_up.is_cancelled());
+    let again = prove(node(2)).unwrap();
+    assert!(pods[4].given_up.is_cancelled() && !kubelet.given_up.is_cancelled());
+    drop((pods, kubelet, again));
+    let taken = places.lock();
+    assert!(taken.all == 0 && taken.by_address.is_empty() && taken.by_holder.is_empty());
 }

@@ -33,6 +33,24 @@ fn idle(links: &Links) -> Vec<bool> {
     links.open().iter().map(Link::is_idle).collect()
 }
 
+#[test]
+fn what_lasts_is_told_as_the_api_server_tells_it() {
+    let lane = |uri: &str| Lane::of(&uri.parse().unwrap());
+    for long in [
+        "/api/v1/pods?watch=true",
+        "/api/v1/pods?limit=5&watch",
+        "/api/v1/pods?%77atch=1",
+        "/api/v1/namespaces/a/pods/b/log?follow=true",
+        "/api/v1/watch/pods",
+        "/apis/apps/v1/%77atch/deployments",
+    ] {
+        assert_eq!(lane(long), Lane::Long, "{long}");
+    }
+    for short in ["/api", "/api/v1/pods?limit=500", "/apis/watch/v1/pods", "/api/v1/namespaces/watch", "/watch/pods"] {
+        assert_eq!(lane(short), Lane::Short, "{short}");
+    }
+}
+
 #[tokio::test]
 async fn a_connection_has_as_many_places_as_it_allows() {
     let mut servers = JoinSet::new();

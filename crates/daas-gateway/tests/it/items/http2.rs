@@ -6,7 +6,7 @@ use super::wire::{
     CALM, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, RST_STREAM, SETTINGS, field, frame, head,
 };
 use crate::harness::{Options, Still, World, get, reason, user, within};
-use daas_gateway::Limits;
+use daas_gateway::{Limits, Streams};
 use daas_testkit::chain::Chain;
 use daas_testkit::client::{Http1, Http2};
 use daas_types::Permissions;
@@ -183,6 +183,55 @@ async fn item_23_who_takes_nothing_for_a_minute_is_cut_and_who_waits_is_not() {
     let found = within(world.trail.ended(3 + 39)).await;
     let mut reasons = found.iter().filter(|(_, start, _)| start.what.path() != "/api");
     assert!(reasons.all(|(sequence, _, end)| (end.as_ref().unwrap().reason == "Stalled") == (*sequence == 2)));
+}
+
+#[tokio::test]
+async fn item_23_the_last_that_is_not_read_is_counted_and_cut_too() {
+    let streams = Streams { admin: 4, ..Streams::default() };
+    let limits = Limits { stalled: Duration::from_secs(15), streams, ..Limits::default() };
+    let options = Options { chain: Chain::stale_after(HOUR), limits, ..Options::default() };
+    let world = World::with(options, HOUR).await;
+    let (slow, other) = (world.chain.staker(1, "5", Permissions::USER), world.chain.staker(2, "5", Permissions::USER));
+    let (slow, other) = (user(&slow), user(&other));
+    // One byte of each answer is taken, so all of it is with the gateway.
+    let mut frames = Frames::open(&world, &[(4, 1)]).await;
+    for id in [1, 3, 5, 7] {
+        frames.write(&frame(HEADERS, WHOLE, id, &head("GET", "/big/16000", &slow, &[]))).await;
+        while frames.read_on(id).await.unwrap().kind != DATA {}
+    }
+    within(world.upstream.until_open(0)).await;
+    let client = world.http2().await;
+    let fifth = within(client.send(get("/api", &slow))).await.unwrap();
+    assert_eq!(reason(fifth).await, "TooManyRequests");
+    let still = Still::new();
+    still.pass_talking(Duration::from_secs(16), &client, &other).await;
+    assert_eq!(frames.read_on(7).await.unwrap().kind, RST_STREAM);
+    assert_eq!(within(client.send(get("/api", &slow))).await.unwrap().status(), 200);
+}
+
+/// The end of a small answer is the connection's, which nobody's share or lease holds any more: with the connection it goes.
+#[tokio::test]
+async fn item_23_the_end_that_nobody_takes_goes_with_its_connection() {
+    let limits = Limits { idle: Duration::from_secs(8), stalled: Duration::from_secs(8), ..Limits::default() };
+    let options = Options { chain: Chain::stale_after(HOUR), limits, ..Options::default() };
+    let world = World::with(options, HOUR).await;
+    let (slow, other) = (world.chain.staker(1, "5", Permissions::USER), world.chain.staker(2, "5", Permissions::USER));
+    // One byte of the answer is taken, so all of it is with the gateway.
+    let mut frames = Frames::open(&world, &[(4, 1)]).await;
+    frames.write(&frame(HEADERS, WHOLE, 1, &head("GET", "/big/4000", &user(&slow), &[]))).await;
+    while frames.read_on(1).await.unwrap().kind != DATA {}
+    within(world.upstream.until_open(0)).await;
+    let client = world.http2().await;
+    let still = Still::new();
+    still.pass_talking(Duration::from_secs(35), &client, &user(&other)).await;
+    drop(still);
+    // Sooner than for the pings that it does not answer.
+    let rest = async {
+        while let Some(frame) = frames.read().await {
+            assert_ne!((frame.kind, frame.stream), (DATA, 1));
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(3), rest).await.expect("the connection is still there");
 }
 
 #[tokio::test]
