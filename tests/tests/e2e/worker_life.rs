@@ -86,7 +86,7 @@ impl<'a> Life<'a> {
     /// The worker stakes by itself, and a pod runs on its node.
     async fn begin(&mut self) -> Result<()> {
         succeed(self.person.daas(&["faucet"])).await?;
-        self.start().await?;
+        self.start()?;
         self.joined().await?;
         let operator = self.cluster.operator();
         namespace(&operator).await?;
@@ -108,7 +108,7 @@ impl<'a> Life<'a> {
             "{.metadata.uid} {.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}";
         let (pod, seal, money) = (field(&operator, "kept", identity).await?, self.seal()?, self.balance().await?);
         self.kill().await?;
-        self.start().await?;
+        self.start()?;
         self.joined().await?;
         eventually(JOINED, async || self.node_is_ready().await).await?;
         // The kubelet that has just begun has to find it first.
@@ -131,7 +131,7 @@ impl<'a> Life<'a> {
         run(self.machine.run(&command("sh", &["-c", &removal]))).await?;
         // What the service manager sends for a restart.
         self.stop(Signal::SIGHUP).await?;
-        self.start().await?;
+        self.start()?;
         self.joined().await?;
         eventually(JOINED, async || self.node_is_ready().await).await?;
         let operator = self.cluster.operator();
@@ -147,7 +147,7 @@ impl<'a> Life<'a> {
         ensure!(status == 200 && body["status"] == "unbonding", "{status} {body}");
         ensure!(body["withdrawable_at"].as_u64() > Some(0), "{body}");
         self.kill().await?;
-        self.start().await?;
+        self.start()?;
         let operator = self.cluster.operator();
         eventually(OUT, async || {
             let (status, body) = self.api(&seal, "POST", "/api/v1/unstake").await?;
@@ -174,7 +174,7 @@ impl<'a> Life<'a> {
         self.stop(Signal::SIGTERM).await
     }
 
-    async fn start(&mut self) -> Result<()> {
+    fn start(&mut self) -> Result<()> {
         std::fs::create_dir_all(self.folder())?;
         let address = HOME.address.to_string();
         let join = self.person.daas(&["join", "--node-id", HOME.name, "--node-ip", &address, "--stake", "5"]);
