@@ -2,10 +2,10 @@ use bytes::Bytes;
 use core::fmt;
 use core::panic::Location;
 use core::time::Duration;
-use daas_types::ErrorCode;
+use daas_types::{ErrorCode, Problem};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Why a request goes no further. Becomes a `metav1.Status`, which every Kubernetes client can show.
 #[derive(Debug)]
@@ -82,20 +82,10 @@ impl Refusal {
 
     pub(crate) fn into_response(self) -> Response<Bytes> {
         let Self { code, status, cause, retry_after, place: at } = self;
-        let body = json!({
-            "kind": "Status",
-            "apiVersion": "v1",
-            "metadata": {},
-            "status": "Failure",
-            "message": format!("{} ({cause}) Fix: {}", code.english(), code.fix()),
-            "reason": code.name(),
-            "details": { "causes": [
-                { "reason": code.code(), "message": cause },
-                { "reason": "ko", "message": code.korean() },
-                { "reason": "place", "message": place(at) },
-            ] },
-            "code": status.as_u16(),
-        });
+        let mut body = Problem::new(code, cause).status(status.as_u16());
+        if let Some(causes) = body.pointer_mut("/details/causes").and_then(Value::as_array_mut) {
+            causes.push(json!({ "reason": "place", "message": place(at) }));
+        }
         let mut response = Response::new(Bytes::from(body.to_string()));
         *response.status_mut() = status;
         let headers = response.headers_mut();

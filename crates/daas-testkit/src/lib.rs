@@ -5,5 +5,6 @@ pub mod audit;
 pub mod bench;
 pub mod chain;
 pub mod client;
+pub mod join;
 pub mod pki;
 pub mod upstream;

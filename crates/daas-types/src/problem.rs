@@ -30,6 +30,25 @@ impl Problem {
         }
     }
 
+    /// The body that Kubernetes' clients read a refusal from (`metav1.Status`), for this HTTP status. The first cause is the
+    /// technical one, the second the Korean message.
+    pub fn status(&self, http: u16) -> serde_json::Value {
+        let Self { code, cause } = self;
+        serde_json::json!({
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": format!("{} ({cause}) Fix: {}", code.english(), code.fix()),
+            "reason": code.name(),
+            "details": { "causes": [
+                { "reason": code.code(), "message": cause },
+                { "reason": "ko", "message": code.korean() },
+            ] },
+            "code": http,
+        })
+    }
+
     /// The message for a person: code, both languages, the cause, what mends it.
     pub fn render(&self) -> String {
         let Self { code, cause } = self;

@@ -37,8 +37,9 @@ pub async fn install(target: &Target, config: &Path, env: BTreeMap<String, Strin
 pub async fn uninstall(target: &Target) -> Result<String, Problem> {
     let mut said = SERVICE.uninstall(target).await.map_err(problem)?;
     said.push(
-        "Stake, Seal and state folder stay as they are: `k3s-daas unstake --all` takes the stake out, and \
-         `k3s-daas withdraw` home."
+        "Stake, Seal and state folder stay as they are, and a node that is silent is jailed. To take the stake out: \
+         `k3s-daas unstake --all`, and after the unbonding time `k3s-daas withdraw`, both with `--wallet` and `--seal` of the \
+         state folder."
             .to_owned(),
     );
     Ok(said.join("\n"))

@@ -5,7 +5,6 @@ use daas_types::{ErrorCode, Problem};
 use http_body_util::Full;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
-use serde_json::{Value, json};
 
 /// Why a request is not answered.
 #[derive(Debug)]
@@ -36,7 +35,7 @@ impl Refusal {
 
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
         let Self { status, problem, allow } = self;
-        let mut response = text(status, "application/json", body(status, &problem).to_string());
+        let mut response = text(status, "application/json", problem.status(status.as_u16()).to_string());
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -88,24 +87,6 @@ impl From<Problem> for Refusal {
     }
 }
 
-/// A `metav1.Status`.
-pub(super) fn body(status: StatusCode, problem: &Problem) -> Value {
-    let Problem { code, cause } = problem;
-    json!({
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Failure",
-        "message": format!("{} ({cause}) Fix: {}", code.english(), code.fix()),
-        "reason": code.name(),
-        "details": { "causes": [
-            { "reason": code.code(), "message": cause },
-            { "reason": "ko", "message": code.korean() },
-        ] },
-        "code": status.as_u16(),
-    })
-}
-
 /// An answer that nobody keeps on the way.
 pub(super) fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
@@ -123,7 +104,7 @@ mod tests {
     #[test]
     fn a_refusal_is_read_by_our_own_clients() {
         let problem = Problem::new(ErrorCode::LifetimeRefused, "31 days");
-        let body = body(StatusCode::BAD_REQUEST, &problem);
+        let body = problem.status(400);
         let back = daas_client::refusal(StatusCode::BAD_REQUEST, body.to_string().as_bytes(), ErrorCode::Internal);
         assert_eq!((back.code, back.cause.as_str()), (ErrorCode::LifetimeRefused, "31 days"));
         assert!(body.to_string().contains("유효 기간"), "{body}");

@@ -30,23 +30,6 @@ fn load(text: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Work
     WorkerConfig::load(Some(file), pairs(env).into_iter().collect(), pairs(flags))
 }
 
-fn join() -> JoinFile {
-    let id = |n: u8| daas_types::Address::new([n; 32]);
-    JoinFile {
-        version: 1,
-        genesis: daas_types::Digest::ZERO,
-        genesis_summary: None,
-        committee: None,
-        rpc: "http://127.0.0.1:9000".parse().unwrap(),
-        package: id(1).into(),
-        cluster: id(2).into(),
-        registry: id(3).into(),
-        nautilus: id(4).into(),
-        endpoint: "https://127.0.0.1:6443".into(),
-        ca: String::new(),
-    }
-}
-
 #[test]
 fn the_documented_example_loads() {
     let config = load(EXAMPLE, &[], &[("cluster", "join.json")]).unwrap();
@@ -58,7 +41,7 @@ fn the_documented_example_loads() {
     assert_eq!((api.address, api.asked), ("127.0.0.1:8080".parse().unwrap(), false));
     let files = ("/etc/k3s/certs/worker.crt".into(), "/etc/k3s/certs/worker.key".into());
     assert_eq!(api.tls, Some(files));
-    let mut join = join();
+    let mut join = daas_testkit::join::file();
     config.apply_to(&mut join).unwrap();
     assert_eq!(join.rpc.to_string(), "https://fullnode.testnet.sui.io:443");
     assert_eq!(join.endpoint, "https://tee-master:6443");
@@ -90,7 +73,7 @@ fn addresses_alone_do_not_make_trust() {
 fn another_cluster_or_wallet_is_refused() {
     let env = [("STAKING_CONTRACT", "0x77")];
     let config = load("sui: {wallet_address: '0x9'}", &env, &[("cluster", "join.json")]).unwrap();
-    assert_eq!(config.apply_to(&mut join()).unwrap_err().code, ErrorCode::ConfigInvalid);
+    assert_eq!(config.apply_to(&mut daas_testkit::join::file()).unwrap_err().code, ErrorCode::ConfigInvalid);
     assert!(config.check_wallet("0x8".parse().unwrap()).is_err());
     config.check_wallet("0x9".parse().unwrap()).unwrap();
 }
@@ -138,7 +121,7 @@ fn the_flat_file_of_old_loads() {
     assert!(matches!(&config.warnings[..], [warning] if warning.contains("min_stake_amount")), "{:?}", config.warnings);
     config.check_wallet("0x9".parse().unwrap()).unwrap();
     assert!(config.check_wallet("0x8".parse().unwrap()).is_err());
-    let mut join = join();
+    let mut join = daas_testkit::join::file();
     join.cluster = "0x2".parse().unwrap();
     config.apply_to(&mut join).unwrap();
     assert_eq!(join.endpoint, "https://tee-master:6443");

@@ -71,19 +71,7 @@ fn a_seal_is_renewed_with_a_third_of_its_life_left() {
 #[test]
 fn a_record_is_the_seals_own_by_its_commitment_alone() {
     let id = |n: u8| Address::new([n; 32]);
-    let join = JoinFile {
-        version: 1,
-        genesis: daas_types::Digest::ZERO,
-        genesis_summary: None,
-        committee: None,
-        rpc: "http://127.0.0.1:1".parse().unwrap(),
-        package: id(1).into(),
-        cluster: id(2).into(),
-        registry: id(3).into(),
-        nautilus: id(4).into(),
-        endpoint: String::new(),
-        ca: String::new(),
-    };
+    let join = daas_testkit::join::file();
     let owner = WalletAddress(id(5));
     let seal = SealFile::prepare(&join, owner, Permissions::NODE, Some("n1".parse().unwrap())).unwrap();
     let record = |seal: &SealFile, n| SealRecord {

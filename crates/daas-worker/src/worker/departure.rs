@@ -60,8 +60,16 @@ impl Worker {
             tracing::warn!(%problem, "node not cordoned");
         }
         loop {
-            let pods = master.pods(&seal).await?.into_iter().filter(|pod| pod.evictable);
-            let pods: Vec<_> = pods.collect();
+            let pods = match master.pods(&seal).await {
+                Ok(pods) => pods,
+                // One answer that does not come is no reason to stop pods at once; the time for all of it is limited.
+                Err(problem) => {
+                    tracing::warn!(%problem, "list of pods not read");
+                    sleep(FIRST_WAIT).await;
+                    continue;
+                }
+            };
+            let pods: Vec<_> = pods.into_iter().filter(|pod| pod.evictable).collect();
             if pods.is_empty() {
                 return Ok(());
             }

@@ -179,7 +179,7 @@ fn document() -> Value {
         entry[method.to_ascii_lowercase()] = operation(*route);
     }
     let problem = daas_types::Problem::new(daas_types::ErrorCode::ApiTokenRefused, "the cause");
-    let refusal = crate::api::refusal::body(hyper::StatusCode::UNAUTHORIZED, &problem);
+    let refusal = problem.status(hyper::StatusCode::UNAUTHORIZED.as_u16());
     json!({
         "openapi": "3.1.0",
         "info": {

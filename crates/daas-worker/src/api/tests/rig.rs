@@ -14,7 +14,6 @@ use core::net::SocketAddr;
 use daas_client::{SealFile, exchange};
 use daas_testkit::chain::{Chain, Staker};
 use daas_testkit::pki::Ca;
-use daas_types::join::JoinFile;
 use daas_types::{Address, Permissions, SealId, UnixMs};
 use http_body_util::Full;
 use hyper::{Method, Request};
@@ -141,19 +140,7 @@ impl Rig {
 
 pub(super) fn seal() -> SealFile {
     let id = |n: u8| Address::new([n; 32]);
-    let join = JoinFile {
-        version: 1,
-        genesis: daas_types::Digest::ZERO,
-        genesis_summary: None,
-        committee: None,
-        rpc: "http://127.0.0.1:9000".parse().unwrap(),
-        package: id(1).into(),
-        cluster: id(2).into(),
-        registry: id(3).into(),
-        nautilus: id(4).into(),
-        endpoint: "https://127.0.0.1:6443".into(),
-        ca: String::new(),
-    };
+    let join = daas_testkit::join::file();
     let mut seal = SealFile::prepare(&join, id(9).into(), Permissions::NODE, None).unwrap();
     (seal.seal, seal.expires) = (Some(SealId(id(7))), UnixMs(1_234_567_000));
     seal
