@@ -211,21 +211,21 @@ impl App {
         let upgrade = UpgradeRequest::of(&mut parts);
         // First, so that the log has what the API server is told and not what `Connection` takes away.
         hygiene::scrub(&mut parts.headers)?;
-        entry.admitted(&permit, &parts.headers, view.now);
+        entry.admitted(&permit, &parts.headers);
         self.let_in(context, permit.payer(), entry)?;
         let upgrade = upgrade?;
-        let mut lease = permit.leash().lease(view.now);
+        let mut lease = permit.leash().lease();
         entry.begin().await?;
         let response = match upgrade {
             None => {
-                let body = RequestBody::new(body, || permit.leash().lease(view.now));
+                let body = RequestBody::new(body, || permit.leash().lease());
                 entry.counted_by(body.counter());
                 context.forwarder.forward(&permit, parts, body, &mut lease).await?
             }
             Some(upgrade) => {
                 // Boxed: they are rare, and every request would carry room for it.
                 let place = context.place.clone();
-                Box::pin(context.forwarder.upgrade(&permit, parts, upgrade, place, view.now, entry)).await?
+                Box::pin(context.forwarder.upgrade(&permit, parts, upgrade, place, entry)).await?
             }
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
