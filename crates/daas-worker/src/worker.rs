@@ -6,6 +6,7 @@ mod upkeep;
 
 pub use upkeep::{Duties, Duty};
 
+use crate::api::command::Staked;
 use crate::api::status::Board;
 use crate::config::{WorkerConfig, seal_path};
 use crate::heartbeat::Pulse;
@@ -38,6 +39,8 @@ pub struct Worker {
     node_id: NodeId,
     node_ip: Option<IpAddr>,
     held: Option<Held>,
+    /// What came of the last order for a Seal.
+    made: Option<Result<Staked, Problem>>,
     master: Option<Verified>,
     pulse: Pulse,
     /// How long the master's proof counts: what the master says, and never longer than an hour.
@@ -95,6 +98,7 @@ impl Worker {
             node_ip: config.node_ip,
             cluster,
             held: None,
+            made: None,
             master: None,
             pulse: Pulse::default(),
             proof: upkeep::PROOF,

@@ -1,6 +1,6 @@
 //! What is asked, and what is answered.
 
-use super::command::{Commands, Leaving, StakeOrder};
+use super::command::{Commands, Leaving};
 use super::credential::{self, Key};
 use super::guard::Names;
 use super::listen::Listen;
@@ -10,6 +10,7 @@ use super::status::Board;
 use super::types::{Config, RegisterResponse, StakeRequest, StakeResponse, UnstakeResponse};
 use super::views;
 use crate::config::seal_path;
+use crate::state::StakeOrder;
 use crate::store::{Store, host_node_id};
 use bytes::Bytes;
 use core::net::IpAddr;
