@@ -16,10 +16,10 @@ use crate::stake::{Live, Staker};
 use crate::store::{Store, host_node_id};
 use crate::usage::Machine;
 use daas_chain::client::ChainClient;
-use daas_chain::index::{Index, IndexIds};
+use daas_chain::index::{Index, IndexIds, Snapshot};
 use daas_chain::ops::Ops;
 use daas_chain::wallet::Wallet;
-use daas_client::{ClusterInfo, SealFile, VerifiedMaster};
+use daas_client::{ClusterInfo, Masters, SealFile, VerifiedMaster};
 use daas_types::join::JoinFile;
 use daas_types::{ErrorCode, NodeId, Problem, UnixMs, WalletAddress};
 use std::net::IpAddr;
@@ -152,10 +152,20 @@ impl Worker {
         held.ok_or_else(|| Problem::new(ErrorCode::NotStaked, "there is no live Seal"))
     }
 
+    /// What the chain last said of the masters, by the index that follows it.
+    fn known_masters(&self) -> Option<Masters> {
+        known_masters(&self.index.snapshot())
+    }
+
     fn master(&mut self) -> Result<&mut Verified, Problem> {
         let none = || Problem::new(ErrorCode::MasterUnverified, "the master is not verified now");
         self.master.as_mut().ok_or_else(none)
     }
+}
+
+fn known_masters(snapshot: &Snapshot) -> Option<Masters> {
+    let (nautilus, cluster, at) = (snapshot.nautilus()?, snapshot.cluster()?, snapshot.timestamp()?);
+    Some(Masters { nautilus: nautilus.clone(), policy: cluster.policy.clone(), at })
 }
 
 /// The node id that is configured, else the host name.
@@ -174,4 +184,27 @@ pub(crate) fn ids(join: &JoinFile) -> IndexIds {
 pub(crate) fn load_wallet(config: &WorkerConfig, store: &Store) -> Result<Wallet, Problem> {
     let path = config.wallet.clone().unwrap_or_else(|| store.file("wallet.key"));
     Ok(Wallet::load(&path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daas_testkit::chain::Chain;
+
+    #[test]
+    fn what_is_kept_of_the_masters_is_as_old_as_the_last_checkpoint() {
+        let at = UnixMs(1_000_000);
+        let chain = Chain::made_at(at);
+        assert!(known_masters(&chain.index.snapshot()).is_none(), "nothing is said of masters yet");
+        chain.nautilus(|_| ());
+        let snapshot = chain.index.snapshot();
+        let known = known_masters(&snapshot).unwrap();
+        assert_eq!((Some(&known.nautilus), &known.policy), (snapshot.nautilus(), snapshot.policy()));
+        // An outage makes it older; the next checkpoint, young.
+        let later = known.at.plus(Duration::from_mins(15));
+        assert!(known.within_grace(later) && !known.within_grace(later.plus(Duration::from_millis(1))));
+        chain.checkpoint_at(later, &[]);
+        let known = known_masters(&chain.index.snapshot()).unwrap();
+        assert_eq!(known.at, later);
+    }
 }

@@ -8,7 +8,7 @@ use crate::peers::Peers;
 use crate::stake::{Live, Minted, Standing, Wish};
 use crate::state::{Action, Event, StakeOrder, Why};
 use daas_chain::clock;
-use daas_client::VerifiedMaster;
+use daas_client::{VerifiedMaster, is_outage};
 use daas_types::api::RegisterWorkerRequest;
 use daas_types::pop::Usage;
 use daas_types::{ErrorCode, Problem};
@@ -161,7 +161,12 @@ impl Worker {
 
     /// Asks the master for its evidence. Until this has succeeded there is nothing a token could be sent to.
     pub(super) async fn verify(&mut self) -> Result<(), Problem> {
-        let masters = self.cluster.masters().await?;
+        let masters = match self.cluster.masters().await {
+            Err(outage) if is_outage(outage.code) => {
+                self.known_masters().filter(|known| known.within_grace(clock::now())).ok_or(outage)?
+            }
+            masters => masters?,
+        };
         let connection = VerifiedMaster::connect(&self.cluster, &masters, clock::now()).await?;
         self.cluster.join.endpoint.clone_from(&connection.record().endpoint);
         let join = serde_json::to_vec_pretty(&self.cluster.join).map_err(Problem::of(ErrorCode::Internal))?;
