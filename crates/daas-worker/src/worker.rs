@@ -12,6 +12,7 @@ use crate::config::{WorkerConfig, seal_path};
 use crate::heartbeat::Pulse;
 use crate::host::Host;
 use crate::kube::KubeApi;
+use crate::preflight;
 use crate::stake::{Live, Staker};
 use crate::store::{Store, host_node_id};
 use crate::usage::Machine;
@@ -23,6 +24,7 @@ use daas_client::{ClusterInfo, Masters, SealFile, VerifiedMaster};
 use daas_types::join::JoinFile;
 use daas_types::{ErrorCode, NodeId, Problem, UnixMs, WalletAddress};
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -70,11 +72,14 @@ impl Worker {
     pub async fn new(config: &WorkerConfig, store: Store, board: Board) -> Result<Self, Problem> {
         let mut cluster = ClusterInfo::load(&config.cluster)?;
         config.apply_to(&mut cluster.join)?;
-        let wallet = load_wallet(config, &store)?;
+        let wallet = load_wallet(config, store.folder())?;
         config.check_wallet(wallet.address())?;
         let node_id = own_node_id(config)?;
         let mut host = Host::new(config, &store, node_id.clone())?;
         host.check()?;
+        if !seal_path(store.folder()).exists() {
+            preflight::before_money(config)?;
+        }
         // Whatever cannot be built or fetched is found out before any money is spent.
         host.prepare().await?;
         // Whoever speaks to a worker that starts again shows the Seal that it had.
@@ -181,8 +186,8 @@ pub(crate) fn ids(join: &JoinFile) -> IndexIds {
 }
 
 /// The wallet that is configured, else the one in the state folder.
-pub(crate) fn load_wallet(config: &WorkerConfig, store: &Store) -> Result<Wallet, Problem> {
-    let path = config.wallet.clone().unwrap_or_else(|| store.file("wallet.key"));
+pub(crate) fn load_wallet(config: &WorkerConfig, state_dir: &Path) -> Result<Wallet, Problem> {
+    let path = config.wallet.clone().unwrap_or_else(|| state_dir.join("wallet.key"));
     Ok(Wallet::load(&path)?)
 }
 

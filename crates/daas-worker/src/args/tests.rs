@@ -1,12 +1,12 @@
 use super::*;
 use clap::CommandFactory as _;
 
-/// The help of the commands about the service, as a person sees it in a terminal of 100 columns.
+/// The help of the commands about service and machine, as a person sees it in a terminal of 100 columns.
 #[test]
 fn help_texts() {
     let mut cli = Cli::command().term_width(100);
     cli.build();
-    for name in ["install", "uninstall"] {
+    for name in ["install", "preflight", "uninstall"] {
         let command = cli.find_subcommand_mut(name).unwrap();
         insta::assert_snapshot!(format!("help-{name}"), command.render_help().to_string());
     }
@@ -23,7 +23,7 @@ fn run(args: &[&str]) -> Result<RunArgs, clap::Error> {
 
 #[test]
 fn the_original_flags_are_understood() {
-    let (_, flags) = run(&["--stake-amount", "5"]).unwrap().flags();
+    let (_, flags) = run(&["--stake-amount", "5"]).unwrap().settings.flags();
     assert_eq!(flags, [("node.stake_amount".to_owned(), "5000000000".to_owned())]);
     let secret = "5e".repeat(32);
     let mut args = run(&["--register", "--token", &secret]).unwrap();
