@@ -51,3 +51,21 @@ fn a_secret_is_read_from_a_file_of_its_owner_alone_and_never_repeated() {
     assert_eq!(problem.code, ErrorCode::TokenMalformed);
     assert!(!problem.render().contains("not-a-secret"));
 }
+
+/// What the documents say to type can be typed.
+#[test]
+fn the_documents_are_understood() {
+    let page = include_str!("../../../../docs/machine-owner.md");
+    let guide = include_str!("../../../../docs/operating.md");
+    for (text, least) in [(page, 14), (guide, 3)] {
+        let lines = text.lines().filter_map(|line| line.trim_start_matches("$ ").strip_prefix("sudo k3s-daas-worker"));
+        let typed: Vec<_> = lines.map(|line| line.split('#').next().unwrap_or_default()).collect();
+        assert!(typed.len() >= least, "only {} commands were found", typed.len());
+        for line in typed {
+            let words = ["k3s-daas-worker"].into_iter().chain(line.split_whitespace());
+            if let Err(error) = Cli::try_parse_from(words) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+}
