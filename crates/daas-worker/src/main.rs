@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use tokio::task::JoinSet;
 
 fn main() -> ExitCode {
+    daas_daemon::no_core_dumps();
     let cli = Cli::parse();
     let done = match cli.command {
         // kubelet only tells success from failure.

@@ -78,6 +78,7 @@ pub struct Api {
     index: Index,
     names: Names,
     token: Option<Key>,
+    metrics: Key,
     meter: Meter,
 }
 
@@ -118,9 +119,19 @@ impl Api {
             board.sealed(&seal);
         }
         let token = credential::issue(store, board.key().is_some())?;
+        let metrics = credential::metrics(store)?;
         let host = host_node_id().map(|host| host.to_string());
         let names = listen.names.iter().cloned().chain([about.node_id.to_string()]).chain(host);
-        Ok(Self { names: Names::new(names), about, board, commands, index, token, meter: Meter::new(store.folder()) })
+        Ok(Self {
+            names: Names::new(names),
+            about,
+            board,
+            commands,
+            index,
+            token,
+            metrics,
+            meter: Meter::new(store.folder()),
+        })
     }
 
     /// Answers a request that came to the address `local`.
@@ -139,7 +150,8 @@ impl Api {
         self.names.check(&head.uri, &head.headers, local)?;
         let route = Route::of(&head.method, head.uri.path());
         if !matches!(route, Ok(Route::Health)) {
-            credential::check(&head.headers, self.board.key(), self.token)?;
+            let metrics = matches!(route, Ok(Route::Prometheus)).then_some(self.metrics);
+            credential::check(&head.headers, self.board.key(), self.token, metrics)?;
         }
         let route = route?;
         // Of who may not speak nothing is read.
