@@ -1,19 +1,14 @@
 //! `docs/machine-owner.md` is true: each of its mistakes is made, by typing what stands there where that is possible, and what
 //! is said is what stands there.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod page;
-mod world;
-
+use crate::NODE;
+use crate::page::{self, Page};
+use crate::world::{World, wallet};
 use daas_types::{Mist, Permissions, Problem};
 use daas_worker::preflight;
 use daas_worker::stake::{Minted, Staker, Wish};
-use page::Page;
 use std::path::Path;
 use std::time::Duration;
-use world::{World, wallet};
-
-const NODE: &str = "worker-001";
 
 /// Compares what was said with the page's block, names that differ from run to run put in.
 fn says(page: &Page, mistake: &str, said: &str, names: &[(&str, &str)]) {
