@@ -1,5 +1,6 @@
 use crate::Masters;
 use daas_chain::client::ChainClient;
+use daas_chain::clock;
 use daas_chain::index::IndexIds;
 use daas_types::genesis::Genesis;
 use daas_types::join::JoinFile;
@@ -60,6 +61,7 @@ impl ClusterInfo {
             return Err(Problem::new(ErrorCode::MasterUnverified, cause));
         }
         let (chain, ids) = (self.chain().await?, self.ids());
-        Ok(Masters { nautilus: chain.nautilus(&ids).await?, policy: chain.cluster(&ids).await?.policy })
+        let at = clock::now();
+        Ok(Masters { nautilus: chain.nautilus(&ids).await?, policy: chain.cluster(&ids).await?.policy, at })
     }
 }

@@ -14,6 +14,7 @@ use daas_types::api::{
 use daas_types::onchain::{MasterRecord, NautilusState, Pcrs, Policy};
 use daas_types::{ErrorCode, Problem, UnixMs};
 use hyper::Method;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,12 +24,14 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_millis(1600);
 
 /// What the chain says of a cluster's masters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Masters {
     /// The masters, and what they may measure as.
     pub nautilus: NautilusState,
     /// How long they count.
     pub policy: Policy,
+    /// When it said so.
+    pub at: UnixMs,
 }
 
 /// A master whose evidence held, on the connection it was verified on.
@@ -41,13 +44,14 @@ pub struct VerifiedMaster {
 // === impl VerifiedMaster ===
 
 impl VerifiedMaster {
-    /// Connects to the cluster's master, asks for its evidence and judges it against the chain.
+    /// Connects to the cluster's master, asks for its evidence and judges it against the chain. The evidence is of now; which
+    /// masters there are is what the chain said when it was asked.
     pub async fn connect(cluster: &ClusterInfo, masters: &Masters, now: UnixMs) -> Result<Self, Problem> {
         if cluster.join.endpoint.is_empty() || cluster.join.ca.is_empty() {
             return Err(Problem::new(ErrorCode::ClusterFileUnfinished, "the join file has no `endpoint` or no `ca`"));
         }
         let ca = ca_spki(&cluster.join.ca)?;
-        let (record, measurement) = masters.registered(&cluster.join.endpoint, &ca, now)?;
+        let (record, measurement) = masters.registered(&cluster.join.endpoint, &ca, masters.at)?;
         let config = Arc::new(client_config(&cluster.join.ca, &[b"http/1.1"])?);
         let stream = tls::connect(&record.endpoint, &config).await?;
         let exporter = stream
@@ -222,7 +226,7 @@ mod tests {
             masters: list,
             endorsements: vec![],
         };
-        Masters { nautilus, policy: Policy::devnet(WalletAddress(Address::ZERO)) }
+        Masters { nautilus, policy: Policy::devnet(WalletAddress(Address::ZERO)), at: NOW }
     }
 
     #[test]

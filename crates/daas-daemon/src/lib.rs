@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod config;
+mod core_dumps;
 pub mod logs;
 mod notify;
 mod open_files;
@@ -10,6 +11,7 @@ pub mod service;
 mod signals;
 mod tasks;
 
+pub use core_dumps::no_core_dumps;
 pub use notify::Notifier;
 pub use open_files::raise_open_files;
 pub use readiness::{Readiness, Ready};

@@ -60,6 +60,7 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 }
 
 fn main() -> ExitCode {
+    daas_daemon::no_core_dumps();
     let args = Args::parse();
     if let Some(command) = args.command {
         return service(command);

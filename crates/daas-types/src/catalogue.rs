@@ -217,7 +217,7 @@ catalogue! {
         "Join this machine under a node id of its own: `k3s-daas join --node-id NAME`.";
     AddressRefused "D403" "노드 주소가 거부되었습니다." "The node's address is the master's own, another node's, or not the one the gateway saw."
         "Name the address other nodes reach this machine by: `k3s-daas join --node-ip IP`. A master's machine has one node, its own.";
-    ClockSkew "D404" "시계가 맞지 않습니다." "The request's time is more than 60 s from the master's."
+    ClockSkew "D404" "시계가 맞지 않습니다." "This machine's time is more than 60 s from the master's or the network's."
         "Set this machine's clock (`timedatectl set-ntp true`).";
     CsrRefused "D405" "인증서 요청이 거부되었습니다." "The certificate request is malformed or asks for too much."
         "Update k3s-daas-worker to the master's version.";
@@ -256,6 +256,8 @@ catalogue! {
         "Use the development network instead: `k3s-daas up`.";
     ServiceFailed "D514" "서비스를 설치하거나 제거하지 못했습니다." "The service could not be installed or removed."
         "The cause names the file or the command; `--dry-run` shows what is to be done.";
+    CgroupMissing "D518" "컨테이너에 필요한 cgroup이 없습니다." "The kernel lacks cgroup controllers that containers need."
+        "Have the kernel start with cgroup v2 (`systemd.unified_cgroup_hierarchy=1`; on a Raspberry Pi also `cgroup_enable=cpuset cgroup_enable=memory`), and reboot.";
     DemoFailed "D520" "데모의 한 단계가 실패했습니다." "A step of the demo failed; everything it started was stopped."
         "The cause names the step; the last log lines stand above it.";
     BenchFailed "D521" "측정에 실패했습니다." "A measurement failed; everything it started was stopped."

@@ -18,7 +18,7 @@ pub async fn adopt(config: &WorkerConfig, secret: SealSecret) -> Result<(), Prob
     let store = Store::open(&config.state_dir)?;
     let mut cluster = ClusterInfo::load(&config.cluster)?;
     config.apply_to(&mut cluster.join)?;
-    let owner = load_wallet(config, &store)?.address();
+    let owner = load_wallet(config, store.folder())?.address();
     config.check_wallet(owner)?;
     let node_id = own_node_id(config)?;
     let (chain, ids) = (cluster.chain().await?, ids(&cluster.join));

@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use daas_daemon::service::Target;
 use daas_types::{ErrorCode, Mist, NodeId, Problem, SealSecret};
+use daas_worker::config::WorkerConfig;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Join and stay until stopped (what happens without a command, too)
     Run(RunArgs),
+    /// Look at the machine, the wallet and the cluster, and say what would keep a node from joining
+    Preflight(Settings),
     /// Make it the systemd service `k3s-worker`, which starts with the machine
     Install(InstallArgs),
     /// Stop the service `k3s-worker` and take it away; stake and state folder stay
@@ -66,9 +69,8 @@ pub(crate) enum Component {
 
 #[derive(Args)]
 pub(crate) struct RunArgs {
-    /// Configuration file, YAML or JSON; else STAKER_CONFIG_PATH, ./staker-config.json or ./worker-config.yaml
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
     /// Take over the stake of the Seal that --token-file names, and go on from there
     #[arg(long, requires = "seal")]
     pub(crate) register: bool,
@@ -78,6 +80,14 @@ pub(crate) struct RunArgs {
     /// The secret itself; others on this machine can see it, so prefer --token-file
     #[arg(long, value_name = "SEAL", requires = "register", group = "seal")]
     pub(crate) token: Option<String>,
+}
+
+/// What stands in the configuration, or instead of it.
+#[derive(Args)]
+pub(crate) struct Settings {
+    /// Configuration file, YAML or JSON; else STAKER_CONFIG_PATH, ./staker-config.json or ./worker-config.yaml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// The cluster's trust anchor
     #[arg(long, value_name = "JOIN.JSON")]
     pub(crate) cluster: Option<PathBuf>,
@@ -115,9 +125,19 @@ impl RunArgs {
         }
         parse(&Zeroizing::new(std::fs::read_to_string(&path).map_err(unreadable)?)).map(Some)
     }
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// The configuration that they make.
+    pub(crate) fn load(self) -> Result<WorkerConfig, Problem> {
+        let (file, flags) = self.flags();
+        WorkerConfig::load(file, std::env::vars().collect(), flags)
+    }
 
     /// The file, and the flags as configuration keys.
-    pub(crate) fn flags(self) -> (Option<PathBuf>, Vec<(String, String)>) {
+    fn flags(self) -> (Option<PathBuf>, Vec<(String, String)>) {
         let text = |path: PathBuf| path.display().to_string();
         let flags = [
             ("cluster", self.cluster.map(text)),

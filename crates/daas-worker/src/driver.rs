@@ -7,9 +7,9 @@ mod tests;
 pub(crate) use desk::Desk;
 use desk::Order;
 
-use crate::api::command::{Command, StakeOrder, Staked};
+use crate::api::command::{Command, Staked};
 use crate::interrupts::Interrupts;
-use crate::state::{Action, Ending, Event, Journal, Phase, State, Why, step};
+use crate::state::{Action, Ending, Event, Journal, Phase, StakeOrder, State, Why, step};
 use crate::worker::{Duties, Duty};
 use core::pin::pin;
 use daas_chain::clock;
@@ -22,8 +22,10 @@ pub(crate) trait Hands {
     async fn perform(&mut self, action: Action, why: Option<Why>) -> Option<Event>;
     /// Does one of a joined node's regular duties.
     async fn duty(&mut self, duty: Duty) -> Option<Event>;
-    /// Stakes if there is no stake, and makes a Seal.
-    async fn stake(&mut self, order: StakeOrder) -> Result<Staked, Problem>;
+    /// Makes a new Seal where there is a stake.
+    async fn reseal(&mut self, order: StakeOrder) -> Result<Staked, Problem>;
+    /// What came of the order that the last [`Action::Mint`] was done by, told once.
+    fn made(&mut self) -> Option<Result<Staked, Problem>>;
     /// The Seal in use, its position, and the generation of the position it was seen on.
     fn seal(&self) -> Option<(SealId, PositionId, u64)>;
     /// Saves where the worker stands.
@@ -81,7 +83,11 @@ impl<H: Hands> Driver<H> {
         self.take(Event::Started);
         loop {
             if let Some(order) = self.waiting_order() {
-                if let Some(event) = self.stake(order).await.interrupt() {
+                let event = match order {
+                    Order::Event(event) => Some(event),
+                    Order::Stake(order) => self.reseal(order).await.interrupt(),
+                };
+                if let Some(event) = event {
                     self.take(event);
                 }
                 continue;
@@ -114,17 +120,6 @@ impl<H: Hands> Driver<H> {
         if why.is_some() && action != Action::Cordon {
             return self.hands.perform(action, why).await;
         }
-        if let (Action::Mint, Some(order)) = (action, self.desk.stake_order()) {
-            return match self.stake(order).await {
-                Made::Seal => Some(Event::SealLive),
-                // Nobody stakes another amount than was ordered: the next order does.
-                Made::Nothing if self.state().former.is_some() && self.hands.seal().is_none() => None,
-                made => {
-                    self.queue.push_front(action);
-                    made.interrupt()
-                }
-            };
-        }
         let call = match self.perform(action, why).await {
             Done::Action(event) => return event,
             Done::Not(call) => call,
@@ -137,7 +132,7 @@ impl<H: Hands> Driver<H> {
     /// Until it is done, or something leads elsewhere. Orders that lead nowhere are taken meanwhile, and what is on its way to
     /// the chain is not let go of for one: a transaction is sent once.
     async fn perform(&mut self, action: Action, why: Option<Why>) -> Done {
-        let money = matches!(action, Action::Mint | Action::Recover | Action::Unstake | Action::Withdraw);
+        let money = matches!(action, Action::Mint(_) | Action::Recover | Action::Unstake | Action::Withdraw);
         let Self { journal, hands, interrupts, desk, .. } = self;
         let mut performing = pin!(hands.perform(action, why));
         loop {
@@ -151,7 +146,7 @@ impl<H: Hands> Driver<H> {
                 }
                 command = desk.next() => match desk.take(command, &journal.state) {
                     // It is done when this is.
-                    Some(Order::Stake(_)) if money => {}
+                    Some(Order::Stake(_) | Order::Event(Event::StakeAsked(_))) if money => {}
                     Some(order) => return Done::Not(Call::Order(order)),
                     None => {}
                 },
@@ -197,7 +192,7 @@ impl<H: Hands> Driver<H> {
     async fn follow(&mut self, call: Call) -> Option<Event> {
         match call {
             Call::Interrupt(event) | Call::Order(Order::Event(event)) => Some(event),
-            Call::Order(Order::Stake(order)) => match self.stake(order).await {
+            Call::Order(Order::Stake(order)) => match self.reseal(order).await {
                 // News only where there was none.
                 Made::Seal => Some(Event::SealLive),
                 made => made.interrupt(),
@@ -206,16 +201,23 @@ impl<H: Hands> Driver<H> {
     }
 
     /// An order that came while the Seal was being made that the worker needed anyway.
-    fn waiting_order(&self) -> Option<StakeOrder> {
-        let has_one = matches!(self.state().phase, Phase::Staked | Phase::VerifiedMaster | Phase::Joined);
-        self.desk.stake_order().filter(|_| has_one)
+    fn waiting_order(&self) -> Option<Order> {
+        let order = self.desk.stake_order()?;
+        match self.state().phase {
+            Phase::Staked | Phase::VerifiedMaster | Phase::Joined => Some(Order::Stake(order)),
+            // Of that stake nothing came.
+            Phase::Unproven | Phase::Withdrawn if self.state().order != Some(order) => {
+                Some(Order::Event(Event::StakeAsked(order)))
+            }
+            _ => None,
+        }
     }
 
     /// Makes a Seal by somebody's order, who is told what came of it.
-    async fn stake(&mut self, order: StakeOrder) -> Made {
+    async fn reseal(&mut self, order: StakeOrder) -> Made {
         let made = {
             let Self { hands, interrupts, desk, .. } = self;
-            let mut making = pin!(hands.stake(order));
+            let mut making = pin!(hands.reseal(order));
             loop {
                 tokio::select! {
                     biased;
@@ -241,6 +243,11 @@ impl<H: Hands> Driver<H> {
         let before = self.state().clone();
         let why = event.to_string();
         let is_start = event == Event::Started;
+        let made = match &event {
+            Event::SealLive => self.hands.made(),
+            Event::StakeRefused(code, cause) => Some(Err(Problem::new(*code, cause))),
+            _ => None,
+        };
         let (state, actions) = step(before.clone(), event);
         if state.phase == before.phase {
             tracing::info!(worker.phase = %before.phase, ?actions, "{why}");
@@ -258,6 +265,10 @@ impl<H: Hands> Driver<H> {
         }
         if *self.state() != before || is_start {
             self.hands.moved(&self.journal.state, &why);
+        }
+        // Only now: who is told that nothing was staked does not find it staked after a kill.
+        if let Some(made) = made.filter(|_| before.order.is_some() && before.order == self.desk.stake_order()) {
+            self.desk.staked(made);
         }
         self.desk.settle(&self.journal.state);
         self.tell_interrupts();

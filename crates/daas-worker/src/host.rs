@@ -236,6 +236,12 @@ impl Host {
     }
 }
 
+/// Whether this machine has what the engine's node needs.
+pub fn check_programs() -> Result<(), Problem> {
+    let engine = EngineKind::Auto.resolve().map_err(problem)?;
+    engine.check(Role::Node).map_err(problem)
+}
+
 /// The address other nodes reach this machine by: the configured one, else the one from which the master is reached.
 pub fn node_ip(configured: Option<IpAddr>, endpoint: &str) -> Result<Ipv4Addr, Problem> {
     let refused = |cause: String| Problem::new(ErrorCode::AddressRefused, cause);

@@ -14,6 +14,7 @@ pub mod install;
 pub mod interrupts;
 pub mod kube;
 pub mod peers;
+pub mod preflight;
 pub mod run;
 pub mod stake;
 pub mod state;

@@ -2,16 +2,17 @@
 
 mod args;
 
-use args::{Cli, Command, Component, InstallArgs, PlaceArgs, RunArgs};
+use args::{Cli, Command, Component, InstallArgs, PlaceArgs, RunArgs, Settings};
 use clap::Parser as _;
 use daas_types::pop::Usage;
 use daas_types::{ErrorCode, Problem};
-use daas_worker::config::WorkerConfig;
+use daas_worker::preflight;
 use std::io::Write as _;
 use std::process::ExitCode;
 use tokio::task::JoinSet;
 
 fn main() -> ExitCode {
+    daas_daemon::no_core_dumps();
     let cli = Cli::parse();
     let done = match cli.command {
         // kubelet only tells success from failure.
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
             Ok(1)
         }),
         Some(Command::Run(args)) => run(args),
+        Some(Command::Preflight(settings)) => preflight(settings),
         Some(Command::Install(args)) => install(args),
         Some(Command::Uninstall(place)) => uninstall(place),
         None => run(cli.run),
@@ -36,8 +38,7 @@ fn main() -> ExitCode {
 fn run(mut args: RunArgs) -> Result<u8, Problem> {
     let typed = args.token.is_some();
     let secret = args.secret()?;
-    let (file, flags) = args.flags();
-    let config = WorkerConfig::load(file, std::env::vars().collect(), flags)?;
+    let config = args.settings.load()?;
     daas_daemon::logs::init(config.log_format, &config.log_level);
     daas_daemon::raise_open_files();
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -60,6 +61,19 @@ fn run(mut args: RunArgs) -> Result<u8, Problem> {
         tell(&problem);
     }
     Ok(ending.why.exit_code())
+}
+
+/// All that is wrong at once. The exit code is that of the first.
+fn preflight(settings: Settings) -> Result<u8, Problem> {
+    let config = settings.load()?;
+    let mut first = None;
+    print(async {
+        let findings = preflight::preflight(&config).await;
+        let text = preflight::render(&findings);
+        first = preflight::first_problem(findings);
+        Ok(text)
+    })?;
+    Ok(first.map_or(0, daas_worker::run::exit_code))
 }
 
 fn credential(usage: Component, state_dir: &std::path::Path) -> Result<u8, Problem> {

@@ -1,13 +1,13 @@
 //! Puts a worker together and runs it from its start to its end.
 
-use crate::api::command::{self, Commands, StakeOrder, Staked};
+use crate::api::command::{self, Commands, Staked};
 use crate::api::routes::{About, Api};
 use crate::api::server::Server;
 use crate::api::status::Board;
 use crate::config::WorkerConfig;
 use crate::driver::{Desk, Driver, Hands};
 use crate::interrupts::Interrupts;
-use crate::state::{Action, Ending, Event, Journal, Phase, State, Why};
+use crate::state::{Action, Ending, Event, Journal, Phase, StakeOrder, State, Why};
 use crate::store::Store;
 use crate::worker::{Duty, Worker};
 use daas_chain::follow::Follower;
@@ -102,8 +102,12 @@ impl Hands for Joining {
         self.worker.perform(action, why).await
     }
 
-    async fn stake(&mut self, order: StakeOrder) -> Result<Staked, Problem> {
-        self.worker.stake(order).await
+    async fn reseal(&mut self, order: StakeOrder) -> Result<Staked, Problem> {
+        self.worker.reseal(order).await
+    }
+
+    fn made(&mut self) -> Option<Result<Staked, Problem>> {
+        self.worker.made()
     }
 
     async fn duty(&mut self, duty: Duty) -> Option<Event> {

@@ -5,8 +5,8 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
-use crate::api::command::StakeOrder;
 use crate::config::seal_path;
+use crate::state::StakeOrder;
 use daas_chain::client::ChainClient;
 use daas_chain::clock;
 use daas_chain::index::IndexIds;
@@ -42,6 +42,8 @@ pub enum Minted {
     Jailed(String),
     /// The position has to be brought back first, and may be.
     MayRecover(String),
+    /// There is no position, and what was ordered cannot be staked.
+    Refused(Problem),
 }
 
 /// What is wanted of a Seal beside that it is live.
@@ -49,8 +51,10 @@ pub enum Minted {
 pub struct Wish {
     /// The position is brought back first: out of jail, or after a slash.
     pub recover: bool,
-    /// A new one by somebody's order, whatever the age of the one that is there.
+    /// What somebody has ordered, if there is no stake.
     pub order: Option<StakeOrder>,
+    /// A new Seal, whatever the age of the one that is there.
+    pub fresh: bool,
 }
 
 /// A live Seal.
@@ -62,6 +66,16 @@ pub struct Live {
     pub renew: UnixMs,
     /// The position as read.
     pub position: PositionState,
+    /// Whether it was made just now.
+    pub new: bool,
+}
+
+// === impl Minted ===
+
+impl Minted {
+    fn of(live: Live) -> Self {
+        Self::Live(Box::new(live))
+    }
 }
 
 // === impl Staker ===
@@ -99,8 +113,10 @@ impl Staker {
         let ordered = wish.order.and_then(|order| order.lifetime).unwrap_or(SEAL_LIFETIME);
         let lifetime = ordered.min(Duration::from_millis(policy.max_seal_lifetime_ms));
         let Some(state) = self.client().position(&self.ids, seal.position).await? else {
-            let amount = wish.order.and_then(|order| order.amount).unwrap_or(self.amount);
-            return self.stake(seal, amount, lifetime).await;
+            return match wish.order {
+                None => self.stake(seal, self.amount, lifetime).await,
+                Some(order) => self.stake_order(seal, order.amount.unwrap_or(self.amount), lifetime).await,
+            };
         };
         match standing(&state, policy.node_minimum) {
             Standing::Good => {}
@@ -117,14 +133,15 @@ impl Staker {
             None => state,
         };
         let next = self.load_next(&seal);
-        if wish.order.is_none() {
+        let fresh = wish.fresh && !wish.order.is_some_and(|order| order.differs_from(state.active));
+        if !fresh {
             for file in next.iter().chain([&seal]) {
                 if let Some(record) = record_of(file, &state)
                     && now < renewal(record.expires_ms, lifetime)
                     && can_sign(file, record)
                 {
                     let record = record.clone();
-                    return self.adopt(file.clone(), &record, state, lifetime);
+                    return self.adopt(file.clone(), &record, state, lifetime).map(Minted::of);
                 }
             }
         }
@@ -132,12 +149,12 @@ impl Staker {
             let record = record_of(file, &state).filter(|record| now < record.expires_ms && can_sign(file, record));
             record.map(|record| (file.clone(), record.clone()))
         };
-        let living = next.iter().chain([&seal]).find_map(lives).filter(|_| wish.order.is_none());
+        let living = next.iter().chain([&seal]).find_map(lives).filter(|_| !fresh);
         match (self.refresh(seal, next, state.clone(), lifetime).await, living) {
             // For days it does as it is, and whoever puts gas into the wallet finds the node where it was.
             (Err(problem), Some((file, record))) if problem.code == ErrorCode::InsufficientFunds => {
                 tracing::warn!(%problem, seal.expires = %record.expires_ms, "seal not renewed; it lives on until it ends");
-                self.adopt(file, &record, state, lifetime)
+                self.adopt(file, &record, state, lifetime).map(Minted::of)
             }
             (minted, _) => minted,
         }
@@ -171,6 +188,19 @@ impl Staker {
         self.minted(seal, outcome, lifetime)
     }
 
+    /// What the chain refuses for good is told apart, once it is certain that there is no stake.
+    async fn stake_order(&self, seal: SealFile, amount: Mist, lifetime: Duration) -> Result<Minted, Problem> {
+        let position = seal.position;
+        match self.stake(seal, amount, lifetime).await {
+            Err(problem) if is_refusal(problem.code) => match self.client().position(&self.ids, position).await? {
+                None => Ok(Minted::Refused(problem)),
+                // By a transaction from before a kill, which has taken what this one lacked.
+                Some(_) => Err(Problem::new(ErrorCode::OutcomeDoubtful, problem)),
+            },
+            staked => staked,
+        }
+    }
+
     /// Mints the next Seal and drops the former one in the same transaction.
     async fn refresh(
         &self,
@@ -197,7 +227,8 @@ impl Staker {
         let record = record_of(&seal, &outcome.position).cloned().ok_or_else(|| {
             Problem::new(ErrorCode::Internal, format!("position {} lacks the new Seal", seal.position))
         })?;
-        self.adopt(seal, &record, outcome.position, lifetime)
+        let live = self.adopt(seal, &record, outcome.position, lifetime)?;
+        Ok(Minted::of(Live { new: true, ..live }))
     }
 
     /// From here on `seal` is the Seal; a former one's file is replaced.
@@ -207,7 +238,7 @@ impl Staker {
         record: &SealRecord,
         position: PositionState,
         lifetime: Duration,
-    ) -> Result<Minted, Problem> {
+    ) -> Result<Live, Problem> {
         (seal.seal, seal.expires) = (Some(record.id), record.expires_ms);
         seal.save(&self.path)?;
         match std::fs::remove_file(self.next_path()) {
@@ -216,7 +247,7 @@ impl Staker {
             }
             _ => {}
         }
-        Ok(Minted::Live(Box::new(Live { renew: renewal(seal.expires, lifetime), seal, position })))
+        Ok(Live { renew: renewal(seal.expires, lifetime), seal, position, new: false })
     }
 
     fn load(&self) -> Result<SealFile, Problem> {
@@ -261,6 +292,20 @@ impl Staker {
     fn client(&self) -> &ChainClient {
         self.ops.client()
     }
+}
+
+/// What the chain refuses without having done anything, now and as often as it is asked.
+fn is_refusal(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::InsufficientFunds
+            | ErrorCode::StakeBelowMinimum
+            | ErrorCode::StakeAboveMaximum
+            | ErrorCode::AmountRefused
+            | ErrorCode::LifetimeRefused
+            | ErrorCode::ClusterPaused
+            | ErrorCode::NodeIdTaken
+    )
 }
 
 /// When a Seal is renewed: with a third of its life left, so that days of trouble do not end it.

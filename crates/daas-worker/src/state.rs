@@ -10,10 +10,12 @@
 //!   └──────────────────────── withdrawn ◄── money is back ── unbonding ◄── drained ──┘
 //! ```
 //!
-//! Who has asked to unstake is asked once: [`Leave`] outlives every kill and every stop.
+//! Who has asked to unstake is asked once: [`Leave`] outlives every kill and every stop. So does an order for a stake, until
+//! there is one: what is staked is what was ordered, whoever was killed meanwhile.
 
 mod ending;
 mod journal;
+mod order;
 mod words;
 
 #[cfg(test)]
@@ -24,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use ending::{Ending, Why};
 pub use journal::{Journal, Transition};
+pub use order::StakeOrder;
 
 /// The phases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +84,9 @@ pub struct State {
     /// The last position that was left. Its Seal file is worth nothing.
     #[serde(default)]
     pub former: Option<PositionId>,
+    /// What its owner has ordered to be staked, until it is; nothing where the configured amount is.
+    #[serde(default)]
+    pub order: Option<StakeOrder>,
 }
 
 /// What happened.
@@ -120,8 +126,10 @@ pub enum Event {
     StakeUnbonding(UnixMs),
     /// The stake is in the wallet.
     StakeWithdrawn,
-    /// The owner wants to stake again.
-    StakeAsked,
+    /// The owner wants to stake, for the first time or again.
+    StakeAsked(StakeOrder),
+    /// What was ordered is not staked, and trying again does not mend that.
+    StakeRefused(ErrorCode, String),
     /// Something that trying again does not mend.
     Failed(ErrorCode, String),
     /// Pods and node have stopped.
@@ -134,9 +142,9 @@ pub enum Action {
     /// Make a Seal file for a new position and save it, unless there is one of another position than this, which was left.
     /// The one action that leads to a new stake.
     Prepare(Option<PositionId>),
-    /// Bring the saved Seal onto its position: look at the position on chain, stake if it is not there, refresh the Seal if
-    /// it is due.
-    Mint,
+    /// Bring the saved Seal onto its position: look at the position on chain, stake what is ordered, or else the configured
+    /// amount, if it is not there, refresh the Seal if it is due.
+    Mint(Option<StakeOrder>),
     /// Wait until the node's time in jail is over.
     AwaitRelease,
     /// Take the node out of jail, then as [`Self::Mint`].
@@ -178,14 +186,21 @@ pub fn step(state: State, event: Event) -> (State, Vec<Action>) {
             drain(State { leave: Leave::Asked, ..state }, Why::Unstaked, None, "asked to unstake".to_owned())
         }
         (Unproven, Event::Prepared(position)) if state.position.is_none() && state.former != Some(position) => {
-            (State { position: Some(position), ..state }, vec![Action::Mint])
+            let mint = Action::Mint(state.order);
+            (State { position: Some(position), ..state }, vec![mint])
         }
-        (Unproven | Recovering, Event::SealLive) if state.position.is_some() => to(state, Staked, Action::VerifyMaster),
-        (Staked | VerifiedMaster | Joined, Event::SealLost) => to(state, Unproven, Action::Mint),
+        (Unproven, Event::StakeAsked(order)) => ordered(state, order),
+        (Unproven, Event::StakeRefused(..)) if state.order.is_some() => (refused(state), vec![]),
+        (Unproven | Recovering, Event::SealLive) if state.position.is_some() => {
+            to(staked(state), Staked, Action::VerifyMaster)
+        }
+        (Staked | VerifiedMaster | Joined, Event::SealLost) => to(state, Unproven, Action::Mint(None)),
         (Unproven | Recovering | Staked | VerifiedMaster | Joined, Event::Jailed(_)) if state.position.is_some() => {
-            to(state, Jailed, Action::AwaitRelease)
+            to(staked(state), Jailed, Action::AwaitRelease)
         }
-        (Unproven | Jailed, Event::MayRecover(_)) if state.position.is_some() => to(state, Recovering, Action::Recover),
+        (Unproven | Jailed, Event::MayRecover(_)) if state.position.is_some() => {
+            to(staked(state), Recovering, Action::Recover)
+        }
         (Staked, Event::MasterVerified) | (Joined, Event::RegisterAsked) => to(state, VerifiedMaster, Action::Join),
         (VerifiedMaster | Joined, Event::MasterRefused(_)) => to(state, Staked, Action::VerifyMaster),
         (VerifiedMaster, Event::NodeUp) => (State { phase: Joined, ..state }, vec![]),
@@ -204,11 +219,7 @@ fn start(state: State) -> (State, Vec<Action>) {
         (_, Leave::Asked, _) => to(begun, Phase::Unbonding, Action::Unstake),
         (_, Leave::Unbonding(_), _) => to(begun, Phase::Unbonding, Action::Withdraw),
         (_, Leave::Withdrawn, _) => (State { phase: Phase::Withdrawn, ..begun }, vec![]),
-        (_, Leave::No, None) => {
-            let prepare = Action::Prepare(begun.former);
-            to(begun, Phase::Unproven, prepare)
-        }
-        (_, Leave::No, Some(_)) => to(begun, Phase::Unproven, Action::Mint),
+        (_, Leave::No, _) => prove(begun),
     }
 }
 
@@ -243,12 +254,45 @@ fn left(state: State, event: Event) -> (State, Vec<Action>) {
         (Phase::Unbonding, Event::StakeWithdrawn) => {
             (State { phase: Phase::Withdrawn, leave: Leave::Withdrawn, ..state }, vec![])
         }
-        (Phase::Withdrawn, Event::StakeAsked) => {
+        (Phase::Withdrawn, Event::StakeAsked(order)) => {
             let former = state.position;
-            let anew = State { position: None, former, leave: Leave::No, ..state };
-            to(anew, Phase::Unproven, Action::Prepare(former))
+            ordered(State { position: None, former, leave: Leave::No, ..state }, order)
         }
         _ => (state, vec![]),
+    }
+}
+
+/// To a Seal on the position, and to a position first where there is none.
+fn prove(state: State) -> (State, Vec<Action>) {
+    let action = match state.position {
+        None => Action::Prepare(state.former),
+        Some(_) => Action::Mint(state.order),
+    };
+    to(state, Phase::Unproven, action)
+}
+
+fn ordered(state: State, order: StakeOrder) -> (State, Vec<Action>) {
+    prove(State { order: Some(order), ..state })
+}
+
+/// What was ordered is on chain.
+fn staked(state: State) -> State {
+    State { order: None, ..state }
+}
+
+/// Who has left before is where they were. Who never had a stake keeps the order, which their next word or start tries again:
+/// the configured amount is not what they want.
+fn refused(state: State) -> State {
+    match state.former {
+        None => state,
+        Some(_) => State {
+            phase: Phase::Withdrawn,
+            position: state.former,
+            former: None,
+            leave: Leave::Withdrawn,
+            order: None,
+            ..state
+        },
     }
 }
 
@@ -280,7 +324,7 @@ fn asked() -> String {
 
 impl Default for State {
     fn default() -> Self {
-        Self { phase: Phase::Unproven, position: None, ending: None, leave: Leave::No, former: None }
+        Self { phase: Phase::Unproven, position: None, ending: None, leave: Leave::No, former: None, order: None }
     }
 }
 

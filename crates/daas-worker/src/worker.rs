@@ -6,22 +6,25 @@ mod upkeep;
 
 pub use upkeep::{Duties, Duty};
 
+use crate::api::command::Staked;
 use crate::api::status::Board;
 use crate::config::{WorkerConfig, seal_path};
 use crate::heartbeat::Pulse;
 use crate::host::Host;
 use crate::kube::KubeApi;
+use crate::preflight;
 use crate::stake::{Live, Staker};
 use crate::store::{Store, host_node_id};
 use crate::usage::Machine;
 use daas_chain::client::ChainClient;
-use daas_chain::index::{Index, IndexIds};
+use daas_chain::index::{Index, IndexIds, Snapshot};
 use daas_chain::ops::Ops;
 use daas_chain::wallet::Wallet;
-use daas_client::{ClusterInfo, SealFile, VerifiedMaster};
+use daas_client::{ClusterInfo, Masters, SealFile, VerifiedMaster};
 use daas_types::join::JoinFile;
 use daas_types::{ErrorCode, NodeId, Problem, UnixMs, WalletAddress};
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -38,6 +41,8 @@ pub struct Worker {
     node_id: NodeId,
     node_ip: Option<IpAddr>,
     held: Option<Held>,
+    /// What came of the last order for a Seal.
+    made: Option<Result<Staked, Problem>>,
     master: Option<Verified>,
     pulse: Pulse,
     /// How long the master's proof counts: what the master says, and never longer than an hour.
@@ -67,11 +72,14 @@ impl Worker {
     pub async fn new(config: &WorkerConfig, store: Store, board: Board) -> Result<Self, Problem> {
         let mut cluster = ClusterInfo::load(&config.cluster)?;
         config.apply_to(&mut cluster.join)?;
-        let wallet = load_wallet(config, &store)?;
+        let wallet = load_wallet(config, store.folder())?;
         config.check_wallet(wallet.address())?;
         let node_id = own_node_id(config)?;
         let mut host = Host::new(config, &store, node_id.clone())?;
         host.check()?;
+        if !seal_path(store.folder()).exists() {
+            preflight::before_money(config)?;
+        }
         // Whatever cannot be built or fetched is found out before any money is spent.
         host.prepare().await?;
         // Whoever speaks to a worker that starts again shows the Seal that it had.
@@ -95,6 +103,7 @@ impl Worker {
             node_ip: config.node_ip,
             cluster,
             held: None,
+            made: None,
             master: None,
             pulse: Pulse::default(),
             proof: upkeep::PROOF,
@@ -148,10 +157,20 @@ impl Worker {
         held.ok_or_else(|| Problem::new(ErrorCode::NotStaked, "there is no live Seal"))
     }
 
+    /// What the chain last said of the masters, by the index that follows it.
+    fn known_masters(&self) -> Option<Masters> {
+        known_masters(&self.index.snapshot())
+    }
+
     fn master(&mut self) -> Result<&mut Verified, Problem> {
         let none = || Problem::new(ErrorCode::MasterUnverified, "the master is not verified now");
         self.master.as_mut().ok_or_else(none)
     }
+}
+
+fn known_masters(snapshot: &Snapshot) -> Option<Masters> {
+    let (nautilus, cluster, at) = (snapshot.nautilus()?, snapshot.cluster()?, snapshot.timestamp()?);
+    Some(Masters { nautilus: nautilus.clone(), policy: cluster.policy.clone(), at })
 }
 
 /// The node id that is configured, else the host name.
@@ -167,7 +186,30 @@ pub(crate) fn ids(join: &JoinFile) -> IndexIds {
 }
 
 /// The wallet that is configured, else the one in the state folder.
-pub(crate) fn load_wallet(config: &WorkerConfig, store: &Store) -> Result<Wallet, Problem> {
-    let path = config.wallet.clone().unwrap_or_else(|| store.file("wallet.key"));
+pub(crate) fn load_wallet(config: &WorkerConfig, state_dir: &Path) -> Result<Wallet, Problem> {
+    let path = config.wallet.clone().unwrap_or_else(|| state_dir.join("wallet.key"));
     Ok(Wallet::load(&path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daas_testkit::chain::Chain;
+
+    #[test]
+    fn what_is_kept_of_the_masters_is_as_old_as_the_last_checkpoint() {
+        let at = UnixMs(1_000_000);
+        let chain = Chain::made_at(at);
+        assert!(known_masters(&chain.index.snapshot()).is_none(), "nothing is said of masters yet");
+        chain.nautilus(|_| ());
+        let snapshot = chain.index.snapshot();
+        let known = known_masters(&snapshot).unwrap();
+        assert_eq!((Some(&known.nautilus), &known.policy), (snapshot.nautilus(), snapshot.policy()));
+        // An outage makes it older; the next checkpoint, young.
+        let later = known.at.plus(Duration::from_mins(15));
+        assert!(known.within_grace(later) && !known.within_grace(later.plus(Duration::from_millis(1))));
+        chain.checkpoint_at(later, &[]);
+        let known = known_masters(&chain.index.snapshot()).unwrap();
+        assert_eq!(known.at, later);
+    }
 }

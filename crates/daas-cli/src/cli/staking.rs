@@ -220,7 +220,8 @@ pub(crate) enum WalletCommand {
     /// Make the wallet's key the one in a file, a line `suiprivkey1…` as the Sui CLI writes it
     Import {
         /// The file; `-` reads standard input
-        #[arg(value_name = "FILE")]
+        // Not by its own name, which is the global `--from`'s.
+        #[arg(id = "key_file", value_name = "FILE")]
         from: PathBuf,
     },
 }

@@ -80,8 +80,9 @@ fn global_flags_stand_anywhere() {
 #[test]
 fn the_documents_are_understood() {
     let guide = include_str!("../../../../docs/operating.md");
+    let owner = include_str!("../../../../docs/machine-owner.md");
     let readmes = [include_str!("../../../../README.md"), include_str!("../../../../README.ko.md")];
-    for (text, least) in [(guide, 35), (readmes[0], 12), (readmes[1], 12)] {
+    for (text, least) in [(guide, 35), (owner, 4), (readmes[0], 12), (readmes[1], 12)] {
         let (shown, named) = commands_of(text);
         let found = shown.len() + named.len();
         assert!(found >= least && !named.is_empty(), "only {found} commands were found");
@@ -106,6 +107,7 @@ fn commands_of(text: &str) -> (Vec<String>, Vec<String>) {
 /// Those of this program; `chain` is the guide's short word for it.
 fn ours<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
     let whole = |line: &str| match line.strip_prefix("chain ") {
+        None if line.starts_with("sudo ") => line.trim_start_matches("sudo ").to_owned(),
         Some(rest) => format!("k3s-daas chain --cluster join.json {rest}"),
         None => line.to_owned(),
     };

@@ -1,7 +1,8 @@
 //! What the API's callers ask of the worker. The driver reads it beside its interrupts.
 
+use crate::state::StakeOrder;
 use core::time::Duration;
-use daas_types::{ErrorCode, Mist, Permissions, Problem, SealSecret, UnixMs};
+use daas_types::{ErrorCode, Permissions, Problem, SealSecret, UnixMs};
 use tokio::sync::{mpsc, oneshot};
 
 /// How many may wait. A person types them one at a time.
@@ -24,15 +25,6 @@ pub enum Command {
     Register(Reply<()>),
     /// Leave the cluster and take out the stake; answered once the stake is on its way. Asked again, it says how far it is.
     Unstake(Reply<Leaving>),
-}
-
-/// What is to be staked. The node, the wallet, and an amount other than a stake that is there have been refused before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StakeOrder {
-    /// How much; the configured amount if nothing is said. Of no meaning where there is a stake.
-    pub amount: Option<Mist>,
-    /// How long the Seal lives, within what the policy allows; the usual time if nothing is said.
-    pub lifetime: Option<Duration>,
 }
 
 /// The stake's Seal.

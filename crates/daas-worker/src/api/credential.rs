@@ -6,9 +6,13 @@ use daas_client::SealFile;
 use daas_types::{Address, ClusterId, Commitment, ErrorCode, PositionId, Problem, SealSecret};
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
+use std::os::unix::fs::MetadataExt as _;
+use zeroize::Zeroizing;
 
 /// The file that opens the API before the first Seal.
 pub const TOKEN_FILE: &str = "api-token";
+/// The file that opens the metrics, and nothing else, for as long as it is there.
+pub const METRICS_FILE: &str = "metrics-token";
 
 /// Tells the right secret from others, and is none itself.
 #[derive(Clone, Copy, Debug)]
@@ -53,8 +57,27 @@ pub(super) fn issue(store: &Store, sealed: bool) -> Result<Option<Key>, Problem>
     Ok(Some(Key::of_token(&token)))
 }
 
-/// Judges a request. The Seal in use counts, and nothing else once there is one.
-pub(super) fn check(headers: &HeaderMap, seal: Option<Key>, token: Option<Key>) -> Result<(), Problem> {
+/// What opens the metrics: the token that is there, so that who scrapes them need not be told of a new Seal. One that others
+/// can read is replaced.
+pub(super) fn metrics(store: &Store) -> Result<Key, Problem> {
+    let path = store.file(METRICS_FILE);
+    let private = std::fs::metadata(&path).is_ok_and(|known| known.mode().trailing_zeros() >= 6);
+    let known = std::fs::read_to_string(&path).ok().map(Zeroizing::new).filter(|_| private);
+    if let Some(known) = known.and_then(|text| text.trim().parse::<SealSecret>().ok()) {
+        return Ok(Key::of_token(&known));
+    }
+    let token = SealSecret::generate().map_err(|error| Problem::new(ErrorCode::Internal, error))?;
+    store.write(METRICS_FILE, token.expose_hex().as_bytes())?;
+    Ok(Key::of_token(&token))
+}
+
+/// Judges a request. The Seal in use counts, and nothing else once there is one; but for what `metrics` opens, too.
+pub(super) fn check(
+    headers: &HeaderMap,
+    seal: Option<Key>,
+    token: Option<Key>,
+    metrics: Option<Key>,
+) -> Result<(), Problem> {
     let refused = |cause: &str| Problem::new(ErrorCode::ApiTokenRefused, cause);
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or_else(|| refused("the request carries no token"))?;
@@ -72,7 +95,8 @@ pub(super) fn check(headers: &HeaderMap, seal: Option<Key>, token: Option<Key>) 
         (None, Some(token)) => token.opens(&secret),
         (None, None) => false,
     };
-    if open { Ok(()) } else { Err(refused("that is not what opens this worker's API")) }
+    let scraped = metrics.is_some_and(|metrics| metrics.opens(&secret));
+    if open || scraped { Ok(()) } else { Err(refused("that is not what opens this worker's API")) }
 }
 
 #[cfg(test)]
@@ -97,25 +121,29 @@ mod tests {
     #[test]
     fn before_the_first_seal_the_token_opens_and_afterwards_the_seal_alone() {
         let ((token, of_token), (seal, of_seal)) = (key(1), key(2));
-        check(&shown(&token), None, Some(of_token)).unwrap();
-        assert!(check(&shown(&seal), None, Some(of_token)).is_err());
-        check(&shown(&seal), Some(of_seal), Some(of_token)).unwrap();
-        assert!(check(&shown(&token), Some(of_seal), Some(of_token)).is_err());
-        assert!(check(&shown(&token), None, None).is_err());
+        check(&shown(&token), None, Some(of_token), None).unwrap();
+        assert!(check(&shown(&seal), None, Some(of_token), None).is_err());
+        check(&shown(&seal), Some(of_seal), Some(of_token), None).unwrap();
+        assert!(check(&shown(&token), Some(of_seal), Some(of_token), None).is_err());
+        assert!(check(&shown(&token), None, None, None).is_err());
     }
 
     #[test]
     fn nothing_but_one_bearer_is_looked_at() {
         let (secret, key) = key(3);
         let hex = secret.expose_hex();
-        check(&bearer(&format!("bearer {}", hex.as_str())), Some(key), None).unwrap();
+        check(&bearer(&format!("bearer {}", hex.as_str())), Some(key), None, None).unwrap();
         for bad in ["", "Bearer", "Bearer ", &format!("Basic {}", hex.as_str()), hex.as_str()] {
-            assert_eq!(check(&bearer(bad), Some(key), None).unwrap_err().code, ErrorCode::ApiTokenRefused, "{bad}");
+            assert_eq!(
+                check(&bearer(bad), Some(key), None, None).unwrap_err().code,
+                ErrorCode::ApiTokenRefused,
+                "{bad}"
+            );
         }
         let mut twice = shown(&secret);
         twice.append(AUTHORIZATION, HeaderValue::from_static("Bearer x"));
-        assert!(check(&twice, Some(key), None).unwrap_err().cause.contains("more than one"));
-        assert!(check(&HeaderMap::new(), Some(key), None).is_err());
+        assert!(check(&twice, Some(key), None, None).unwrap_err().cause.contains("more than one"));
+        assert!(check(&HeaderMap::new(), Some(key), None, None).is_err());
     }
 
     #[test]
@@ -123,24 +151,47 @@ mod tests {
         let secret: SealSecret = "ab".repeat(32).parse().unwrap();
         let (cluster, position) = (ClusterId(Address::ZERO), PositionId(Address::new([1; 32])));
         let other = Key { cluster, position, commitment: secret.commitment(cluster, PositionId(Address::ZERO)) };
-        assert!(check(&shown(&secret), Some(other), None).is_err());
+        assert!(check(&shown(&secret), Some(other), None, None).is_err());
     }
 
     #[test]
     fn a_token_is_the_owners_alone_and_goes_with_the_first_seal() {
-        use std::os::unix::fs::MetadataExt as _;
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let key = issue(&store, false).unwrap().unwrap();
         let path = store.file(TOKEN_FILE);
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         let text = std::fs::read_to_string(&path).unwrap();
-        check(&bearer(&format!("Bearer {text}")), None, Some(key)).unwrap();
+        check(&bearer(&format!("Bearer {text}")), None, Some(key), None).unwrap();
         // The next start has another.
         let next = issue(&store, false).unwrap().unwrap();
-        assert!(check(&bearer(&format!("Bearer {text}")), None, Some(next)).is_err());
+        assert!(check(&bearer(&format!("Bearer {text}")), None, Some(next), None).is_err());
         assert!(issue(&store, true).unwrap().is_none());
         assert!(!path.exists());
         assert!(issue(&store, true).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_metrics_token_stays_and_opens_nothing_else() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let key = metrics(&store).unwrap();
+        let path = store.file(METRICS_FILE);
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let shown = bearer(&format!("Bearer {text}"));
+        let (_, seal) = self::key(2);
+        check(&shown, Some(seal), None, Some(key)).unwrap();
+        check(&shown, None, None, Some(key)).unwrap();
+        assert!(check(&shown, Some(seal), None, None).is_err());
+        // The next start has the same, unless somebody else could read it.
+        check(&shown, Some(seal), None, Some(metrics(&store).unwrap())).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let next = metrics(&store).unwrap();
+        assert!(check(&shown, Some(seal), None, Some(next)).is_err());
+        std::fs::write(&path, "damaged").unwrap();
+        metrics(&store).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap().len(), 64);
     }
 }

@@ -1,6 +1,6 @@
 //! What is asked, and what is answered.
 
-use super::command::{Commands, Leaving, StakeOrder};
+use super::command::{Commands, Leaving};
 use super::credential::{self, Key};
 use super::guard::Names;
 use super::listen::Listen;
@@ -10,6 +10,7 @@ use super::status::Board;
 use super::types::{Config, RegisterResponse, StakeRequest, StakeResponse, UnstakeResponse};
 use super::views;
 use crate::config::seal_path;
+use crate::state::StakeOrder;
 use crate::store::{Store, host_node_id};
 use bytes::Bytes;
 use core::net::IpAddr;
@@ -77,6 +78,7 @@ pub struct Api {
     index: Index,
     names: Names,
     token: Option<Key>,
+    metrics: Key,
     meter: Meter,
 }
 
@@ -117,9 +119,19 @@ impl Api {
             board.sealed(&seal);
         }
         let token = credential::issue(store, board.key().is_some())?;
+        let metrics = credential::metrics(store)?;
         let host = host_node_id().map(|host| host.to_string());
         let names = listen.names.iter().cloned().chain([about.node_id.to_string()]).chain(host);
-        Ok(Self { names: Names::new(names), about, board, commands, index, token, meter: Meter::new(store.folder()) })
+        Ok(Self {
+            names: Names::new(names),
+            about,
+            board,
+            commands,
+            index,
+            token,
+            metrics,
+            meter: Meter::new(store.folder()),
+        })
     }
 
     /// Answers a request that came to the address `local`.
@@ -138,7 +150,8 @@ impl Api {
         self.names.check(&head.uri, &head.headers, local)?;
         let route = Route::of(&head.method, head.uri.path());
         if !matches!(route, Ok(Route::Health)) {
-            credential::check(&head.headers, self.board.key(), self.token)?;
+            let metrics = matches!(route, Ok(Route::Prometheus)).then_some(self.metrics);
+            credential::check(&head.headers, self.board.key(), self.token, metrics)?;
         }
         let route = route?;
         // Of who may not speak nothing is read.

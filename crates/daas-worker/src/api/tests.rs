@@ -4,7 +4,7 @@ mod document;
 mod rig;
 
 use super::command::{Command, Leaving, Staked};
-use super::credential::TOKEN_FILE;
+use super::credential::{METRICS_FILE, TOKEN_FILE};
 use super::listen::Listen;
 use super::server::Server;
 use core::time::Duration;
@@ -58,6 +58,22 @@ async fn the_file_opens_until_the_first_seal_and_then_the_seal_in_use() {
     prepared.seal = None;
     rig.board.sealed(&prepared);
     assert_eq!(rig.get("/api/v1/config", &next).await.status, 200);
+}
+
+#[tokio::test]
+async fn who_scrapes_reads_the_metrics_and_nothing_else_whatever_the_seal() {
+    let mut rig = Rig::new().await;
+    let token = std::fs::read_to_string(rig.store.file(METRICS_FILE)).unwrap();
+    for _ in 0..2 {
+        for (method, path) in guarded() {
+            let bearer = format!("Bearer {token}");
+            let headers = [("host", "localhost"), ("authorization", bearer.as_str())];
+            let expected = if path == "/metrics" { 200 } else { 401 };
+            assert_eq!(rig.send(method.clone(), path, &headers, "").await.status, expected, "{method} {path}");
+        }
+        rig.staked();
+    }
+    assert!(rig.inbox.try_recv().is_err(), "nothing was done");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Orders of the worker's owner: which of them the worker takes where it stands, and who waits for an answer.
 
-use crate::api::command::{Command, Inbox, Leaving, Reply, StakeOrder, Staked};
-use crate::state::{Event, Leave, Phase, State};
+use crate::api::command::{Command, Inbox, Leaving, Reply, Staked};
+use crate::state::{Event, Leave, Phase, StakeOrder, State};
 use daas_types::{ErrorCode, Problem};
 
 /// How many may wait for the same thing.
@@ -51,7 +51,7 @@ impl Desk {
                 (state.phase == Phase::Joined).then_some(Order::Event(Event::RegisterAsked))
             }
             Command::Unstake(reply) => match (state.phase, state.leave) {
-                (Phase::Unproven, Leave::No) => refuse(reply, busy("whether there is a stake is being looked up")),
+                (Phase::Unproven, Leave::No) => refuse(reply, busy("no stake is known yet")),
                 (Phase::Draining | Phase::Gone, Leave::No) => refuse(reply, busy("the worker is leaving")),
                 (_, leave) => {
                     wait(&mut self.departures, reply);
@@ -91,8 +91,12 @@ impl Desk {
             let refused = |reply| answer(reply, Err(busy("the worker is leaving")));
             self.registrations.drain(..).for_each(refused);
         }
+        let cause = || state.ending.as_ref().map_or_else(String::new, |ending| ending.cause.clone());
+        if matches!(state.phase, Phase::Draining | Phase::Unbonding | Phase::Gone) {
+            self.staked(Err(busy(&cause())));
+        }
         if is_leaving(state.phase) && state.leave == Leave::No {
-            let cause = state.ending.as_ref().map_or_else(String::new, |ending| ending.cause.clone());
+            let cause = cause();
             self.departures.drain(..).for_each(|reply| answer(reply, Err(busy(&cause))));
         }
     }
@@ -103,9 +107,7 @@ impl Desk {
         }
         let asks = match state.phase {
             Phase::Draining | Phase::Unbonding | Phase::Gone => return refuse(reply, busy("the worker is leaving")),
-            Phase::Withdrawn => Some(Order::Event(Event::StakeAsked)),
-            // The first Seal is about to be made anyway.
-            _ if state.position.is_none() => None,
+            Phase::Unproven | Phase::Withdrawn => Some(Order::Event(Event::StakeAsked(order))),
             _ => Some(Order::Stake(order)),
         };
         self.stake = Some((order, reply));

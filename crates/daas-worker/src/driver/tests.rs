@@ -1,3 +1,5 @@
+mod orders;
+
 use super::*;
 use crate::api::command::{self, Commands, Leaving};
 use crate::heartbeat::{INTERVAL, Pulse, Verdict};
@@ -6,6 +8,7 @@ use crate::state::Leave;
 use daas_daemon::Tasks;
 use daas_types::onchain::Status;
 use daas_types::{Address, Permissions, UnixMs};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -28,7 +31,9 @@ struct Script {
     outage: Option<(Instant, Instant)>,
     beats: Arc<Mutex<Vec<(Instant, Verdict)>>>,
     /// What an order for a Seal ends with.
-    staked: Result<(), ErrorCode>,
+    staked: Arc<Mutex<Result<(), ErrorCode>>>,
+    made: Option<Staked>,
+    resealed: Arc<AtomicUsize>,
 }
 
 struct Rig {
@@ -40,6 +45,10 @@ struct Rig {
     beats: Arc<Mutex<Vec<(Instant, Verdict)>>>,
     at: watch::Receiver<Option<Action>>,
     driver: Driver<Script>,
+}
+
+fn staked() -> Staked {
+    Staked { secret: None, expires: UnixMs(9), permissions: Permissions::NODE }
 }
 
 impl Hands for Script {
@@ -54,7 +63,15 @@ impl Hands for Script {
                 self.position = if former.is_some() { NEXT } else { POSITION };
                 Event::Prepared(self.position)
             }
-            Mint | Action::Recover => {
+            Mint(order) => {
+                if let (Some(_), Err(code)) = (order, *self.staked.lock().unwrap()) {
+                    return Some(Event::StakeRefused(code, "test".into()));
+                }
+                self.held = Some(self.position);
+                self.made = order.map(|_| staked());
+                Event::SealLive
+            }
+            Action::Recover => {
                 self.held = Some(self.position);
                 Event::SealLive
             }
@@ -74,17 +91,23 @@ impl Hands for Script {
             return None;
         }
         let stale = self.outage.is_some_and(|(from, until)| from <= now && now < until);
-        let failure = stale.then(|| Problem::new(ErrorCode::ChainStale, "test"));
+        // Now the master says so, now the worker finds it out itself.
+        let masters = self.beats.lock().unwrap().len().is_multiple_of(2);
+        let code = if masters { ErrorCode::ChainStale } else { ErrorCode::ChainUnreachable };
+        let failure = stale.then(|| Problem::new(code, "test"));
         let verdict = self.pulse.beat(failure.as_ref(), now);
         self.beats.lock().unwrap().push((now, verdict));
         (verdict == Verdict::Restart).then_some(Event::HeartbeatsFailing)
     }
 
-    async fn stake(&mut self, _order: StakeOrder) -> Result<Staked, Problem> {
-        self.at.send_replace(Some(Mint));
-        self.staked.map_err(|code| Problem::new(code, "test"))?;
-        self.held = Some(self.position);
-        Ok(Staked { secret: None, expires: UnixMs(9), permissions: Permissions::NODE })
+    async fn reseal(&mut self, _order: StakeOrder) -> Result<Staked, Problem> {
+        self.resealed.fetch_add(1, Ordering::Relaxed);
+        self.staked.lock().unwrap().map_err(|code| Problem::new(code, "test"))?;
+        Ok(staked())
+    }
+
+    fn made(&mut self) -> Option<Result<Staked, Problem>> {
+        self.made.take().map(Ok)
     }
 
     fn seal(&self) -> Option<(SealId, PositionId, u64)> {
@@ -119,7 +142,9 @@ impl Rig {
             pulse: Pulse::default(),
             outage: None,
             beats: Arc::clone(&beats),
-            staked: Ok(()),
+            staked: Arc::new(Mutex::new(Ok(()))),
+            made: None,
+            resealed: Arc::default(),
         };
         let shutdown = CancellationToken::new();
         let tasks = Tasks::new(CancellationToken::new());
@@ -132,6 +157,8 @@ impl Rig {
     /// A worker that was killed in this state.
     fn found(state: State) -> Self {
         let mut rig = Self::new(None);
+        // What was prepared is in the Seal file.
+        rig.driver.hands.position = state.position.unwrap_or(POSITION);
         rig.driver.journal.state = state;
         rig
     }
@@ -183,7 +210,7 @@ use Action::{Clean, Cordon, Join, Mint, Prepare, StopNode, StopPods, Unstake, Ve
 async fn a_joined_node_leaves_in_order_when_asked() {
     let (ending, done) = Rig::new(None).drive(None, |_, shutdown| shutdown.cancel()).await;
     assert_eq!(ending.why, Why::Asked);
-    assert_eq!(done, [Prepare(None), Mint, VerifyMaster, Join, Cordon, StopPods, StopNode, Clean]);
+    assert_eq!(done, [Prepare(None), Mint(None), VerifyMaster, Join, Cordon, StopPods, StopNode, Clean]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -192,7 +219,7 @@ async fn a_slash_stops_a_joined_node_at_once() {
     let (ending, done) = Rig::new(None).drive(None, slash).await;
     assert_eq!((ending.why, ending.why.exit_code()), (Why::Slashed, 3));
     assert_eq!(ending.problem().unwrap().code, ErrorCode::StakeSlashed);
-    assert_eq!(done, [Prepare(None), Mint, VerifyMaster, Join, StopPods, StopNode, Clean]);
+    assert_eq!(done, [Prepare(None), Mint(None), VerifyMaster, Join, StopPods, StopNode, Clean]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -224,72 +251,7 @@ async fn an_event_that_changes_nothing_does_not_lose_the_action_it_interrupted()
     rig.driver.interrupts.known(POSITION, 0, seal(9));
     let (ending, done) = rig.drive(None, |_, shutdown| shutdown.cancel()).await;
     assert_eq!(ending.why, Why::Asked);
-    assert_eq!(done, [Mint, VerifyMaster, Join, Cordon, StopPods, StopNode, Clean]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_owner_unstakes_and_stakes_again() {
-    let mut rig = Rig::new(None);
-    let commands = rig.commands.clone();
-    let left = rig.owned(async { (commands.unstake().await, commands.unstake().await) }).await;
-    assert_eq!(left.0.unwrap(), Leaving::Unbonding { withdrawable: UnixMs(60) });
-    // The script's money is back at once.
-    assert_eq!(left.1.unwrap(), Leaving::Unstaked);
-    let out = [Prepare(None), Mint, VerifyMaster, Join, Cordon, StopPods, StopNode, Clean, Unstake, Withdraw];
-    assert_eq!(*rig.done.lock().unwrap(), out);
-    assert_eq!((rig.phase(), rig.driver.journal.state.leave), (Phase::Withdrawn, Leave::Withdrawn));
-    assert_eq!(rig.driver.journal.history.back().unwrap().reason, "the stake is in the wallet");
-
-    // A process that starts stakes nothing by itself; the owner's word makes another position.
-    let mut rig = Rig::found(rig.driver.journal.state.clone());
-    let commands = rig.commands.clone();
-    let staked = tokio::select! {
-        ended = rig.driver.drive() => panic!("it ended: {ended:?}"),
-        staked = async {
-            sleep(Duration::from_hours(1)).await;
-            commands.stake(StakeOrder::default()).await
-        } => staked,
-    };
-    assert_eq!(staked.unwrap().expires, UnixMs(9));
-    assert_eq!(rig.driver.journal.state.position, Some(NEXT));
-    assert_eq!(rig.done.lock().unwrap()[0], Prepare(Some(POSITION)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_stakes_again_is_not_bothered_by_what_was_left() {
-    let mut rig = Rig::new(None);
-    let commands = rig.commands.clone();
-    rig.owned(async { (commands.unstake().await.unwrap(), commands.unstake().await.unwrap()) }).await;
-    rig.chain.put(Status::Closed, &[]);
-    let staked = tokio::select! {
-        ended = rig.driver.drive() => panic!("it ended: {ended:?}"),
-        staked = commands.stake(StakeOrder::default()) => staked,
-    };
-    assert_eq!(staked.unwrap().expires, UnixMs(9));
-    assert_eq!(rig.driver.journal.state.position, Some(NEXT));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_order_that_leads_nowhere_interrupts_nothing() {
-    let mut rig = Rig::new(Some(Cordon));
-    let (commands, mut at) = (rig.commands.clone(), rig.at.clone());
-    let refused = rig
-        .owned(async {
-            let meanwhile = async {
-                at.wait_for(|at| *at == Some(Cordon)).await.unwrap();
-                at.mark_unchanged();
-                let refused = commands.register().await;
-                sleep(Duration::from_secs(1)).await;
-                assert!(!at.has_changed().unwrap(), "it was begun once more");
-                refused
-            };
-            tokio::select! {
-                left = commands.unstake() => panic!("{left:?}"),
-                refused = meanwhile => refused,
-            }
-        })
-        .await;
-    assert_eq!(refused.unwrap_err().code, ErrorCode::WorkerBusy);
+    assert_eq!(done, [Mint(None), VerifyMaster, Join, Cordon, StopPods, StopNode, Clean]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -315,40 +277,6 @@ async fn a_kill_on_the_way_out_is_gone_on_from() {
         assert_eq!(left.unwrap(), Leaving::Unstaked, "{state:?}");
         assert_eq!(*rig.done.lock().unwrap(), rest, "{state:?}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn orders_are_answered_when_they_are_done_and_a_failed_one_ends_nothing() {
-    let mut rig = Rig::new(None);
-    let commands = rig.commands.clone();
-    let done = rig.done.clone();
-    rig.owned(async {
-        commands.stake(StakeOrder::default()).await.unwrap();
-        commands.register().await.unwrap();
-        assert_eq!(*done.lock().unwrap(), [Prepare(None), Mint, VerifyMaster, Join, Join]);
-    })
-    .await;
-    let mut rig = Rig::new(None);
-    rig.driver.hands.staked = Err(ErrorCode::InsufficientFunds);
-    let commands = rig.commands.clone();
-    let refused = rig.owned(async { commands.stake(StakeOrder::default()).await.unwrap_err() }).await;
-    assert_eq!((refused.code, rig.phase()), (ErrorCode::InsufficientFunds, Phase::Joined));
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_leaves_takes_no_orders() {
-    let mut rig = Rig::new(Some(Cordon));
-    let (commands, shutdown) = (rig.commands.clone(), rig.shutdown.clone());
-    let refused = rig
-        .owned(async {
-            shutdown.cancel();
-            sleep(Duration::from_secs(1)).await;
-            (commands.register().await, commands.stake(StakeOrder::default()).await.map(drop), commands.unstake().await)
-        })
-        .await;
-    assert_eq!(refused.0.unwrap_err().code, ErrorCode::WorkerBusy);
-    assert_eq!(refused.1.unwrap_err().code, ErrorCode::WorkerBusy);
-    assert_eq!(refused.2.unwrap_err().code, ErrorCode::WorkerBusy);
 }
 
 #[tokio::test(start_paused = true)]
@@ -385,7 +313,7 @@ async fn a_quarter_of_an_hour_without_the_chain_is_waited_for() {
         () = tokio::time::sleep_until(until + Duration::from_mins(2)) => shutdown.cancel(),
     }
     assert_eq!(rig.phase(), Phase::Joined);
-    assert_eq!(*done.lock().unwrap(), [Prepare(None), Mint, VerifyMaster, Join]);
+    assert_eq!(*done.lock().unwrap(), [Prepare(None), Mint(None), VerifyMaster, Join]);
     let beats = beats.lock().unwrap();
     let waited = beats.iter().filter(|(_, verdict)| *verdict == Verdict::Wait).count();
     assert!(waited >= 29, "{waited} beats in the outage");

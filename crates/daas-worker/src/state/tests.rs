@@ -5,11 +5,15 @@ use Action::{
     AwaitRelease, Clean, Cordon, Join, Mint, Prepare, Recover, RestartNode, StopNode, StopPods, Unstake, VerifyMaster,
     Withdraw,
 };
-use daas_types::Address;
+use daas_types::{Address, Mist};
 use proptest::prelude::*;
 
 fn position(n: u8) -> PositionId {
     PositionId(Address::new([n; 32]))
+}
+
+fn order(sui: u64) -> StakeOrder {
+    StakeOrder { amount: Some(Mist::from_sui(sui)), lifetime: None }
 }
 
 fn events() -> impl Strategy<Value = Event> {
@@ -31,7 +35,8 @@ fn events() -> impl Strategy<Value = Event> {
         Just(Event::UnstakeAsked),
         Just(Event::StakeUnbonding(UnixMs(60))),
         Just(Event::StakeWithdrawn),
-        Just(Event::StakeAsked),
+        (5..9u64).prop_map(|sui| Event::StakeAsked(order(sui))),
+        Just(Event::StakeRefused(ErrorCode::InsufficientFunds, "poor".into())),
         Just(Event::Failed(ErrorCode::Internal, "broken".into())),
         Just(Event::Drained),
     ]
@@ -60,7 +65,7 @@ impl Witness {
             // A process that starts knows nothing; a drain that goes on does not need to.
             Event::Started | Event::SealLost | Event::Jailed(_) => *self = Self::default(),
             Event::MayRecover(_) if matches!(before, Phase::Unproven | Phase::Jailed) => *self = Self::default(),
-            Event::StakeAsked if before == Phase::Withdrawn => *self = Self::default(),
+            Event::StakeAsked(_) if matches!(before, Phase::Unproven | Phase::Withdrawn) => *self = Self::default(),
             Event::SealLive => self.seal = true,
             Event::MasterVerified if before == Phase::Staked => self.master = true,
             Event::MasterRefused(_) => self.master = false,
@@ -117,16 +122,23 @@ proptest! {
     fn a_position_is_left_for_another_only_when_its_money_is_back(walk in walks()) {
         let mut state = State::default();
         for event in walk {
-            let (before, asked) = (state.clone(), event == Event::StakeAsked);
+            let (before, asked) = (state.clone(), matches!(event, Event::StakeAsked(_)));
+            let refused = matches!(event, Event::StakeRefused(..));
             let (next, actions) = step(state, event);
             if let Some(known) = before.position && next.position != Some(known) {
-                prop_assert!(before.phase == Phase::Withdrawn && asked, "{} lost {known}", before.phase);
-                prop_assert_eq!(next.former, Some(known));
+                if refused {
+                    // Nothing was staked on it.
+                    prop_assert!(before.phase == Phase::Unproven && before.order.is_some(), "{} lost {known}", before.phase);
+                    prop_assert_eq!((next.phase, next.position), (Phase::Withdrawn, before.former));
+                } else {
+                    prop_assert!(before.phase == Phase::Withdrawn && asked, "{} lost {known}", before.phase);
+                    prop_assert_eq!(next.former, Some(known));
+                }
             }
             let prepares = actions.iter().any(|action| matches!(action, Prepare(_)));
             prop_assert!(!prepares || next.position.is_none());
             prop_assert!(!prepares || actions == vec![Prepare(next.former)], "a Seal file that was left would be used");
-            if actions.iter().any(|action| matches!(action, Mint | Recover | Unstake | Withdraw)) {
+            if actions.iter().any(|action| matches!(action, Mint(_) | Recover | Unstake | Withdraw)) {
                 prop_assert!(next.position.is_some());
             }
             state = next;
@@ -180,7 +192,7 @@ fn the_way_in_and_out() {
     }
     assert_eq!(state.phase, Phase::Gone);
     assert_eq!(state.ending.as_ref().unwrap().why.exit_code(), 0);
-    assert_eq!(done, [Prepare(None), Mint, VerifyMaster, Join, RestartNode, Cordon, StopPods, StopNode, Clean]);
+    assert_eq!(done, [Prepare(None), Mint(None), VerifyMaster, Join, RestartNode, Cordon, StopPods, StopNode, Clean]);
 }
 
 fn joined() -> State {
@@ -213,11 +225,41 @@ fn the_way_out_with_the_stake() {
     assert_eq!((state.phase, state.leave, state.position), (Phase::Withdrawn, Leave::Withdrawn, Some(position(1))));
     assert_eq!(step(state.clone(), Event::Started), (state.clone(), vec![]), "a restart stakes nothing");
 
-    let (anew, actions) = step(state, Event::StakeAsked);
+    let (anew, actions) = step(state, Event::StakeAsked(order(7)));
     assert_eq!((anew.phase, anew.position, actions), (Phase::Unproven, None, vec![Prepare(Some(position(1)))]));
     assert_eq!(step(anew.clone(), Event::Prepared(position(1))).0, anew, "what was left is not used again");
     assert_eq!(step(anew.clone(), Event::Started), (anew.clone(), vec![Prepare(Some(position(1)))]));
-    assert_eq!(step(anew, Event::Prepared(position(2))).1, [Mint]);
+    assert_eq!(step(anew, Event::Prepared(position(2))).1, [Mint(Some(order(7)))]);
+}
+
+#[test]
+fn what_was_ordered_is_tried_until_it_is_staked_and_nothing_else_is() {
+    let asked = |state| step(state, Event::StakeAsked(order(7)));
+    let (first, actions) = asked(State::default());
+    assert_eq!((first.order, actions), (Some(order(7)), vec![Prepare(None)]));
+    let (prepared, actions) = step(first, Event::Prepared(position(1)));
+    assert_eq!(actions, [Mint(Some(order(7)))]);
+    let poor = || Event::StakeRefused(ErrorCode::InsufficientFunds, "poor".into());
+    let (refused, actions) = step(prepared.clone(), poor());
+    assert_eq!((&refused, actions), (&prepared, vec![]), "it waits for its owner");
+    assert_eq!(step(refused.clone(), Event::Started).1, [Mint(Some(order(7)))]);
+    let (other, actions) = step(refused, Event::StakeAsked(order(6)));
+    assert_eq!(actions, [Mint(Some(order(6)))], "the last word counts");
+    for done in [Event::SealLive, Event::Jailed("silent".into()), Event::MayRecover("restaked".into())] {
+        assert_eq!(step(other.clone(), done).0.order, None);
+    }
+
+    let left = State {
+        phase: Phase::Withdrawn,
+        position: Some(position(1)),
+        leave: Leave::Withdrawn,
+        former: None,
+        ..State::default()
+    };
+    let (anew, _) = step(asked(left.clone()).0, Event::Prepared(position(2)));
+    assert_eq!(step(anew.clone(), Event::Started).1, [Mint(Some(order(7)))]);
+    assert_eq!(step(anew, poor()), (left.clone(), vec![]), "as it was before the order");
+    assert_eq!(step(left.clone(), poor()), (left, vec![]));
 }
 
 #[test]
@@ -269,7 +311,7 @@ fn a_killed_worker_goes_on_where_it_was() {
     let joined = joined();
     let (resumed, actions) = step(joined.clone(), Event::Started);
     assert_eq!((resumed.phase, resumed.position), (Phase::Unproven, joined.position));
-    assert_eq!(actions, [Mint]);
+    assert_eq!(actions, [Mint(None)]);
     let (asked, _) = step(joined.clone(), Event::StopAsked);
     assert_eq!(step(asked, Event::Started), (resumed, actions), "an end that was asked for is over with its process");
 
@@ -287,10 +329,12 @@ fn the_saved_form_is_stable() {
         ending: Some(Ending { why: Why::StakeLost, code: "PositionClosed".into(), cause: "x".into() }),
         leave: Leave::Unbonding(UnixMs(60)),
         former: Some(position(6)),
+        order: Some(order(7)),
     };
     let json = serde_json::to_string(&state).unwrap();
     assert!(json.contains("\"verified-master\"") && json.contains("\"stake-lost\""), "{json}");
     assert!(json.contains("\"leave\":{\"unbonding\":60}"), "{json}");
+    assert!(json.contains("\"order\":{\"amount\":7000000000,\"lifetime\":null}"), "{json}");
     assert_eq!(serde_json::from_str::<State>(&json).unwrap(), state);
     assert_eq!(state.ending.unwrap().problem().unwrap().code, ErrorCode::PositionClosed);
 }

@@ -40,7 +40,8 @@ impl fmt::Display for Event {
             Self::UnstakeAsked => f.write_str("asked to unstake"),
             Self::StakeUnbonding(until) => write!(f, "the stake is on its way out until {until}"),
             Self::StakeWithdrawn => f.write_str("the stake is in the wallet"),
-            Self::StakeAsked => f.write_str("asked to stake again"),
+            Self::StakeAsked(order) => write!(f, "asked to stake {order}"),
+            Self::StakeRefused(code, cause) => write!(f, "not staked: {} {cause}", code.code()),
             Self::Failed(code, cause) => write!(f, "failed: {} {cause}", code.code()),
             Self::Drained => f.write_str("pods and node have stopped"),
         }

@@ -1,14 +1,14 @@
 use super::upkeep::PROOF;
 use super::{Verified, Worker};
-use crate::api::command::{StakeOrder, Staked};
+use crate::api::command::Staked;
 use crate::api::status::MasterStatus;
 use crate::host::node_ip;
 use crate::kube::KubeApi;
 use crate::peers::Peers;
-use crate::stake::{Minted, Standing, Wish};
-use crate::state::{Action, Event, Why};
+use crate::stake::{Live, Minted, Standing, Wish};
+use crate::state::{Action, Event, StakeOrder, Why};
 use daas_chain::clock;
-use daas_client::VerifiedMaster;
+use daas_client::{VerifiedMaster, is_outage};
 use daas_types::api::RegisterWorkerRequest;
 use daas_types::pop::Usage;
 use daas_types::{ErrorCode, Problem};
@@ -48,9 +48,9 @@ impl Worker {
     async fn attempt(&mut self, action: Action, why: Option<Why>) -> Result<Option<Event>, Problem> {
         Ok(match action {
             Action::Prepare(former) => Some(Event::Prepared(self.staker.prepare(former)?)),
-            Action::Mint => Some(self.mint(Wish::default()).await?),
+            Action::Mint(order) => Some(self.mint(Wish { order, ..Wish::default() }).await?),
             Action::AwaitRelease => Some(self.await_release().await?),
-            Action::Recover => Some(self.mint(Wish { recover: true, order: None }).await?),
+            Action::Recover => Some(self.mint(Wish { recover: true, ..Wish::default() }).await?),
             Action::VerifyMaster => {
                 self.verify().await?;
                 Some(Event::MasterVerified)
@@ -114,26 +114,31 @@ impl Worker {
         }
     }
 
-    /// Makes a Seal by somebody's order, and stakes first where there is no stake.
-    pub async fn stake(&mut self, order: StakeOrder) -> Result<Staked, Problem> {
-        let before = self.held.as_ref().and_then(|held| held.seal.seal);
-        match self.mint(Wish { recover: false, order: Some(order) }).await? {
+    /// Makes a Seal by somebody's order, where there is a stake.
+    pub async fn reseal(&mut self, order: StakeOrder) -> Result<Staked, Problem> {
+        match self.mint(Wish { recover: false, order: Some(order), fresh: true }).await? {
             Event::SealLive => {}
             Event::Slashed(cause) => return Err(Problem::new(ErrorCode::StakeSlashed, cause)),
-            Event::StakeLost(code, cause) => return Err(Problem::new(code, cause)),
+            Event::StakeLost(code, cause) | Event::StakeRefused(code, cause) => return Err(Problem::new(code, cause)),
             other => return Err(Problem::new(ErrorCode::NodeJailed, other)),
         }
-        let seal = self.held()?;
-        let secret = (seal.seal != before).then(|| seal.secret().clone());
-        Ok(Staked { secret, expires: seal.expires, permissions: seal.permissions })
+        self.made().unwrap_or_else(|| Err(Problem::new(ErrorCode::Internal, "an order for a Seal came to nothing")))
+    }
+
+    /// What came of an order for a Seal, told once.
+    pub fn made(&mut self) -> Option<Result<Staked, Problem>> {
+        self.made.take()
     }
 
     pub(super) async fn mint(&mut self, wish: Wish) -> Result<Event, Problem> {
+        self.made = None;
         Ok(match self.staker.mint(wish).await? {
             Minted::Live(live) => {
+                self.made = wish.order.map(|order| answer(&order, &live));
                 self.hold(*live);
                 Event::SealLive
             }
+            Minted::Refused(problem) => Event::StakeRefused(problem.code, problem.cause),
             Minted::Jailed(cause) => Event::Jailed(cause),
             Minted::MayRecover(cause) => Event::MayRecover(cause),
             Minted::Not(Standing::Slashed(cause)) => Event::Slashed(cause),
@@ -156,7 +161,12 @@ impl Worker {
 
     /// Asks the master for its evidence. Until this has succeeded there is nothing a token could be sent to.
     pub(super) async fn verify(&mut self) -> Result<(), Problem> {
-        let masters = self.cluster.masters().await?;
+        let masters = match self.cluster.masters().await {
+            Err(outage) if is_outage(outage.code) => {
+                self.known_masters().filter(|known| known.within_grace(clock::now())).ok_or(outage)?
+            }
+            masters => masters?,
+        };
         let connection = VerifiedMaster::connect(&self.cluster, &masters, clock::now()).await?;
         self.cluster.join.endpoint.clone_from(&connection.record().endpoint);
         let join = serde_json::to_vec_pretty(&self.cluster.join).map_err(Problem::of(ErrorCode::Internal))?;
@@ -250,4 +260,15 @@ impl Worker {
             sleep(FIRST_WAIT).await;
         }
     }
+}
+
+/// What who ordered a Seal is told of the one that lives now. Another stake than theirs may have been on its way.
+fn answer(order: &StakeOrder, live: &Live) -> Result<Staked, Problem> {
+    let Live { seal, position, new, .. } = live;
+    if order.differs_from(position.active) {
+        let cause = format!("{} SUI are staked, {order} were asked for", position.active);
+        return Err(Problem::new(ErrorCode::AlreadyStaked, cause));
+    }
+    let secret = new.then(|| seal.secret().clone());
+    Ok(Staked { secret, expires: seal.expires, permissions: seal.permissions })
 }

@@ -1,10 +1,12 @@
 use super::Worker;
 use crate::api::status::HeartbeatStatus;
 use crate::heartbeat::{INTERVAL, Verdict};
+use crate::host::verdict_dir;
 use crate::kube::PodRef;
 use crate::stake::Wish;
 use crate::state::Event;
 use daas_chain::clock;
+use daas_chain::index::Freshness;
 use daas_types::api::HeartbeatRequest;
 use daas_types::pop::Usage;
 use daas_types::{ErrorCode, Problem};
@@ -80,7 +82,19 @@ impl Worker {
         self.look_at_peers().await
     }
 
+    /// For kubelet and kube-proxy, whose credentials must not end with the chain.
+    fn remember_masters(&self) {
+        let fresh = self.index.freshness(clock::now()) == Freshness::Fresh;
+        let Some(masters) = self.known_masters().filter(|_| fresh) else {
+            return;
+        };
+        if let Err(error) = masters.remember(&verdict_dir(self.store.folder())) {
+            tracing::warn!(%error, "what the chain says of the masters is not kept");
+        }
+    }
+
     async fn beat(&mut self) -> Option<Event> {
+        self.remember_masters();
         let outcome = self.heartbeat().await;
         let verdict = self.pulse.beat(outcome.as_ref().err(), Instant::now());
         let failures = self.pulse.failures();

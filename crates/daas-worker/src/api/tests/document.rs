@@ -194,7 +194,7 @@ fn document() -> Value {
             "securitySchemes": { "seal": {
                 "type": "http",
                 "scheme": "bearer",
-                "description": "The secret of the worker's own Seal; before the first one, the contents of the state folder's api-token.",
+                "description": "The secret of the worker's own Seal; before the first one, the contents of the state folder's api-token. `/metrics` opens to the contents of metrics-token, too.",
             } },
             "responses": { "Refusal": {
                 "description": "Refused.",

@@ -1,5 +1,5 @@
-//! Whole lives in a world that keeps count: what is killed and asked at random stakes once, takes its money out once, and comes
-//! to rest.
+//! Whole lives in a world that keeps count: what is killed and asked at random stakes once, and what was asked for, takes its
+//! money out once, and comes to rest.
 
 use super::*;
 use std::collections::{BTreeMap, VecDeque};
@@ -20,6 +20,10 @@ struct World {
     seal_file: Option<PositionId>,
     chain: BTreeMap<PositionId, Money>,
     stakes: usize,
+    /// The wallet lacks what is to be staked.
+    poor: bool,
+    /// What the owner wants: the last order of theirs that was taken and not refused with an end to it.
+    wanted: Option<StakeOrder>,
     unstakes: usize,
     withdrawals: usize,
 }
@@ -35,6 +39,8 @@ enum Turn {
     KillAfter,
     /// Somebody or something from outside.
     Outside(Event),
+    /// The wallet is emptied, or filled.
+    Wallet(bool),
 }
 
 struct Life {
@@ -42,6 +48,8 @@ struct Life {
     state: State,
     queue: VecDeque<Action>,
     restakes: usize,
+    /// Its owner has the next word.
+    refused: bool,
 }
 
 // === impl World ===
@@ -50,13 +58,13 @@ impl World {
     fn perform(&mut self, action: Action) -> Option<Event> {
         Some(match action {
             Prepare(former) => Event::Prepared(self.prepare(former)),
-            Mint => self.mint(),
+            Mint(order) => self.mint(order),
             AwaitRelease => Event::MayRecover("time".into()),
             Recover => {
                 if let Some(money) = self.own().filter(|money| **money == Money::Jailed) {
                     *money = Money::Active;
                 }
-                self.mint()
+                self.mint(None)
             }
             VerifyMaster => Event::MasterVerified,
             Join => Event::NodeUp,
@@ -88,11 +96,15 @@ impl World {
         *self.seal_file.insert(known.unwrap_or(position(count)))
     }
 
-    fn mint(&mut self) -> Event {
+    fn mint(&mut self, order: Option<StakeOrder>) -> Event {
         let position = self.seal_file.expect("a Seal file is there before its stake");
         match self.chain.get(&position) {
+            None if self.poor && order.is_some() => Event::StakeRefused(ErrorCode::InsufficientFunds, "poor".into()),
+            None if self.poor => Event::Failed(ErrorCode::InsufficientFunds, "poor".into()),
             None => {
+                assert_eq!(order, self.wanted, "another stake than was ordered");
                 self.stakes += 1;
+                self.wanted = None;
                 self.chain.insert(position, Money::Active);
                 Event::SealLive
             }
@@ -126,7 +138,13 @@ impl World {
 
 impl Life {
     fn begin() -> Self {
-        let mut life = Self { world: World::default(), state: State::default(), queue: VecDeque::new(), restakes: 0 };
+        let mut life = Self {
+            world: World::default(),
+            state: State::default(),
+            queue: VecDeque::new(),
+            restakes: 0,
+            refused: false,
+        };
         life.take(Event::Started);
         life
     }
@@ -147,9 +165,28 @@ impl Life {
                 if !self.world.shows(&event) {
                     return;
                 }
-                self.restakes += usize::from(self.state.phase == Phase::Withdrawn && event == Event::StakeAsked);
+                if let Event::StakeAsked(order) = event {
+                    self.ask(order);
+                }
                 self.take(event);
             }
+            Turn::Wallet(poor) => self.world.poor = poor,
+        }
+    }
+
+    /// Its owner wants something. Of a stake that is there it says nothing.
+    fn ask(&mut self, order: StakeOrder) {
+        let there = self.world.own().is_some_and(|money| *money != Money::Back);
+        if matches!(self.state.phase, Phase::Unproven | Phase::Withdrawn) && !there {
+            self.restakes += usize::from(self.state.phase == Phase::Withdrawn);
+            self.world.wanted = Some(order);
+        }
+    }
+
+    /// Until nothing is left to do.
+    fn rest(&mut self) {
+        for _ in 0..20 {
+            self.turn(Turn::Go);
         }
     }
 
@@ -159,7 +196,13 @@ impl Life {
     }
 
     fn take(&mut self, event: Event) {
+        if matches!(event, Event::StakeRefused(..)) && self.state.former.is_some() {
+            // Its owner was told, and is asked no more.
+            self.world.wanted = None;
+        }
+        let refused = matches!(event, Event::StakeRefused(..));
         let (state, actions) = step(self.state.clone(), event);
+        self.refused = refused || (self.refused && actions.is_empty());
         self.state = state;
         if !actions.is_empty() {
             self.queue = actions.into();
@@ -186,13 +229,14 @@ fn turns() -> impl Strategy<Value = Vec<Turn>> {
         Just(Event::Failed(ErrorCode::InsufficientFunds, "no gas".into())),
     ];
     // What an owner asks for is what these lives are about.
-    let owner = prop_oneof![Just(Event::UnstakeAsked), Just(Event::StakeAsked)];
+    let owner = prop_oneof![Just(Event::UnstakeAsked), (5..9u64).prop_map(|sui| Event::StakeAsked(order(sui)))];
     let turn = prop_oneof![
         12 => Just(Turn::Go),
         2 => Just(Turn::Kill),
         2 => Just(Turn::KillAfter),
         1 => outside.prop_map(Turn::Outside),
         1 => owner.prop_map(Turn::Outside),
+        1 => prop::bool::weighted(0.3).prop_map(Turn::Wallet),
     ];
     prop::collection::vec(turn, 0..80)
 }
@@ -206,12 +250,12 @@ proptest! {
         for turn in turns {
             life.turn(turn);
         }
-        for _ in 0..20 {
-            life.turn(Turn::Go);
-        }
-        let Life { world, state, queue, restakes } = life;
+        life.rest();
+        let Life { world, state, queue, restakes, refused } = life;
         prop_assert!(queue.is_empty(), "{queue:?}");
-        prop_assert!(matches!(state.phase, Phase::Joined | Phase::Withdrawn | Phase::Gone), "{}", state.phase);
+        let waits = state.phase == Phase::Unproven && refused && state.order.is_some();
+        prop_assert!(waits || matches!(state.phase, Phase::Joined | Phase::Withdrawn | Phase::Gone), "{}", state.phase);
+        prop_assert!(state.phase != Phase::Joined || state.order.is_none());
         prop_assert!(world.stakes <= 1 + restakes, "{} stakes, {restakes} asked for", world.stakes);
         prop_assert!(world.unstakes <= world.stakes && world.withdrawals <= world.stakes);
         for (position, money) in &world.chain {
@@ -229,19 +273,44 @@ fn a_life_can_come_to_each_place_of_rest() {
         (vec![], Phase::Joined),
         (vec![Event::StopAsked], Phase::Gone),
         (vec![Event::UnstakeAsked], Phase::Withdrawn),
-        (vec![Event::UnstakeAsked, Event::StakeAsked], Phase::Joined),
+        (vec![Event::UnstakeAsked, Event::StakeAsked(order(7))], Phase::Joined),
     ];
     for (asked, phase) in ends {
         let mut life = Life::begin();
-        for _ in 0..20 {
-            life.turn(Turn::Go);
-        }
+        life.rest();
         for event in asked {
             life.turn(Turn::Outside(event));
-            for _ in 0..20 {
-                life.turn(Turn::Go);
-            }
+            life.rest();
         }
         assert_eq!(life.state.phase, phase);
+    }
+}
+
+/// Every place where a process can be killed between an order and its stake: after each number of actions, before or after the
+/// last one is heard of.
+#[test]
+fn what_is_ordered_is_what_is_staked_wherever_it_is_killed() {
+    let places = (0..6)
+        .flat_map(|steps| [(steps, true, true), (steps, true, false), (steps, false, true), (steps, false, false)]);
+    for (steps, heard, left) in places {
+        let mut life = Life::begin();
+        if left {
+            life.rest();
+            life.turn(Turn::Outside(Event::UnstakeAsked));
+            life.rest();
+            assert_eq!(life.state.phase, Phase::Withdrawn);
+        }
+        let before = life.world.stakes;
+        life.turn(Turn::Outside(Event::StakeAsked(order(7))));
+        for n in 0..=steps {
+            life.turn(match (n == steps, heard) {
+                (false, _) => Turn::Go,
+                (true, true) => Turn::Kill,
+                (true, false) => Turn::KillAfter,
+            });
+        }
+        life.rest();
+        // The world compares the amounts.
+        assert_eq!((life.state.phase, life.world.stakes), (Phase::Joined, before + 1), "killed after {steps} steps");
     }
 }

@@ -1,0 +1,153 @@
+use super::Finding;
+use crate::config::WorkerConfig;
+use crate::host;
+use daas_types::{ErrorCode, Problem};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use sysinfo::Disks;
+
+/// The list of what is mounted.
+pub const MOUNTS: &str = "/proc/mounts";
+/// Free space that a node begins with, in bytes.
+pub const DISK: u64 = 4_000_000_000;
+/// What the kubelet does not start without, and what its pods are limited by.
+const CONTROLLERS: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
+/// Ports that programs of the node take.
+const PORTS: [(u16, &str); 3] = [(10250, "the kubelet"), (10248, "the kubelet"), (10256, "kube-proxy")];
+
+/// What a node needs of this machine.
+pub fn machine(config: &WorkerConfig) -> Vec<Finding> {
+    let mut findings = vec![
+        Finding { what: "root and programs", found: host::check_programs().map(|()| "there".to_owned()) },
+        Finding { what: "cgroups", found: cgroups(Path::new(MOUNTS)) },
+    ];
+    for folder in BTreeSet::from([&config.state_dir, &config.data_dir]) {
+        findings.push(Finding { what: "disk", found: disk(folder, DISK) });
+    }
+    // The node of a worker that runs here has them by right.
+    if !runs(&config.file("worker.lock")) {
+        findings.extend(PORTS.map(|(number, whose)| Finding { what: "port", found: port(number, whose) }));
+    }
+    findings
+}
+
+/// Whether the kernel has the controllers, by the list of what is mounted.
+pub fn cgroups(mounts: &Path) -> Result<String, Problem> {
+    let unknown = |e| Problem::new(ErrorCode::CgroupMissing, format!("{}: {e}", mounts.display()));
+    let text = std::fs::read_to_string(mounts).map_err(unknown)?;
+    let there: BTreeSet<String> = text.lines().flat_map(controllers).collect();
+    let missing: Vec<_> = CONTROLLERS.into_iter().filter(|name| !there.contains(*name)).collect();
+    if missing.is_empty() {
+        return Ok(CONTROLLERS.join(", "));
+    }
+    let names = missing.join(", ");
+    Err(Problem::new(ErrorCode::CgroupMissing, format!("of {} there is no {names}", CONTROLLERS.join(", "))))
+}
+
+/// The controllers of one mounted hierarchy: of version 1 its options, of version 2 what it says.
+fn controllers(mount: &str) -> Vec<String> {
+    let mut fields = mount.split(' ').skip(1);
+    let (Some(at), Some(kind), Some(options)) = (fields.next(), fields.next(), fields.next()) else {
+        return Vec::new();
+    };
+    let owned = |words: &mut dyn Iterator<Item = &str>| words.map(str::to_owned).collect();
+    match kind {
+        "cgroup" => owned(&mut options.split(',')),
+        "cgroup2" => {
+            let listed = std::fs::read_to_string(Path::new(at).join("cgroup.controllers")).unwrap_or_default();
+            owned(&mut listed.split_whitespace())
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether the disk that the folder is on, or will be on, has this much free.
+pub fn disk(folder: &Path, needed: u64) -> Result<String, Problem> {
+    let absolute = std::path::absolute(folder).map_err(Problem::of(ErrorCode::StateUnreadable))?;
+    let there = absolute.ancestors().find_map(|above| above.canonicalize().ok()).unwrap_or_else(|| PathBuf::from("/"));
+    let disks = Disks::new_with_refreshed_list();
+    let above = disks.list().iter().filter(|disk| there.starts_with(disk.mount_point()));
+    let Some(nearest) = above.max_by_key(|disk| disk.mount_point().as_os_str().len()) else {
+        return Ok(format!("{}: not known how much is free", folder.display()));
+    };
+    let (free, place) = (nearest.available_space(), folder.display());
+    if free >= needed {
+        return Ok(format!("{place}: {} free", gigabytes(free)));
+    }
+    let cause = format!("{place}: {} free, a node begins with {}", gigabytes(free), gigabytes(needed));
+    Err(Problem::new(ErrorCode::DiskFull, cause))
+}
+
+fn gigabytes(bytes: u64) -> String {
+    let tenths = bytes.div_euclid(100_000_000);
+    format!("{}.{} GB", tenths.div_euclid(10), tenths.rem_euclid(10))
+}
+
+fn port(number: u16, whose: &str) -> Result<String, Problem> {
+    match TcpListener::bind((Ipv4Addr::UNSPECIFIED, number)) {
+        Ok(_) => Ok(format!("{number} is free for {whose}")),
+        Err(error) => Err(Problem::new(ErrorCode::PortBusy, format!("{number}, which {whose} takes: {error}"))),
+    }
+}
+
+/// Whether somebody holds the lock of a worker's state folder.
+fn runs(lock: &Path) -> bool {
+    File::open(lock).is_ok_and(|file| file.try_lock_shared().is_err())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mounts(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mounts");
+        std::fs::write(&path, text.replace("ROOT", &dir.path().display().to_string())).unwrap();
+        std::fs::write(dir.path().join("cgroup.controllers"), "cpuset cpu io memory pids\n").unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn controllers_of_both_versions_count() {
+        let two = mounts("proc /proc proc rw 0 0\ncgroup2 ROOT cgroup2 rw,relatime 0 0\n");
+        assert_eq!(cgroups(&two.1).unwrap(), "cpu, cpuset, memory, pids");
+        let one = "cgroup /c cgroup rw,cpu,cpuacct 0 0\ncgroup /s cgroup rw,cpuset 0 0\ncgroup /p cgroup rw,pids 0 0\n";
+        let without = mounts(one);
+        let refused = cgroups(&without.1).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::CgroupMissing);
+        assert!(refused.cause.ends_with("there is no memory"), "{refused}");
+        assert!(cgroups(&mounts(&format!("{one}cgroup /m cgroup rw,memory 0 0\n")).1).is_ok());
+        assert_eq!(cgroups(Path::new("/nowhere")).unwrap_err().code, ErrorCode::CgroupMissing);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_yet_will_be_on_the_disk_above_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("a/b");
+        assert!(disk(&folder, 0).is_ok());
+        assert!(!folder.exists());
+        assert_eq!(gigabytes(3_950_000_000), "3.9 GB");
+    }
+
+    #[test]
+    fn a_port_that_something_has_is_not_free() {
+        let held = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let number = held.local_addr().unwrap().port();
+        assert_eq!(port(number, "the kubelet").unwrap_err().code, ErrorCode::PortBusy);
+        drop(held);
+        assert!(port(number, "the kubelet").is_ok());
+    }
+
+    #[test]
+    fn a_worker_that_runs_holds_its_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = dir.path().join("worker.lock");
+        assert!(!runs(&lock));
+        let store = crate::store::Store::open(dir.path()).unwrap();
+        assert!(runs(&lock));
+        drop(store);
+        assert!(!runs(&lock));
+    }
+}

@@ -1,0 +1,129 @@
+//! `docs/machine-owner.md` is true: each of its mistakes is made, by typing what stands there where that is possible, and what
+//! is said is what stands there.
+
+use crate::NODE;
+use crate::page::{self, Page};
+use crate::world::{World, wallet};
+use daas_types::{Mist, Permissions, Problem};
+use daas_worker::preflight;
+use daas_worker::stake::{Minted, Staker, Wish};
+use std::path::Path;
+use std::time::Duration;
+
+/// Compares what was said with the page's block, names that differ from run to run put in.
+fn says(page: &Page, mistake: &str, said: &str, names: &[(&str, &str)]) {
+    let mut said = said.to_owned();
+    for (name, shown) in names {
+        said = said.replace(name, shown);
+    }
+    let expected = page.shown(mistake);
+    assert!(said.contains(expected), "{mistake}: the page shows\n{expected}\n\nand this was said:\n{said}");
+}
+
+fn problem(result: Result<impl Sized, Problem>) -> String {
+    result.err().expect("it must be refused").render()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_wallet_a_network_and_a_clock_lack_is_said_as_shown() {
+    let page = Page::read();
+    let world = World::start(Duration::ZERO).await;
+    let owner = world.owner("ann");
+
+    let said = owner.types(page.typed("no SUI")).await;
+    says(&page, "no SUI", &said, &[(&owner.address, "0xYOURS")]);
+    // The same run says that nothing listens at the gateway, and that there is no master.
+    says(&page, "port closed", &said, &[(&world.endpoint, "https://203.0.113.7:6443")]);
+    let ca = hex::encode(daas_client::ca_spki(&world.join.ca).unwrap());
+    says(&page, "master not attested", &said, &[(&ca, "CA")]);
+
+    let other = World::start(Duration::ZERO).await;
+    owner.configures(&format!("sui: {{rpc_endpoint: '{}'}}", other.rpc()));
+    let said = owner.types(page.typed("wrong network")).await;
+    let [ours, theirs] = [&world, &other].map(World::genesis);
+    says(&page, "wrong network", &said, &[(&ours, "PINNED"), (&theirs, "OTHER"), (&other.rpc(), "RPC")]);
+
+    owner.configures("container_runtime: docker");
+    let said = owner.types(page.typed("Docker not running")).await;
+    says(&page, "Docker not running", &said, &[(&owner.config(), "worker-config.yaml")]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_off_is_told_as_shown() {
+    let page = Page::read();
+    let world = World::start(Duration::ZERO).await;
+    let owner = world.owner("ann");
+    world.ahead(Duration::from_mins(10)).await;
+    let said = owner.types(page.typed("clock off")).await;
+    // How many seconds went by meanwhile is the machine's affair.
+    let said = page::digits(&said, " s behind", "600");
+    says(&page, "clock off", &said, &[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_is_taken_and_a_seal_that_ended_are_told_as_shown() {
+    let page = Page::read();
+    let world = World::start(Duration::from_hours(3)).await;
+    let (ann, bob) = (world.owner("ann"), world.owner("bob"));
+    world.fill(&ann).await;
+    world.fill(&bob).await;
+    let secret = world.stakes(&ann, NODE, Permissions::NODE, Duration::from_hours(1)).await;
+
+    let ids = world.ids;
+    let five = Mist::from_sui(5);
+    let staker = Staker::new(world.ops(wallet(&bob)), ids, world.join.clone(), NODE.parse().unwrap(), five, &bob.home);
+    staker.prepare(None).unwrap();
+    let refused = staker.mint(Wish::default()).await.map(|minted: Minted| drop(minted));
+    let said = problem(refused);
+    let transaction = said.split("transaction ").nth(1).and_then(|rest| rest.split(':').next()).unwrap().to_owned();
+    says(&page, "node id taken", &said, &[(&transaction, "TX")]);
+
+    // The chain's three hours are over, and with them the Seal.
+    world.ahead(Duration::ZERO).await;
+    ann.keeps("seal", secret.expose_hex().as_str());
+    let said = ann.types(page.typed("token expired")).await;
+    let said = page::digits(&said, " ms since", "1800000000000");
+    let seal = world.seal_of(&ann).await;
+    says(&page, "token expired", &said, &[(&seal, "0xSEAL")]);
+}
+
+#[test]
+fn what_a_machine_lacks_is_told_as_shown() {
+    let page = Page::read();
+    let dir = tempfile::tempdir().unwrap();
+    // A kernel as a Raspberry Pi's comes: no memory controller.
+    let mounts = dir.path().join("mounts");
+    let listed = ["cpu", "cpuset", "pids"].map(|name| format!("cgroup /sys/fs/cgroup/{name} cgroup rw,{name} 0 0\n"));
+    std::fs::write(&mounts, listed.concat()).unwrap();
+    says(&page, "cgroup missing", &problem(preflight::cgroups(&mounts)), &[]);
+
+    let said = problem(preflight::disk(dir.path(), u64::MAX));
+    let said = page::digits(&said, " GB free", "0.3");
+    let said = page::digits(&said, " GB\n", "4.0");
+    assert_eq!(preflight::DISK, 4_000_000_000);
+    says(&page, "disk full", &said, &[(&dir.path().display().to_string(), "/var/lib/k3s-daas/worker")]);
+}
+
+/// Nobody is sent to a page that lacks one of them.
+#[test]
+fn each_mistake_has_its_place() {
+    let page = Page::read();
+    let mistakes = [
+        "no SUI",
+        "wrong network",
+        "clock off",
+        "port closed",
+        "cgroup missing",
+        "disk full",
+        "Docker not running",
+        "node id taken",
+        "token expired",
+        "master not attested",
+    ];
+    for mistake in mistakes {
+        assert!(page.shown(mistake).starts_with("✗ D"), "{mistake}");
+        assert!(page.typed(mistake).starts_with("sudo k3s-daas"), "{mistake}");
+    }
+    assert_eq!(page.len(), mistakes.len());
+    assert!(Path::new(page::PATH).exists());
+}
