@@ -1,5 +1,6 @@
 //! A hundred watchers open streams of endless events and read only the first. Other tenants go on with their requests, open
-//! loop at half the rate at which the gateway is saturated. Both are measured in turns, and the middle turn counts.
+//! loop at half the rate at which the gateway is saturated. Both are measured in turns, and all turns together count: of a few seconds on
+//! a busy machine the p99 is a matter of who was scheduled, and says twice as much in one turn as in the next.
 
 use crate::clients::{Target, Watch, open, request, runtime};
 use crate::support;
@@ -11,27 +12,23 @@ use http_body_util::BodyExt as _;
 use std::time::Duration;
 use tokio::time::Instant;
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 15;
 const STALLED: usize = 100;
 /// Connections they are on.
 const THEIRS: usize = 10;
 const CONNECTIONS: usize = 16;
 const STREAMS: usize = 8;
 const SATURATED: Duration = Duration::from_secs(4);
-const PACED: Duration = Duration::from_secs(4);
+const PACED: Duration = Duration::from_secs(3);
 /// Until every buffer between is full.
 const FILL: Duration = Duration::from_secs(1);
 const ENDLESS: &str = "/api/v1/pods?watch=true&endless";
 
-/// Milliseconds.
-struct Latency {
-    p50: f64,
-    p99: f64,
-}
-
-struct Turn {
-    alone: Latency,
-    beside: Latency,
+/// Milliseconds of each request of all turns.
+#[derive(Default)]
+struct Latencies {
+    alone: Vec<f64>,
+    beside: Vec<f64>,
 }
 
 pub(crate) fn run() {
@@ -46,17 +43,16 @@ pub(crate) fn run() {
         let load = Load { connections: CONNECTIONS, rate, time: PACED, mutation_every: 0, bearer };
         let outcome = open_loop(target.addr, &target.roots, &load);
         assert_eq!(outcome.failed, 0, "requests failed");
-        Latency { p50: quantile(&outcome.reads, 0.5), p99: quantile(&outcome.reads, 0.99) }
+        outcome.reads
     };
-    let mut turns = Vec::new();
+    let mut all = Latencies::default();
     for _ in 0..ROUNDS {
-        let alone = paced();
+        all.alone.extend(paced());
         let stalled = runtime.block_on(stall(&target));
-        let beside = paced();
+        all.beside.extend(paced());
         drop(stalled);
-        turns.push(Turn { alone, beside });
     }
-    report(rate, &turns);
+    report(rate, &all);
 }
 
 /// Requests in a second, as many as come through.
@@ -89,17 +85,16 @@ async fn stall(target: &Target) -> Vec<(Http2, Vec<Watch>)> {
     stalled
 }
 
-fn report(rate: f64, turns: &[Turn]) {
-    let middle = |of: fn(&Turn) -> f64| quantile(&turns.iter().map(of).collect::<Vec<_>>(), 0.5);
+fn report(rate: f64, all: &Latencies) {
     let title = format!("open loop, {rate:.0} requests/s");
     let mut report = Report::new("slow-readers", &[&title, "p50 ms", "p99 ms"]);
-    let (alone, beside) = (middle(|turn| turn.alone.p99), middle(|turn| turn.beside.p99));
+    let (alone, beside) = (quantile(&all.alone, 0.99), quantile(&all.beside, 0.99));
     let row = |name: &str, p50: f64, p99: f64| [name.to_owned(), format!("{p50:.2}"), format!("{p99:.2}")];
-    report.row(&row("alone", middle(|turn| turn.alone.p50), alone));
-    report.row(&row("beside 100 stalled watchers", middle(|turn| turn.beside.p50), beside));
+    report.row(&row("alone", quantile(&all.alone, 0.5), alone));
+    report.row(&row("beside 100 stalled watchers", quantile(&all.beside, 0.5), beside));
     report.figure("rate_per_s", rate);
     report.figure("p99_alone_ms", alone);
     report.figure("p99_beside_ms", beside);
-    report.figure("p99_ratio", middle(|turn| turn.beside.p99 / turn.alone.p99));
+    report.figure("p99_ratio", beside / alone);
     report.finish();
 }

@@ -1,9 +1,10 @@
 //! Connections to the API server: how many, what goes on which, and what happens when one ends.
 
 use crate::harness::{Options, Start, World, build, get, reason, user, within};
-use daas_gateway::Limits;
+use daas_gateway::{Limits, Streams};
 use daas_testkit::pki::Leaf;
 use daas_types::Permissions;
+use http::StatusCode;
 use http_body_util::BodyExt;
 use rustls::ServerConfig;
 use std::io;
@@ -232,6 +233,29 @@ async fn who_waits_for_a_connection_shares_its_failure() {
         assert_eq!(answer.unwrap().status(), 503);
     }
     assert_eq!(upstream.connections.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn threads_have_connections_of_their_own_and_bounds_together() {
+    let streams = Streams { admin: 3, ..Streams::default() };
+    let limits = Limits { threads: 2, upstream_connections: 2, streams, ..Default::default() };
+    let mut world = World::with(Options { limits, ..Options::default() }, Duration::from_secs(1)).await;
+    let bearer = user(&world.chain.staker(1, "5", Permissions::USER));
+    // One after the other, so that each is on the thread that has fewer.
+    let clients = [world.http2().await, world.http2().await];
+    let mut watches = Vec::new();
+    for n in 0..3 {
+        watches.push(within(clients[n % 2].send(get("/api/v1/pods?watch=true", &bearer))).await.unwrap());
+    }
+    assert!(watches.iter().all(|watch| watch.status() == 200));
+    assert_eq!(world.upstream.connections(), 2);
+    // What one holder has on one thread is counted on the other.
+    let refused = within(clients[1].send(get("/api/v1/pods?watch=true", &bearer))).await.unwrap();
+    assert_eq!((refused.status(), reason(refused).await.as_str()), (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"));
+    // What is open ends with the gateway, on whatever thread it is.
+    world.shutdown.cancel();
+    within(world.upstream.until_open(0)).await;
+    within(world.running.join_next()).await.unwrap().unwrap();
 }
 
 #[tokio::test]
