@@ -134,7 +134,8 @@ impl Server {
     }
 
     async fn http2(&self, tls: ClientIo, info: ConnectionInfo, place: Place) -> Ended {
-        let context = Arc::new(Context::new(info, place));
+        let presented = self.app.k3s.as_ref().and_then(|k3s| k3s.presented(tls.get_ref().1));
+        let context = Arc::new(Context::new(info, place, presented));
         let shown = context.clone();
         let app = self.app.clone();
         // Boxed, because hyper and the executor hand it on by value and it is kilobytes.
@@ -184,7 +185,8 @@ impl Server {
     }
 
     async fn http1(&self, tls: ClientIo, info: ConnectionInfo, place: Place) -> Ended {
-        let context = Arc::new(Context::new(info, place));
+        let presented = self.app.k3s.as_ref().and_then(|k3s| k3s.presented(tls.get_ref().1));
+        let context = Arc::new(Context::new(info, place, presented));
         let shown = context.clone();
         let app = self.app.clone();
         let service = service_fn(move |request| request::serve(app.clone(), context.clone(), request));

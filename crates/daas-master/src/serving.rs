@@ -49,6 +49,7 @@ pub(crate) fn gateway(
         }),
         namespaces,
         audit,
+        k3s: None,
         limits: config.gateway.limits().within(raise_open_files()),
     })
 }
