@@ -11,8 +11,9 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::sync::Arc;
 
 /// A certificate authority.
+#[derive(Clone)]
 pub struct Ca {
-    issuer: Issuer<'static, KeyPair>,
+    issuer: Arc<Issuer<'static, KeyPair>>,
     cert: CertificateDer<'static>,
 }
 
@@ -41,7 +42,7 @@ impl Ca {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate().unwrap();
         let cert = params.self_signed(&key).unwrap().der().clone();
-        Self { issuer: Issuer::new(params, key), cert }
+        Self { issuer: Arc::new(Issuer::new(params, key)), cert }
     }
 
     /// Its certificate.
@@ -124,14 +125,14 @@ impl Ca {
         params.distinguished_name.push(DnType::CommonName, common_name);
         params.extended_key_usages.push(usage);
         request.params = params;
-        request.signed_by(&self.issuer).unwrap().pem()
+        request.signed_by(&*self.issuer).unwrap().pem()
     }
 
     fn sign(&self, mut params: CertificateParams, common_name: &str, usage: ExtendedKeyUsagePurpose) -> Leaf {
         params.distinguished_name.push(DnType::CommonName, common_name);
         params.extended_key_usages.push(usage);
         let key = KeyPair::generate().unwrap();
-        let cert = params.signed_by(&key, &self.issuer).unwrap();
+        let cert = params.signed_by(&key, &*self.issuer).unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         Leaf { chain: vec![cert.der().clone()], key }
     }

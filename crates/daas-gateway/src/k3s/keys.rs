@@ -102,7 +102,7 @@ impl KeyId {
 
     fn parse(text: &str) -> Option<Self> {
         let mut id = [0; 32];
-        if text.len() != 64 || !text.is_ascii() {
+        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return None;
         }
         for (byte, digits) in id.iter_mut().zip(text.as_bytes().chunks(2)) {

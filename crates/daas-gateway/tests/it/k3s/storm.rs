@@ -1,0 +1,43 @@
+//! Many at once.
+
+use super::world::{Choices, World};
+use crate::harness::within;
+use daas_gateway::{Limits, Rate, Rates};
+use daas_testkit::k3s::{JOIN, calls};
+use std::net::IpAddr;
+
+#[tokio::test]
+async fn what_k3s_has_no_room_for_waits() {
+    let world = World::new().await;
+    let mut agents: Vec<_> = (1..=60).map(|n| world.worker(n).1).collect();
+    world.supervisor.hold(true);
+    let all = agents.iter_mut().map(|agent| agent.call("GET /v1-k3s/config any seal"));
+    let release = async {
+        world.supervisor.busy(20).await;
+        world.supervisor.hold(false);
+    };
+    let (ended, ()) = within(async { tokio::join!(futures::future::join_all(all), release) }).await;
+    assert_eq!(ended, vec!["200"; 60]);
+    assert_eq!(world.supervisor.peaks().0, 20);
+}
+
+#[tokio::test]
+async fn two_hundred_agents_join_at_once_and_none_is_refused() {
+    let rates = Rates { address: Rate { per_minute: 60_000, burst: 10_000 }, ..Rates::default() };
+    let world = World::with(Choices { limits: Limits { rates, ..Limits::default() }, ..Choices::default() }).await;
+    let mut agents: Vec<_> = (1..=200).map(|n| world.worker(n).1).collect();
+    for (agent, n) in agents.iter_mut().zip(1..) {
+        agent.from = IpAddr::from([127, 0, 1, n]);
+    }
+    let all = futures::future::join_all(agents.iter_mut().map(|agent| agent.play(JOIN)));
+    let played = tokio::time::timeout(std::time::Duration::from_secs(120), all).await.expect("must not hang");
+    for played in played {
+        assert_eq!(played, calls(JOIN));
+    }
+    let (reads, writes) = world.supervisor.peaks();
+    assert!((1..=20).contains(&reads) && (1..=10).contains(&writes), "{reads} {writes}");
+    let named: Vec<String> = (1..=200).map(|n| format!("system:node:worker-{n}")).collect();
+    let mut named: Vec<&str> = named.iter().map(String::as_str).collect();
+    named.sort_unstable();
+    within(world.supervisor.until_tunnels(&named)).await;
+}
