@@ -27,8 +27,6 @@ pub(crate) use certificate::Presented;
 pub use config::{AgentToken, K3sConfig, K3sError, K3sServer};
 pub use keys::KeyId;
 pub(crate) use routes::Route;
-#[cfg(feature = "testing")]
-pub(crate) use signing::requested_key;
 pub use tls::server_config as k3s_server_config;
 
 use bytes::Bytes;

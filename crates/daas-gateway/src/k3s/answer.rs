@@ -6,13 +6,16 @@ use super::signing::{MAX_REQUEST, check_issued, requested_key};
 use super::{K3s, basic_seal};
 use crate::admit::{Lease, Permit, Upstream, View, admit, admit_join};
 use crate::audit::Entry;
+use crate::authenticate::Caller;
 use crate::forward::{GatewayBody, RequestBody, lost};
 use crate::refusal::Refusal;
 use crate::request::{Answer, App, Context};
 use crate::{hygiene, local, measure};
 use bytes::Bytes;
 use core::time::Duration;
-use daas_types::ErrorCode::{ApiServerUnavailable, CertificateRefused, NodeIdMismatch, TokenMissing};
+use daas_types::ErrorCode::{
+    ApiServerUnavailable, CertificateRefused, NodeIdMismatch, TokenMissing, UsageNotPermitted,
+};
 use daas_types::pop::Usage;
 use http::header::{CONTENT_TYPE, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, request};
@@ -65,7 +68,7 @@ impl K3s {
         entry: &mut Entry,
     ) -> Result<Permit, Refusal> {
         let caller = if let Some(seal) = basic_seal(headers)? {
-            app.authenticate(context, &seal, Usage::Kubelet, view)?
+            kubelet(app.authenticate(context, &seal, Usage::Kubelet, view)?, entry)?
         } else {
             let presented = context.presented().ok_or_else(|| nothing_shown())?;
             if let Some(permit) = self.server(presented, view) {
@@ -92,7 +95,7 @@ impl K3s {
         entry: &mut Entry,
     ) -> Result<Permit, Refusal> {
         if let Some(seal) = basic_seal(headers)? {
-            let caller = app.authenticate(context, &seal, Usage::Kubelet, view)?;
+            let caller = kubelet(app.authenticate(context, &seal, Usage::Kubelet, view)?, entry)?;
             return admit_join(&caller, self.token.clone(), view).inspect_err(|_| entry.known(&caller));
         }
         let presented = context.presented().ok_or_else(|| nothing_shown())?;
@@ -189,6 +192,15 @@ impl K3s {
         }
         Ok(Response::from_parts(head, body))
     }
+}
+
+/// Whoever joins is given a kubelet's identity, so it has to show a kubelet's token; a Seal's secret counts as that.
+fn kubelet(caller: Caller, entry: &mut Entry) -> Result<Caller, Refusal> {
+    if matches!(&caller, Caller::Seal(holder) if holder.usage == Usage::Kubelet) {
+        return Ok(caller);
+    }
+    entry.known(&caller);
+    Err(Refusal::forbidden(UsageNotPermitted, "only a kubelet's token joins"))
 }
 
 /// What anyone may know.

@@ -206,7 +206,10 @@ fn kubernetes(state: &Arc<State>, head: &request::Parts, judged: Result<User, Un
     if head.uri.query().is_some_and(|query| query.contains("watch=true")) {
         state.watches.send_modify(|open| *open += 1);
         let open = Open(state.watches.clone());
-        let rest = stream::unfold(open, |_open| async { std::future::pending().await });
+        let rest = stream::unfold(open, |open| async {
+            let _open = open;
+            std::future::pending().await
+        });
         let first = stream::iter([Ok(Frame::data(Bytes::from_static(b"{\"type\":\"BOOKMARK\"}\n")))]);
         return Ok(Response::new(StreamBody::new(first.chain(rest).boxed())));
     }

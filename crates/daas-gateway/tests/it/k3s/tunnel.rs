@@ -3,7 +3,6 @@
 use super::world::World;
 use crate::harness::within;
 use bytes::Bytes;
-use daas_testkit::k3s::ScriptedAgent;
 use daas_testkit::pki::Leaf;
 use http::Request;
 use http_body_util::Full;
@@ -52,8 +51,10 @@ async fn a_seal_opens_the_tunnel_of_its_node() {
     assert_eq!(world.refused(&mut agent, "GET /v1-k3s/connect any -").await.0, "401");
 }
 
-/// What the gateway says to K3s' own server, or to who would be it.
-async fn own(world: &World, leaf: &Leaf, path: &str) -> u16 {
+type Upgraded = TokioIo<hyper::upgrade::Upgraded>;
+
+/// What the gateway says to K3s' own server, or to who would be it; and the tunnel.
+async fn own(world: &World, leaf: &Leaf, path: &str) -> (u16, Option<Upgraded>) {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let builder = builder.with_root_certificates(world.authorities.server.roots());
@@ -67,39 +68,35 @@ async fn own(world: &World, leaf: &Leaf, path: &str) -> u16 {
     let request = request.header("upgrade", "websocket").body(Full::<Bytes>::default()).unwrap();
     let response = within(sender.send_request(request)).await.unwrap();
     let status = response.status().as_u16();
-    if status == 101 {
-        // Held until the test ends.
-        std::mem::forget(hyper::upgrade::on(response).await.unwrap());
-    }
-    status
+    let tunnel = if status == 101 { Some(TokioIo::new(hyper::upgrade::on(response).await.unwrap())) } else { None };
+    (status, tunnel)
 }
 
 #[tokio::test]
 async fn k3s_own_server_has_its_tunnel_and_nothing_else() {
     let world = World::new().await;
-    assert_eq!(own(&world, &world.own, "/v1-k3s/connect").await, 101);
+    let (status, _tunnel) = own(&world, &world.own, "/v1-k3s/connect").await;
+    assert_eq!(status, 101);
     within(world.supervisor.until_tunnels(&["system:node:the-server"])).await;
     let before = world.supervisor.asked().len();
     for path in ["/v1-k3s/config", "/api/v1/pods"] {
-        assert_eq!(own(&world, &world.own, path).await, 401, "{path}");
+        assert_eq!(own(&world, &world.own, path).await.0, 401, "{path}");
     }
     // The name alone is not it, nor is the key under another name.
     let named = world.authorities.client.member("system:node:the-server", &["system:nodes"]);
-    assert_eq!(own(&world, &named, "/v1-k3s/connect").await, 401);
+    assert_eq!(own(&world, &named, "/v1-k3s/connect").await.0, 401);
     assert_eq!(world.supervisor.asked().len(), before);
 }
 
 #[tokio::test]
 async fn the_servers_own_tunnel_is_recorded_without_a_position() {
     let world = World::new().await;
-    let mut agent = ScriptedAgent::new(world.addr, "x", "y");
-    assert_eq!(within(agent.call("GET /cacerts any -")).await, "200");
-    assert_eq!(own(&world, &world.own, "/v1-k3s/connect").await, 101);
-    world.supervisor.hold(false);
+    let (status, tunnel) = own(&world, &world.own, "/v1-k3s/connect").await;
+    assert_eq!(status, 101);
+    drop(tunnel);
     let found = within(world.trail.ended(1)).await;
-    let own = found.iter().find(|(_, start, _)| start.what.path() == "/v1-k3s/connect");
-    let (_, start, _) = own.expect("its start is on disk before it is forwarded");
-    assert_eq!((start.who.user.as_ref(), start.who.position, start.who.seal), ("system:node:the-server", None, None));
+    let who = &found[0].1.who;
+    assert_eq!((who.user.as_ref(), who.position, who.seal), ("system:node:the-server", None, None));
 }
 
 #[tokio::test]
