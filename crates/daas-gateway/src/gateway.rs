@@ -175,5 +175,7 @@ mod tests {
         assert_eq!(lives(viewer.state.position), [false; 4], "too little stake");
         chain.suspend(&mut staker);
         assert_eq!(lives(staker.state.position), [false; 4]);
+        let own = super::lives(Payer::control_plane().holder(), &chain.index.snapshot());
+        assert!(own, "K3s' own server has no stake to lose");
     }
 }

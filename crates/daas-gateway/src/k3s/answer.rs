@@ -142,11 +142,12 @@ impl K3s {
         entry.begin().await?;
         let (position, seal) = (permit.payer().position(), permit.identity().and_then(crate::Identity::seal));
         let seal = seal.ok_or_else(|| nothing_shown())?;
-        // A kubelet's as a server opens nothing here.
-        let bound = match issue {
-            Issue::Serving => None,
-            issue => self.keys.bind(key, (position, seal), issue, &view.snapshot).await?,
+        let bind = async || match issue {
+            // A kubelet's as a server opens nothing here.
+            Issue::Serving => Ok(None),
+            issue => self.keys.bind(key, (position, seal), issue, &view.snapshot).await,
         };
+        let change = bind().await?;
         let answer = self.ask(route, app, &permit, (parts, body), &place, &mut lease).await;
         let answer = answer.and_then(|answer| {
             if answer.status().is_success() {
@@ -154,10 +155,11 @@ impl K3s {
             }
             Ok(answer)
         });
-        if let Some(change) = bound
-            && !answer.as_ref().is_ok_and(|answer| answer.status().is_success())
-        {
-            self.keys.unbind(key, change).await;
+        if answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
+            // Another request for the same key may have been refused meanwhile.
+            bind().await?;
+        } else if let Some(change) = change {
+            self.keys.undo(key, change).await;
         }
         answer.map(forwarded)
     }

@@ -49,6 +49,13 @@ pub(super) struct Bound {
     change: u64,
 }
 
+/// What a binding changed, to be undone if K3s refuses.
+#[derive(Debug)]
+pub(super) struct Change {
+    number: u64,
+    before: Option<Bound>,
+}
+
 /// All that are known, and the file that says so.
 pub(super) struct Keys(Arc<Shared>);
 
@@ -145,53 +152,61 @@ impl Keys {
     }
 
     /// Binds a key to the position that showed this Seal with it, and waits until that is on disk. Whose it was before it is no
-    /// longer: its owner has moved. Says what is to be told to [`Self::unbind`] if nothing comes of it.
+    /// longer: its owner has moved. Gives what [`Self::undo`] is to be told if nothing comes of it.
     pub(super) async fn bind(
         &self,
         key: KeyId,
         (position, seal): (PositionId, SealId),
         issue: Issue,
         snapshot: &Snapshot,
-    ) -> Result<Option<u64>, Refusal> {
-        let (change, new) = {
+    ) -> Result<Option<Change>, Refusal> {
+        let (number, change) = {
             let mut known = self.0.lock();
-            match known.keys.get(&key) {
-                Some(bound) if bound.position == position && bound.issue == issue => (bound.change, None),
-                _ => {
-                    known.make_room(position, issue, snapshot)?;
+            match known.keys.get(&key).cloned() {
+                Some(bound) if (bound.position, bound.seal, bound.issue) == (position, seal, issue) => {
+                    (bound.change, None)
+                }
+                before => {
+                    if before.as_ref().is_none_or(|before| (before.position, before.issue) != (position, issue)) {
+                        known.make_room(position, issue, snapshot)?;
+                    }
                     known.changes += 1;
-                    let change = known.changes;
-                    known.keys.insert(key, Bound { position, seal, issue, change });
-                    (change, Some(change))
+                    let number = known.changes;
+                    known.keys.insert(key, Bound { position, seal, issue, change: number });
+                    (number, Some(Change { number, before }))
                 }
             }
         };
-        let written = self.write(change).await;
-        if written.is_err()
-            && let Some(change) = new
-        {
-            self.forget(key, change);
+        match self.write(number).await {
+            Ok(()) => Ok(change),
+            Err(refusal) => {
+                self.take_back(key, change);
+                Err(refusal)
+            }
         }
-        written.map(|()| new)
     }
 
-    /// K3s signed nothing for a key that was bound by this change.
-    pub(super) async fn unbind(&self, key: KeyId, change: u64) {
-        if let Some(change) = self.forget(key, change)
-            && let Err(error) = self.write(change).await
+    /// K3s signed nothing: the key is whose it was.
+    pub(super) async fn undo(&self, key: KeyId, change: Change) {
+        if let Some(number) = self.take_back(key, Some(change))
+            && let Err(error) = self.write(number).await
         {
             // What stays in the file is a key without a certificate.
             tracing::warn!(%error, "keys of agents' certificates were not written");
         }
     }
 
-    fn forget(&self, key: KeyId, change: u64) -> Option<u64> {
+    /// Unless somebody else has bound it since.
+    fn take_back(&self, key: KeyId, change: Option<Change>) -> Option<u64> {
+        let Change { number, before } = change?;
         let mut known = self.0.lock();
-        known.keys.get(&key).is_some_and(|bound| bound.change == change).then(|| {
-            known.keys.remove(&key);
-            known.changes += 1;
-            known.changes
-        })
+        known.keys.get(&key).filter(|bound| bound.change == number)?;
+        match before {
+            Some(before) => drop(known.keys.insert(key, before)),
+            None => drop(known.keys.remove(&key)),
+        }
+        known.changes += 1;
+        Some(known.changes)
     }
 
     /// Waits until the file has this change: written by whoever is first, with all that came until then.

@@ -29,7 +29,7 @@ impl World {
         Keys::open(&self.path()).unwrap()
     }
 
-    async fn bind(&self, keys: &Keys, n: u8, of: u8, issue: Issue) -> Option<u64> {
+    async fn bind(&self, keys: &Keys, n: u8, of: u8, issue: Issue) -> Option<Change> {
         keys.bind(key(n), owner(of), issue, &self.chain.index.snapshot()).await.unwrap()
     }
 }
@@ -57,14 +57,34 @@ async fn what_was_bound_is_known_after_a_restart() {
 async fn what_k3s_refused_leaves_nothing_and_what_was_there_stays() {
     let world = World::new();
     let keys = world.open();
+    let position = |keys: &Keys| keys.get(key(1)).map(|bound| bound.position);
     let change = world.bind(&keys, 1, 7, Issue::Kubelet).await.unwrap();
-    keys.unbind(key(1), change).await;
-    assert!(keys.get(key(1)).is_none() && world.open().get(key(1)).is_none());
-    // Bound again meanwhile, by another who asked.
-    let first = world.bind(&keys, 1, 7, Issue::Kubelet).await.unwrap();
-    world.bind(&keys, 1, 8, Issue::Kubelet).await.unwrap();
-    keys.unbind(key(1), first).await;
-    assert_eq!(keys.get(key(1)).unwrap().position, owner(8).0, "its owner has moved");
+    keys.undo(key(1), change).await;
+    assert_eq!((position(&keys), position(&world.open())), (None, None));
+    world.bind(&keys, 1, 7, Issue::Kubelet).await.unwrap();
+    // Its owner moves, and may not.
+    let moved = world.bind(&keys, 1, 8, Issue::Kubelet).await.unwrap();
+    assert_eq!(position(&keys), Some(owner(8).0));
+    keys.undo(key(1), moved).await;
+    assert_eq!((position(&keys), position(&world.open())), (Some(owner(7).0), Some(owner(7).0)));
+    // Who moves at the same time and may is not undone.
+    let refused = world.bind(&keys, 1, 8, Issue::Kubelet).await.unwrap();
+    world.bind(&keys, 1, 9, Issue::Kubelet).await.unwrap();
+    keys.undo(key(1), refused).await;
+    assert_eq!(position(&keys), Some(owner(9).0));
+}
+
+#[tokio::test]
+async fn the_last_seal_that_was_shown_is_known() {
+    let world = World::new();
+    let keys = world.open();
+    world.bind(&keys, 1, 7, Issue::Kubelet).await;
+    let renewed = SealId(Address::new([0xee; 32]));
+    let snapshot = world.chain.index.snapshot();
+    let change = keys.bind(key(1), (owner(7).0, renewed), Issue::Kubelet, &snapshot).await.unwrap().unwrap();
+    assert_eq!(keys.get(key(1)).unwrap().seal, renewed);
+    keys.undo(key(1), change).await;
+    assert_eq!(keys.get(key(1)).unwrap().seal, owner(7).1);
 }
 
 #[tokio::test]

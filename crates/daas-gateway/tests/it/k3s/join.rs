@@ -124,7 +124,7 @@ async fn each_call_is_in_the_audit_log_from_beginning_to_end() {
     assert_eq!(of("unknown GET /cacerts 200"), 10, "{lines:#?}");
     assert_eq!(of("node system:node:worker-1 GET /v1-k3s/config 200"), 3);
     assert_eq!(of("node system:node:worker-1 POST /v1-k3s/client-kube-proxy.crt 200"), 1);
-    assert_eq!(of("node system:node:worker-1 GET /v1-k3s/connect 101"), 1, "{lines:#?}");
+    assert_eq!(of("node system:node:worker-1 GET /v1-k3s/connect 101 Aborted"), 1, "{lines:#?}");
     assert_eq!(of("node system:k3s-controller GET /readyz 200"), 1);
     assert_eq!(of("unknown GET /db/info 403 RouteRefused"), 1);
     assert_eq!(of("unknown GET /v1-k3s/config 401 TokenUnknown"), 1);
