@@ -50,3 +50,44 @@ pub(crate) fn admit_k3s_server(id: &NodeId, until: UnixMs, view: &View) -> Resul
     let kind = Kind::Node { id: id.clone(), role };
     Ok(Permit::new(Upstream::FrontProxy(Arc::new(identity)), kind, Payer::control_plane(), leash))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::admit;
+    use super::*;
+    use crate::freshness::Watch;
+    use crate::namespaces::Namespaces;
+    use core::time::Duration;
+    use daas_testkit::chain::Chain;
+    use daas_types::ErrorCode::NodeJailed;
+    use daas_types::Permissions;
+
+    fn view(chain: &Chain) -> View {
+        Watch::new(chain.index.clone(), Duration::from_mins(15), Namespaces::default()).view()
+    }
+
+    #[test]
+    fn a_certificate_is_worth_what_its_position_is_now() {
+        let chain = Chain::new();
+        let mut staker = chain.staker(1, "5", Permissions::NODE);
+        let (position, seal) = (staker.state.position, staker.state.seals[0].id);
+        let shown = |until: UnixMs| {
+            let view = view(&chain);
+            let position = view.snapshot.position(position).unwrap().clone();
+            let given = Arc::default();
+            let role = NodeRole::KubeProxy;
+            admit(&Caller::Certificate(CertificateHolder { position, seal, role, until, given }), &view)
+        };
+        let now = view(&chain).now;
+        let later = now.plus(Duration::from_mins(5));
+        let permit = shown(later).unwrap();
+        assert_eq!(permit.identity().unwrap().user(), "system:kube-proxy");
+        assert!(permit.identity().unwrap().groups().is_empty());
+        assert_eq!(shown(now).unwrap_err().code(), CertificateRefused, "its time is over");
+        // A new Seal, which does not even permit it, changes nothing for what runs.
+        chain.put(&mut staker, |state| state.seals[0].permissions = Permissions::USER);
+        assert!(shown(later).is_ok());
+        chain.put(&mut staker, |state| state.jailed_until_ms = later);
+        assert_eq!(shown(later).unwrap_err().code(), NodeJailed);
+    }
+}

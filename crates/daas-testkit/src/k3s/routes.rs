@@ -64,6 +64,7 @@ fn record(state: &State, head: &request::Parts, user: String) -> usize {
     };
     let mut all = state.asked.lock().unwrap();
     all.push(asked);
+    state.seen.send_replace(all.len());
     all.len() - 1
 }
 
@@ -161,7 +162,7 @@ async fn issue(state: &State, head: &request::Parts, body: Incoming, sign: impl 
     let is_request = x509_parser::certification_request::X509CertificationRequest::verify_signature;
     let parsed = x509_parser::prelude::FromDer::from_der(&body);
     let valid = parsed.is_ok_and(|(rest, request): (&[u8], _)| rest.is_empty() && is_request(&request).is_ok());
-    if head.method == Method::POST && valid {
+    if head.method == Method::POST && valid && !state.shares.load(Ordering::Relaxed) {
         return text(format!("{}{}", sign(&body), state.client_ca.pem()));
     }
     let pem = sign(state.shared_key.der());

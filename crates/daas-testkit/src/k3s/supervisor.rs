@@ -44,6 +44,7 @@ pub(super) struct State {
     pub(super) server_ca: Ca,
     pub(super) client_ca: Ca,
     pub(super) asked: Mutex<Vec<Asked>>,
+    pub(super) seen: watch::Sender<usize>,
     pub(super) api_up: AtomicBool,
     /// Of nodes that there are, or may come to be.
     pub(super) passwords: Mutex<HashMap<String, String>>,
@@ -57,6 +58,8 @@ pub(super) struct State {
     pub(super) tasks: TaskTracker,
     /// What all of K3s' old agents share.
     pub(super) shared_key: KeyRequest,
+    /// It takes every request for one of theirs.
+    pub(super) shares: AtomicBool,
 }
 
 /// What is answered at once.
@@ -101,6 +104,7 @@ impl ScriptedSupervisor {
             server_ca: authorities.server.clone(),
             client_ca: authorities.client.clone(),
             asked: Mutex::default(),
+            seen: watch::channel(0).0,
             api_up: true.into(),
             passwords: Mutex::default(),
             nodes: Mutex::default(),
@@ -111,6 +115,7 @@ impl ScriptedSupervisor {
             watches: watch::channel(0).0,
             tasks: TaskTracker::new(),
             shared_key: KeyRequest::new(),
+            shares: false.into(),
         });
         let (mut tasks, serving) = (JoinSet::new(), state.clone());
         tasks.spawn(async move {
@@ -138,6 +143,11 @@ impl ScriptedSupervisor {
         self.state.api_up.store(up, std::sync::atomic::Ordering::Relaxed);
     }
 
+    /// From now on it cannot read requests for certificates, whatever they are.
+    pub fn share_its_key(&self) {
+        self.state.shares.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
     /// A Node object goes, and its password with it.
     pub fn delete_node(&self, name: &str) {
         self.state.nodes.lock().unwrap().remove(name);
@@ -152,6 +162,11 @@ impl ScriptedSupervisor {
     /// How many agents' requests were answered at once: those that change nothing, and the others.
     pub fn peaks(&self) -> (usize, usize) {
         (*self.state.reads.peak.borrow(), *self.state.writes.peak.borrow())
+    }
+
+    /// Waits until it was asked so often.
+    pub async fn until_asked(&self, times: usize) {
+        self.state.seen.subscribe().wait_for(|seen| *seen >= times).await.unwrap();
     }
 
     /// Waits until so many that change nothing are answered at once.

@@ -195,3 +195,32 @@ async fn another_machine_under_the_same_name_is_k3s_to_refuse_and_leaves_no_key(
     assert!(ended == "401" && said.contains("no certificate was issued for its key"), "{ended} {said}");
     assert_eq!(within(first.call("GET /v1-k3s/connect pinned kubelet")).await, "101");
 }
+
+#[tokio::test]
+async fn a_key_that_k3s_gives_to_everyone_goes_to_nobody() {
+    let world = World::new().await;
+    let (_, mut agent) = world.worker(1);
+    world.supervisor.share_its_key();
+    for file in ["serving-kubelet", "client-kubelet", "client-kube-proxy", "client-k3s-controller"] {
+        assert_eq!(within(agent.call(&format!("POST /v1-k3s/{file}.crt any seal"))).await, "502");
+        assert!(agent.message.contains("K3s answered a request for a certificate with"), "{}", agent.message);
+    }
+}
+
+#[tokio::test]
+async fn a_right_that_is_lost_while_k3s_is_busy_is_lost_at_once() {
+    let world = World::new().await;
+    let (mut staker, mut agent) = world.worker(1);
+    world.supervisor.hold(true);
+    for call in [CONFIG, "POST /v1-k3s/client-kubelet.crt any seal"] {
+        let before = world.supervisor.asked().len();
+        let lose = async {
+            world.supervisor.until_asked(before + 1).await;
+            world.chain.suspend(&mut staker);
+        };
+        let (ended, ()) = within(async { tokio::join!(agent.call(call), lose) }).await;
+        assert_eq!(ended, "401");
+        assert!(agent.message.starts_with("The right behind this connection is gone."), "{}", agent.message);
+        world.chain.put(&mut staker, |state| state.status = Status::Active);
+    }
+}

@@ -41,3 +41,20 @@ async fn two_hundred_agents_join_at_once_and_none_is_refused() {
     named.sort_unstable();
     within(world.supervisor.until_tunnels(&named)).await;
 }
+
+#[tokio::test]
+async fn what_anyone_may_ask_has_an_end_and_seals_are_not_counted_there() {
+    let rates = Rates { address: Rate { per_minute: 1, burst: 5 }, ..Rates::default() };
+    let world = World::with(Choices { limits: Limits { rates, ..Limits::default() }, ..Choices::default() }).await;
+    let (_, mut agent) = world.worker(1);
+    for _ in 0..10 {
+        assert_eq!(within(agent.call("GET /v1-k3s/config any seal")).await, "200");
+    }
+    for path in ["/cacerts", "/cacerts", "/ping", "/ping", "/cacerts"] {
+        assert_eq!(within(agent.call(&format!("GET {path} any -"))).await, "200");
+    }
+    for path in ["/cacerts", "/ping"] {
+        assert_eq!(within(agent.call(&format!("GET {path} any -"))).await, "429");
+    }
+    assert_eq!(within(agent.call("GET /v1-k3s/config any seal")).await, "200");
+}
