@@ -235,6 +235,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_table_in_the_documents_has_every_open_route() {
+        let guide = include_str!("../../../../docs/k3s.md");
+        let rows = guide.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+        let told: Vec<_> =
+            rows.filter_map(|(route, _)| route.split_once(' ')).filter(|(_, p)| p.starts_with('/')).collect();
+        assert_eq!(told.len(), 12);
+        for (method, path) in told {
+            assert!(of(method, path).unwrap().is_some(), "{method} {path}");
+        }
+    }
+
     /// What Go makes of a path: decoded once, then perhaps cleaned.
     fn cleaned(path: &str) -> String {
         let decoded = percent_decode_str(path).decode_utf8_lossy().into_owned();

@@ -169,9 +169,10 @@ impl ScriptedSupervisor {
         self.state.seen.subscribe().wait_for(|seen| *seen >= times).await.unwrap();
     }
 
-    /// Waits until so many that change nothing are answered at once.
-    pub async fn busy(&self, reads: usize) {
+    /// Waits until so many were answered at once.
+    pub async fn busy(&self, reads: usize, writes: usize) {
         self.state.reads.peak.subscribe().wait_for(|peak| *peak >= reads).await.unwrap();
+        self.state.writes.peak.subscribe().wait_for(|peak| *peak >= writes).await.unwrap();
     }
 
     /// Waits until exactly these have tunnels.

@@ -143,17 +143,28 @@ async fn a_certificate_is_nothing_without_a_key_that_was_seen_here() {
 async fn a_key_is_good_for_the_certificate_it_was_shown_for() {
     let world = World::new().await;
     let (_, agent) = world.joined(1).await;
-    // As K3s would sign, had it been asked.
-    let resigned = |name: &str, common_name: &str, groups: &[&str]| {
+    // As K3s would sign, had it been asked; and as somebody else.
+    let stranger = Ca::new("k3s-client-ca");
+    let resigned_by = |ca: &Ca, name: &str, common_name: &str, groups: &[&str]| {
         let leaf = agent.leaf(name);
         let key = rcgen::KeyPair::try_from(leaf.key.secret_der()).unwrap();
         let mut params = rcgen::CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
         let request = params.serialize_request(&key).unwrap();
-        let pem = world.authorities.client.sign_request(request.der(), common_name, groups);
+        let pem = ca.sign_request(request.der(), common_name, groups);
         let chain = vec![rustls_pki_types::pem::PemObject::from_pem_slice(pem.as_bytes()).unwrap()];
         Leaf { chain, key: leaf.key }
     };
+    let client_ca = &world.authorities.client;
+    let resigned = |name: &str, common_name: &str, groups: &[&str]| resigned_by(client_ca, name, common_name, groups);
+    for (name, common_name, groups) in [
+        ("kubelet", "system:node:worker-1", NODES),
+        ("kube-proxy", "system:kube-proxy", &[]),
+        ("controller", "system:k3s-controller", &[]),
+    ] {
+        let mut client = Client::new(&world, resigned_by(&stranger, name, common_name, groups)).await;
+        assert_eq!(client.ends("/api/v1/pods").await, "401 CertificateRefused", "another CA's {name}");
+    }
     for (name, common_name, groups) in [
         ("kube-proxy", "system:node:worker-1", NODES),
         ("kubelet", "system:k3s-controller", &[]),

@@ -10,15 +10,19 @@ use std::net::IpAddr;
 async fn what_k3s_has_no_room_for_waits() {
     let world = World::new().await;
     let mut agents: Vec<_> = (1..=60).map(|n| world.worker(n).1).collect();
-    world.supervisor.hold(true);
-    let all = agents.iter_mut().map(|agent| agent.call("GET /v1-k3s/config any seal"));
-    let release = async {
-        world.supervisor.busy(20).await;
-        world.supervisor.hold(false);
-    };
-    let (ended, ()) = within(async { tokio::join!(futures::future::join_all(all), release) }).await;
-    assert_eq!(ended, vec!["200"; 60]);
-    assert_eq!(world.supervisor.peaks().0, 20);
+    for (call, reads, writes) in
+        [("GET /v1-k3s/config any seal", 20, 0), ("POST /v1-k3s/client-kubelet.crt any seal", 20, 10)]
+    {
+        world.supervisor.hold(true);
+        let all = agents.iter_mut().map(|agent| agent.call(call));
+        let release = async {
+            world.supervisor.busy(reads, writes).await;
+            world.supervisor.hold(false);
+        };
+        let (ended, ()) = within(async { tokio::join!(futures::future::join_all(all), release) }).await;
+        assert_eq!(ended, vec!["200"; 60]);
+        assert_eq!(world.supervisor.peaks(), (reads, writes));
+    }
 }
 
 #[tokio::test]
