@@ -16,6 +16,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::watch;
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::prelude::FromDer;
 
 type Body = StreamBody<BoxStream<'static, Result<Frame<Bytes>, Infallible>>>;
 type Said = Result<Response<Body>, (StatusCode, &'static str)>;
@@ -158,10 +160,9 @@ fn node(
 
 /// A certificate for the request's key; for what is no request, one for a key that all share, and that key.
 async fn issue(state: &State, head: &request::Parts, body: Incoming, sign: impl Fn(&[u8]) -> String) -> Response<Body> {
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let is_request = x509_parser::certification_request::X509CertificationRequest::verify_signature;
-    let parsed = x509_parser::prelude::FromDer::from_der(&body);
-    let valid = parsed.is_ok_and(|(rest, request): (&[u8], _)| rest.is_empty() && is_request(&request).is_ok());
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let parsed = X509CertificationRequest::from_der(&body);
+    let valid = parsed.is_ok_and(|(rest, request)| rest.is_empty() && request.verify_signature().is_ok());
     if head.method == Method::POST && valid && !state.shares.load(Ordering::Relaxed) {
         return text(format!("{}{}", sign(&body), state.client_ca.pem()));
     }

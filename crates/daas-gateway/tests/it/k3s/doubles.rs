@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use std::sync::Arc;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 async fn status(
@@ -30,7 +31,8 @@ async fn status(
     let tls = TlsConnector::from(Arc::new(tls)).connect(ServerName::try_from("127.0.0.1").unwrap(), tcp);
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(within(tls).await.unwrap())).await.unwrap();
-    tokio::spawn(async move { drop(connection.with_upgrades().await) });
+    let mut driver = JoinSet::new();
+    driver.spawn(async move { drop(connection.with_upgrades().await) });
     let mut request = Request::get(path).header("host", "x");
     for (name, value) in headers {
         request = request.header(*name, *value);

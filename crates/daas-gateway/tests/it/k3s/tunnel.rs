@@ -11,6 +11,7 @@ use rustls_pki_types::ServerName;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 const CONNECT: &str = "GET /v1-k3s/connect pinned kubelet";
@@ -63,7 +64,8 @@ async fn own(world: &World, leaf: &Leaf, path: &str) -> (u16, Option<Upgraded>) 
     let tcp = TcpStream::connect(world.addr).await.unwrap();
     let tls = tls.connect(ServerName::try_from("127.0.0.1").unwrap(), tcp).await.unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls)).await.unwrap();
-    tokio::spawn(async move { drop(connection.with_upgrades().await) });
+    let mut driver = JoinSet::new();
+    driver.spawn(async move { drop(connection.with_upgrades().await) });
     let request = Request::get(path).header("host", "127.0.0.1").header("connection", "Upgrade");
     let request = request.header("upgrade", "websocket").body(Full::<Bytes>::default()).unwrap();
     let response = within(sender.send_request(request)).await.unwrap();
