@@ -57,6 +57,19 @@ async fn an_agent_starts_again_with_what_it_has_and_the_gateway_too() {
 }
 
 #[tokio::test]
+async fn a_node_whose_object_is_gone_comes_back_with_its_seal_alone() {
+    let world = World::new().await;
+    let (_, mut agent) = world.joined(1).await;
+    world.supervisor.delete_node("worker-1");
+    // By the certificate beside it K3s would say 401, after which an agent asks with an empty body for ever.
+    assert_eq!(within(agent.play(RESTART)).await, calls(RESTART));
+    world.supervisor.delete_node("worker-1");
+    agent.token = Some("00".repeat(32));
+    let (ended, _) = world.refused(&mut agent, "POST /v1-k3s/client-kubelet.crt pinned seal+kubelet").await;
+    assert_eq!(ended, "401");
+}
+
+#[tokio::test]
 async fn a_token_that_proves_the_seal_counts_where_it_is_a_kubelets() {
     let world = World::new().await;
     let staker = world.chain.staker(1, "5", Permissions::BOTH);

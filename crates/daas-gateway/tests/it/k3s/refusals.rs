@@ -40,8 +40,10 @@ async fn an_operator_reads_why_its_seal_is_refused() {
 async fn only_basic_with_the_user_node_joins() {
     let world = World::new().await;
     let (staker, mut agent) = world.worker(1);
-    agent.token = Some("K10nonsense".to_owned());
-    assert_eq!(world.refused(&mut agent, CONFIG).await.0, "401");
+    for token in ["K10nonsense", daas_testkit::k3s::AGENT_TOKEN] {
+        agent.token = Some(token.to_owned());
+        assert_eq!(world.refused(&mut agent, CONFIG).await.0, "401", "{token}");
+    }
     agent.token = None;
     let (ended, said) = world.refused(&mut agent, "GET /v1-k3s/config any -").await;
     assert_eq!((ended.as_str(), said.starts_with("The request carries no token.")), ("401", true), "{said}");
