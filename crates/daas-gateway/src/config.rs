@@ -67,6 +67,9 @@ pub struct ServiceAccountConfig {
 /// Bounds, with defaults for a cluster of some hundred people and nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// Threads that connections are served on, each with its own connections to the API server. 0: the runtime on which the gateway
+    /// runs.
+    pub threads: usize,
     /// Client connections at once.
     pub connections: usize,
     /// Client connections at once of one address, or of one /64 of IPv6.
@@ -87,7 +90,7 @@ pub struct Limits {
     /// Of a client that takes nothing of what has come for it for this long, the stream is reset, or over HTTP/1.1 the
     /// connection closed. A watch on which nothing happens may be silent for ever.
     pub stalled: Duration,
-    /// Upstream connections of one pool.
+    /// Upstream connections of one pool, of all threads together; beyond them each thread has one.
     pub upstream_connections: usize,
     /// Streams and tunnels at once.
     pub streams: Streams,
@@ -175,7 +178,7 @@ impl Limits {
         let files = usize::try_from(open_files).unwrap_or(usize::MAX);
         // There are four pools, of two lanes each.
         let upstream_connections = self.upstream_connections.min(files.div_euclid(16)).max(1);
-        let others = upstream_connections.saturating_mul(8).saturating_add(256);
+        let others = upstream_connections.saturating_add(self.threads).saturating_mul(8).saturating_add(256);
         let room = files.saturating_sub(others).div_euclid(2).max(1);
         let connections = self.connections.min(room);
         // However few there are, no address and no holder has them all.
@@ -190,6 +193,7 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            threads: 0,
             connections: 10_000,
             connections_per_address: 1_000,
             connections_per_holder: 256,

@@ -15,6 +15,7 @@ use crate::hygiene::MAX_HEADERS;
 use crate::local::ConnectionInfo;
 use crate::measure;
 use crate::request::{self, App, Context};
+use crate::threads::{Seat, Threads};
 use cord::StreamExecutor;
 use core::future::poll_fn;
 use core::pin::pin;
@@ -67,7 +68,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Accepts until draining.
-    pub(crate) async fn accept(&self, listener: TcpListener) {
+    pub(crate) async fn accept(&self, listener: TcpListener, threads: &Threads) {
         let mut failed = None;
         loop {
             let (tcp, peer) = match self.drain.run_until_cancelled(listener.accept()).await {
@@ -87,22 +88,27 @@ impl Server {
                 measure::connection("refused");
                 continue;
             };
-            let server = self.clone();
-            self.tasks.spawn(async move {
+            let Ok(tcp) = tcp.into_std() else { continue };
+            let (server, seat) = (self.clone(), threads.seat());
+            let handle = seat.handle.clone();
+            let serve = async move {
                 let (kill, given_up) = (server.kill.clone(), place.given_up());
                 tokio::select! {
                     () = kill.cancelled() => {}
                     () = given_up.cancelled() => measure::connection("gave_way"),
-                    () = server.connection(tcp, peer, place) => {}
+                    () = server.connection(tcp, peer, (&seat, place)) => {}
                 }
-            });
+            };
+            self.tasks.spawn_on(serve, &handle);
         }
     }
 
-    async fn connection(&self, tcp: TcpStream, peer: SocketAddr, place: Place) {
-        if let Err(error) = tcp::settle(&tcp) {
-            return tracing::debug!(%peer, %error, "a connection ended before it began");
-        }
+    async fn connection(&self, tcp: std::net::TcpStream, peer: SocketAddr, (seat, place): (&Seat, Place)) {
+        let tcp = TcpStream::from_std(tcp).and_then(|tcp| tcp::settle(&tcp).map(|()| tcp));
+        let tcp = match tcp {
+            Ok(tcp) => tcp,
+            Err(error) => return tracing::debug!(%peer, %error, "a connection ended before it began"),
+        };
         let tls = match tokio::time::timeout(self.limits.handshake, self.acceptor.accept(ReadAhead::new(tcp))).await {
             Ok(Ok(tls)) => tls,
             Ok(Err(error)) => {
@@ -121,11 +127,13 @@ impl Server {
         let open = measure::Open::new("daas_gateway_connections_open");
         let server_name = session.server_name().map(Arc::from);
         let info = ConnectionInfo { peer, server_name, exporter };
+        let presented = self.app.k3s.as_ref().and_then(|k3s| k3s.presented(session));
+        let context = Context::new(info, seat.forwarder.clone(), place, presented);
         // Kubernetes' upgrade clients often send no ALPN at all; they mean HTTP/1.1.
         let result = if session.alpn_protocol() == Some(crate::tls::H2) {
-            self.http2(tls, info, place).await
+            self.http2(tls, context).await
         } else {
-            self.http1(tls, info, place).await
+            self.http1(tls, context).await
         };
         if let Err(error) = result {
             tracing::debug!(%peer, %error, "a connection ended");
@@ -133,9 +141,8 @@ impl Server {
         drop(open);
     }
 
-    async fn http2(&self, tls: ClientIo, info: ConnectionInfo, place: Place) -> Ended {
-        let presented = self.app.k3s.as_ref().and_then(|k3s| k3s.presented(tls.get_ref().1));
-        let context = Arc::new(Context::new(info, place, presented));
+    async fn http2(&self, tls: ClientIo, context: Context) -> Ended {
+        let context = Arc::new(context);
         let shown = context.clone();
         let app = self.app.clone();
         // Boxed, because hyper and the executor hand it on by value and it is kilobytes.
@@ -184,9 +191,8 @@ impl Server {
         }
     }
 
-    async fn http1(&self, tls: ClientIo, info: ConnectionInfo, place: Place) -> Ended {
-        let presented = self.app.k3s.as_ref().and_then(|k3s| k3s.presented(tls.get_ref().1));
-        let context = Arc::new(Context::new(info, place, presented));
+    async fn http1(&self, tls: ClientIo, context: Context) -> Ended {
+        let context = Arc::new(context);
         let shown = context.clone();
         let app = self.app.clone();
         let service = service_fn(move |request| request::serve(app.clone(), context.clone(), request));

@@ -84,6 +84,20 @@ impl Forwarder {
         })
     }
 
+    /// Another, for another thread: its connections are its own, and what is bounded is so together with this one's.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            identity: self.identity.another(),
+            nodes: self.nodes.another(),
+            pass_through: self.pass_through.another(),
+            system: self.system.another(),
+            response: self.response,
+            shares: self.shares.clone(),
+            tasks: self.tasks.clone(),
+            kill: self.kill.clone(),
+        }
+    }
+
     /// Sends an ordinary request and gives the answer as it streams. `parts` is scrubbed already; `lease` is the permit's.
     pub(crate) async fn forward(
         &self,
@@ -149,6 +163,14 @@ impl Forwarder {
             (Upstream::PassThrough(_), Payer::System(..)) | (Upstream::Join(..), _) => &self.system,
             (Upstream::PassThrough(_), _) => &self.pass_through,
         }
+    }
+}
+
+// === impl Route ===
+
+impl Route {
+    fn another(&self) -> Self {
+        Self { pool: self.pool.another(), dialer: self.dialer.clone() }
     }
 }
 

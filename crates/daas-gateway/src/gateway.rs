@@ -8,6 +8,7 @@ use crate::limits::{Holder, Limiter, Payer, Purse, Strangers};
 use crate::local::{LocalEndpoints, Unread};
 use crate::measure::Requests;
 use crate::request::App;
+use crate::threads::Threads;
 use core::time::Duration;
 use daas_chain::index::{Index, Snapshot};
 use std::io;
@@ -30,6 +31,7 @@ pub struct BoundGateway {
     listener: TcpListener,
     local_addr: SocketAddr,
     server: Server,
+    threads: Threads,
 }
 
 /// Why a gateway could not be made.
@@ -43,6 +45,9 @@ pub enum BindError {
         /// Why.
         source: io::Error,
     },
+    /// The system gives no thread or no runtime for one.
+    #[error("no thread to serve connections on: {0}")]
+    Threads(#[source] io::Error),
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -60,6 +65,7 @@ impl Gateway {
     ) -> Result<BoundGateway, BindError> {
         let (tasks, kill) = (TaskTracker::new(), CancellationToken::new());
         let Limits { connections, connections_per_address, connections_per_holder, rates, .. } = config.limits;
+        let forwarder = Forwarder::new(&config, &tasks, &kill)?;
         let places = Places::new(connections, connections_per_address, connections_per_holder);
         let k3s = config.k3s.as_ref().map(K3s::open).transpose().map_err(ConfigError::from)?;
         let app = Arc::new(App {
@@ -70,7 +76,6 @@ impl Gateway {
                 config.service_account.as_ref(),
                 config.limits.token_cache,
             )?,
-            forwarder: Forwarder::new(&config, &tasks, &kill)?,
             limiter: Limiter::new(rates),
             strangers: Strangers::new(rates),
             places: places.clone(),
@@ -83,6 +88,7 @@ impl Gateway {
         let GatewayConfig { listen: addr, limits, .. } = config;
         let listener = TcpListener::bind(addr).await.map_err(|source| BindError::Listen { addr, source })?;
         let local_addr = listener.local_addr().map_err(|source| BindError::Listen { addr, source })?;
+        let threads = Threads::start(limits.threads, || forwarder.another()).map_err(BindError::Threads)?;
         let server = Server {
             app,
             acceptor: TlsAcceptor::from(tls),
@@ -92,7 +98,7 @@ impl Gateway {
             drain: CancellationToken::new(),
             kill,
         };
-        Ok(BoundGateway { listener, local_addr, server })
+        Ok(BoundGateway { listener, local_addr, server, threads })
     }
 }
 
@@ -106,14 +112,14 @@ impl BoundGateway {
 
     /// Serves until `shutdown`; then takes nothing new, lets what is open end within `grace`, and ends the rest.
     pub async fn run(self, shutdown: CancellationToken, grace: Duration) {
-        let Self { listener, server, .. } = self;
+        let Self { listener, server, mut threads, .. } = self;
         // If this future is dropped, everything it owns ends with it.
         let _kill = server.kill.clone().drop_guard();
         let _drain = server.drain.clone().drop_guard();
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = server.accept(listener) => {}
-            () = housekeeping(&server) => {}
+            () = server.accept(listener, &threads) => {}
+            () = housekeeping(&server, &threads) => {}
         }
         server.drain.cancel();
         server.tasks.close();
@@ -125,15 +131,16 @@ impl BoundGateway {
         }
         server.kill.cancel();
         server.tasks.wait().await;
+        threads.end().await;
     }
 }
 
-async fn housekeeping(server: &Server) {
+async fn housekeeping(server: &Server, threads: &Threads) {
     let trim = async {
         let mut tick = tokio::time::interval(TRIM);
         loop {
             tick.tick().await;
-            server.app.forwarder.trim();
+            threads.trim();
             let snapshot = server.app.watch.view().snapshot;
             server.places.lapse(|holder| lives(holder, &snapshot));
         }

@@ -2,7 +2,7 @@
 //!
 //! | step | module |
 //! |---|---|
-//! | a TLS connection, its limits and its end | [`connection`] |
+//! | a TLS connection, its limits and its end; the thread it is served on | [`connection`], [`threads`] |
 //! | what the request is, before anyone is believed | [`request`], [`hygiene`] |
 //! | one credential out of it, and whose it is | [`credential`], [`authenticate`] |
 //! | whether its address may have that looked at, and whether it has sent too much already | [`limits`] |
@@ -33,6 +33,7 @@ mod measure;
 mod namespaces;
 mod refusal;
 mod request;
+mod threads;
 mod tls;
 
 #[cfg(feature = "testing")]

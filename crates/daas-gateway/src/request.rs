@@ -35,7 +35,6 @@ const HEARD_OUT: u32 = 16;
 pub(crate) struct App {
     pub(crate) watch: Watch,
     pub(crate) authenticator: Authenticator,
-    pub(crate) forwarder: Forwarder,
     pub(crate) limiter: Limiter,
     pub(crate) strangers: Strangers,
     pub(crate) places: Arc<Places>,
@@ -53,6 +52,8 @@ pub(crate) struct App {
 /// What the requests of one connection share.
 pub(crate) struct Context {
     pub(crate) info: ConnectionInfo,
+    /// Of the thread that serves it.
+    pub(crate) forwarder: Arc<Forwarder>,
     /// Held by a tunnel beyond the end of the connection's own task.
     pub(crate) place: Arc<Place>,
     /// How often it was said that too much came from its address.
@@ -112,9 +113,14 @@ pub(crate) async fn serve(
 // === impl Context ===
 
 impl Context {
-    pub(crate) fn new(info: ConnectionInfo, place: Place, presented: Option<Box<Presented>>) -> Self {
+    pub(crate) fn new(
+        info: ConnectionInfo,
+        forwarder: Arc<Forwarder>,
+        place: Place,
+        presented: Option<Box<Presented>>,
+    ) -> Self {
         let (place, limited, enough) = (Arc::new(place), AtomicU32::new(0), CancellationToken::new());
-        Self { info, place, limited, enough, renewals: Renewals::default(), presented }
+        Self { info, forwarder, place, limited, enough, renewals: Renewals::default(), presented }
     }
 
     /// The certificate that was shown at its beginning.
@@ -243,12 +249,12 @@ impl App {
             None => {
                 let body = RequestBody::new(body, || permit.leash().lease(now));
                 entry.counted_by(body.counter());
-                self.forwarder.forward(&permit, parts, body, &mut lease).await?
+                context.forwarder.forward(&permit, parts, body, &mut lease).await?
             }
             Some(upgrade) => {
                 // Boxed: they are rare, and every request would carry room for it.
                 let place = context.place.clone();
-                Box::pin(self.forwarder.upgrade(&permit, parts, upgrade, place, now, entry)).await?
+                Box::pin(context.forwarder.upgrade(&permit, parts, upgrade, place, now, entry)).await?
             }
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {

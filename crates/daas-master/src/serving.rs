@@ -6,7 +6,7 @@ use daas_audit::Log;
 use daas_daemon::raise_open_files;
 use daas_engine::{ServerEndpoints, build};
 use daas_gateway::{
-    FrontProxyIdentity, GatewayConfig, Namespaces, ServiceAccountConfig, UpstreamConfig, server_config,
+    FrontProxyIdentity, GatewayConfig, Limits, Namespaces, ServiceAccountConfig, UpstreamConfig, server_config,
 };
 use daas_types::api::ClusterSettings;
 use daas_types::join::ChainPins;
@@ -50,7 +50,7 @@ pub(crate) fn gateway(
         namespaces,
         audit,
         k3s: None,
-        limits: config.gateway.limits().within(raise_open_files()),
+        limits: Limits { threads: threads(), ..config.gateway.limits() }.within(raise_open_files()),
     })
 }
 
@@ -79,4 +79,9 @@ fn chain(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
 
 fn private_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_file(path).with_context(|| path.display().to_string())
+}
+
+/// One for each core that this process may use.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -51,6 +51,8 @@ async fn serve(folder: &Path, upstream: &str, metrics: PrometheusHandle) {
     // Every request is counted, and no staker reaches the bound.
     let rates = Rates { admin: Rate { per_minute: u32::MAX, burst: u32::MAX }, ..Rates::default() };
     let limits = Limits {
+        // As a master has it.
+        threads: std::thread::available_parallelism().unwrap().get(),
         connections_per_address: 10_000,
         connections_per_holder: 10_000,
         streams: Streams { admin: 20_000, ..Streams::default() },

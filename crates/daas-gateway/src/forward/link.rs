@@ -16,7 +16,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,6 +34,8 @@ const PING: Duration = Duration::from_secs(15);
 pub(super) struct Link {
     sender: SendRequest<Bytes>,
     load: Arc<Load>,
+    /// Others may have it when this is dropped.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 /// A stream's place on a connection; free again when dropped.
@@ -96,7 +98,12 @@ impl Link {
         tasks.spawn(kill.clone().run_until_cancelled_owned(driver));
         let gone = |_| io::Error::new(io::ErrorKind::ConnectionAborted, "the API server closed the connection");
         settled.await.map_err(gone)?;
-        Ok(Self { sender, load })
+        Ok(Self { sender, load, _room: None })
+    }
+
+    /// The same, in this room.
+    pub(super) fn within(self, room: Option<OwnedSemaphorePermit>) -> Self {
+        Self { _room: room, ..self }
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -11,7 +11,8 @@ use http::{StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,6 +30,7 @@ pub(super) enum Lane {
 /// Connections with one TLS identity.
 pub(crate) struct Pool {
     dialer: Dialer,
+    /// Of each lane.
     most: usize,
     short: Links,
     long: Links,
@@ -36,8 +38,9 @@ pub(crate) struct Pool {
     kill: CancellationToken,
 }
 
-#[derive(Default)]
 struct Links {
+    /// What all threads' pools of this kind may have open.
+    room: Arc<Semaphore>,
     open: Mutex<Vec<Link>>,
     /// Whoever finds no place dials; the others wait for that, and look again or share its failure.
     dialing: tokio::sync::Mutex<Failure>,
@@ -82,7 +85,15 @@ fn decoded(text: &str) -> Cow<'_, str> {
 
 impl Pool {
     pub(super) fn new(dialer: Dialer, most: usize, tasks: TaskTracker, kill: CancellationToken) -> Self {
-        Self { dialer, most, short: Links::default(), long: Links::default(), tasks, kill }
+        let lane = || Links::within(Arc::new(Semaphore::new(most)));
+        Self { dialer, most, short: lane(), long: lane(), tasks, kill }
+    }
+
+    /// Another one, that has as many open as there may be only together with this one.
+    pub(super) fn another(&self) -> Self {
+        let (short, long) = (Links::within(self.short.room.clone()), Links::within(self.long.room.clone()));
+        let (tasks, kill) = (self.tasks.clone(), self.kill.clone());
+        Self { dialer: self.dialer.clone(), most: self.most, short, long, tasks, kill }
     }
 
     /// A place for one stream, on the connection that requests of this shard had before, if it has one free.
@@ -102,14 +113,14 @@ impl Pool {
         if let Some(place) = links.place(shard) {
             return Ok(place);
         }
-        if links.open().len() >= self.most {
+        let Some(room) = links.room() else {
             let cause = format!("{} connections to the API server are full", self.most);
             return Err(Refusal::new(TooManyRequests, StatusCode::TOO_MANY_REQUESTS, cause));
-        }
+        };
         let open = async { Link::over(self.dialer.dial_h2().await?, &self.tasks, &self.kill).await };
         // Boxed: dialing is rare, and every open stream would carry room for it.
         let link = match Box::pin(self.dialer.bounded(open)).await {
-            Ok(link) => link,
+            Ok(link) => link.within(room),
             Err(error) => {
                 *dialing = Failure { number: failures + 1, cause: error.to_string() };
                 links.failures.store(failures + 1, Ordering::Relaxed);
@@ -131,6 +142,18 @@ impl Pool {
 // === impl Links ===
 
 impl Links {
+    fn within(room: Arc<Semaphore>) -> Self {
+        Self { room, open: Mutex::default(), dialing: tokio::sync::Mutex::default(), failures: AtomicU64::default() }
+    }
+
+    /// Room for one more connection. The first takes nobody's, so that no thread is without one.
+    fn room(&self) -> Option<Option<OwnedSemaphorePermit>> {
+        if self.open().is_empty() {
+            return Some(None);
+        }
+        self.room.clone().try_acquire_owned().ok().map(Some)
+    }
+
     /// A tenant's requests stay together: their identity headers are compressed once for a connection, and what one
     /// tenant does to a connection few others feel.
     fn place(&self, shard: usize) -> Option<(SendRequest<Bytes>, Slot)> {

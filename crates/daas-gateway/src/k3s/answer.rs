@@ -135,7 +135,7 @@ impl K3s {
                 return Err(Refusal::form("a body where none is read"));
             }
             entry.begin().await?;
-            return self.ask(route, app, &permit, (parts, Bytes::new()), &place, &mut lease).await.map(forwarded);
+            return self.ask(route, context, &permit, (parts, Bytes::new()), &place, &mut lease).await.map(forwarded);
         };
         let body = local::read(body, MAX_REQUEST, entry).await?;
         let key = requested_key(&body)?;
@@ -148,7 +148,7 @@ impl K3s {
             issue => self.keys.bind(key, (position, seal), issue, &view.snapshot).await,
         };
         let change = bind().await?;
-        let answer = self.ask(route, app, &permit, (parts, body), &place, &mut lease).await;
+        let answer = self.ask(route, context, &permit, (parts, body), &place, &mut lease).await;
         let answer = answer.and_then(|answer| {
             if answer.status().is_success() {
                 check_issued(answer.body(), key)?;
@@ -168,7 +168,7 @@ impl K3s {
     async fn ask(
         &self,
         route: Route,
-        app: &App,
+        context: &Context,
         permit: &Permit,
         (parts, body): (request::Parts, Bytes),
         place: &Place<'_>,
@@ -179,7 +179,7 @@ impl K3s {
             reason = &mut *lease => return Err(lost(reason)),
             turn = place.turn(route) => turn?,
         };
-        let answer = app.forwarder.forward(permit, parts, RequestBody::read(body), lease).await?;
+        let answer = context.forwarder.forward(permit, parts, RequestBody::read(body), lease).await?;
         let (head, body) = answer.into_parts();
         let read = tokio::time::timeout(BODY, Limited::new(body, MAX_ANSWER).collect());
         let body = tokio::select! {

@@ -21,7 +21,7 @@ async fn link(streams: u32, servers: &mut JoinSet<()>) -> Link {
 }
 
 async fn links(count: usize, servers: &mut JoinSet<()>) -> Links {
-    let links = Links::default();
+    let links = Links::within(Arc::new(Semaphore::new(count)));
     for _ in 0..count {
         let link = link(2, servers).await;
         links.open().push(link);
