@@ -28,7 +28,8 @@ async fn what_k3s_has_no_room_for_waits() {
 #[tokio::test]
 async fn two_hundred_agents_join_at_once_and_none_is_refused() {
     let rates = Rates { address: Rate { per_minute: 60_000, burst: 10_000 }, ..Rates::default() };
-    let world = World::with(Choices { limits: Limits { rates, ..Limits::default() }, ..Choices::default() }).await;
+    let world =
+        World::with(Choices { limits: Limits { rates, threads: 2, ..Limits::default() }, ..Choices::default() }).await;
     let mut agents: Vec<_> = (1..=200).map(|n| world.worker(n).1).collect();
     for (agent, n) in agents.iter_mut().zip(1..) {
         agent.from = IpAddr::from([127, 0, 1, n]);
