@@ -92,7 +92,7 @@ async fn write(folder: &tempfile::TempDir, id: LogId) -> Written {
     let (log, writer, _) = Log::open(LogConfig::new(id, "bench"), disk, Arc::new(clock), &[]).expect("the log opens");
     let stop = CancellationToken::new();
     let mut writing = JoinSet::new();
-    writing.spawn(writer.run(stop.clone()));
+    writing.spawn(writer.run_apart(stop.clone()));
 
     let (begun, cpu, producer) = (Instant::now(), cpu(UsageWho::RUSAGE_SELF), cpu(UsageWho::RUSAGE_THREAD));
     let mut clients = JoinSet::new();

@@ -41,6 +41,8 @@ struct State {
     scarce: bool,
     /// When the first record of the batch came; still to come, where nothing but a loss is to be written.
     since: Option<Instant>,
+    /// That is so far ahead because nothing but strangers' losses came.
+    losses_only: bool,
     closed: bool,
 }
 
@@ -57,8 +59,15 @@ enum Loss {
 
 impl Queue {
     pub(crate) fn new(next: u64, limit: usize) -> Self {
-        let state =
-            State { batch: Batch::default(), next, lost: Lost::default(), scarce: false, since: None, closed: false };
+        let state = State {
+            batch: Batch::default(),
+            next,
+            lost: Lost::default(),
+            scarce: false,
+            since: None,
+            losses_only: false,
+            closed: false,
+        };
         Self { state: Mutex::new(state), limit, waiting: Notify::new(), pressed: Notify::new() }
     }
 
@@ -156,12 +165,8 @@ impl Queue {
         if sequence.is_none() && loss != Loss::Nothing {
             state.lost.count(loss != Loss::End, at);
         }
-        let now = Instant::now();
-        let due = if sequence.is_some() || !stranger { now } else { now + LOSSES };
-        let first = state.since.is_none_or(|since| since > due);
-        if first {
-            state.since = Some(due);
-        }
+        let lost = sequence.is_none() && stranger;
+        let first = state.is_first(lost);
         let pressed = state.batch.bytes.len() >= self.limit / 2;
         drop(state);
         if first {
@@ -202,6 +207,18 @@ impl State {
         let sequence = self.next;
         self.next = self.next.saturating_add(1);
         Some(sequence)
+    }
+
+    /// Whether the writer is to be told, because nothing that is due as soon as this has come yet. `lost`: there is no record, and it
+    /// is a stranger's.
+    fn is_first(&mut self, lost: bool) -> bool {
+        // The clock is asked where it matters only: of a batch one record is the first.
+        if self.since.is_some() && (lost || !self.losses_only) {
+            return false;
+        }
+        let now = Instant::now();
+        (self.since, self.losses_only) = (Some(if lost { now + LOSSES } else { now }), lost);
+        true
     }
 
     fn report_lost(&mut self, at: UnixMs) {

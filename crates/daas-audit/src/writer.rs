@@ -7,12 +7,13 @@ use crate::record::Lost;
 use core::time::Duration;
 use std::io;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 /// When nothing came for so long, the last batch is marked as being on disk.
 const REST: Duration = Duration::from_secs(1);
 
-/// Writes a log. To be run as a task that the process does not outlive.
+/// Writes a log, for as long as the process lives.
 pub struct Writer<D: Disk> {
     shared: Arc<Shared>,
     chain: Chain<D>,
@@ -40,6 +41,24 @@ impl<D: Disk> Writer<D> {
 
     /// Writes until `shutdown`, and then what is left. Cancel it when the last request has ended: what comes later is refused.
     /// An error means that the disk failed; the process must end, and open the log anew.
+    ///
+    /// On a thread of its own: a commit each few milliseconds, handed to one of a pool's threads and back, costs more in threads that
+    /// are woken than in what is written. Dropped, it ends as if it was shut down.
+    pub async fn run_apart(self, shutdown: CancellationToken) -> Result<(), WriteError> {
+        let shutdown = shutdown.child_token();
+        let _dropped = shutdown.clone().drop_guard();
+        let (ended, end) = oneshot::channel();
+        let run = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            // Whoever asked may have been dropped.
+            let _ = ended
+                .send(runtime.map_err(WriteError::Failed).and_then(|runtime| runtime.block_on(self.run(shutdown))));
+        };
+        std::thread::Builder::new().name("audit-log".to_owned()).spawn(run).map_err(WriteError::Failed)?;
+        end.await.unwrap_or_else(|_| Err(WriteError::Failed(io::Error::other("the audit log's thread panicked"))))
+    }
+
+    /// The same, as a task that waits for the disk where it runs.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), WriteError> {
         let Self { shared, mut chain } = self;
         let _closing = Closing(shared.clone());
@@ -50,7 +69,8 @@ impl<D: Disk> Writer<D> {
                 () = shutdown.cancelled() => true,
                 () = shared.queue.due(shared.config.interval) => false,
                 () = tokio::time::sleep(REST), if !rested => {
-                    (chain, rested) = (rest(chain).await?, true);
+                    rest(&mut chain);
+                    rested = true;
                     continue;
                 }
             };
@@ -64,7 +84,8 @@ impl<D: Disk> Writer<D> {
             (chain, spare) = commit(&shared, chain, batch, &shutdown).await?;
             rested = false;
         }
-        rest(chain).await.map(drop)
+        rest(&mut chain);
+        Ok(())
     }
 }
 
@@ -81,16 +102,7 @@ async fn commit<D: Disk>(
     let due = bytes >= config.segment_bytes || now.since(opened) >= config.segment_age;
     let mut job = Job { chain, batch, rotate: due.then_some(now), staged: false, room: 0 };
     loop {
-        let result;
-        (job, result) = blocking(move || {
-            let result = job.run();
-            (job, result)
-        })
-        .await?;
-        let error = match result {
-            Ok(()) => break,
-            Err(error) => error,
-        };
+        let Err(error) = job.run() else { break };
         let full = matches!(error, WriteError::Full(_));
         shared.set_state(if full { State::Full } else { State::Failed }, &error);
         if !full || shutdown.is_cancelled() {
@@ -118,19 +130,11 @@ async fn commit<D: Disk>(
     Ok((job.chain, job.batch))
 }
 
-async fn rest<D: Disk>(mut chain: Chain<D>) -> Result<Chain<D>, WriteError> {
-    blocking(move || {
-        // Without it the last batch is still there, only less sure to be found damaged.
-        if let Err(error) = chain.rest() {
-            tracing::debug!(%error, "the end of the audit log could not be marked");
-        }
-        chain
-    })
-    .await
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, WriteError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| WriteError::Failed(io::Error::other(error)))
+fn rest<D: Disk>(chain: &mut Chain<D>) {
+    // Without it the last batch is still there, only less sure to be found damaged.
+    if let Err(error) = chain.rest() {
+        tracing::debug!(%error, "the end of the audit log could not be marked");
+    }
 }
 
 // === impl Job ===

@@ -92,7 +92,7 @@ fn the_child() {
             LogConfig { segment_bytes: 30_000, when_full: WhenFull::RefuseAll, ..LogConfig::new(id(), "0.1.0") };
         let (log, writer, _) = Log::open(config, disk, Arc::new(|| UnixMs(7)), &anchors.expected()).unwrap();
         let mut tasks = JoinSet::new();
-        tasks.spawn(async move { panic!("the log ended: {:?}", writer.run(CancellationToken::new()).await) });
+        tasks.spawn(async move { panic!("the log ended: {:?}", writer.run_apart(CancellationToken::new()).await) });
         for task in 0..8 {
             let log = log.clone();
             tasks.spawn(async move {

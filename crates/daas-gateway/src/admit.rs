@@ -41,9 +41,9 @@ pub(crate) struct View {
     pub(crate) node_stale_grace: Duration,
     pub(crate) namespaces: Namespaces,
     /// Cancelled when the index becomes too old for people.
-    pub(crate) people_stale: CancellationToken,
+    pub(crate) people_stale: Arc<CancellationToken>,
     /// Cancelled when it becomes too old for nodes.
-    pub(crate) nodes_stale: CancellationToken,
+    pub(crate) nodes_stale: Arc<CancellationToken>,
 }
 
 /// What the API server calls every node's kube-proxy.
@@ -94,7 +94,8 @@ fn person(holder: &SealHolder, view: &View) -> Result<Permit, Refusal> {
         Identity::new(state.owner.to_string(), Some(state.position), groups, holder.seal.id)
             .map_err(|error| no_header(&error))
     })?;
-    let leash = Leash::new(holder.hold(Right::People, view), None, view.people_stale.clone(), holder.until);
+    let leash =
+        Leash::new(holder.hold(Right::People, view), None, view.people_stale.clone(), holder.until.since(view.now));
     let payer = Payer::Person(state.position, tier);
     Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Person { tier }, payer, leash))
 }
@@ -105,7 +106,8 @@ fn node(holder: &SealHolder, role: NodeRole, view: &View) -> Result<Permit, Refu
         // No UID: the API server compares a kubelet's with nothing, and two roles of one position are not one user.
         Identity::new(role.user(&id), None, role.groups(), holder.seal.id).map_err(|error| no_header(&error))
     })?;
-    let leash = Leash::new(holder.hold(Right::Node, view), None, view.nodes_stale.clone(), holder.until);
+    let leash =
+        Leash::new(holder.hold(Right::Node, view), None, view.nodes_stale.clone(), holder.until.since(view.now));
     let payer = Payer::Node(holder.position.state.position, of_node(&holder.position));
     Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Node { id, role }, payer, leash))
 }
@@ -168,7 +170,7 @@ fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<P
         Upstream::PassThrough(authorization),
         kind,
         payer,
-        Leash::new(runs_on, acts_for, stale, token.expires),
+        Leash::new(runs_on, acts_for, stale, token.expires.since(view.now)),
     ))
 }
 

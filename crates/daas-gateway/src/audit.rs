@@ -19,14 +19,13 @@ use crate::refusal::Refusal;
 use core::mem;
 use core::sync::atomic::AtomicU64;
 use daas_audit::{Arrival, Log, Ticket, What, Who};
+use daas_types::SealId;
 use daas_types::pop::Usage;
-use daas_types::{SealId, UnixMs};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use recorded::End;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::time::Instant;
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 const IMPERSONATE_USER: HeaderName = HeaderName::from_static("impersonate-user");
@@ -39,7 +38,8 @@ pub(crate) struct Entry {
     known: bool,
     let_in: bool,
     received: Option<Arc<AtomicU64>>,
-    until: Option<Until>,
+    /// What cuts the answer short.
+    until: Option<Leash>,
 }
 
 enum State {
@@ -47,12 +47,6 @@ enum State {
     Begun(Ticket),
     /// Somebody else has the ticket.
     HandedOver,
-}
-
-/// What cuts an answer short, to be named when it did.
-struct Until {
-    leash: Leash,
-    expires: Instant,
 }
 
 // === impl Entry ===
@@ -112,7 +106,7 @@ impl Entry {
     }
 
     /// It was admitted.
-    pub(crate) fn admitted(&mut self, permit: &Permit, headers: &HeaderMap, now: UnixMs) {
+    pub(crate) fn admitted(&mut self, permit: &Permit, headers: &HeaderMap) {
         self.known = true;
         let (kind, tier) = match permit.kind() {
             Kind::Person { tier } => (daas_audit::Caller::Person, Some(*tier)),
@@ -128,7 +122,7 @@ impl Entry {
         let seal: Option<SealId> = permit.identity().and_then(crate::Identity::seal);
         let position = Some(permit.payer().position()).filter(|_| !permit.payer().is_control_plane());
         self.identify(&Who { kind, user, position, tier, seal, acting_as });
-        self.until = Some(Until { leash: permit.leash().clone(), expires: permit.leash().expires(now) });
+        self.until = Some(permit.leash().clone());
     }
 
     /// It is let through, and nobody's but its holder's to pay for.

@@ -90,7 +90,7 @@ pub struct Limits {
     /// Of a client that takes nothing of what has come for it for this long, the stream is reset, or over HTTP/1.1 the
     /// connection closed. A watch on which nothing happens may be silent for ever.
     pub stalled: Duration,
-    /// Upstream connections of one pool, of all threads together; beyond them each thread has one.
+    /// Upstream connections of one pool, of all threads together; one of each thread at least.
     pub upstream_connections: usize,
     /// Streams and tunnels at once.
     pub streams: Streams,
@@ -178,7 +178,7 @@ impl Limits {
         let files = usize::try_from(open_files).unwrap_or(usize::MAX);
         // There are four pools, of two lanes each.
         let upstream_connections = self.upstream_connections.min(files.div_euclid(16)).max(1);
-        let others = upstream_connections.saturating_add(self.threads).saturating_mul(8).saturating_add(256);
+        let others = upstream_connections.max(self.threads).saturating_mul(8).saturating_add(256);
         let room = files.saturating_sub(others).div_euclid(2).max(1);
         let connections = self.connections.min(room);
         // However few there are, no address and no holder has them all.

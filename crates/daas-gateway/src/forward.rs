@@ -69,7 +69,7 @@ impl Forwarder {
     ) -> Result<Self, ConfigError> {
         let route = |tls| {
             let dialer = Dialer { addr: config.upstream.addr, tls, within: config.limits.upstream_connect };
-            let most = config.limits.upstream_connections;
+            let most = (config.limits.upstream_connections, config.limits.threads.max(1));
             Route { pool: Pool::new(dialer.clone(), most, tasks.clone(), kill.clone()), dialer }
         };
         Ok(Self {

@@ -2,10 +2,12 @@
 
 use crate::admit::View;
 use crate::namespaces::Namespaces;
+use arc_swap::ArcSwapAny;
 use core::time::Duration;
 use daas_chain::index::{Freshness, Index};
 use daas_types::UnixMs;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 /// How often the index is asked how old it is.
@@ -20,9 +22,15 @@ pub(crate) struct Watch {
     nodes: Gate,
 }
 
-/// A token that is cancelled while closed and fresh while open.
+/// A token that is cancelled while closed and fresh while open. Every request takes it, and each look at one locks it; so whether it
+/// was closed is kept apart.
 #[derive(Default)]
-struct Gate(Mutex<CancellationToken>);
+struct Gate {
+    token: ArcSwapAny<Arc<CancellationToken>>,
+    closed: AtomicBool,
+    /// Held by whoever opens or closes.
+    moving: Mutex<()>,
+}
 
 // === impl Watch ===
 
@@ -82,17 +90,22 @@ impl Watch {
 
 impl Gate {
     /// The token that the next closing cancels. Opens the gate if `open`: the next tick corrects a wrong opening.
-    fn token(&self, open: bool) -> CancellationToken {
-        let mut token = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if open && token.is_cancelled() {
-            *token = CancellationToken::new();
+    fn token(&self, open: bool) -> Arc<CancellationToken> {
+        if open && self.closed.load(Ordering::Acquire) {
+            let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.closed.load(Ordering::Relaxed) {
+                self.token.store(Arc::default());
+                self.closed.store(false, Ordering::Release);
+            }
         }
-        token.clone()
+        self.token.load_full()
     }
 
     fn set(&self, open: bool) {
         if !open {
-            self.token(false).cancel();
+            let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+            self.closed.store(true, Ordering::Release);
+            self.token.load().cancel();
         }
     }
 }

@@ -16,8 +16,8 @@ use core::convert::Infallible;
 use core::time::Duration;
 use daas_audit::Log;
 use daas_types::ErrorCode::{AddressLimited, TokenMissing, TooManyRequests};
+use daas_types::PositionId;
 use daas_types::pop::Usage;
-use daas_types::{PositionId, UnixMs};
 use http::header::CONNECTION;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
 use hyper::body::Incoming;
@@ -221,8 +221,7 @@ impl App {
                 (None, Some(k3s), Some(presented)) => k3s.caller(presented, &view)?,
                 (None, ..) => return Err(Refusal::unauthorized(TokenMissing, "no Authorization header")),
             };
-            let permit = admit(&caller, &view).inspect_err(|_| entry.known(&caller))?;
-            Ok((permit, view.now))
+            admit(&caller, &view).inspect_err(|_| entry.known(&caller))
         })
         .await
     }
@@ -233,28 +232,28 @@ impl App {
         context: &Context,
         request: Request<Incoming>,
         entry: &mut Entry,
-        permit: impl FnOnce(&request::Parts, &mut Entry) -> Result<(Permit, UnixMs), Refusal>,
+        permit: impl FnOnce(&request::Parts, &mut Entry) -> Result<Permit, Refusal>,
     ) -> Result<Answer, Refusal> {
         let (mut parts, body) = request.into_parts();
-        let (permit, now) = permit(&parts, entry)?;
+        let permit = permit(&parts, entry)?;
         let upgrade = UpgradeRequest::of(&mut parts);
         // First, so that the log has what the API server is told and not what `Connection` takes away.
         hygiene::scrub(&mut parts.headers)?;
-        entry.admitted(&permit, &parts.headers, now);
+        entry.admitted(&permit, &parts.headers);
         self.let_in(context, permit.payer(), entry)?;
         let upgrade = upgrade?;
-        let mut lease = permit.leash().lease(now);
+        let mut lease = permit.leash().lease();
         entry.begin().await?;
         let response = match upgrade {
             None => {
-                let body = RequestBody::new(body, || permit.leash().lease(now));
+                let body = RequestBody::new(body, || permit.leash().lease());
                 entry.counted_by(body.counter());
                 context.forwarder.forward(&permit, parts, body, &mut lease).await?
             }
             Some(upgrade) => {
                 // Boxed: they are rare, and every request would carry room for it.
                 let place = context.place.clone();
-                Box::pin(context.forwarder.upgrade(&permit, parts, upgrade, place, now, entry)).await?
+                Box::pin(context.forwarder.upgrade(&permit, parts, upgrade, place, entry)).await?
             }
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {

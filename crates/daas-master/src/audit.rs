@@ -72,7 +72,7 @@ impl Audit {
         let ended = written.clone().drop_guard();
         let stopped = stop.clone();
         tasks.spawn("audit log", async move {
-            let end = writer.run(stopped).await;
+            let end = writer.run_apart(stopped).await;
             drop(ended);
             end.map_err(|error| Problem::new(ErrorCode::AuditFailed, error).into())
         });

@@ -85,7 +85,7 @@ impl Trail {
         let disk = Memory::default();
         let (log, writer, _) = Log::open(config(), Arc::new(disk.clone()), Arc::new(now), &[]).unwrap();
         let mut running = JoinSet::new();
-        running.spawn(writer.run(CancellationToken::new()));
+        running.spawn(writer.run_apart(CancellationToken::new()));
         Self { log, disk, _writer: running }
     }
 

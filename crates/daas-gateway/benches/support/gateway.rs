@@ -96,7 +96,7 @@ async fn serve(folder: &Path, upstream: &str, metrics: PrometheusHandle) {
         () = bound.run(CancellationToken::new(), Duration::ZERO) => {}
         () = fresh => {}
         () = process::asked(move |question| suspend(&chain, question)) => {}
-        ended = writer.run(CancellationToken::new()) => panic!("the audit log ended: {ended:?}"),
+        ended = writer.run_apart(CancellationToken::new()) => panic!("the audit log ended: {ended:?}"),
     }
 }
 

@@ -9,7 +9,6 @@ use daas_types::ErrorCode::{CertificateRefused, TokenMalformed};
 use daas_types::{NodeId, UnixMs};
 use http::HeaderValue;
 use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
 
 /// May this process go on, by the right that its position's node has now?
 pub(super) fn certificate(holder: &CertificateHolder, view: &View) -> Result<Permit, Refusal> {
@@ -25,7 +24,7 @@ pub(super) fn certificate(holder: &CertificateHolder, view: &View) -> Result<Per
     })?;
     // Without a Seal: to be renewed without losing a pod, it may be replaced while the node runs.
     let hold = view.index.hold(position.clone(), Right::Node, None);
-    let leash = Leash::new(hold, None, view.nodes_stale.clone(), *until);
+    let leash = Leash::new(hold, None, view.nodes_stale.clone(), until.since(view.now));
     let payer = Payer::Node(position.state.position, of_node(position));
     Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Node { id, role: *role }, payer, leash))
 }
@@ -46,7 +45,7 @@ pub(crate) fn admit_k3s_server(id: &NodeId, until: UnixMs, view: &View) -> Resul
     }
     let role = NodeRole::Kubelet;
     let identity = Identity::new(role.user(id), None, role.groups(), None).map_err(|error| no_header(&error))?;
-    let leash = Leash::new(None, None, CancellationToken::new(), until);
+    let leash = Leash::new(None, None, Arc::default(), until.since(view.now));
     let kind = Kind::Node { id: id.clone(), role };
     Ok(Permit::new(Upstream::FrontProxy(Arc::new(identity)), kind, Payer::control_plane(), leash))
 }

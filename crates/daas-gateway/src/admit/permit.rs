@@ -5,7 +5,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 use daas_chain::index::{Hold, LivePosition};
-use daas_types::{ErrorCode, NodeId, PositionId, SealId, Tier, UnixMs};
+use daas_types::{ErrorCode, NodeId, PositionId, SealId, Tier};
 use http::header::InvalidHeaderValue;
 use http::{HeaderName, HeaderValue};
 use std::sync::Arc;
@@ -105,8 +105,8 @@ struct Ends {
     right: Option<Hold>,
     /// A pod's: that of the node it runs on.
     also: Option<Hold>,
-    stale: CancellationToken,
-    expires: UnixMs,
+    stale: Arc<CancellationToken>,
+    expires: Instant,
 }
 
 /// Why something was cut.
@@ -265,35 +265,31 @@ impl Given {
 // === impl Leash ===
 
 impl Leash {
+    /// Over at the latest after `left`.
     pub(super) fn new(
         right: impl Into<Option<Hold>>,
         also: Option<Hold>,
-        stale: CancellationToken,
-        expires: UnixMs,
+        stale: Arc<CancellationToken>,
+        left: Duration,
     ) -> Self {
-        Self(Arc::new(Ends { right: right.into(), also, stale, expires }))
+        Self(Arc::new(Ends { right: right.into(), also, stale, expires: Instant::now() + left.min(LONGEST) }))
     }
 
-    /// When it is over at the latest.
-    pub(crate) fn expires(&self, now: UnixMs) -> Instant {
-        Instant::now() + self.0.expires.since(now).min(LONGEST)
-    }
-
-    /// Whether it is over, and why; `expires` is as asked for at its beginning.
-    pub(crate) fn ended(&self, expires: Instant) -> Option<CutReason> {
-        let Ends { right, also, stale, expires: _ } = &*self.0;
+    /// Whether it is over, and why.
+    pub(crate) fn ended(&self) -> Option<CutReason> {
+        let Ends { right, also, stale, expires } = &*self.0;
         if right.as_ref().is_some_and(Hold::is_lost) || also.as_ref().is_some_and(Hold::is_lost) {
             Some(CutReason::RightLost)
         } else if stale.is_cancelled() {
             Some(CutReason::Stale)
         } else {
-            (Instant::now() >= expires).then_some(CutReason::Expired)
+            (Instant::now() >= *expires).then_some(CutReason::Expired)
         }
     }
 
     /// A future that resolves when it is over.
-    pub(crate) fn lease(&self, now: UnixMs) -> Lease {
-        let (ends, end) = (self.0.clone(), self.expires(now));
+    pub(crate) fn lease(&self) -> Lease {
+        let ends = self.0.clone();
         Lease(Box::pin(async move {
             let lost = async |hold: &Option<Hold>| match hold {
                 Some(hold) => hold.lost().await,
@@ -304,7 +300,7 @@ impl Leash {
                 () = lost(&ends.right) => CutReason::RightLost,
                 () = lost(&ends.also) => CutReason::RightLost,
                 () = ends.stale.cancelled() => CutReason::Stale,
-                () = sleep_until(end) => CutReason::Expired,
+                () = sleep_until(ends.expires) => CutReason::Expired,
             }
         }))
     }

@@ -1,6 +1,6 @@
 //! An answer's body on its way to the client, and what of it is written down.
 
-use super::Until;
+use crate::admit::Leash;
 use crate::connection::cord;
 use crate::forward::GatewayBody;
 use bytes::Bytes;
@@ -31,7 +31,8 @@ pub(crate) struct Recorded {
 pub(super) struct End {
     pub(super) ticket: Ticket,
     pub(super) received: Option<Arc<AtomicU64>>,
-    pub(super) until: Option<Until>,
+    /// What cuts the answer short, to be named when it did.
+    pub(super) until: Option<Leash>,
     pub(super) reason: Cow<'static, str>,
     pub(super) whole: bool,
 }
@@ -100,7 +101,7 @@ impl Drop for Recorded {
             outcome.reason = Cow::Borrowed(STALLED);
         } else if whole || ended {
             outcome.reason = reason;
-        } else if let Some(cut) = until.and_then(|until| until.leash.ended(until.expires)) {
+        } else if let Some(cut) = until.and_then(|leash| leash.ended()) {
             outcome.reason = cut.code().name().into();
         }
     }

@@ -39,7 +39,7 @@ pub(crate) struct Pool {
 }
 
 struct Links {
-    /// What all threads' pools of this kind may have open.
+    /// What all threads' pools of this kind may have open beyond one each.
     room: Arc<Semaphore>,
     open: Mutex<Vec<Link>>,
     /// Whoever finds no place dials; the others wait for that, and look again or share its failure.
@@ -84,8 +84,14 @@ fn decoded(text: &str) -> Cow<'_, str> {
 // === impl Pool ===
 
 impl Pool {
-    pub(super) fn new(dialer: Dialer, most: usize, tasks: TaskTracker, kill: CancellationToken) -> Self {
-        let lane = || Links::within(Arc::new(Semaphore::new(most)));
+    /// One of `pools`, which have no more than `most` connections together, or one each.
+    pub(super) fn new(
+        dialer: Dialer,
+        (most, pools): (usize, usize),
+        tasks: TaskTracker,
+        kill: CancellationToken,
+    ) -> Self {
+        let lane = || Links::within(Arc::new(Semaphore::new(most.saturating_sub(pools))));
         Self { dialer, most, short: lane(), long: lane(), tasks, kill }
     }
 

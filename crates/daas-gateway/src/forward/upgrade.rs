@@ -14,7 +14,6 @@ use crate::refusal::Refusal;
 use crate::{hygiene, measure};
 use core::time::Duration;
 use daas_types::ErrorCode::ApiServerUnavailable;
-use daas_types::UnixMs;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, request};
 use hyper::body::Incoming;
@@ -78,7 +77,6 @@ impl Forwarder {
         mut parts: request::Parts,
         upgrade: UpgradeRequest,
         place: Arc<Place>,
-        now: UnixMs,
         entry: &mut Entry,
     ) -> Result<Response<GatewayBody>, Refusal> {
         let UpgradeRequest { protocol, client } = upgrade;
@@ -87,7 +85,7 @@ impl Forwarder {
         head::for_http11(&mut parts, &dialer.tls.name, permit)?;
         parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         parts.headers.insert(UPGRADE, protocol.clone());
-        let mut lease = permit.leash().lease(now);
+        let mut lease = permit.leash().lease();
         let send = async {
             let (mut sender, connection) = dialer.dial_http11().await?;
             let kill = self.kill.clone();

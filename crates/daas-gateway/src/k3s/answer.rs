@@ -48,8 +48,7 @@ impl K3s {
             Route::Connect => {
                 let permit = |parts: &request::Parts, entry: &mut Entry| {
                     let view = app.watch.view();
-                    let permit = self.tunnel(app, context, &parts.headers, &view, entry)?;
-                    Ok((permit, view.now))
+                    self.tunnel(app, context, &parts.headers, &view, entry)
                 };
                 app.kubernetes(context, request, entry, permit).await
             }
@@ -125,11 +124,11 @@ impl K3s {
             return Err(Refusal::form("Upgrade where K3s has no tunnel"));
         }
         hygiene::scrub(&mut parts.headers)?;
-        entry.admitted(&permit, &parts.headers, view.now);
+        entry.admitted(&permit, &parts.headers);
         app.let_in(context, permit.payer(), entry)?;
         check_name(route, &parts.headers, &permit)?;
         let place = self.queue.enter(permit.payer().position())?;
-        let mut lease = permit.leash().lease(view.now);
+        let mut lease = permit.leash().lease();
         let Route::Issue(issue) = route else {
             if !body.is_end_stream() {
                 return Err(Refusal::form("a body where none is read"));

@@ -94,7 +94,7 @@ async fn the_child() {
     let config = LogConfig { segment_bytes: 100_000, ..config() };
     let (log, writer, _) = Log::open(config, disk, Arc::new(now), &[]).unwrap();
     let mut tasks = JoinSet::new();
-    tasks.spawn(writer.run(CancellationToken::new()));
+    tasks.spawn(writer.run_apart(CancellationToken::new()));
     let world = World::with(Options { audit: Some(log), ..Options::default() }, Duration::from_secs(1)).await;
     let staker = world.chain.staker(1, "5", Permissions::USER);
     let ca = BASE64_STANDARD.encode(world.ca.cert());
