@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 seconds=${FUZZ_SECONDS:-60}
-targets=${FUZZ_TARGETS:-token headers path upgrade segment}
+targets=${FUZZ_TARGETS:-token headers path upgrade k3s segment}
 
 cargo +nightly --version >/dev/null 2>&1 || { echo "fuzz: there is no nightly compiler: rustup toolchain install nightly" >&2; exit 1; }
 cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz

@@ -1,10 +1,12 @@
 //! Whether a caller may go on: a pure function over one snapshot. What it gives is a [`Permit`], which carries the
 //! identity, and what tells when losing the right ends whatever was begun with it.
 
+mod k3s;
 mod permit;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use k3s::{admit_join, admit_k3s_server};
 pub(crate) use permit::{CutReason, GROUP, Given, Lease, Leash, Upstream};
 pub use permit::{Identity, Kind, NodeRole, Permit};
 
@@ -59,6 +61,7 @@ pub(crate) fn admit(caller: &Caller, view: &View) -> Result<Permit, Refusal> {
                 Err(Refusal::forbidden(UsageNotPermitted, cause))
             }
         },
+        Caller::Certificate(holder) => k3s::certificate(holder, view),
         Caller::ServiceAccount { token, bearer } => service_account(token, bearer, view),
     }
 }
@@ -100,12 +103,8 @@ fn person(holder: &SealHolder, view: &View) -> Result<Permit, Refusal> {
 fn node(holder: &SealHolder, role: NodeRole, view: &View) -> Result<Permit, Refusal> {
     let id = node_right(holder, view)?;
     let identity = holder.given.or_make(&holder.position, false, || {
-        let (user, groups) = match role {
-            NodeRole::Kubelet => (format!("system:node:{id}"), vec!["system:nodes".to_owned()]),
-            NodeRole::KubeProxy => (KUBE_PROXY.to_owned(), Vec::new()),
-        };
         // No UID: the API server compares a kubelet's with nothing, and two roles of one position are not one user.
-        Identity::new(user, None, groups, holder.seal.id).map_err(|error| no_header(&error))
+        Identity::new(role.user(&id), None, role.groups(), holder.seal.id).map_err(|error| no_header(&error))
     })?;
     let leash =
         Leash::new(holder.hold(Right::Node, view), None, view.nodes_stale.clone(), holder.until.since(view.now));
@@ -116,19 +115,24 @@ fn node(holder: &SealHolder, role: NodeRole, view: &View) -> Result<Permit, Refu
 fn node_right(holder: &SealHolder, view: &View) -> Result<NodeId, Refusal> {
     within_grace(view)?;
     seal_covers(holder, Permissions::NODE, view.now)?;
-    counts(&holder.position)?;
+    right_of_node(&holder.position, view)
+}
+
+/// Whatever was shown for it.
+fn right_of_node(position: &LivePosition, view: &View) -> Result<NodeId, Refusal> {
+    counts(position)?;
     let no_node = || Refusal::forbidden(UsageNotPermitted, "the position has no node id");
-    let id = holder.position.node().ok_or_else(no_node)?;
-    if holder.position.state.is_jailed() {
-        let until = holder.position.state.jailed_until_ms;
+    let id = position.node().ok_or_else(no_node)?;
+    if position.state.is_jailed() {
+        let until = position.state.jailed_until_ms;
         return Err(Refusal::forbidden(
             NodeJailed,
             format!("node {id} was silent; it is jailed at least until {until}"),
         ));
     }
-    if !holder.position.rights.node {
+    if !position.rights.node {
         let minimum = view.snapshot.policy().node_minimum;
-        let active = holder.position.state.active;
+        let active = position.state.active;
         let cause = format!("{active} SUI active, a node needs {minimum}");
         return Err(Refusal::forbidden(StakeTooLow, cause));
     }

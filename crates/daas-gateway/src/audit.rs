@@ -85,6 +85,13 @@ impl Entry {
                     ..Who::default()
                 });
             }
+            Caller::Certificate(holder) => self.identify(&Who {
+                kind: daas_audit::Caller::Node,
+                user: holder.position.node().map_or_else(String::new, |node| holder.role.user(&node)).into(),
+                position: Some(holder.position.state.position),
+                seal: Some(holder.seal),
+                ..Who::default()
+            }),
             Caller::ServiceAccount { token, .. } => self.identify(&Who {
                 kind: daas_audit::Caller::ServiceAccount,
                 user: service_account(&token.namespace, &token.name).into(),
@@ -112,8 +119,9 @@ impl Entry {
             (None, Kind::Person { .. } | Kind::Node { .. }) => Cow::Borrowed(""),
         };
         let acting_as = headers.get(IMPERSONATE_USER).map_or(Cow::Borrowed(""), |name| text(name));
-        let seal: Option<SealId> = permit.identity().map(crate::Identity::seal);
-        self.identify(&Who { kind, user, position: Some(permit.payer().position()), tier, seal, acting_as });
+        let seal: Option<SealId> = permit.identity().and_then(crate::Identity::seal);
+        let position = Some(permit.payer().position()).filter(|_| !permit.payer().is_control_plane());
+        self.identify(&Who { kind, user, position, tier, seal, acting_as });
         self.until = Some(permit.leash().clone());
     }
 

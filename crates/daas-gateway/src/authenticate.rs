@@ -7,7 +7,7 @@ mod verified;
 
 pub(crate) use service_account::{BoundToken, Issuer};
 
-use crate::admit::Given;
+use crate::admit::{Given, NodeRole};
 use crate::config::{ConfigError, ServiceAccountConfig};
 use crate::credential::{Bearer, Token};
 use crate::refusal::Refusal;
@@ -28,6 +28,8 @@ use verified::{Digest, Verified};
 pub(crate) enum Caller {
     /// A Seal's holder.
     Seal(SealHolder),
+    /// A node's process, by its certificate.
+    Certificate(CertificateHolder),
     /// A pod.
     ServiceAccount {
         /// What the issuer says.
@@ -46,6 +48,19 @@ pub(crate) struct SealHolder {
     /// When what was shown ends: the Seal, or the session key that signed before it does.
     pub(crate) until: UnixMs,
     /// Of the token, which has one usage and one Seal.
+    pub(crate) given: Arc<Given>,
+}
+
+/// A process of a K3s agent whose key was bound to this position when its certificate was issued.
+#[derive(Clone, Debug)]
+pub(crate) struct CertificateHolder {
+    pub(crate) position: Arc<LivePosition>,
+    /// Under which the certificate was issued; whether it lives still is of no account.
+    pub(crate) seal: SealId,
+    pub(crate) role: NodeRole,
+    /// When the certificate ends.
+    pub(crate) until: UnixMs,
+    /// Of the connection, which has one certificate.
     pub(crate) given: Arc<Given>,
 }
 

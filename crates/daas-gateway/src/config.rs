@@ -1,3 +1,4 @@
+use crate::k3s::{K3sConfig, K3sError};
 use crate::namespaces::Namespaces;
 use core::fmt;
 use core::time::Duration;
@@ -27,6 +28,8 @@ pub struct GatewayConfig {
     pub namespaces: Namespaces,
     /// Every request is recorded here. Whoever opened it writes it, and stops when the gateway has ended.
     pub audit: Log,
+    /// Where the API server is K3s': what its agents need to join through here.
+    pub k3s: Option<K3sConfig>,
     /// Bounds on what one client or all may take.
     pub limits: Limits,
 }
@@ -161,6 +164,9 @@ pub enum ConfigError {
     /// Not a P-256 or RSA public key in PEM.
     #[error("the service-account issuer's public key is neither a P-256 nor an RSA key in PEM")]
     ServiceAccountKey,
+    /// What K3s' agents need cannot be had.
+    #[error(transparent)]
+    K3s(#[from] K3sError),
 }
 
 // === impl Limits ===

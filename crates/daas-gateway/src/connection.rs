@@ -127,11 +127,13 @@ impl Server {
         let open = measure::Open::new("daas_gateway_connections_open");
         let server_name = session.server_name().map(Arc::from);
         let info = ConnectionInfo { peer, server_name, exporter };
+        let presented = self.app.k3s.as_ref().and_then(|k3s| k3s.presented(session));
+        let context = Context::new(info, seat.forwarder.clone(), place, presented);
         // Kubernetes' upgrade clients often send no ALPN at all; they mean HTTP/1.1.
         let result = if session.alpn_protocol() == Some(crate::tls::H2) {
-            self.http2(tls, Context::new(info, seat.forwarder.clone(), place)).await
+            self.http2(tls, context).await
         } else {
-            self.http1(tls, Context::new(info, seat.forwarder.clone(), place)).await
+            self.http1(tls, context).await
         };
         if let Err(error) = result {
             tracing::debug!(%peer, %error, "a connection ended");

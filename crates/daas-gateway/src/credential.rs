@@ -89,7 +89,8 @@ impl Bearer {
         Some(value)
     }
 
-    fn new(text: &str) -> Result<Self, Refusal> {
+    /// From what stands behind the scheme.
+    pub(crate) fn new(text: &str) -> Result<Self, Refusal> {
         let longest = if text.starts_with("eyJ") { MAX_JWT } else { pop::MAX_LENGTH };
         if text.is_empty() {
             return Err(Refusal::unauthorized(TokenMissing, "the credential is empty"));

@@ -44,7 +44,7 @@ pub(crate) struct Forwarder {
     /// Apart from people's, so that whatever they have open, nodes go on saying that they live.
     nodes: Route,
     pass_through: Route,
-    /// Apart from people's pods, too: the cluster's own, without which a node is none.
+    /// Apart from people's pods, too: the cluster's own, and K3s' agents that join, without which a node is none.
     system: Route,
     response: Duration,
     shares: Arc<Shares>,
@@ -160,7 +160,7 @@ impl Forwarder {
         match (permit.upstream(), permit.payer()) {
             (Upstream::FrontProxy(_), Payer::Node(..)) => &self.nodes,
             (Upstream::FrontProxy(_), _) => &self.identity,
-            (Upstream::PassThrough(_), Payer::System(..)) => &self.system,
+            (Upstream::PassThrough(_), Payer::System(..)) | (Upstream::Join(..), _) => &self.system,
             (Upstream::PassThrough(_), _) => &self.pass_through,
         }
     }

@@ -2,6 +2,10 @@
 //!
 //! What is promised is said here a second time and in other words, so that a mistake has to be made twice.
 
+mod k3s;
+
+pub use k3s::k3s;
+
 use crate::authenticate::Issuer;
 use crate::config::ServiceAccountConfig;
 use crate::credential::{Bearer, Token};

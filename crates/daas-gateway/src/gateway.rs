@@ -3,7 +3,8 @@ use crate::config::{ConfigError, GatewayConfig, Limits};
 use crate::connection::{Places, Server};
 use crate::forward::Forwarder;
 use crate::freshness::Watch;
-use crate::limits::{Holder, Limiter, Purse, Strangers};
+use crate::k3s::K3s;
+use crate::limits::{Holder, Limiter, Payer, Purse, Strangers};
 use crate::local::{LocalEndpoints, Unread};
 use crate::measure::Requests;
 use crate::request::App;
@@ -66,7 +67,9 @@ impl Gateway {
         let Limits { connections, connections_per_address, connections_per_holder, rates, .. } = config.limits;
         let forwarder = Forwarder::new(&config, &tasks, &kill)?;
         let places = Places::new(connections, connections_per_address, connections_per_holder);
+        let k3s = config.k3s.as_ref().map(K3s::open).transpose().map_err(ConfigError::from)?;
         let app = Arc::new(App {
+            k3s,
             watch: Watch::new(index, config.node_stale_grace, config.namespaces.clone()),
             authenticator: Authenticator::new(
                 config.cluster,
@@ -147,6 +150,9 @@ async fn housekeeping(server: &Server, threads: &Threads) {
 
 /// Whether this holder has the right still for which it was let in.
 fn lives((purse, position): Holder, snapshot: &Snapshot) -> bool {
+    if (purse, position) == Payer::control_plane().holder() {
+        return true;
+    }
     snapshot.position(position).is_some_and(|position| match purse {
         Purse::Person | Purse::Pods => position.rights.tier.is_some(),
         Purse::Node | Purse::System => position.rights.node,
@@ -176,5 +182,7 @@ mod tests {
         assert_eq!(lives(viewer.state.position), [false; 4], "too little stake");
         chain.suspend(&mut staker);
         assert_eq!(lives(staker.state.position), [false; 4]);
+        let own = super::lives(Payer::control_plane().holder(), &chain.index.snapshot());
+        assert!(own, "K3s' own server has no stake to lose");
     }
 }

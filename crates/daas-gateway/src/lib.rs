@@ -10,6 +10,7 @@
 //! | whether that holder may go on, and what ends it | [`admit`] → [`Permit`] |
 //! | what of it is written down, from its arrival to its end | [`audit`] |
 //! | our own endpoints | [`local`] |
+//! | how K3s' agents join, and what their certificates open | [`k3s`] |
 //! | the API server, with the identity the permit carries | [`forward`] |
 //!
 //! [`Permit`] is the proof: only [`admit`] makes one, and only from one does [`forward`] build a request.
@@ -25,6 +26,7 @@ mod forward;
 mod freshness;
 mod gateway;
 mod hygiene;
+mod k3s;
 mod limits;
 mod local;
 mod measure;
@@ -46,6 +48,7 @@ pub use config::{
 };
 pub use connection::network;
 pub use gateway::{BindError, BoundGateway, Gateway};
+pub use k3s::{AgentToken, K3sConfig, K3sError, K3sServer, KeyId, k3s_server_config};
 pub use local::{ConnectionInfo, LocalEndpoints, NodeCaller};
 pub use namespaces::{Namespaces, Owner};
 pub use refusal::Refusal;

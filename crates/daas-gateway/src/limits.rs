@@ -18,7 +18,7 @@ use crate::refusal::Refusal;
 use buckets::{Buckets, Draw, Drawn};
 use core::time::Duration;
 use daas_types::ErrorCode::RateLimited;
-use daas_types::{PositionId, Tier};
+use daas_types::{Address, PositionId, Tier};
 use tokio::time::Instant;
 
 /// Holders counted at once: four for each of sixteen thousand positions. A bucket takes some 60 bytes.
@@ -74,6 +74,16 @@ impl Payer {
             | Self::Node(position, _)
             | Self::System(position, _) => position,
         }
+    }
+
+    /// K3s' own server, which has no position.
+    pub(crate) fn control_plane() -> Self {
+        Self::System(PositionId(Address::ZERO), Tier::Super)
+    }
+
+    /// Whether it is that.
+    pub(crate) fn is_control_plane(self) -> bool {
+        self.position() == PositionId(Address::ZERO)
     }
 
     /// By whose stake it is measured.

@@ -262,7 +262,7 @@ fn payer(node: PositionId) -> Payer {
     Payer::Node(node, Tier::Viewer)
 }
 
-async fn read(body: Incoming, most: usize, entry: &mut Entry) -> Result<Bytes, Refusal> {
+pub(crate) async fn read(body: Incoming, most: usize, entry: &mut Entry) -> Result<Bytes, Refusal> {
     let collect = Limited::new(body, most).collect();
     let collected = tokio::time::timeout(BODY, collect)
         .await

@@ -60,6 +60,12 @@ impl Refusal {
         Self::new(ErrorCode::PathRefused, StatusCode::BAD_REQUEST, cause)
     }
 
+    /// The same as 401 where it is 403, which K3s' agents take for a wrong node password whatever its message says.
+    pub(crate) fn for_agents(self) -> Self {
+        let status = if self.status == StatusCode::FORBIDDEN { StatusCode::UNAUTHORIZED } else { self.status };
+        Self { status, ..self }
+    }
+
     /// Which rule.
     pub fn code(&self) -> ErrorCode {
         self.code

@@ -1,12 +1,13 @@
 //! One request, from its head to the head of its answer.
 
-use crate::admit::{View, admit};
+use crate::admit::{Permit, View, admit};
 use crate::audit::{Entry, Recorded};
 use crate::authenticate::{Authenticator, Caller};
 use crate::connection::{Place, Places, cord};
 use crate::credential::Bearer;
 use crate::forward::{Forwarder, GatewayBody, RequestBody, UpgradeRequest};
 use crate::freshness::Watch;
+use crate::k3s::{self, K3s, Presented};
 use crate::limits::{Limiter, Payer, Renewals, Strangers};
 use crate::local::{ConnectionInfo, Endpoint, LocalEndpoints, Unread};
 use crate::refusal::Refusal;
@@ -18,7 +19,7 @@ use daas_types::ErrorCode::{AddressLimited, TokenMissing, TooManyRequests};
 use daas_types::PositionId;
 use daas_types::pop::Usage;
 use http::header::CONNECTION;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
 use hyper::body::Incoming;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -39,6 +40,8 @@ pub(crate) struct App {
     pub(crate) places: Arc<Places>,
     pub(crate) local: Arc<dyn LocalEndpoints>,
     pub(crate) audit: Log,
+    /// Where the API server is K3s'.
+    pub(crate) k3s: Option<K3s>,
     pub(crate) requests: measure::Requests,
     /// Bodies without a token before them.
     pub(crate) unread: Unread<IpAddr>,
@@ -59,6 +62,8 @@ pub(crate) struct Context {
     enough: CancellationToken,
     /// Of the position whose it is.
     renewals: Renewals,
+    /// With K3s: the certificate that was shown at its beginning.
+    presented: Option<Box<Presented>>,
 }
 
 /// How an answer came about.
@@ -108,9 +113,19 @@ pub(crate) async fn serve(
 // === impl Context ===
 
 impl Context {
-    pub(crate) fn new(info: ConnectionInfo, forwarder: Arc<Forwarder>, place: Place) -> Self {
+    pub(crate) fn new(
+        info: ConnectionInfo,
+        forwarder: Arc<Forwarder>,
+        place: Place,
+        presented: Option<Box<Presented>>,
+    ) -> Self {
         let (place, limited, enough) = (Arc::new(place), AtomicU32::new(0), CancellationToken::new());
-        Self { info, forwarder, place, limited, enough, renewals: Renewals::default() }
+        Self { info, forwarder, place, limited, enough, renewals: Renewals::default(), presented }
+    }
+
+    /// The certificate that was shown at its beginning.
+    pub(crate) fn presented(&self) -> Option<&Presented> {
+        self.presented.as_deref()
     }
 
     /// Somebody with a right is on it. Costs a load where that is known.
@@ -193,21 +208,34 @@ impl App {
             // Boxed: every request would carry room for it.
             return Box::pin(endpoint.answer(self, context, request, entry)).await.map(Answer::local);
         }
-        self.kubernetes(context, request, entry).await
+        if let Some(k3s) = &self.k3s
+            && let Some(route) = k3s::Route::of(request.method(), request.uri())?
+        {
+            return Box::pin(k3s.answer(route, self, context, request, entry)).await;
+        }
+        self.kubernetes(context, request, entry, |parts, entry| {
+            let bearer = Bearer::from_headers(&parts.headers)?;
+            let view = self.watch.view();
+            let caller = match (bearer, &self.k3s, context.presented()) {
+                (Some(bearer), ..) => self.authenticate(context, &bearer, Usage::User, &view)?,
+                (None, Some(k3s), Some(presented)) => k3s.caller(presented, &view)?,
+                (None, ..) => return Err(Refusal::unauthorized(TokenMissing, "no Authorization header")),
+            };
+            admit(&caller, &view).inspect_err(|_| entry.known(&caller))
+        })
+        .await
     }
 
-    async fn kubernetes(
+    /// To the API server, with the permit that is made of the request's head as it came.
+    pub(crate) async fn kubernetes(
         &self,
         context: &Context,
         request: Request<Incoming>,
         entry: &mut Entry,
+        permit: impl FnOnce(&request::Parts, &mut Entry) -> Result<Permit, Refusal>,
     ) -> Result<Answer, Refusal> {
         let (mut parts, body) = request.into_parts();
-        let bearer = Bearer::from_headers(&parts.headers)?;
-        let bearer = bearer.ok_or_else(|| Refusal::unauthorized(TokenMissing, "no Authorization header"))?;
-        let view = self.watch.view();
-        let caller = self.authenticate(context, &bearer, Usage::User, &view)?;
-        let permit = admit(&caller, &view).inspect_err(|_| entry.known(&caller))?;
+        let permit = permit(&parts, entry)?;
         let upgrade = UpgradeRequest::of(&mut parts);
         // First, so that the log has what the API server is told and not what `Connection` takes away.
         hygiene::scrub(&mut parts.headers)?;

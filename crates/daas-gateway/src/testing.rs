@@ -27,7 +27,7 @@ impl Verifier {
     pub fn seal(&self, shown: &Shown, snapshot: &Snapshot, now: UnixMs) -> Option<SealId> {
         match self.0.authenticate(&shown.0, Usage::User, snapshot, now, |_| Ok(())).ok()? {
             Caller::Seal(holder) => Some(holder.seal.id),
-            Caller::ServiceAccount { .. } => None,
+            Caller::Certificate(_) | Caller::ServiceAccount { .. } => None,
         }
     }
 }

@@ -49,6 +49,7 @@ pub(crate) fn gateway(
         }),
         namespaces,
         audit,
+        k3s: None,
         limits: Limits { threads: threads(), ..config.gateway.limits() }.within(raise_open_files()),
     })
 }

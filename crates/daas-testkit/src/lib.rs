@@ -6,5 +6,6 @@ pub mod bench;
 pub mod chain;
 pub mod client;
 pub mod join;
+pub mod k3s;
 pub mod pki;
 pub mod upstream;

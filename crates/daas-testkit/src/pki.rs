@@ -2,16 +2,25 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 use rustls::RootCertStore;
+use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::sync::Arc;
 
 /// A certificate authority.
+#[derive(Clone)]
 pub struct Ca {
-    issuer: Issuer<'static, KeyPair>,
+    issuer: Arc<Issuer<'static, KeyPair>>,
     cert: CertificateDer<'static>,
+}
+
+/// A request for a certificate, and the key it is signed with.
+pub struct Request {
+    key: KeyPair,
+    der: Vec<u8>,
 }
 
 /// A certificate and its key.
@@ -33,7 +42,7 @@ impl Ca {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate().unwrap();
         let cert = params.self_signed(&key).unwrap().der().clone();
-        Self { issuer: Issuer::new(params, key), cert }
+        Self { issuer: Arc::new(Issuer::new(params, key)), cert }
     }
 
     /// Its certificate.
@@ -73,13 +82,89 @@ impl Ca {
         self.sign(CertificateParams::default(), common_name, ExtendedKeyUsagePurpose::ClientAuth)
     }
 
+    /// A client's certificate with these organizations.
+    pub fn member(&self, common_name: &str, organizations: &[&str]) -> Leaf {
+        let request = Request::new();
+        request.leaf(&self.sign_request(request.der(), common_name, organizations))
+    }
+
+    /// A client's certificate for the key of a request, as files hold it. Of the request nothing else counts.
+    pub fn sign_request(&self, request: &[u8], common_name: &str, organizations: &[&str]) -> String {
+        self.sign_key(
+            request,
+            CertificateParams::default(),
+            common_name,
+            organizations,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        )
+    }
+
+    /// A server's certificate for the key of a request.
+    pub fn sign_server_request(&self, request: &[u8], names: &[&str]) -> String {
+        let params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+        self.sign_key(request, params, names[0], &[], ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    fn sign_key(
+        &self,
+        request: &[u8],
+        mut params: CertificateParams,
+        common_name: &str,
+        organizations: &[&str],
+        usage: ExtendedKeyUsagePurpose,
+    ) -> String {
+        let mut request = CertificateSigningRequestParams::from_der(&request.to_vec().into()).unwrap();
+        params.distinguished_name = DistinguishedName::new();
+        for (organization, kind) in organizations.iter().zip([
+            DnType::OrganizationName,
+            // The same; by one name there is only one.
+            DnType::CustomDnType(vec![2, 5, 4, 10]),
+        ]) {
+            params.distinguished_name.push(kind, *organization);
+        }
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.extended_key_usages.push(usage);
+        request.params = params;
+        request.signed_by(&*self.issuer).unwrap().pem()
+    }
+
     fn sign(&self, mut params: CertificateParams, common_name: &str, usage: ExtendedKeyUsagePurpose) -> Leaf {
         params.distinguished_name.push(DnType::CommonName, common_name);
         params.extended_key_usages.push(usage);
         let key = KeyPair::generate().unwrap();
-        let cert = params.signed_by(&key, &self.issuer).unwrap();
+        let cert = params.signed_by(&key, &*self.issuer).unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         Leaf { chain: vec![cert.der().clone()], key }
+    }
+}
+
+// === impl Request ===
+
+impl Request {
+    /// One for a new key.
+    pub fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        let der = params.serialize_request(&key).unwrap().der().to_vec();
+        Self { key, der }
+    }
+
+    /// The request.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// Its key with the certificates that were issued for it.
+    pub fn leaf(&self, pem: &str) -> Leaf {
+        let chain = CertificateDer::pem_slice_iter(pem.as_bytes()).map(Result::unwrap).collect();
+        Leaf { chain, key: PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.key.serialize_der())) }
+    }
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -81,6 +81,10 @@ catalogue! {
         "Wait as long as Retry-After says; more stake may send more: `k3s-daas stake`.";
     AddressLimited "D120" "이 주소에서 거부된 요청이나 새 토큰이 너무 많습니다." "Too many refused requests or new tokens came from this address."
         "Wait as long as Retry-After says; check the token with `k3s-daas status`, and what else sends from this address.";
+    RouteRefused "D121" "게이트웨이가 열지 않는 경로입니다." "The gateway does not open this path."
+        "Nodes join with `k3s agent --server https://GATEWAY:6443 --token-file FILE`; all else is the Kubernetes API.";
+    CertificateRefused "D122" "클라이언트 인증서가 거부되었습니다." "The client certificate is none of a node that may be in this cluster."
+        "Start the agent again with its Seal: `k3s agent --server https://GATEWAY:6443 --token-file FILE`.";
 
     ChainStale "D201" "체인 정보가 오래되어 잠시 거부합니다." "The master has seen no verified checkpoint for too long."
         "Wait; if it lasts, the operator checks the master's RPC endpoint.";

@@ -76,6 +76,7 @@ async fn serve(folder: &Path, upstream: &str, metrics: PrometheusHandle) {
         service_account: None,
         namespaces: Namespaces::default(),
         audit: log,
+        k3s: None,
         limits,
     };
     let tls = server_config(server_chain, server_key).unwrap();

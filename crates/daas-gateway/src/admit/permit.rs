@@ -56,6 +56,8 @@ pub enum NodeRole {
     Kubelet,
     /// `system:kube-proxy`.
     KubeProxy,
+    /// `system:k3s-controller`: K3s' agent itself.
+    Controller,
 }
 
 /// Who the API server is told it is. Built from validated types only, so that no text from the chain gets here.
@@ -64,7 +66,7 @@ pub struct Identity {
     user: String,
     uid: Option<PositionId>,
     groups: Vec<String>,
-    seal: SealId,
+    seal: Option<SealId>,
     /// The same, as the API server is told.
     headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -86,6 +88,9 @@ const SEAL: HeaderName = HeaderName::from_static("x-remote-extra-daas-seal");
 pub(crate) enum Upstream {
     /// The gateway vouches, with its certificate.
     FrontProxy(Arc<Identity>),
+    /// K3s' agent token in place of the Seal that was shown, and whose Seal it was, of which K3s is told nothing: it judges a
+    /// token before the identity that a proxy vouches for, and refuses both together.
+    Join(Arc<Identity>, HeaderValue),
     /// The caller's own token, on a connection that has no certificate.
     PassThrough(HeaderValue),
 }
@@ -96,7 +101,8 @@ pub(crate) struct Leash(Arc<Ends>);
 
 #[derive(Debug)]
 struct Ends {
-    right: Hold,
+    /// None of K3s' own server.
+    right: Option<Hold>,
     /// A pod's: that of the node it runs on.
     also: Option<Hold>,
     stale: Arc<CancellationToken>,
@@ -136,9 +142,18 @@ impl Permit {
     /// The identity asserted, if the gateway asserts one.
     pub fn identity(&self) -> Option<&Identity> {
         match &self.upstream {
-            Upstream::FrontProxy(identity) => Some(&**identity),
+            Upstream::FrontProxy(identity) | Upstream::Join(identity, _) => Some(&**identity),
             Upstream::PassThrough(_) => None,
         }
+    }
+
+    /// The same with K3s' agent token, where the identity would be asserted.
+    pub(super) fn joining(self, token: HeaderValue) -> Self {
+        let upstream = match self.upstream {
+            Upstream::FrontProxy(identity) => Upstream::Join(identity, token),
+            other => other,
+        };
+        Self { upstream, ..self }
     }
 
     pub(crate) fn upstream(&self) -> &Upstream {
@@ -155,6 +170,27 @@ impl Permit {
     }
 }
 
+// === impl NodeRole ===
+
+impl NodeRole {
+    /// What the API server calls it on this node.
+    pub(crate) fn user(self, node: &NodeId) -> String {
+        match self {
+            Self::Kubelet => format!("system:node:{node}"),
+            Self::KubeProxy => super::KUBE_PROXY.to_owned(),
+            Self::Controller => "system:k3s-controller".to_owned(),
+        }
+    }
+
+    /// Its groups: those two are bound by their names.
+    pub(super) fn groups(self) -> Vec<String> {
+        match self {
+            Self::Kubelet => vec!["system:nodes".to_owned()],
+            Self::KubeProxy | Self::Controller => Vec::new(),
+        }
+    }
+}
+
 // === impl Identity ===
 
 impl Identity {
@@ -162,8 +198,9 @@ impl Identity {
         user: String,
         uid: Option<PositionId>,
         groups: Vec<String>,
-        seal: SealId,
+        seal: impl Into<Option<SealId>>,
     ) -> Result<Self, InvalidHeaderValue> {
+        let seal = seal.into();
         let mut headers = vec![(USER, HeaderValue::from_str(&user)?)];
         if let Some(uid) = uid {
             headers.push((UID, HeaderValue::from_str(&uid.to_string())?));
@@ -171,7 +208,9 @@ impl Identity {
         for group in &groups {
             headers.push((GROUP, HeaderValue::from_str(group)?));
         }
-        headers.push((SEAL, HeaderValue::from_str(&seal.to_string())?));
+        if let Some(seal) = seal {
+            headers.push((SEAL, HeaderValue::from_str(&seal.to_string())?));
+        }
         Ok(Self { user, uid, groups, seal, headers })
     }
 
@@ -190,8 +229,8 @@ impl Identity {
         &self.groups
     }
 
-    /// The Seal that was shown, for the API server's audit log.
-    pub fn seal(&self) -> SealId {
+    /// The Seal that was shown, now or when the certificate was issued, for the API server's audit log.
+    pub fn seal(&self) -> Option<SealId> {
         self.seal
     }
 
@@ -227,14 +266,19 @@ impl Given {
 
 impl Leash {
     /// Over at the latest after `left`.
-    pub(super) fn new(right: Hold, also: Option<Hold>, stale: Arc<CancellationToken>, left: Duration) -> Self {
-        Self(Arc::new(Ends { right, also, stale, expires: Instant::now() + left.min(LONGEST) }))
+    pub(super) fn new(
+        right: impl Into<Option<Hold>>,
+        also: Option<Hold>,
+        stale: Arc<CancellationToken>,
+        left: Duration,
+    ) -> Self {
+        Self(Arc::new(Ends { right: right.into(), also, stale, expires: Instant::now() + left.min(LONGEST) }))
     }
 
     /// Whether it is over, and why.
     pub(crate) fn ended(&self) -> Option<CutReason> {
         let Ends { right, also, stale, expires } = &*self.0;
-        if right.is_lost() || also.as_ref().is_some_and(Hold::is_lost) {
+        if right.as_ref().is_some_and(Hold::is_lost) || also.as_ref().is_some_and(Hold::is_lost) {
             Some(CutReason::RightLost)
         } else if stale.is_cancelled() {
             Some(CutReason::Stale)
@@ -247,16 +291,14 @@ impl Leash {
     pub(crate) fn lease(&self) -> Lease {
         let ends = self.0.clone();
         Lease(Box::pin(async move {
-            let also = async {
-                match &ends.also {
-                    Some(hold) => hold.lost().await,
-                    None => pending().await,
-                }
+            let lost = async |hold: &Option<Hold>| match hold {
+                Some(hold) => hold.lost().await,
+                None => pending().await,
             };
             tokio::select! {
                 biased;
-                () = ends.right.lost() => CutReason::RightLost,
-                () = also => CutReason::RightLost,
+                () = lost(&ends.right) => CutReason::RightLost,
+                () = lost(&ends.also) => CutReason::RightLost,
                 () = ends.stale.cancelled() => CutReason::Stale,
                 () = sleep_until(ends.expires) => CutReason::Expired,
             }

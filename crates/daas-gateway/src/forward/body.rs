@@ -13,7 +13,14 @@ use hyper::body::Incoming;
 use std::sync::Arc;
 
 /// A request body on its way up: as it comes, without trailers, and no further than the permit reaches.
-pub(crate) struct RequestBody(Option<Flow>);
+pub(crate) struct RequestBody(Option<Content>);
+
+enum Content {
+    /// As it comes.
+    Flow(Flow),
+    /// All of it, looked at before.
+    Read(Bytes),
+}
 
 struct Flow {
     body: Incoming,
@@ -63,12 +70,21 @@ pub(crate) enum BodyError {
 
 impl RequestBody {
     pub(crate) fn new(body: Incoming, lease: impl FnOnce() -> Lease) -> Self {
-        Self((!body.is_end_stream()).then(|| Flow { body, lease: lease(), received: Arc::default() }))
+        let flows = !body.is_end_stream();
+        Self(flows.then(|| Content::Flow(Flow { body, lease: lease(), received: Arc::default() })))
+    }
+
+    /// One that is here already.
+    pub(crate) fn read(body: Bytes) -> Self {
+        Self((!body.is_empty()).then_some(Content::Read(body)))
     }
 
     /// How many bytes have come; none for a request without a body.
     pub(crate) fn counter(&self) -> Option<Arc<AtomicU64>> {
-        self.0.as_ref().map(|flow| flow.received.clone())
+        match &self.0 {
+            Some(Content::Flow(flow)) => Some(flow.received.clone()),
+            Some(Content::Read(_)) | None => None,
+        }
     }
 
     pub(super) fn empty() -> Self {
@@ -81,8 +97,11 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some(Flow { body, lease, received }) = &mut self.0 else {
-            return Poll::Ready(None);
+        let Some(Content::Flow(Flow { body, lease, received })) = &mut self.0 else {
+            return match self.0.take() {
+                Some(Content::Read(body)) => Poll::Ready(Some(Ok(Frame::data(body)))),
+                Some(Content::Flow(_)) | None => Poll::Ready(None),
+            };
         };
         if let Poll::Ready(reason) = Pin::new(lease).poll(cx) {
             self.0 = None;
@@ -105,11 +124,19 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|flow| flow.body.is_end_stream())
+        match &self.0 {
+            Some(Content::Flow(flow)) => flow.body.is_end_stream(),
+            Some(Content::Read(_)) => false,
+            None => true,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |flow| flow.body.size_hint())
+        match &self.0 {
+            Some(Content::Flow(flow)) => flow.body.size_hint(),
+            Some(Content::Read(body)) => SizeHint::with_exact(u64::try_from(body.len()).unwrap_or(u64::MAX)),
+            None => SizeHint::with_exact(0),
+        }
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn answer(response: Response<(Received, Slot)>) -> Response<GatewayBo
 /// Of a scrubbed head, which has none of these.
 fn assert_identity(headers: &mut HeaderMap, upstream: &Upstream) {
     match upstream {
-        Upstream::PassThrough(authorization) => {
+        Upstream::PassThrough(authorization) | Upstream::Join(_, authorization) => {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
         Upstream::FrontProxy(identity) => {

@@ -100,6 +100,16 @@ impl Strangers {
         Err(Refusal::too_fast(AddressLimited, "as many questions as one address may ask", wait))
     }
 
+    /// Whether anyone is given what is at hand: it costs us no more than to refuse it.
+    pub(crate) fn may_fetch(&self, address: IpAddr) -> Result<(), Refusal> {
+        let wait = match self.draw(address, 1, false) {
+            Drawn::Taken => return Ok(()),
+            Drawn::Empty(wait) => wait,
+            Drawn::NoRoom => NO_ROOM,
+        };
+        Err(Refusal::too_fast(AddressLimited, "as many requests without a token as one address may send", wait))
+    }
+
     /// Counts a request that was not let through; `known`: whose it was. What is said instead once there were too many.
     pub(crate) fn refused(&self, address: IpAddr, known: bool, refusal: Refusal) -> Refusal {
         if refusal.code() == AddressLimited {

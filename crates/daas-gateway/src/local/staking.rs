@@ -28,6 +28,7 @@ pub(super) fn status(
     let mine = match caller {
         None => None,
         Some(Caller::Seal(holder)) => Some(mine(&holder.position)),
+        Some(Caller::Certificate(holder)) => Some(mine(&holder.position)),
         Some(Caller::ServiceAccount { .. }) => {
             return Err(Refusal::unauthorized(TokenMalformed, "a service account has no stake"));
         }

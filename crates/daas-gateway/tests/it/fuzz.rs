@@ -56,6 +56,11 @@ fn paths() {
 }
 
 #[test]
+fn k3s() {
+    replay("k3s", fuzz::k3s);
+}
+
+#[test]
 fn upgrades() {
     replay("upgrade", fuzz::upgrade);
 }

@@ -122,6 +122,7 @@ impl World {
             }),
             namespaces: namespaces.clone(),
             audit: audit.unwrap_or_else(|| trail.log.clone()),
+            k3s: None,
             limits,
         };
         let leaf = ca.server(&["localhost", "127.0.0.1"]);

@@ -7,6 +7,7 @@ mod fuzz;
 mod harness;
 mod identity;
 mod items;
+mod k3s;
 mod killed;
 mod life;
 mod limits;

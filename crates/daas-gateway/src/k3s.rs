@@ -1,0 +1,65 @@
+//! K3s behind the gateway: its agents join with a Seal where they would show K3s' own token, and live by the certificates that
+//! K3s gives them then. `docs/k3s.md` has the whole table.
+//!
+//! | what | module |
+//! |---|---|
+//! | which paths are open, and to whom | [`routes`] |
+//! | a Seal out of `Basic node:<SEAL>` | [`basic`] |
+//! | a client's certificate: asked for, not insisted on | [`tls`], [`certificate`] |
+//! | the key in a request for a certificate, and whether the answer is of that key | [`signing`] |
+//! | whose key that was, on disk before K3s hears of it | [`keys`] |
+//! | no more at once than K3s answers | [`queue`] |
+//!
+//! Without [`K3sConfig`] none of this is asked.
+
+mod answer;
+mod basic;
+mod certificate;
+mod config;
+mod keys;
+mod queue;
+mod routes;
+mod signing;
+mod tls;
+
+pub(crate) use basic::seal as basic_seal;
+pub(crate) use certificate::Presented;
+pub use config::{AgentToken, K3sConfig, K3sError, K3sServer};
+pub use keys::KeyId;
+pub(crate) use routes::Route;
+pub use tls::server_config as k3s_server_config;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use keys::Keys;
+use queue::Queue;
+use rustls::server::danger::ClientCertVerifier;
+use std::sync::Arc;
+
+/// What the gateway knows of the K3s behind it.
+pub(crate) struct K3s {
+    /// `Basic node:<agent token>`.
+    token: HeaderValue,
+    server_ca: Bytes,
+    server: Option<K3sServer>,
+    issuers: Arc<dyn ClientCertVerifier>,
+    keys: Keys,
+    queue: Queue,
+}
+
+// === impl K3s ===
+
+impl K3s {
+    /// Reads the keys that were seen before.
+    pub(crate) fn open(config: &K3sConfig) -> Result<Self, K3sError> {
+        let K3sConfig { agent_token, server_ca, client_ca, keys, server } = config;
+        Ok(Self {
+            token: agent_token.authorization()?,
+            server_ca: server_ca.clone(),
+            server: server.clone(),
+            issuers: tls::issuers(client_ca)?,
+            keys: Keys::open(keys)?,
+            queue: Queue::default(),
+        })
+    }
+}

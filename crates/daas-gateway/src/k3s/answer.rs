@@ -1,0 +1,243 @@
+//! What becomes of a request for one of K3s' routes.
+
+use super::queue::Place;
+use super::routes::{Issue, Route};
+use super::signing::{MAX_REQUEST, check_issued, requested_key};
+use super::{K3s, basic_seal};
+use crate::admit::{Lease, Permit, Upstream, View, admit, admit_join};
+use crate::audit::Entry;
+use crate::authenticate::Caller;
+use crate::forward::{GatewayBody, RequestBody, lost};
+use crate::refusal::Refusal;
+use crate::request::{Answer, App, Context};
+use crate::{hygiene, local, measure};
+use bytes::Bytes;
+use core::time::Duration;
+use daas_types::ErrorCode::{
+    ApiServerUnavailable, CertificateRefused, NodeIdMismatch, TokenMissing, UsageNotPermitted,
+};
+use daas_types::pop::Usage;
+use http::header::{CONTENT_TYPE, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, request};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+
+/// As which node a certificate is asked for. K3s believes it.
+const NODE_NAME: HeaderName = HeaderName::from_static("k3s-node-name");
+/// Longest answer: the configuration, or a few certificates.
+const MAX_ANSWER: usize = 1024 * 1024;
+/// Its body arrives within this.
+const BODY: Duration = Duration::from_secs(10);
+
+// === impl K3s ===
+
+impl K3s {
+    /// Answers, by itself or by K3s. A refusal is told as K3s' agents understand it.
+    pub(crate) async fn answer(
+        &self,
+        route: Route,
+        app: &App,
+        context: &Context,
+        request: Request<Incoming>,
+        entry: &mut Entry,
+    ) -> Result<Answer, Refusal> {
+        let answer = match route {
+            Route::CaCerts => open(app, context, entry, self.server_ca.clone()).await,
+            Route::Ping => open(app, context, entry, Bytes::from_static(b"pong")).await,
+            Route::Connect => {
+                let permit = |parts: &request::Parts, entry: &mut Entry| {
+                    let view = app.watch.view();
+                    self.tunnel(app, context, &parts.headers, &view, entry)
+                };
+                app.kubernetes(context, request, entry, permit).await
+            }
+            Route::Read | Route::Issue(_) => self.join(route, app, context, request, entry).await,
+        };
+        answer.map_err(Refusal::for_agents)
+    }
+
+    /// Whose a tunnel is: told to K3s by name, which is how it tells tunnels apart.
+    fn tunnel(
+        &self,
+        app: &App,
+        context: &Context,
+        headers: &HeaderMap,
+        view: &View,
+        entry: &mut Entry,
+    ) -> Result<Permit, Refusal> {
+        let caller = if let Some(seal) = basic_seal(headers)? {
+            kubelet(app.authenticate(context, &seal, Usage::Kubelet, view)?, entry)?
+        } else {
+            let presented = context.presented().ok_or_else(|| nothing_shown())?;
+            if let Some(permit) = self.server(presented, view) {
+                return permit;
+            }
+            let caller = self.caller(presented, view)?;
+            if !presented.is_kubelets() {
+                return Err(Refusal::unauthorized(CertificateRefused, "only a kubelet's opens the tunnel"));
+            }
+            caller
+        };
+        admit(&caller, view).inspect_err(|_| entry.known(&caller))
+    }
+
+    /// A Seal is judged first, whatever certificate stands beside it: K3s lets an agent in by the one that holds, and a
+    /// certificate lives for a year.
+    fn permit(
+        &self,
+        route: Route,
+        app: &App,
+        context: &Context,
+        headers: &HeaderMap,
+        view: &View,
+        entry: &mut Entry,
+    ) -> Result<Permit, Refusal> {
+        if let Some(seal) = basic_seal(headers)? {
+            let caller = kubelet(app.authenticate(context, &seal, Usage::Kubelet, view)?, entry)?;
+            return admit_join(&caller, self.token.clone(), view).inspect_err(|_| entry.known(&caller));
+        }
+        let presented = context.presented().ok_or_else(|| nothing_shown())?;
+        let caller = self.caller(presented, view)?;
+        if !presented.is_kubelets() {
+            return Err(Refusal::unauthorized(CertificateRefused, "only a kubelet's opens K3s' routes"));
+        }
+        if let Route::Issue(_) = route {
+            let cause = "a certificate is issued to a Seal, and not to a certificate";
+            return Err(Refusal::unauthorized(CertificateRefused, cause));
+        }
+        admit(&caller, view).inspect_err(|_| entry.known(&caller))
+    }
+
+    async fn join(
+        &self,
+        route: Route,
+        app: &App,
+        context: &Context,
+        request: Request<Incoming>,
+        entry: &mut Entry,
+    ) -> Result<Answer, Refusal> {
+        let (mut parts, body) = request.into_parts();
+        let view = app.watch.view();
+        let permit = self.permit(route, app, context, &parts.headers, &view, entry)?;
+        if parts.headers.contains_key(UPGRADE) {
+            return Err(Refusal::form("Upgrade where K3s has no tunnel"));
+        }
+        hygiene::scrub(&mut parts.headers)?;
+        entry.admitted(&permit, &parts.headers);
+        app.let_in(context, permit.payer(), entry)?;
+        check_name(route, &parts.headers, &permit)?;
+        let place = self.queue.enter(permit.payer().position())?;
+        let mut lease = permit.leash().lease();
+        let Route::Issue(issue) = route else {
+            if !body.is_end_stream() {
+                return Err(Refusal::form("a body where none is read"));
+            }
+            entry.begin().await?;
+            return self.ask(route, context, &permit, (parts, Bytes::new()), &place, &mut lease).await.map(forwarded);
+        };
+        let body = local::read(body, MAX_REQUEST, entry).await?;
+        let key = requested_key(&body)?;
+        entry.begin().await?;
+        let (position, seal) = (permit.payer().position(), permit.identity().and_then(crate::Identity::seal));
+        let seal = seal.ok_or_else(|| nothing_shown())?;
+        let bind = async || match issue {
+            // A kubelet's as a server opens nothing here.
+            Issue::Serving => Ok(None),
+            issue => self.keys.bind(key, (position, seal), issue, &view.snapshot).await,
+        };
+        let change = bind().await?;
+        let answer = self.ask(route, context, &permit, (parts, body), &place, &mut lease).await;
+        let answer = answer.and_then(|answer| {
+            if answer.status().is_success() {
+                check_issued(answer.body(), key)?;
+            }
+            Ok(answer)
+        });
+        if answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
+            // Another request for the same key may have been refused meanwhile.
+            bind().await?;
+        } else if let Some(change) = change {
+            self.keys.undo(key, change).await;
+        }
+        answer.map(forwarded)
+    }
+
+    /// K3s' whole answer: its room is somebody else's as soon as it has said it, however slowly the agent reads.
+    async fn ask(
+        &self,
+        route: Route,
+        context: &Context,
+        permit: &Permit,
+        (parts, body): (request::Parts, Bytes),
+        place: &Place<'_>,
+        lease: &mut Lease,
+    ) -> Result<Response<Bytes>, Refusal> {
+        let turn = tokio::select! {
+            biased;
+            reason = &mut *lease => return Err(lost(reason)),
+            turn = place.turn(route) => turn?,
+        };
+        let answer = context.forwarder.forward(permit, parts, RequestBody::read(body), lease).await?;
+        let (head, body) = answer.into_parts();
+        let read = tokio::time::timeout(BODY, Limited::new(body, MAX_ANSWER).collect());
+        let body = tokio::select! {
+            biased;
+            reason = lease => return Err(lost(reason)),
+            read = read => read.ok().and_then(Result::ok).ok_or_else(|| unread())?.to_bytes(),
+        };
+        drop(turn);
+        if head.status == StatusCode::UNAUTHORIZED && matches!(permit.upstream(), Upstream::Join(..)) {
+            // Nothing that the agent could mend.
+            return Err(Refusal::unavailable(ApiServerUnavailable, "K3s refused the gateway's agent token"));
+        }
+        Ok(Response::from_parts(head, body))
+    }
+}
+
+/// Whoever joins is given a kubelet's identity, so it has to show a kubelet's token; a Seal's secret counts as that.
+fn kubelet(caller: Caller, entry: &mut Entry) -> Result<Caller, Refusal> {
+    if matches!(&caller, Caller::Seal(holder) if holder.usage == Usage::Kubelet) {
+        return Ok(caller);
+    }
+    entry.known(&caller);
+    Err(Refusal::forbidden(UsageNotPermitted, "only a kubelet's token joins"))
+}
+
+/// What anyone may know.
+async fn open(app: &App, context: &Context, entry: &mut Entry, text: Bytes) -> Result<Answer, Refusal> {
+    app.strangers.may_fetch(context.info.peer.ip())?;
+    entry.begin().await?;
+    let mut response = Response::new(GatewayBody::from(text));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    Ok(Answer { response, outcome: "local" })
+}
+
+/// A node's certificate is its Seal's node's.
+fn check_name(route: Route, headers: &HeaderMap, permit: &Permit) -> Result<(), Refusal> {
+    let mut names = headers.get_all(NODE_NAME).into_iter();
+    let needed = matches!(route, Route::Issue(Issue::Serving | Issue::Kubelet));
+    let crate::Kind::Node { id, .. } = permit.kind() else { return Err(nothing_shown()) };
+    let right = match (names.next(), names.next()) {
+        (Some(name), None) => name.as_bytes() == id.as_str().as_bytes(),
+        (None, _) => !needed,
+        (Some(_), Some(_)) => false,
+    };
+    // The claimed name is not repeated: it is text from anyone.
+    let cause = || format!("the Seal's node is {id}: start the agent with `--node-name {id}`");
+    if right { Ok(()) } else { Err(Refusal::unauthorized(NodeIdMismatch, cause())) }
+}
+
+fn forwarded(answer: Response<Bytes>) -> Answer {
+    Answer { response: answer.map(GatewayBody::from), outcome: measure::FORWARDED }
+}
+
+#[track_caller]
+fn nothing_shown() -> Refusal {
+    Refusal::unauthorized(TokenMissing, "neither a Seal nor a client certificate")
+}
+
+#[track_caller]
+fn unread() -> Refusal {
+    Refusal::unavailable(ApiServerUnavailable, "K3s' answer did not arrive")
+}

@@ -1,0 +1,54 @@
+//! Doubles of both sides of K3s' join: no K3s is in them. They say what K3s v1.36.2 was seen to say, call by call, so that the
+//! gateway between them is tried in one process; a real K3s is another test's.
+
+mod agent;
+mod authenticator;
+mod routes;
+mod supervisor;
+
+pub use agent::{ScriptedAgent, Tunnel};
+pub use supervisor::{Asked, ScriptedSupervisor};
+
+use crate::pki::Ca;
+
+/// The agent token of every scripted supervisor.
+pub const AGENT_TOKEN: &str = "the-agent-token-of-a-double";
+
+/// A fresh agent's calls, in K3s' order, and how each ends.
+pub const JOIN: &str = include_str!("k3s/join.transcript");
+/// The same of an agent that starts again with the certificates it has.
+pub const RESTART: &str = include_str!("k3s/restart.transcript");
+/// What a supervisor is asked meanwhile, with a gateway before it.
+pub const ASKED: &str = include_str!("k3s/asked.transcript");
+
+/// K3s' CAs.
+pub struct Authorities {
+    /// Of servers.
+    pub server: Ca,
+    /// Of clients.
+    pub client: Ca,
+    /// Of front proxies.
+    pub request_header: Ca,
+}
+
+// === impl Authorities ===
+
+impl Authorities {
+    /// New ones.
+    pub fn new() -> Self {
+        let [server, client, request_header] = ["k3s-server-ca", "k3s-client-ca", "k3s-request-header-ca"].map(Ca::new);
+        Self { server, client, request_header }
+    }
+}
+
+impl Default for Authorities {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A transcript's calls: what is no comment.
+pub fn calls(transcript: &str) -> Vec<String> {
+    let lines = transcript.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
