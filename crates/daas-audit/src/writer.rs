@@ -101,8 +101,7 @@ async fn commit<D: Disk>(
     let (bytes, opened) = chain.segment();
     let due = bytes >= config.segment_bytes || now.since(opened) >= config.segment_age;
     let mut job = Job { chain, batch, rotate: due.then_some(now), staged: false, room: 0 };
-    loop {
-        let Err(error) = job.run() else { break };
+    while let Err(error) = job.run() {
         let full = matches!(error, WriteError::Full(_));
         shared.set_state(if full { State::Full } else { State::Failed }, &error);
         if !full || shutdown.is_cancelled() {

@@ -35,13 +35,21 @@ pub(super) struct Link {
     sender: SendRequest<Bytes>,
     load: Arc<Load>,
     /// Others may have it when this is dropped.
-    _room: Option<OwnedSemaphorePermit>,
+    _room: Room,
 }
 
 /// A stream's place on a connection; free again when dropped.
 pub(crate) struct Slot {
     load: Arc<Load>,
     share: Option<Share>,
+}
+
+/// What a connection takes of what all threads may have.
+pub(super) enum Room {
+    /// Nothing: it is its pool's first.
+    First,
+    /// One of those that there may be.
+    Shared(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit),
 }
 
 #[derive(Default)]
@@ -98,11 +106,11 @@ impl Link {
         tasks.spawn(kill.clone().run_until_cancelled_owned(driver));
         let gone = |_| io::Error::new(io::ErrorKind::ConnectionAborted, "the API server closed the connection");
         settled.await.map_err(gone)?;
-        Ok(Self { sender, load, _room: None })
+        Ok(Self { sender, load, _room: Room::First })
     }
 
     /// The same, in this room.
-    pub(super) fn within(self, room: Option<OwnedSemaphorePermit>) -> Self {
+    pub(super) fn within(self, room: Room) -> Self {
         Self { _room: room, ..self }
     }
 

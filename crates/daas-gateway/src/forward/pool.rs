@@ -2,7 +2,7 @@
 //! pool counts streams and opens another connection in time.
 
 use super::dial::Dialer;
-use super::link::{Link, Slot};
+use super::link::{Link, Room, Slot};
 use crate::refusal::Refusal;
 use bytes::Bytes;
 use daas_types::ErrorCode::{ApiServerUnavailable, TooManyRequests};
@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -153,11 +153,11 @@ impl Links {
     }
 
     /// Room for one more connection. The first takes nobody's, so that no thread is without one.
-    fn room(&self) -> Option<Option<OwnedSemaphorePermit>> {
+    fn room(&self) -> Option<Room> {
         if self.open().is_empty() {
-            return Some(None);
+            return Some(Room::First);
         }
-        self.room.clone().try_acquire_owned().ok().map(Some)
+        self.room.clone().try_acquire_owned().ok().map(Room::Shared)
     }
 
     /// A tenant's requests stay together: their identity headers are compressed once for a connection, and what one
