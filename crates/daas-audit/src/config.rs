@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// Longest a record waits before it is written.
 pub const LONGEST_INTERVAL: Duration = Duration::from_millis(5);
 /// A commit is begun this long after the first record that it has; with the sync it stays below the longest.
-const INTERVAL: Duration = Duration::from_millis(4);
+const INTERVAL: Duration = Duration::from_millis(3);
 /// An answer that waits longer for its commit is given up. A disk that does not come back in that time is failing.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// How often a full disk is tried.

@@ -120,6 +120,7 @@ impl BoundGateway {
             () = shutdown.cancelled() => {}
             () = server.accept(listener, &threads) => {}
             () = housekeeping(&server, &threads) => {}
+            () = threads.failed() => tracing::error!("a thread that serves connections has ended"),
         }
         server.drain.cancel();
         server.tasks.close();

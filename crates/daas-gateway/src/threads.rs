@@ -5,6 +5,7 @@
 //! by all is what has to be counted together: buckets, shares, places, and the index.
 
 use crate::forward::Forwarder;
+use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,9 +29,14 @@ struct Thread {
 
 /// Those that are the gateway's own; they end when this is dropped.
 struct Own {
-    ended: Vec<JoinHandle<()>>,
+    all: Vec<JoinHandle<()>>,
     _end: DropGuard,
+    /// Cancelled when one of them ends.
+    ended: CancellationToken,
 }
+
+/// What was begun and blocks, a device that does not answer, is not waited for longer.
+const BLOCKED: Duration = Duration::from_secs(5);
 
 /// Where one connection is served.
 pub(crate) struct Seat {
@@ -48,16 +54,8 @@ impl Threads {
         if count == 0 {
             return Ok(Self { all: vec![thread(None)], own: None });
         }
-        let end = CancellationToken::new();
-        let (mut all, mut own) = (Vec::new(), Own { ended: Vec::new(), _end: end.clone().drop_guard() });
-        for number in 0..count {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
-            all.push(thread(Some(runtime.handle().clone())));
-            let end = end.clone();
-            let run = move || runtime.block_on(end.cancelled());
-            own.ended.push(std::thread::Builder::new().name(format!("gateway-{number}")).spawn(run)?);
-        }
-        Ok(Self { all, own: Some(own) })
+        let (own, handles) = Own::start(count)?;
+        Ok(Self { all: handles.into_iter().map(Some).map(thread).collect(), own: Some(own) })
     }
 
     /// A seat on the thread with the fewest connections.
@@ -74,13 +72,43 @@ impl Threads {
         self.all.iter().for_each(|thread| thread.forwarder.trim());
     }
 
+    /// Ends when one of the gateway's own has, which it should not: what is given to it then is lost.
+    pub(crate) async fn failed(&self) {
+        match &self.own {
+            Some(own) => own.ended.cancelled().await,
+            None => core::future::pending().await,
+        }
+    }
+
     /// Ends those of the gateway's own, on which nothing is left to do, and waits for that.
     pub(crate) async fn end(&mut self) {
-        let Some(Own { ended, _end: end }) = self.own.take() else { return };
+        let Some(Own { all, _end: end, .. }) = self.own.take() else { return };
         drop(end);
         // A thread that panicked has ended, too.
-        let joined = tokio::task::spawn_blocking(|| ended.into_iter().for_each(|thread| drop(thread.join())));
+        let joined = tokio::task::spawn_blocking(|| all.into_iter().for_each(|thread| drop(thread.join())));
         let _ = joined.await;
+    }
+}
+
+// === impl Own ===
+
+impl Own {
+    fn start(count: usize) -> io::Result<(Self, Vec<Handle>)> {
+        let (end, ended) = (CancellationToken::new(), CancellationToken::new());
+        let mut own = Self { all: Vec::new(), _end: end.clone().drop_guard(), ended: ended.clone() };
+        let mut handles = Vec::new();
+        for number in 0..count {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            handles.push(runtime.handle().clone());
+            let (end, ended) = (end.clone(), ended.clone().drop_guard());
+            let run = move || {
+                let _ended = ended;
+                runtime.block_on(end.cancelled());
+                runtime.shutdown_timeout(BLOCKED);
+            };
+            own.all.push(std::thread::Builder::new().name(format!("gateway-{number}")).spawn(run)?);
+        }
+        Ok((own, handles))
     }
 }
 
@@ -89,5 +117,22 @@ impl Threads {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt as _;
+
+    #[tokio::test]
+    async fn a_thread_that_ends_is_noticed() {
+        let (own, handles) = Own::start(2).unwrap();
+        let threads = Threads { all: Vec::new(), own: Some(own) };
+        assert_eq!(handles[1].spawn(async { 7 }).await.unwrap(), 7);
+        assert!(threads.failed().now_or_never().is_none());
+        let Own { ended, _end: end, .. } = threads.own.unwrap();
+        drop(end);
+        ended.cancelled().await;
     }
 }

@@ -35,7 +35,7 @@ pub(super) struct Link {
     sender: SendRequest<Bytes>,
     load: Arc<Load>,
     /// Others may have it when this is dropped.
-    _room: Room,
+    room: Room,
 }
 
 /// A stream's place on a connection; free again when dropped.
@@ -44,11 +44,11 @@ pub(crate) struct Slot {
     share: Option<Share>,
 }
 
-/// What a connection takes of what all threads may have.
+/// Of what a connection is one.
 pub(super) enum Room {
-    /// Nothing: it is its pool's first.
-    First,
-    /// One of those that there may be.
+    /// Of those that its pool may have, whatever the others have.
+    Own,
+    /// Of those that are anybody's.
     Shared(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit),
 }
 
@@ -106,12 +106,16 @@ impl Link {
         tasks.spawn(kill.clone().run_until_cancelled_owned(driver));
         let gone = |_| io::Error::new(io::ErrorKind::ConnectionAborted, "the API server closed the connection");
         settled.await.map_err(gone)?;
-        Ok(Self { sender, load, _room: Room::First })
+        Ok(Self { sender, load, room: Room::Own })
     }
 
     /// The same, in this room.
     pub(super) fn within(self, room: Room) -> Self {
-        Self { _room: room, ..self }
+        Self { room, ..self }
+    }
+
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self.room, Room::Own)
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -39,7 +39,9 @@ pub(crate) struct Pool {
 }
 
 struct Links {
-    /// What all threads' pools of this kind may have open beyond one each.
+    /// How many are its own.
+    own: usize,
+    /// What all threads' pools of this kind may have open beyond those.
     room: Arc<Semaphore>,
     open: Mutex<Vec<Link>>,
     /// Whoever finds no place dials; the others wait for that, and look again or share its failure.
@@ -91,13 +93,15 @@ impl Pool {
         tasks: TaskTracker,
         kill: CancellationToken,
     ) -> Self {
-        let lane = || Links::within(Arc::new(Semaphore::new(most.saturating_sub(pools))));
+        // Half of them each for itself, so that nobody's burst leaves the others with one.
+        let own = most.div_euclid(pools.saturating_mul(2)).max(1);
+        let lane = || Links::within(own, Arc::new(Semaphore::new(most.saturating_sub(own.saturating_mul(pools)))));
         Self { dialer, most, short: lane(), long: lane(), tasks, kill }
     }
 
     /// Another one, that has as many open as there may be only together with this one.
     pub(super) fn another(&self) -> Self {
-        let (short, long) = (Links::within(self.short.room.clone()), Links::within(self.long.room.clone()));
+        let (short, long) = (self.short.another(), self.long.another());
         let (tasks, kill) = (self.tasks.clone(), self.kill.clone());
         Self { dialer: self.dialer.clone(), most: self.most, short, long, tasks, kill }
     }
@@ -148,14 +152,24 @@ impl Pool {
 // === impl Links ===
 
 impl Links {
-    fn within(room: Arc<Semaphore>) -> Self {
-        Self { room, open: Mutex::default(), dialing: tokio::sync::Mutex::default(), failures: AtomicU64::default() }
+    fn within(own: usize, room: Arc<Semaphore>) -> Self {
+        Self {
+            own,
+            room,
+            open: Mutex::default(),
+            dialing: tokio::sync::Mutex::default(),
+            failures: AtomicU64::default(),
+        }
     }
 
-    /// Room for one more connection. The first takes nobody's, so that no thread is without one.
+    fn another(&self) -> Self {
+        Self::within(self.own, self.room.clone())
+    }
+
+    /// Room for one more connection.
     fn room(&self) -> Option<Room> {
-        if self.open().is_empty() {
-            return Some(Room::First);
+        if self.open().iter().filter(|link| link.is_own()).count() < self.own {
+            return Some(Room::Own);
         }
         self.room.clone().try_acquire_owned().ok().map(Room::Shared)
     }

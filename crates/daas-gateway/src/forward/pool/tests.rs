@@ -21,7 +21,7 @@ async fn link(streams: u32, servers: &mut JoinSet<()>) -> Link {
 }
 
 async fn links(count: usize, servers: &mut JoinSet<()>) -> Links {
-    let links = Links::within(Arc::new(Semaphore::new(count)));
+    let links = Links::within(count, Arc::new(Semaphore::new(0)));
     for _ in 0..count {
         let link = link(2, servers).await;
         links.open().push(link);
@@ -71,6 +71,28 @@ async fn a_shard_stays_on_its_connection_and_overflows_to_the_next() {
     assert_eq!(idle(&links), [true, false, false]);
     let _last = (links.place(2).unwrap(), links.place(2).unwrap(), links.place(2).unwrap());
     assert!(links.place(0).is_none());
+}
+
+#[tokio::test]
+async fn what_one_pool_takes_leaves_the_other_its_own() {
+    let mut servers = JoinSet::new();
+    let one = Links::within(2, Arc::new(Semaphore::new(1)));
+    let other = one.another();
+    let mut taken = 0;
+    while let Some(room) = one.room() {
+        let link = link(2, &mut servers).await.within(room);
+        one.open().push(link);
+        taken += 1;
+    }
+    assert_eq!(taken, 3);
+    for _ in 0..2 {
+        let link = link(2, &mut servers).await.within(other.room().unwrap());
+        other.open().push(link);
+    }
+    assert!(other.room().is_none());
+    // What is given back is anybody's.
+    one.open().clear();
+    assert!(other.room().is_some());
 }
 
 #[tokio::test]
