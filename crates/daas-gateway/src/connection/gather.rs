@@ -4,6 +4,7 @@
 //! that there is something to be sent; the task that drives the connection sends it when the connection has said all it
 //! has, and only after those who are ready to add to it have had their turn.
 
+use core::cell::Cell;
 use core::future::Future;
 use core::mem::MaybeUninit;
 use core::pin::Pin;
@@ -34,7 +35,7 @@ pub(crate) struct Outlet<IO> {
 
 struct Gathering<IO> {
     io: IO,
-    /// Written and not sent; freed when sent, because most connections are idle.
+    /// Written and not sent; given back when sent, because most connections are idle.
     waiting: Vec<u8>,
     sent: usize,
     unflushed: bool,
@@ -45,6 +46,24 @@ pub(crate) struct ReadAhead<IO> {
     io: IO,
     ahead: Vec<u8>,
     taken: usize,
+}
+
+thread_local! {
+    /// What was sent last, for whoever writes next: of so many bytes each turn, anew, half are not in any cache.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+fn room() -> Vec<u8> {
+    let spare = SPARE.take();
+    if spare.capacity() == 0 { Vec::with_capacity(ROOM) } else { spare }
+}
+
+/// One for each thread; what grew beyond is freed.
+fn give_back(mut sent: Vec<u8>) {
+    if sent.capacity() == ROOM {
+        sent.clear();
+        SPARE.set(sent);
+    }
 }
 
 /// Both ends of a gathering connection.
@@ -69,7 +88,8 @@ impl<IO: AsyncWrite + Unpin> Gathering<IO> {
             self.sent += written;
             self.unflushed = true;
         }
-        (self.waiting, self.sent) = (Vec::new(), 0);
+        self.sent = 0;
+        give_back(core::mem::take(&mut self.waiting));
         if self.unflushed {
             ready!(Pin::new(&mut self.io).poll_flush(cx))?;
             self.unflushed = false;
@@ -82,7 +102,7 @@ impl<IO: AsyncWrite + Unpin> Gathering<IO> {
             ready!(self.poll_send(cx))?;
         }
         if self.waiting.capacity() == 0 {
-            self.waiting.reserve_exact(ROOM);
+            self.waiting = room();
         } else if self.sent >= FULL {
             self.waiting.drain(..self.sent);
             self.sent = 0;
