@@ -9,7 +9,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
-const EXIT_CODES: &str = "Exit codes: 0 left in order; 1 failed; 2 wrong usage or configuration; 3 slashed.";
+const EXIT_CODES: &str =
+    "Exit codes: 0 left in order; 1 failed; 2 wrong usage or configuration, or a stake that is refused; 3 slashed.";
 
 #[derive(Parser)]
 #[command(name = "k3s-daas-worker", version, about, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]

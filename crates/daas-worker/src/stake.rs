@@ -42,8 +42,10 @@ pub enum Minted {
     Jailed(String),
     /// The position has to be brought back first, and may be.
     MayRecover(String),
-    /// There is no position, and what was ordered cannot be staked.
+    /// There is no position, and what was ordered, or else is configured, cannot be staked.
     Refused(Problem),
+    /// There is no position, and what was prepared for one is of another node or wallet.
+    Unprepared,
 }
 
 /// What is wanted of a Seal beside that it is live.
@@ -91,12 +93,13 @@ impl Staker {
         self.ops.sender()
     }
 
-    /// Makes and saves the Seal file, unless there is one of another position than `former`, which was left.
-    pub fn prepare(&self, former: Option<PositionId>) -> Result<PositionId, Problem> {
+    /// Makes and saves the Seal file, unless there is one of another position than `former`, which was left. One that came to
+    /// nothing and is of another node or wallet is replaced.
+    pub async fn prepare(&self, former: Option<PositionId>) -> Result<PositionId, Problem> {
         if self.path.exists() {
-            let known = self.load()?.position;
-            if Some(known) != former {
-                return Ok(known);
+            let known = SealFile::load(&self.path)?;
+            if Some(known.position) != former && !self.is_void(&known).await? {
+                return Ok(self.checked(known)?.position);
             }
         }
         let owner = self.ops.wallet().address();
@@ -108,15 +111,17 @@ impl Staker {
     /// Brings the saved Seal onto its position. Safe to repeat after any failure: the position's id is derived from
     /// the saved salt, so the contract itself refuses a second stake under it.
     pub async fn mint(&self, wish: Wish) -> Result<Minted, Problem> {
-        let seal = self.load()?;
+        let seal = SealFile::load(&self.path)?;
+        if self.is_void(&seal).await? {
+            return Ok(Minted::Unprepared);
+        }
+        let seal = self.checked(seal)?;
         let policy = self.client().cluster(&self.ids).await?.policy;
         let ordered = wish.order.and_then(|order| order.lifetime).unwrap_or(SEAL_LIFETIME);
         let lifetime = ordered.min(Duration::from_millis(policy.max_seal_lifetime_ms));
         let Some(state) = self.client().position(&self.ids, seal.position).await? else {
-            return match wish.order {
-                None => self.stake(seal, self.amount, lifetime).await,
-                Some(order) => self.stake_order(seal, order.amount.unwrap_or(self.amount), lifetime).await,
-            };
+            let amount = wish.order.and_then(|order| order.amount).unwrap_or(self.amount);
+            return self.stake(seal, amount, lifetime).await;
         };
         match standing(&state, policy.node_minimum) {
             Standing::Good => {}
@@ -177,6 +182,7 @@ impl Staker {
         }
     }
 
+    /// What the chain refuses for good is told apart, once it is certain that there is no stake: each try costs gas.
     async fn stake(&self, seal: SealFile, amount: Mist, lifetime: Duration) -> Result<Minted, Problem> {
         if seal.seal.is_some() {
             let cause = format!("position {} was staked, but is not on this network", seal.position);
@@ -184,20 +190,17 @@ impl Staker {
         }
         tracing::info!(stake.sui = %amount, stake.position = %seal.position, "staking");
         let spec = StakeSpec { amount, salt: seal.salt, node_id: seal.node_id.clone(), seal: spec(&seal, lifetime) };
-        let outcome = self.ops.stake_and_mint_seal(&self.ids, &spec).await?;
-        self.minted(seal, outcome, lifetime)
-    }
-
-    /// What the chain refuses for good is told apart, once it is certain that there is no stake.
-    async fn stake_order(&self, seal: SealFile, amount: Mist, lifetime: Duration) -> Result<Minted, Problem> {
-        let position = seal.position;
-        match self.stake(seal, amount, lifetime).await {
-            Err(problem) if is_refusal(problem.code) => match self.client().position(&self.ids, position).await? {
-                None => Ok(Minted::Refused(problem)),
-                // By a transaction from before a kill, which has taken what this one lacked.
-                Some(_) => Err(Problem::new(ErrorCode::OutcomeDoubtful, problem)),
-            },
-            staked => staked,
+        let problem = match self.ops.stake_and_mint_seal(&self.ids, &spec).await {
+            Ok(outcome) => return self.minted(seal, outcome, lifetime),
+            Err(error) => Problem::from(error),
+        };
+        if !is_refusal(problem.code) {
+            return Err(problem);
+        }
+        match self.client().position(&self.ids, seal.position).await? {
+            None => Ok(Minted::Refused(problem)),
+            // By a transaction from before a kill, which has taken what this one lacked.
+            Some(_) => Err(Problem::new(ErrorCode::OutcomeDoubtful, problem)),
         }
     }
 
@@ -250,8 +253,21 @@ impl Staker {
         Ok(Live { renew: renewal(seal.expires, lifetime), seal, position, new: false })
     }
 
+    /// Whether the file was prepared for another node or wallet and nothing came of it.
+    async fn is_void(&self, seal: &SealFile) -> Result<bool, Problem> {
+        let ours = seal.owner == self.owner() && seal.node_id.as_ref() == Some(&self.node_id);
+        if ours || seal.seal.is_some() || seal.cluster != self.ids.cluster {
+            return Ok(false);
+        }
+        Ok(self.client().position(&self.ids, seal.position).await?.is_none())
+    }
+
     fn load(&self) -> Result<SealFile, Problem> {
-        let seal = SealFile::load(&self.path)?;
+        self.checked(SealFile::load(&self.path)?)
+    }
+
+    /// Refuses what is not of this cluster, wallet and node.
+    fn checked(&self, seal: SealFile) -> Result<SealFile, Problem> {
         let bad = |code, expected: String, got: String| {
             Err(Problem::new(code, format!("{}: expected {expected}, got {got}", self.path.display())))
         };

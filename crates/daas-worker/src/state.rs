@@ -96,6 +96,8 @@ pub enum Event {
     Started,
     /// A Seal file with this position is on disk; nothing was submitted before that.
     Prepared(PositionId),
+    /// What was prepared is of another node or wallet, and nothing came of it.
+    Unprepared,
     /// The position is active on chain and holds this node's Seal.
     SealLive,
     /// The position is active, but this node's Seal is not on it any more.
@@ -128,7 +130,7 @@ pub enum Event {
     StakeWithdrawn,
     /// The owner wants to stake, for the first time or again.
     StakeAsked(StakeOrder),
-    /// What was ordered is not staked, and trying again does not mend that.
+    /// What was ordered, or else is configured, is not staked, and trying again does not mend that.
     StakeRefused(ErrorCode, String),
     /// Something that trying again does not mend.
     Failed(ErrorCode, String),
@@ -189,8 +191,10 @@ pub fn step(state: State, event: Event) -> (State, Vec<Action>) {
             let mint = Action::Mint(state.order);
             (State { position: Some(position), ..state }, vec![mint])
         }
+        (Unproven, Event::Unprepared) => prove(State { position: None, ..state }),
         (Unproven, Event::StakeAsked(order)) => ordered(state, order),
         (Unproven, Event::StakeRefused(..)) if state.order.is_some() => (refused(state), vec![]),
+        (Unproven, Event::StakeRefused(code, cause)) => drain(state, Why::Refused, Some(code), cause),
         (Unproven | Recovering, Event::SealLive) if state.position.is_some() => {
             to(staked(state), Staked, Action::VerifyMaster)
         }

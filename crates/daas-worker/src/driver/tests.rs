@@ -32,6 +32,8 @@ struct Script {
     beats: Arc<Mutex<Vec<(Instant, Verdict)>>>,
     /// What an order for a Seal ends with.
     staked: Arc<Mutex<Result<(), ErrorCode>>>,
+    /// What the configured amount is refused for.
+    refuses: Option<ErrorCode>,
     made: Option<Staked>,
     resealed: Arc<AtomicUsize>,
 }
@@ -65,6 +67,9 @@ impl Hands for Script {
             }
             Mint(order) => {
                 if let (Some(_), Err(code)) = (order, *self.staked.lock().unwrap()) {
+                    return Some(Event::StakeRefused(code, "test".into()));
+                }
+                if let (None, Some(code)) = (order, self.refuses) {
                     return Some(Event::StakeRefused(code, "test".into()));
                 }
                 self.held = Some(self.position);
@@ -143,6 +148,7 @@ impl Rig {
             outage: None,
             beats: Arc::clone(&beats),
             staked: Arc::new(Mutex::new(Ok(()))),
+            refuses: None,
             made: None,
             resealed: Arc::default(),
         };
@@ -211,6 +217,25 @@ async fn a_joined_node_leaves_in_order_when_asked() {
     let (ending, done) = Rig::new(None).drive(None, |_, shutdown| shutdown.cancel()).await;
     assert_eq!(ending.why, Why::Asked);
     assert_eq!(done, [Prepare(None), Mint(None), VerifyMaster, Join, Cordon, StopPods, StopNode, Clean]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stake_that_is_refused_is_tried_once_a_start_and_not_started_again() {
+    let mut found = State::default();
+    for start in 1..=2 {
+        let mut rig = Rig::found(found);
+        rig.driver.hands.refuses = Some(ErrorCode::NodeIdTaken);
+        let ending = timeout(Duration::from_mins(10), rig.driver.drive()).await.expect("it must end").unwrap();
+        assert_eq!(ending.problem().unwrap().code, ErrorCode::NodeIdTaken);
+        let tries = rig.done.lock().unwrap().iter().filter(|action| matches!(action, Mint(_))).count();
+        assert_eq!(tries, 1, "each costs gas; start {start}");
+        let unit = include_str!("../../../../deploy/systemd/k3s-worker.service");
+        let never = unit.lines().find_map(|line| line.strip_prefix("RestartPreventExitStatus=")).unwrap();
+        let code = ending.why.exit_code().to_string();
+        assert!(never.split(' ').any(|listed| listed == code), "{code} is not in {never}");
+        found = rig.driver.journal.state;
+    }
+    assert_eq!((found.phase, found.position), (Phase::Gone, Some(POSITION)));
 }
 
 #[tokio::test(start_paused = true)]

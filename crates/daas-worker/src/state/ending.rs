@@ -25,6 +25,8 @@ pub enum Why {
     Slashed,
     /// The stake was withdrawn or no longer reaches the node minimum.
     StakeLost,
+    /// There is no stake, and what is configured cannot be staked.
+    Refused,
     /// Something that trying again does not mend.
     Failed,
 }
@@ -55,6 +57,8 @@ impl Why {
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::Asked | Self::Unstaked => 0,
+            // As a configuration that is wrong: another start would pay gas for the same answer.
+            Self::Refused => 2,
             Self::Slashed => 3,
             Self::StakeLost | Self::Failed => 1,
         }

@@ -27,6 +27,7 @@ fn events() -> impl Strategy<Value = Event> {
         Just(Event::MasterVerified),
         Just(Event::MasterRefused("no".into())),
         Just(Event::NodeUp),
+        Just(Event::Unprepared),
         Just(Event::HeartbeatsFailing),
         Just(Event::Slashed("reason 1".into())),
         Just(Event::StakeLost(ErrorCode::PositionClosed, "closed".into())),
@@ -124,9 +125,13 @@ proptest! {
         for event in walk {
             let (before, asked) = (state.clone(), matches!(event, Event::StakeAsked(_)));
             let refused = matches!(event, Event::StakeRefused(..));
+            let unprepared = event == Event::Unprepared;
             let (next, actions) = step(state, event);
             if let Some(known) = before.position && next.position != Some(known) {
-                if refused {
+                if unprepared {
+                    prop_assert_eq!((before.phase, next.position), (Phase::Unproven, None));
+                    prop_assert_eq!(&actions[..], &[Prepare(before.former)]);
+                } else if refused {
                     // Nothing was staked on it.
                     prop_assert!(before.phase == Phase::Unproven && before.order.is_some(), "{} lost {known}", before.phase);
                     prop_assert_eq!((next.phase, next.position), (Phase::Withdrawn, before.former));
@@ -239,6 +244,8 @@ fn what_was_ordered_is_tried_until_it_is_staked_and_nothing_else_is() {
     assert_eq!((first.order, actions), (Some(order(7)), vec![Prepare(None)]));
     let (prepared, actions) = step(first, Event::Prepared(position(1)));
     assert_eq!(actions, [Mint(Some(order(7)))]);
+    let (anew, actions) = step(prepared.clone(), Event::Unprepared);
+    assert_eq!((anew.order, anew.position, actions), (Some(order(7)), None, vec![Prepare(None)]));
     let poor = || Event::StakeRefused(ErrorCode::InsufficientFunds, "poor".into());
     let (refused, actions) = step(prepared.clone(), poor());
     assert_eq!((&refused, actions), (&prepared, vec![]), "it waits for its owner");

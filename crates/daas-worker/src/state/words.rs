@@ -25,6 +25,7 @@ impl fmt::Display for Event {
         match self {
             Self::Started => f.write_str("the worker started"),
             Self::Prepared(position) => write!(f, "a Seal for position {position} is prepared"),
+            Self::Unprepared => f.write_str("what was prepared is of another node or wallet"),
             Self::SealLive => f.write_str("the Seal is live on chain"),
             Self::SealLost => f.write_str("the Seal is no longer on its position"),
             Self::Jailed(cause) => write!(f, "the node is jailed: {cause}"),

@@ -47,7 +47,7 @@ impl Worker {
 
     async fn attempt(&mut self, action: Action, why: Option<Why>) -> Result<Option<Event>, Problem> {
         Ok(match action {
-            Action::Prepare(former) => Some(Event::Prepared(self.staker.prepare(former)?)),
+            Action::Prepare(former) => Some(Event::Prepared(self.staker.prepare(former).await?)),
             Action::Mint(order) => Some(self.mint(Wish { order, ..Wish::default() }).await?),
             Action::AwaitRelease => Some(self.await_release().await?),
             Action::Recover => Some(self.mint(Wish { recover: true, ..Wish::default() }).await?),
@@ -139,6 +139,7 @@ impl Worker {
                 Event::SealLive
             }
             Minted::Refused(problem) => Event::StakeRefused(problem.code, problem.cause),
+            Minted::Unprepared => Event::Unprepared,
             Minted::Jailed(cause) => Event::Jailed(cause),
             Minted::MayRecover(cause) => Event::MayRecover(cause),
             Minted::Not(Standing::Slashed(cause)) => Event::Slashed(cause),

@@ -4,7 +4,7 @@
 use crate::NODE;
 use crate::page::{self, Page};
 use crate::world::{World, wallet};
-use daas_types::{Mist, Permissions, Problem};
+use daas_types::{ErrorCode, Mist, Permissions, Problem};
 use daas_worker::preflight;
 use daas_worker::stake::{Minted, Staker, Wish};
 use std::path::Path;
@@ -71,12 +71,35 @@ async fn a_name_that_is_taken_and_a_seal_that_ended_are_told_as_shown() {
 
     let ids = world.ids;
     let five = Mist::from_sui(5);
-    let staker = Staker::new(world.ops(wallet(&bob)), ids, world.join.clone(), NODE.parse().unwrap(), five, &bob.home);
-    staker.prepare(None).unwrap();
-    let refused = staker.mint(Wish::default()).await.map(|minted: Minted| drop(minted));
-    let said = problem(refused);
+    let staker = |by, node: &str| {
+        Staker::new(world.ops(wallet(by)), ids, world.join.clone(), node.parse().unwrap(), five, &bob.home)
+    };
+    let taken = staker(&bob, NODE);
+    let prepared = taken.prepare(None).await.unwrap();
+    let before = world.balance(&bob).await;
+    let Minted::Refused(refused) = taken.mint(Wish::default()).await.unwrap() else { panic!("it is staked") };
+    let spent = before.0.abs_diff(world.balance(&bob).await.0);
+    assert!(spent > 0 && spent < 50_000_000, "the page says that it costs gas, and that alone: {spent} MIST");
+    let said = refused.render();
     let transaction = said.split("transaction ").nth(1).and_then(|rest| rest.split(':').next()).unwrap().to_owned();
     says(&page, "node id taken", &said, &[(&transaction, "TX")]);
+
+    // What mends it: another name, and after that another wallet.
+    let empty = world.owner("eve");
+    for other in [staker(&empty, NODE), staker(&bob, "worker-002")] {
+        assert!(matches!(other.mint(Wish::default()).await.unwrap(), Minted::Unprepared));
+        let next = other.prepare(None).await.unwrap();
+        assert_eq!((next != prepared, next), (true, other.prepare(None).await.unwrap()));
+    }
+    let Minted::Live(live) = staker(&bob, "worker-002").mint(Wish::default()).await.unwrap() else { panic!("refused") };
+    assert_eq!((live.position.node_id.as_str(), live.position.active), ("worker-002", five));
+    // What is staked stays what it is.
+    for (other, code) in
+        [(staker(&bob, "worker-003"), ErrorCode::NodeIdMismatch), (staker(&empty, "worker-002"), ErrorCode::NotStaked)]
+    {
+        assert_eq!(other.prepare(None).await.unwrap_err().code, code);
+        assert_eq!(other.mint(Wish::default()).await.unwrap_err().code, code);
+    }
 
     // The chain's three hours are over, and with them the Seal.
     world.ahead(Duration::ZERO).await;

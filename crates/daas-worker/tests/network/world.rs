@@ -113,6 +113,11 @@ impl World {
         faucet(&self.client, &self.devnet.faucet_url(), wallet(owner).address()).await.unwrap();
     }
 
+    pub(crate) async fn balance(&self, owner: &Owner) -> Mist {
+        let coins = self.client.coins(wallet(owner).address()).await.unwrap();
+        coins.iter().fold(Mist(0), |sum, coin| sum.saturating_add(coin.balance))
+    }
+
     /// Stakes 5 SUI elsewhere, and answers the Seal's secret.
     pub(crate) async fn stakes(
         &self,
