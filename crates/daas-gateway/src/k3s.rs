@@ -63,3 +63,22 @@ impl K3s {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daas_testkit::pki::Ca;
+    use std::path::Path;
+
+    /// One that believes this CA.
+    pub(super) fn k3s(client_ca: &Ca, folder: &Path) -> K3s {
+        K3s::open(&K3sConfig {
+            agent_token: AgentToken::parse("token").unwrap(),
+            server_ca: Bytes::new(),
+            client_ca: vec![client_ca.cert()],
+            keys: folder.join("keys.json"),
+            server: None,
+        })
+        .unwrap()
+    }
+}

@@ -18,6 +18,9 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::oid_registry::{OID_X509_COMMON_NAME, OID_X509_ORGANIZATION_NAME};
 use x509_parser::prelude::FromDer;
 
+/// Issuers between a certificate and K3s' CA, which sends none: each order of many would be tried, for anyone who connects.
+const INTERMEDIATES: usize = 3;
+
 /// A certificate that was shown: one of K3s' client CA for a node's process, or why it is none.
 pub(crate) struct Presented(Result<Shown, &'static str>);
 
@@ -78,6 +81,9 @@ impl K3s {
 
     fn judge(&self, chain: &[CertificateDer<'_>], now: UnixMs) -> Result<Shown, &'static str> {
         let (leaf, others) = chain.split_first().ok_or("there is none")?;
+        if others.len() > INTERMEDIATES {
+            return Err("more come with it than issue one");
+        }
         let time = UnixTime::since_unix_epoch(Duration::from_millis(now.0));
         let verified = self.issuers.verify_client_cert(leaf, others, time);
         verified.map_err(|_| "it is not of K3s' client CA, or its time is over")?;
@@ -173,6 +179,19 @@ mod tests {
         ];
         for (name, groups) in others {
             assert!(named(name, groups).is_err(), "{name} {groups:?}");
+        }
+    }
+
+    #[test]
+    fn a_chain_of_many_is_not_judged() {
+        let (ca, folder) = (Ca::new("client"), tempfile::tempdir().unwrap());
+        let k3s = super::super::tests::k3s(&ca, folder.path());
+        let mut chain = ca.member("system:kube-proxy", &[]).chain;
+        for n in 0..=4 {
+            let judged = k3s.judge(&chain, clock::now()).map(|shown| shown.name);
+            let right = if n > INTERMEDIATES { Err("more come with it than issue one") } else { Ok(Name::KubeProxy) };
+            assert_eq!(judged, right, "{n}");
+            chain.push(Ca::new("client").cert());
         }
     }
 
