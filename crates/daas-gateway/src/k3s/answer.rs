@@ -17,7 +17,7 @@ use daas_types::ErrorCode::{
     ApiServerUnavailable, CertificateRefused, NodeIdMismatch, TokenMissing, UsageNotPermitted,
 };
 use daas_types::pop::Usage;
-use http::header::{CONTENT_TYPE, UPGRADE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, request};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Limited};
@@ -48,7 +48,7 @@ impl K3s {
             Route::Connect => {
                 let permit = |parts: &request::Parts, entry: &mut Entry| {
                     let view = app.watch.view();
-                    self.tunnel(app, context, &parts.headers, &view, entry)
+                    self.tunnel(context, &parts.headers, &view, entry)
                 };
                 app.kubernetes(context, request, entry, permit).await
             }
@@ -57,28 +57,25 @@ impl K3s {
         answer.map_err(Refusal::for_agents)
     }
 
-    /// Whose a tunnel is: told to K3s by name, which is how it tells tunnels apart.
+    /// Whose a tunnel is: told to K3s by name, which is how it tells tunnels apart. No agent shows its Seal for it.
     fn tunnel(
         &self,
-        app: &App,
         context: &Context,
         headers: &HeaderMap,
         view: &View,
         entry: &mut Entry,
     ) -> Result<Permit, Refusal> {
-        let caller = if let Some(seal) = basic_seal(headers)? {
-            kubelet(app.authenticate(context, &seal, Usage::Kubelet, view)?, entry)?
-        } else {
-            let presented = context.presented().ok_or_else(|| nothing_shown())?;
-            if let Some(permit) = self.server(presented, view) {
-                return permit;
-            }
-            let caller = self.caller(presented, view)?;
-            if !presented.is_kubelets() {
-                return Err(Refusal::unauthorized(CertificateRefused, "only a kubelet's opens the tunnel"));
-            }
-            caller
-        };
+        if headers.contains_key(AUTHORIZATION) {
+            return Err(Refusal::unauthorized(CertificateRefused, "the tunnel is opened by a certificate alone"));
+        }
+        let presented = context.presented().ok_or_else(|| nothing_shown())?;
+        if let Some(permit) = self.server(presented, view) {
+            return permit;
+        }
+        let caller = self.caller(presented, view)?;
+        if !presented.is_kubelets() {
+            return Err(Refusal::unauthorized(CertificateRefused, "only a kubelet's opens the tunnel"));
+        }
         admit(&caller, view).inspect_err(|_| entry.known(&caller))
     }
 

@@ -39,17 +39,20 @@ async fn a_tunnel_carries_bytes_both_ways_and_is_cut_with_the_right() {
 }
 
 #[tokio::test]
-async fn a_seal_opens_the_tunnel_of_its_node() {
+async fn a_seal_opens_no_tunnel_with_a_certificate_or_without() {
     let world = World::new().await;
-    let (_, mut agent) = world.worker(1);
-    assert_eq!(within(agent.call("GET /v1-k3s/connect any seal")).await, "101");
-    within(world.supervisor.until_tunnels(&["system:node:worker-1"])).await;
-    let asked = world.supervisor.asked().pop().unwrap();
-    assert!(asked.all("authorization").is_empty());
-    agent.token = Some("00".repeat(32));
-    assert_eq!(world.refused(&mut agent, "GET /v1-k3s/connect any seal").await.0, "401");
-    agent.token = None;
-    assert_eq!(world.refused(&mut agent, "GET /v1-k3s/connect any -").await.0, "401");
+    let (staker, mut agent) = world.joined(1).await;
+    agent.tunnels.clear();
+    within(world.supervisor.until_tunnels(&[])).await;
+    for token in [Some(staker.opaque()), Some("00".repeat(32))] {
+        agent.token = token;
+        for shown in ["seal", "seal+kubelet"] {
+            let (ended, said) = world.refused(&mut agent, &format!("GET /v1-k3s/connect pinned {shown}")).await;
+            assert!(ended == "401" && said.contains("by a certificate alone"), "{shown}: {ended} {said}");
+        }
+    }
+    assert_eq!(world.refused(&mut agent, "GET /v1-k3s/connect pinned -").await.0, "401");
+    assert_eq!(within(agent.call(CONNECT)).await, "101");
 }
 
 type Upgraded = TokioIo<hyper::upgrade::Upgraded>;
