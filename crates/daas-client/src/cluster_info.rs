@@ -53,15 +53,34 @@ impl ClusterInfo {
         Ok(ChainClient::connect_any(rpc.iter(), &self.genesis).await?)
     }
 
-    /// The cluster's masters on chain, proven to be in a checkpoint. That they are the newest, an endpoint cannot prove; it
-    /// might keep a revocation to itself for as long as the last heartbeat counts. So a devnet's only.
-    pub async fn masters(&self) -> Result<Masters, Problem> {
-        if self.genesis.devnet().is_none() {
-            let cause = format!("one endpoint cannot prove what is newest on network {}", self.genesis.digest());
-            return Err(Problem::new(ErrorCode::MasterUnverified, cause));
+    /// Whether its masters can be known at all. That what is on chain is the newest, an endpoint cannot prove; it might keep
+    /// a revocation to itself for as long as the last heartbeat counts. So a devnet's only.
+    pub fn check_masters(&self) -> Result<(), Problem> {
+        if self.genesis.devnet().is_some() {
+            return Ok(());
         }
+        let cause = format!("one endpoint cannot prove what is newest on network {}", self.genesis.digest());
+        Err(Problem::new(ErrorCode::MasterUnverified, cause))
+    }
+
+    /// The cluster's masters on chain, proven to be in a checkpoint.
+    pub async fn masters(&self) -> Result<Masters, Problem> {
+        self.check_masters()?;
         let (chain, ids) = (self.chain().await?, self.ids());
         let at = clock::now();
         Ok(Masters { nautilus: chain.nautilus(&ids).await?, policy: chain.cluster(&ids).await?.policy, at })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daas_types::Digest;
+
+    #[tokio::test]
+    async fn where_nobody_can_say_what_is_newest_there_are_no_masters() {
+        let info = ClusterInfo { join: daas_testkit::join::file(), genesis: Genesis::of_digest(Digest::ZERO) };
+        assert_eq!(info.check_masters().unwrap_err().code, ErrorCode::MasterUnverified);
+        assert_eq!(info.masters().await.unwrap_err().code, ErrorCode::MasterUnverified, "nothing is asked");
     }
 }

@@ -1,10 +1,10 @@
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 /// Writes a file that only its owner can read, whole or not at all: a new sibling with a name that nobody knows
-/// beforehand, made with 0600, then a rename.
+/// beforehand, made with 0600, then a rename. Once this is done, a machine that loses its power has it, too.
 pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
@@ -13,7 +13,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     sibling.write_all(bytes)?;
     sibling.as_file().sync_all()?;
     sibling.persist(path)?;
-    Ok(())
+    File::open(folder)?.sync_all()
 }
 
 /// Whether only the owner can read the file.
@@ -32,7 +32,7 @@ mod tests {
         write_private(&path, b"first").unwrap();
         // A file that others can read is replaced, not written into.
         std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-        let old = std::fs::File::open(&path).unwrap();
+        let old = File::open(&path).unwrap();
         write_private(&path, b"second").unwrap();
         assert!(is_private(&path).unwrap());
         assert_eq!(std::fs::read(&path).unwrap(), b"second");

@@ -72,6 +72,10 @@ impl Worker {
     pub async fn new(config: &WorkerConfig, store: Store, board: Board) -> Result<Self, Problem> {
         let mut cluster = ClusterInfo::load(&config.cluster)?;
         config.apply_to(&mut cluster.join)?;
+        // A stake is worth nothing without a master that can be verified.
+        if !is_staked(store.folder()) {
+            cluster.check_masters()?;
+        }
         let wallet = load_wallet(config, store.folder())?;
         config.check_wallet(wallet.address())?;
         let node_id = own_node_id(config)?;
@@ -171,6 +175,11 @@ impl Worker {
 fn known_masters(snapshot: &Snapshot) -> Option<Masters> {
     let (nautilus, cluster, at) = (snapshot.nautilus()?, snapshot.cluster()?, snapshot.timestamp()?);
     Some(Masters { nautilus: nautilus.clone(), policy: cluster.policy.clone(), at })
+}
+
+/// Whether there is a Seal that was minted. What is only prepared has cost nothing yet.
+fn is_staked(state_dir: &Path) -> bool {
+    SealFile::load(&seal_path(state_dir)).is_ok_and(|seal| seal.seal.is_some())
 }
 
 /// The node id that is configured, else the host name.

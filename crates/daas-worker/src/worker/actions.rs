@@ -2,7 +2,7 @@ use super::upkeep::PROOF;
 use super::{Verified, Worker};
 use crate::api::command::Staked;
 use crate::api::status::MasterStatus;
-use crate::host::node_ip;
+use crate::host::{node_ip, verdict_dir};
 use crate::kube::KubeApi;
 use crate::peers::Peers;
 use crate::stake::{Live, Minted, Standing, Wish};
@@ -164,7 +164,8 @@ impl Worker {
     pub(super) async fn verify(&mut self) -> Result<(), Problem> {
         let masters = match self.cluster.masters().await {
             Err(outage) if is_outage(outage.code) => {
-                self.known_masters().filter(|known| known.within_grace(clock::now())).ok_or(outage)?
+                let folder = verdict_dir(self.store.folder());
+                self.known_masters().filter(|known| known.is_usable(&folder, clock::now())).ok_or(outage)?
             }
             masters => masters?,
         };

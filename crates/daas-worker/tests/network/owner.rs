@@ -110,6 +110,21 @@ async fn a_name_that_is_taken_and_a_seal_that_ended_are_told_as_shown() {
     says(&page, "token expired", &said, &[(&seal, "0xSEAL")]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_network_where_no_master_can_be_verified_nothing_is_staked() {
+    let world = World::start(Duration::ZERO).await;
+    let ann = world.owner("ann");
+    world.fill(&ann).await;
+    let before = world.balance(&ann).await;
+    // The same network, known by its digest alone, as any but a development network is.
+    let join = daas_types::join::JoinFile { genesis_summary: None, ..world.join.clone() };
+    ann.keeps("join.json", &serde_json::to_string(&join).unwrap());
+    let said = ann.types("sudo k3s-daas-worker --config worker-config.yaml").await;
+    assert!(said.contains("D301") && said.contains("what is newest"), "{said}");
+    assert_eq!(world.balance(&ann).await, before);
+    assert!(!ann.home.join("state/seal.json").exists());
+}
+
 #[test]
 fn what_a_machine_lacks_is_told_as_shown() {
     let page = Page::read();

@@ -232,6 +232,22 @@ async fn a_node_has_its_credential_for_a_quarter_of_an_hour_without_the_chain() 
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_ends_the_grace_until_the_chain_is_heard_again() {
+    let world = World::start().await;
+    let minutes = Duration::from_mins;
+    world.masters.remember(&world.verdicts()).unwrap();
+    for minute in [0, 12, 11] {
+        world.credential(Usage::Kubelet, minutes(minute)).await.unwrap();
+    }
+    for minute in [1, 10] {
+        let refused = world.credential(Usage::Kubelet, minutes(minute)).await.unwrap_err();
+        assert_eq!((refused.code, world.asked()), (ErrorCode::ChainUnreachable, 3), "minute {minute}");
+    }
+    world.masters.remember(&world.verdicts()).unwrap();
+    world.credential(Usage::Kubelet, minutes(1)).await.unwrap();
+}
+
+#[tokio::test]
 async fn without_the_chain_people_get_nothing_and_another_master_gets_nothing() {
     let world = World::start().await;
     world.masters.remember(&world.verdicts()).unwrap();
