@@ -7,6 +7,7 @@
 //! | a Seal out of `Basic node:<SEAL>` | [`basic`] |
 //! | a client's certificate: asked for, not insisted on | [`tls`], [`certificate`] |
 //! | the key in a request for a certificate, and whether the answer is of that key | [`signing`] |
+//! | whom a certificate may not be for | [`claims`] |
 //! | whose key that was, on disk before K3s hears of it | [`keys`] |
 //! | no more at once than K3s answers | [`queue`] |
 //!
@@ -15,6 +16,7 @@
 mod answer;
 mod basic;
 mod certificate;
+mod claims;
 mod config;
 mod keys;
 mod queue;
@@ -30,6 +32,7 @@ pub(crate) use routes::Route;
 pub use tls::server_config as k3s_server_config;
 
 use bytes::Bytes;
+use claims::Own;
 use http::HeaderValue;
 use keys::Keys;
 use queue::Queue;
@@ -43,6 +46,7 @@ pub(crate) struct K3s {
     server_ca: Bytes,
     server: Option<K3sServer>,
     issuers: Arc<dyn ClientCertVerifier>,
+    own: Own,
     keys: Keys,
     queue: Queue,
 }
@@ -52,12 +56,14 @@ pub(crate) struct K3s {
 impl K3s {
     /// Reads the keys that were seen before.
     pub(crate) fn open(config: &K3sConfig) -> Result<Self, K3sError> {
-        let K3sConfig { agent_token, server_ca, client_ca, keys, server } = config;
+        let K3sConfig { agent_token, server_ca, client_ca, keys, server, own_names, own_addresses } = config;
+        let names = own_names.iter().map(String::as_str);
         Ok(Self {
             token: agent_token.authorization()?,
             server_ca: server_ca.clone(),
             server: server.clone(),
             issuers: tls::issuers(client_ca)?,
+            own: Own::new(names.chain(server.iter().map(|server| server.node.as_str())), own_addresses),
             keys: Keys::open(keys)?,
             queue: Queue::default(),
         })
@@ -78,6 +84,8 @@ mod tests {
             client_ca: vec![client_ca.cert()],
             keys: folder.join("keys.json"),
             server: None,
+            own_names: Vec::new(),
+            own_addresses: Vec::new(),
         })
         .unwrap()
     }

@@ -1,5 +1,6 @@
 //! What becomes of a request for one of K3s' routes.
 
+use super::claims::check_name;
 use super::queue::Place;
 use super::routes::{Issue, Route};
 use super::signing::{MAX_REQUEST, check_issued, requested_key};
@@ -13,18 +14,14 @@ use crate::request::{Answer, App, Context};
 use crate::{hygiene, local, measure};
 use bytes::Bytes;
 use core::time::Duration;
-use daas_types::ErrorCode::{
-    ApiServerUnavailable, CertificateRefused, NodeIdMismatch, TokenMissing, UsageNotPermitted,
-};
+use daas_types::ErrorCode::{ApiServerUnavailable, CertificateRefused, TokenMissing, UsageNotPermitted};
 use daas_types::pop::Usage;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, request};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, request};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
-/// As which node a certificate is asked for. K3s believes it.
-const NODE_NAME: HeaderName = HeaderName::from_static("k3s-node-name");
 /// Longest answer: the configuration, or a few certificates.
 const MAX_ANSWER: usize = 1024 * 1024;
 /// Its body arrives within this.
@@ -123,7 +120,7 @@ impl K3s {
         hygiene::scrub(&mut parts.headers)?;
         entry.admitted(&permit, &parts.headers);
         app.let_in(context, permit.payer(), entry)?;
-        check_name(route, &parts.headers, &permit)?;
+        self.check_claims(route, &parts.headers, &permit)?;
         let place = self.queue.enter(permit.payer().position())?;
         let mut lease = permit.leash().lease();
         let Route::Issue(issue) = route else {
@@ -158,6 +155,12 @@ impl K3s {
             self.keys.undo(key, change).await;
         }
         answer.map(forwarded)
+    }
+
+    fn check_claims(&self, route: Route, headers: &HeaderMap, permit: &Permit) -> Result<(), Refusal> {
+        let crate::Kind::Node { id, .. } = permit.kind() else { return Err(nothing_shown()) };
+        check_name(matches!(route, Route::Issue(Issue::Serving | Issue::Kubelet)), id, headers)?;
+        if matches!(route, Route::Issue(_)) { self.own.check(id, headers) } else { Ok(()) }
     }
 
     /// K3s' whole answer: its room is somebody else's as soon as it has said it, however slowly the agent reads.
@@ -208,21 +211,6 @@ async fn open(app: &App, context: &Context, entry: &mut Entry, text: Bytes) -> R
     let mut response = Response::new(GatewayBody::from(text));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     Ok(Answer { response, outcome: "local" })
-}
-
-/// A node's certificate is its Seal's node's.
-fn check_name(route: Route, headers: &HeaderMap, permit: &Permit) -> Result<(), Refusal> {
-    let mut names = headers.get_all(NODE_NAME).into_iter();
-    let needed = matches!(route, Route::Issue(Issue::Serving | Issue::Kubelet));
-    let crate::Kind::Node { id, .. } = permit.kind() else { return Err(nothing_shown()) };
-    let right = match (names.next(), names.next()) {
-        (Some(name), None) => name.as_bytes() == id.as_str().as_bytes(),
-        (None, _) => !needed,
-        (Some(_), Some(_)) => false,
-    };
-    // The claimed name is not repeated: it is text from anyone.
-    let cause = || format!("the Seal's node is {id}: start the agent with `--node-name {id}`");
-    if right { Ok(()) } else { Err(Refusal::unauthorized(NodeIdMismatch, cause())) }
 }
 
 fn forwarded(answer: Response<Bytes>) -> Answer {

@@ -6,6 +6,7 @@ use daas_types::NodeId;
 use http::HeaderValue;
 use rustls_pki_types::CertificateDer;
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
@@ -23,6 +24,10 @@ pub struct K3sConfig {
     pub keys: PathBuf,
     /// K3s' server as a node: it takes its tunnel to where agents take theirs.
     pub server: Option<K3sServer>,
+    /// What the gateway is called by who connects to it. No node has one of these names in a certificate.
+    pub own_names: Vec<String>,
+    /// Where the gateway is reached, and the API server as a service (`10.43.0.1`). No node has one of these in a certificate.
+    pub own_addresses: Vec<IpAddr>,
 }
 
 /// K3s' agent token. Cannot be printed, wiped on drop.

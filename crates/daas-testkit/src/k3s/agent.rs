@@ -31,6 +31,8 @@ pub struct ScriptedAgent {
     pub from: IpAddr,
     /// `--node-name`.
     pub node: String,
+    /// `--node-ip`.
+    pub address: String,
     /// `--token`.
     pub token: Option<String>,
     /// `/etc/rancher/node/password`.
@@ -61,6 +63,7 @@ impl ScriptedAgent {
             server,
             from: IpAddr::from([127, 0, 0, 1]),
             node: node.to_owned(),
+            address: "10.0.0.9".to_owned(),
             token: Some(token.to_owned()),
             password: format!("password-of-{node}"),
             message: String::new(),
@@ -98,7 +101,7 @@ impl ScriptedAgent {
             body = Bytes::copy_from_slice(self.keys[file].0.der());
             if file.ends_with("kubelet") {
                 request = request.header("k3s-Node-Name", &self.node).header("k3s-Node-Password", &self.password);
-                request = request.header("k3s-Node-IP", "10.0.0.9");
+                request = request.header("k3s-Node-IP", &self.address);
             }
         }
         let upgrade = target == "/v1-k3s/connect";

@@ -120,6 +120,29 @@ async fn a_node_has_one_name_in_a_request() {
 }
 
 #[tokio::test]
+async fn no_certificate_is_for_the_gateway() {
+    let world = World::new().await;
+    let (_, mut agent) = world.worker(1);
+    agent.password = "p".to_owned();
+    for file in ["serving-kubelet", "client-kubelet"] {
+        for address in ["10.43.0.1", "10.0.0.9,127.0.0.1", "0.0.0.0", "::ffff:10.43.0.1", "nonsense"] {
+            agent.address = address.to_owned();
+            let (ended, said) = world.refused(&mut agent, &format!("POST /v1-k3s/{file}.crt any seal")).await;
+            assert!(ended == "401" && said.contains("k3s-Node-IP has"), "{address}: {ended} {said}");
+        }
+    }
+    for (name, n) in [("the-gateway", 2), ("the-server", 3), ("kubernetes", 4), ("localhost", 5)] {
+        let mut staker = Staker::new(n, "5", Permissions::NODE);
+        world.chain.put(&mut staker, |state| state.node_id = name.to_owned());
+        let mut agent = world.agent(&staker);
+        for file in ["serving-kubelet", "client-kubelet", "client-kube-proxy", "client-k3s-controller"] {
+            let (ended, said) = world.refused(&mut agent, &format!("POST /v1-k3s/{file}.crt any seal")).await;
+            assert!(ended == "401" && said.contains("and no node"), "{name}: {ended} {said}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn k3s_own_routes_are_closed_to_everyone() {
     let world = World::new().await;
     let (_, mut agent) = world.joined(1).await;

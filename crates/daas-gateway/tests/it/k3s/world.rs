@@ -94,6 +94,8 @@ impl World {
                     node: "the-server".parse().unwrap(),
                     key: KeyId::of_certificate(&self.own.chain[0]).unwrap(),
                 }),
+                own_names: vec!["the-gateway".to_owned()],
+                own_addresses: vec!["10.43.0.1".parse().unwrap()],
             }),
             limits,
         };
