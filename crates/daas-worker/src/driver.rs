@@ -144,7 +144,7 @@ impl<H: Hands> Driver<H> {
                         return Done::Not(Call::Interrupt(event));
                     }
                 }
-                command = desk.next() => match desk.take(command, &journal.state) {
+                command = desk.next() => match desk.take(command, &journal.state, false) {
                     // It is done when this is.
                     Some(Order::Stake(_) | Order::Event(Event::StakeAsked(_))) if money => {}
                     Some(order) => return Done::Not(Call::Order(order)),
@@ -184,7 +184,7 @@ impl<H: Hands> Driver<H> {
     async fn answer(&mut self, heard: Heard) -> Option<Event> {
         let call = match heard {
             Heard::Interrupt(event) => Call::Interrupt(event),
-            Heard::Command(command) => Call::Order(self.desk.take(command, &self.journal.state)?),
+            Heard::Command(command) => Call::Order(self.desk.take(command, &self.journal.state, true)?),
         };
         self.follow(call).await
     }
@@ -243,6 +243,7 @@ impl<H: Hands> Driver<H> {
         let before = self.state().clone();
         let why = event.to_string();
         let is_start = event == Event::Started;
+        let ordered = matches!(event, Event::StakeAsked(_)).then(|| self.journal.clone());
         let made = match &event {
             Event::SealLive => self.hands.made(),
             Event::StakeRefused(code, cause) => Some(Err(Problem::new(*code, cause))),
@@ -258,6 +259,11 @@ impl<H: Hands> Driver<H> {
         // A full disk must not keep a slashed node running; what a later start needs most is in the Seal file.
         if let Err(problem) = self.hands.save(&self.journal) {
             tracing::error!(%problem, "state not saved");
+            // What is not written down first is not staked: after a kill another amount would be.
+            if let Some(former) = ordered {
+                self.journal = former;
+                return self.desk.staked(Err(problem));
+            }
         }
         if !actions.is_empty() {
             // New orders replace old ones: whatever was queued belonged to the former state.

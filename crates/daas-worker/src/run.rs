@@ -13,7 +13,7 @@ use crate::worker::{Duty, Worker};
 use daas_chain::follow::Follower;
 use daas_daemon::admin::Admin;
 use daas_daemon::{Notifier, Readiness, Ready, Tasks};
-use daas_types::{ErrorCode, PositionId, Problem, SealId};
+use daas_types::{ErrorCode, Mist, PositionId, Problem, SealId};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -49,7 +49,7 @@ pub async fn run(config: &WorkerConfig, shutdown: CancellationToken) -> Result<E
     tasks.spawn("chain follower", async move { Ok(follower.run(until).await?) });
 
     let interrupts = Interrupts::new(worker.index().clone(), tasks, shutdown);
-    let hands = Joining { worker, ready: Some(ready), notifier };
+    let hands = Joining { worker, stake: config.stake, ready: Some(ready), notifier };
     let mut driver = Driver::new(journal, hands, interrupts, Desk::new(inbox));
     let mut handover = signal(SignalKind::hangup()).map_err(Problem::of(ErrorCode::Internal))?;
     let ended = tokio::select! {
@@ -93,6 +93,8 @@ pub fn exit_code(code: ErrorCode) -> u8 {
 /// A worker, and who waits for its node.
 struct Joining {
     worker: Worker,
+    /// What is staked where nobody says otherwise.
+    stake: Mist,
     ready: Option<Ready>,
     notifier: Notifier,
 }
@@ -137,6 +139,8 @@ impl Hands for Joining {
         if matches!(state.phase, Phase::Jailed | Phase::Unbonding | Phase::Withdrawn) {
             self.ready = None;
         }
+        let ordered = state.order.map(|order| order.amount.unwrap_or(self.stake));
+        self.worker.board().tell(|status| status.ordered = ordered);
         self.worker.board().moved(state.phase, state.position, reason);
     }
 

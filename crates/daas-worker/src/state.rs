@@ -191,6 +191,10 @@ pub fn step(state: State, event: Event) -> (State, Vec<Action>) {
             let mint = Action::Mint(state.order);
             (State { position: Some(position), ..state }, vec![mint])
         }
+        // Of what was ordered nothing came, and it is not wanted any more. The driver asks when nothing is on its way.
+        (Unproven, Event::UnstakeAsked) if state.order.is_some() => {
+            (State { phase: Withdrawn, leave: Leave::Withdrawn, order: None, ..state }, vec![])
+        }
         (Unproven, Event::Unprepared) => prove(State { position: None, ..state }),
         (Unproven, Event::StakeAsked(order)) => ordered(state, order),
         (Unproven, Event::StakeRefused(..)) if state.order.is_some() => (refused(state), vec![]),

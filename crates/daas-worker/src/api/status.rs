@@ -4,7 +4,7 @@ use super::credential::Key;
 use crate::state::Phase;
 use daas_chain::clock;
 use daas_client::SealFile;
-use daas_types::{PositionId, SealId, UnixMs};
+use daas_types::{Mist, PositionId, SealId, UnixMs};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -19,6 +19,8 @@ pub struct Status {
     pub since: UnixMs,
     /// The position, from before its stake is submitted.
     pub position: Option<PositionId>,
+    /// What is ordered to be staked and is not yet.
+    pub ordered: Option<Mist>,
     /// The Seal in use.
     pub seal: Option<SealStatus>,
     /// The master, once it was verified.
@@ -109,6 +111,7 @@ impl Default for Board {
             reason: String::new(),
             since: clock::now(),
             position: None,
+            ordered: None,
             seal: None,
             master: None,
             heartbeat: HeartbeatStatus::default(),

@@ -157,6 +157,9 @@ async fn what_is_told_is_the_chains() {
         (before["status"]["status"].clone(), before["status"]["is_staked"].clone()),
         (json!("pending"), json!(false))
     );
+    assert_eq!(before["ordered"], Value::Null);
+    rig.board.tell(|status| status.ordered = Some(Mist(7)));
+    assert_eq!(rig.get("/api/v1/staking", &rig.token()).await.json()["ordered"], 7);
     let secret = rig.staked();
     rig.board.tell(|status| status.pods = Some(3));
     let told = rig.get("/api/v1/staking", &secret).await.json();

@@ -64,6 +64,9 @@ pub struct Staking {
     pub reason: String,
     /// Since when.
     pub since: u64,
+    /// What is ordered to be staked and is not yet, in MIST. After a refusal it is tried again at the next start, unless
+    /// something else is ordered or it is unstaked.
+    pub ordered: Option<u64>,
     /// The Seal in use.
     pub seal: Option<Seal>,
     /// The verified master, `https://host:port`.

@@ -62,6 +62,7 @@ pub(super) fn staking(about: &About, status: &Status, snapshot: &Snapshot, stake
         phase: status.phase.to_string(),
         reason: status.reason.clone(),
         since: status.since.secs(),
+        ordered: status.ordered.map(|amount| amount.0),
         seal: status.seal.map(|seal| Seal { id: seal.id.to_string(), expires_at: seal.expires.secs() }),
         master: status.master.as_ref().map(|master| master.endpoint.clone()),
         frozen: amount(|state| state.frozen),

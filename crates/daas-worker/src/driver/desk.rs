@@ -39,8 +39,9 @@ impl Desk {
         }
     }
 
-    /// Takes an order in, or refuses it. What it asks for now, if anything.
-    pub(super) fn take(&mut self, command: Command, state: &State) -> Option<Order> {
+    /// Takes an order in, or refuses it. What it asks for now, if anything. A worker that is `idle` has nothing on its way to
+    /// the chain.
+    pub(super) fn take(&mut self, command: Command, state: &State, idle: bool) -> Option<Order> {
         match command {
             Command::Stake(order, reply) => self.take_stake(order, reply, state),
             Command::Register(reply) => {
@@ -51,7 +52,9 @@ impl Desk {
                 (state.phase == Phase::Joined).then_some(Order::Event(Event::RegisterAsked))
             }
             Command::Unstake(reply) => match (state.phase, state.leave) {
-                (Phase::Unproven, Leave::No) => refuse(reply, busy("no stake is known yet")),
+                (Phase::Unproven, Leave::No) if !idle || state.order.is_none() => {
+                    refuse(reply, busy("no stake is known yet"))
+                }
                 (Phase::Draining | Phase::Gone, Leave::No) => refuse(reply, busy("the worker is leaving")),
                 (_, leave) => {
                     wait(&mut self.departures, reply);

@@ -8,7 +8,7 @@ use crate::state::Leave;
 use daas_daemon::Tasks;
 use daas_types::onchain::Status;
 use daas_types::{Address, Permissions, UnixMs};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -32,6 +32,8 @@ struct Script {
     beats: Arc<Mutex<Vec<(Instant, Verdict)>>>,
     /// What an order for a Seal ends with.
     staked: Arc<Mutex<Result<(), ErrorCode>>>,
+    /// Nothing can be saved.
+    full: Arc<AtomicBool>,
     /// What the configured amount is refused for.
     refuses: Option<ErrorCode>,
     made: Option<Staked>,
@@ -120,6 +122,9 @@ impl Hands for Script {
     }
 
     fn save(&self, journal: &Journal) -> Result<(), Problem> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err(Problem::new(ErrorCode::DiskFull, "test"));
+        }
         self.saved.lock().unwrap().push(journal.clone());
         Ok(())
     }
@@ -148,6 +153,7 @@ impl Rig {
             outage: None,
             beats: Arc::clone(&beats),
             staked: Arc::new(Mutex::new(Ok(()))),
+            full: Arc::default(),
             refuses: None,
             made: None,
             resealed: Arc::default(),

@@ -250,6 +250,8 @@ fn what_was_ordered_is_tried_until_it_is_staked_and_nothing_else_is() {
     let (refused, actions) = step(prepared.clone(), poor());
     assert_eq!((&refused, actions), (&prepared, vec![]), "it waits for its owner");
     assert_eq!(step(refused.clone(), Event::Started).1, [Mint(Some(order(7)))]);
+    let (dropped, actions) = step(refused.clone(), Event::UnstakeAsked);
+    assert_eq!((dropped.phase, dropped.order, actions), (Phase::Withdrawn, None, vec![]));
     let (other, actions) = step(refused, Event::StakeAsked(order(6)));
     assert_eq!(actions, [Mint(Some(order(6)))], "the last word counts");
     for done in [Event::SealLive, Event::Jailed("silent".into()), Event::MayRecover("restaked".into())] {

@@ -63,7 +63,7 @@ fn staking_status() -> StakingStatus {
     }
 }
 
-fn staking(seal: Option<Seal>, master: Option<String>, withdrawable_at: Option<u64>) -> Staking {
+fn staking(ordered: Option<u64>, seal: Option<Seal>, master: Option<String>, withdrawable_at: Option<u64>) -> Staking {
     Staking {
         node_id: text(),
         wallet_address: text(),
@@ -77,6 +77,7 @@ fn staking(seal: Option<Seal>, master: Option<String>, withdrawable_at: Option<u
         phase: text(),
         reason: text(),
         since: 1,
+        ordered,
         seal,
         master,
         frozen: 0,
@@ -102,7 +103,7 @@ fn answer(route: Route) -> (&'static str, Option<Value>) {
         ),
         Route::Staking => (
             "The stake, the Seal and where the worker stands.",
-            Some(samples(&[staking(Some(seal()), Some(text()), Some(1)), staking(None, None, None)])),
+            Some(samples(&[staking(Some(1), Some(seal()), Some(text()), Some(1)), staking(None, None, None, None)])),
         ),
         Route::Stake => (
             "Stakes if there is no stake, and makes a Seal in place of the one in use. seal_token is told this once.",

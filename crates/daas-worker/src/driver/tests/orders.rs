@@ -167,6 +167,60 @@ async fn a_first_order_that_was_refused_is_not_followed_by_the_configured_amount
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_order_that_cannot_be_written_down_is_refused_and_nothing_is_staked() {
+    let mut rig = Rig::found(withdrawn());
+    let full = rig.driver.hands.full.clone();
+    let commands = rig.commands.clone();
+    let owner = async {
+        sleep(Duration::from_secs(1)).await;
+        full.store(true, Ordering::Relaxed);
+        let refused = commands.stake(order(7)).await.unwrap_err();
+        sleep(Duration::from_hours(1)).await;
+        refused
+    };
+    let refused = tokio::select! {
+        refused = owner => refused,
+        ended = rig.driver.drive() => panic!("it ended: {ended:?}"),
+    };
+    assert_eq!((refused.code, &rig.driver.journal.state), (ErrorCode::DiskFull, &withdrawn()));
+    assert!(rig.done.lock().unwrap().is_empty() && rig.driver.queue.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_unstakes_drops_a_first_order_that_was_refused_and_no_other() {
+    let mut rig = Rig::new(None);
+    let (commands, staked) = (rig.commands.clone(), rig.driver.hands.staked.clone());
+    *staked.lock().unwrap() = Err(ErrorCode::StakeAboveMaximum);
+    let left = tokio::select! {
+        biased;
+        left = async {
+            commands.stake(order(7)).await.unwrap_err();
+            commands.unstake().await
+        } => left,
+        ended = rig.driver.drive() => panic!("it ended: {ended:?}"),
+    };
+    assert_eq!((left.unwrap(), rig.driver.journal.state.order), (Leaving::Unstaked, None));
+    // Nor is anything staked by a later start.
+    let mut rig = Rig::found(rig.saved.lock().unwrap().last().unwrap().state.clone());
+    tokio::select! {
+        ended = rig.driver.drive() => panic!("it ended: {ended:?}"),
+        () = sleep(Duration::from_hours(1)) => assert!(rig.done.lock().unwrap().is_empty()),
+    }
+
+    // A stake that may be on its way is not dropped.
+    let found = State { position: Some(POSITION), order: Some(order(7)), ..State::default() };
+    let mut rig = Rig::found(found);
+    rig.driver.hands.hangs = Some(Mint(Some(order(7))));
+    let commands = rig.commands.clone();
+    let refused = tokio::select! {
+        ended = rig.driver.drive() => panic!("it ended: {ended:?}"),
+        refused = commands.unstake() => refused,
+    };
+    assert_eq!(refused.unwrap_err().code, ErrorCode::WorkerBusy);
+    assert_eq!(rig.driver.journal.state.order, Some(order(7)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_order_during_a_stake_is_taken_when_nothing_comes_of_that() {
     let found = State { position: Some(POSITION), order: Some(order(7)), ..State::default() };
     let mut rig = Rig::found(found);

@@ -26,6 +26,7 @@ struct World {
     wanted: Option<StakeOrder>,
     unstakes: usize,
     withdrawals: usize,
+    prepared: u8,
 }
 
 /// One thing that happens.
@@ -92,15 +93,17 @@ impl World {
 
     fn prepare(&mut self, former: Option<PositionId>) -> PositionId {
         let known = self.seal_file.filter(|known| Some(*known) != former);
-        let count = u8::try_from(self.chain.len() + 1).unwrap();
-        *self.seal_file.insert(known.unwrap_or(position(count)))
+        let made = known.unwrap_or_else(|| {
+            self.prepared += 1;
+            position(self.prepared)
+        });
+        *self.seal_file.insert(made)
     }
 
     fn mint(&mut self, order: Option<StakeOrder>) -> Event {
         let position = self.seal_file.expect("a Seal file is there before its stake");
         match self.chain.get(&position) {
-            None if self.poor && order.is_some() => Event::StakeRefused(ErrorCode::InsufficientFunds, "poor".into()),
-            None if self.poor => Event::Failed(ErrorCode::InsufficientFunds, "poor".into()),
+            None if self.poor => Event::StakeRefused(ErrorCode::InsufficientFunds, "poor".into()),
             None => {
                 assert_eq!(order, self.wanted, "another stake than was ordered");
                 self.stakes += 1;
@@ -164,6 +167,13 @@ impl Life {
             Turn::Outside(event) => {
                 if !self.world.shows(&event) {
                     return;
+                }
+                // An order that was refused is dropped; one that may be on its way is not, and the driver says so.
+                if event == Event::UnstakeAsked && self.state.phase == Phase::Unproven {
+                    if !self.queue.is_empty() {
+                        return;
+                    }
+                    self.world.wanted = None;
                 }
                 if let Event::StakeAsked(order) = event {
                     self.ask(order);
@@ -262,8 +272,10 @@ proptest! {
             let known = state.position == Some(*position) && world.seal_file == Some(*position);
             prop_assert!(known || *money == Money::Back, "{position} has {money:?} and nobody knows of it");
         }
-        let back = state.position.and_then(|position| world.chain.get(&position)) == Some(&Money::Back);
-        prop_assert_eq!(state.phase == Phase::Withdrawn, back && state.phase != Phase::Gone);
+        let money = state.position.and_then(|position| world.chain.get(&position));
+        prop_assert!(state.phase != Phase::Withdrawn || matches!(money, Some(Money::Back) | None), "{money:?}");
+        let back = money == Some(&Money::Back);
+        prop_assert!(!back || matches!(state.phase, Phase::Withdrawn | Phase::Gone), "{}", state.phase);
     }
 }
 
