@@ -135,26 +135,16 @@ impl K3s {
         entry.begin().await?;
         let (position, seal) = (permit.payer().position(), permit.identity().and_then(crate::Identity::seal));
         let seal = seal.ok_or_else(|| nothing_shown())?;
-        let bind = async || match issue {
+        let answer = self.ask(route, context, &permit, (parts, body), &place, &mut lease).await?;
+        if answer.status().is_success() {
+            check_issued(answer.body(), key)?;
             // A kubelet's as a server opens nothing here.
-            Issue::Serving => Ok(None),
-            issue => self.keys.bind(key, (position, seal), issue, &view.snapshot).await,
-        };
-        let change = bind().await?;
-        let answer = self.ask(route, context, &permit, (parts, body), &place, &mut lease).await;
-        let answer = answer.and_then(|answer| {
-            if answer.status().is_success() {
-                check_issued(answer.body(), key)?;
+            if issue != Issue::Serving {
+                // By what is known now: K3s may have taken its time.
+                self.keys.bind(key, (position, seal), issue, &app.watch.view().snapshot).await?;
             }
-            Ok(answer)
-        });
-        if answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
-            // Another request for the same key may have been refused meanwhile.
-            bind().await?;
-        } else if let Some(change) = change {
-            self.keys.undo(key, change).await;
         }
-        answer.map(forwarded)
+        Ok(forwarded(answer))
     }
 
     fn check_claims(&self, route: Route, headers: &HeaderMap, permit: &Permit) -> Result<(), Refusal> {

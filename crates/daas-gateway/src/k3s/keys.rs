@@ -1,8 +1,8 @@
 //! Whose keys were seen in requests for certificates.
 //!
 //! What K3s signs names a process and, of two of three, not even the node; and it lives for a year. So a certificate is worth what
-//! is known of its key, and a key is on disk before K3s is asked to sign for it. Of each position and kind of certificate a few
-//! are kept, because an agent keeps its keys; a request that K3s refuses leaves none.
+//! is known of its key, and a key is on disk before the agent has the certificate that K3s signed for it. Of each position and kind
+//! of certificate a few are kept, because an agent keeps its keys; a request that K3s refuses leaves none and takes none away.
 
 use super::config::K3sError;
 use super::routes::Issue;
@@ -49,11 +49,13 @@ pub(super) struct Bound {
     change: u64,
 }
 
-/// What a binding changed, to be undone if K3s refuses.
-#[derive(Debug)]
-pub(super) struct Change {
+/// What a binding changed, to be taken back if it cannot be written.
+struct Change {
     number: u64,
+    /// Whose the key was.
     before: Option<Bound>,
+    /// What gave way.
+    gone: Vec<(KeyId, Bound)>,
 }
 
 /// All that are known, and the file that says so.
@@ -151,62 +153,21 @@ impl Keys {
         self.0.lock().keys.get(&key).cloned()
     }
 
-    /// Binds a key to the position that showed this Seal with it, and waits until that is on disk. Whose it was before it is no
-    /// longer: its owner has moved. Gives what [`Self::undo`] is to be told if nothing comes of it.
+    /// Binds a key that K3s has signed for to the position that showed this Seal with it, and waits until that is on disk. Whose
+    /// it was before it is no longer: its owner has moved.
     pub(super) async fn bind(
         &self,
         key: KeyId,
         (position, seal): (PositionId, SealId),
         issue: Issue,
         snapshot: &Snapshot,
-    ) -> Result<Option<Change>, Refusal> {
-        let (number, change) = {
-            let mut known = self.0.lock();
-            match known.keys.get(&key).cloned() {
-                Some(bound) if (bound.position, bound.seal, bound.issue) == (position, seal, issue) => {
-                    (bound.change, None)
-                }
-                before => {
-                    if before.as_ref().is_none_or(|before| (before.position, before.issue) != (position, issue)) {
-                        known.make_room(position, issue, snapshot)?;
-                    }
-                    known.changes += 1;
-                    let number = known.changes;
-                    known.keys.insert(key, Bound { position, seal, issue, change: number });
-                    (number, Some(Change { number, before }))
-                }
-            }
-        };
-        match self.write(number).await {
-            Ok(()) => Ok(change),
-            Err(refusal) => {
-                self.take_back(key, change);
-                Err(refusal)
-            }
+    ) -> Result<(), Refusal> {
+        let (number, change) = self.0.lock().bind(key, (position, seal), issue, snapshot)?;
+        let written = self.write(number).await;
+        if let (Err(_), Some(change)) = (&written, change) {
+            self.0.lock().take_back(key, change);
         }
-    }
-
-    /// K3s signed nothing: the key is whose it was.
-    pub(super) async fn undo(&self, key: KeyId, change: Change) {
-        if let Some(number) = self.take_back(key, Some(change))
-            && let Err(error) = self.write(number).await
-        {
-            // What stays in the file is a key without a certificate.
-            tracing::warn!(%error, "keys of agents' certificates were not written");
-        }
-    }
-
-    /// Unless somebody else has bound it since.
-    fn take_back(&self, key: KeyId, change: Option<Change>) -> Option<u64> {
-        let Change { number, before } = change?;
-        let mut known = self.0.lock();
-        known.keys.get(&key).filter(|bound| bound.change == number)?;
-        match before {
-            Some(before) => drop(known.keys.insert(key, before)),
-            None => drop(known.keys.remove(&key)),
-        }
-        known.changes += 1;
-        Some(known.changes)
+        written
     }
 
     /// Waits until the file has this change: written by whoever is first, with all that came until then.
@@ -235,11 +196,12 @@ impl Keys {
 
 impl Shared {
     fn write(&self) -> io::Result<()> {
-        let (file, changes) = {
+        // Every request that comes with a certificate waits for this lock, so nothing but the copy is made under it.
+        let (keys, changes) = {
             let known = self.lock();
-            (known.to_file(), known.changes)
+            (known.keys.iter().map(|(key, bound)| (*key, bound.clone())).collect(), known.changes)
         };
-        replace(&self.path, &serde_json::to_vec(&file)?)?;
+        replace(&self.path, &serde_json::to_vec(&File::of(keys))?)?;
         self.written.store(changes, Ordering::Release);
         Ok(())
     }
@@ -273,33 +235,99 @@ impl Known {
         Ok(known)
     }
 
-    fn to_file(&self) -> File {
-        let mut keys: Vec<_> = self.keys.iter().collect();
-        keys.sort_unstable_by_key(|(_, bound)| bound.change);
-        let line = |(key, bound): (&KeyId, &Bound)| {
-            let Bound { position, seal, issue, change: _ } = bound.clone();
-            Line { key: key.to_string(), position, seal, issue }
+    /// The last change that the file has to have; and what it was, unless there was none to make.
+    fn bind(
+        &mut self,
+        key: KeyId,
+        (position, seal): (PositionId, SealId),
+        issue: Issue,
+        snapshot: &Snapshot,
+    ) -> Result<(u64, Option<Change>), Refusal> {
+        let before = self.keys.get(&key).cloned();
+        if let Some(bound) = before.as_ref().filter(|b| (b.position, b.seal, b.issue) == (position, seal, issue)) {
+            return Ok((bound.change, None));
+        }
+        let mut gone = self.remove_dead(key, (position, seal), snapshot);
+        if before.as_ref().is_none_or(|before| (before.position, before.issue) != (position, issue))
+            && let Err(refusal) = self.make_room(position, issue, snapshot, &mut gone)
+        {
+            self.keys.extend(gone);
+            return Err(refusal);
+        }
+        self.changes += 1;
+        self.keys.insert(key, Bound { position, seal, issue, change: self.changes });
+        Ok((self.changes, Some(Change { number: self.changes, before, gone })))
+    }
+
+    /// Unless somebody else has bound it since.
+    fn take_back(&mut self, key: KeyId, Change { number, before, gone }: Change) {
+        if self.keys.get(&key).is_none_or(|bound| bound.change != number) {
+            return;
+        }
+        match before {
+            Some(before) => drop(self.keys.insert(key, before)),
+            None => drop(self.keys.remove(&key)),
+        }
+        for (key, bound) in gone {
+            self.keys.entry(key).or_insert(bound);
+        }
+        self.changes += 1;
+    }
+
+    /// Another Seal of a position takes the place of those that are no more: what was issued to them, perhaps to who had
+    /// stolen them, ends.
+    fn remove_dead(
+        &mut self,
+        key: KeyId,
+        (position, seal): (PositionId, SealId),
+        snapshot: &Snapshot,
+    ) -> Vec<(KeyId, Bound)> {
+        let now = snapshot.timestamp();
+        let lives = |id: SealId| {
+            let found = snapshot.seal(id).filter(|(owner, _)| owner.state.position == position);
+            found.is_some_and(|(_, record)| now.is_none_or(|now| now < record.expires_ms))
         };
-        File { version: VERSION, keys: keys.into_iter().map(line).collect() }
+        let dead = |other: &KeyId, bound: &Bound| {
+            *other != key && bound.position == position && bound.seal != seal && !lives(bound.seal)
+        };
+        self.keys.extract_if(|other, bound| dead(other, bound)).collect()
     }
 
     /// For one more of this position and kind: its oldest gives way, and when there are as many as can be, those of positions
     /// that may have no node.
-    fn make_room(&mut self, position: PositionId, issue: Issue, snapshot: &Snapshot) -> Result<(), Refusal> {
+    fn make_room(
+        &mut self,
+        position: PositionId,
+        issue: Issue,
+        snapshot: &Snapshot,
+        gone: &mut Vec<(KeyId, Bound)>,
+    ) -> Result<(), Refusal> {
         let mut own: Vec<_> = self.keys.iter().filter(|(_, b)| (b.position, b.issue) == (position, issue)).collect();
         own.sort_unstable_by_key(|(_, bound)| bound.change);
         let surplus = own.len().saturating_sub(OF_ONE - 1);
         let oldest: Vec<KeyId> = own.into_iter().take(surplus).map(|(key, _)| *key).collect();
-        for key in oldest {
-            self.keys.remove(&key);
-        }
+        gone.extend(oldest.iter().filter_map(|key| self.keys.remove_entry(key)));
         if self.keys.len() >= MOST {
-            self.keys.retain(|_, bound| snapshot.position(bound.position).is_some_and(|live| live.rights.node));
+            let lives = |bound: &Bound| snapshot.position(bound.position).is_some_and(|live| live.rights.node);
+            gone.extend(self.keys.extract_if(|_, bound| !lives(bound)));
         }
         if self.keys.len() >= MOST {
             return Err(Refusal::unavailable(TooManyRequests, "as many keys of agents' certificates as can be kept"));
         }
         Ok(())
+    }
+}
+
+// === impl File ===
+
+impl File {
+    fn of(mut keys: Vec<(KeyId, Bound)>) -> Self {
+        keys.sort_unstable_by_key(|(_, bound)| bound.change);
+        let line = |(key, bound): (KeyId, Bound)| {
+            let Bound { position, seal, issue, change: _ } = bound;
+            Line { key: key.to_string(), position, seal, issue }
+        };
+        Self { version: VERSION, keys: keys.into_iter().map(line).collect() }
     }
 }
 

@@ -29,7 +29,7 @@ impl World {
         Keys::open(&self.path()).unwrap()
     }
 
-    async fn bind(&self, keys: &Keys, n: u8, of: u8, issue: Issue) -> Option<Change> {
+    async fn bind(&self, keys: &Keys, n: u8, of: u8, issue: Issue) {
         keys.bind(key(n), owner(of), issue, &self.chain.index.snapshot()).await.unwrap()
     }
 }
@@ -39,10 +39,12 @@ async fn what_was_bound_is_known_after_a_restart() {
     let world = World::new();
     let keys = world.open();
     assert!(keys.get(key(1)).is_none());
-    assert!(world.bind(&keys, 1, 7, Issue::Kubelet).await.is_some());
-    assert!(world.bind(&keys, 2, 8, Issue::KubeProxy).await.is_some());
+    world.bind(&keys, 1, 7, Issue::Kubelet).await;
+    world.bind(&keys, 2, 8, Issue::KubeProxy).await;
     // As an agent that starts again.
-    assert!(world.bind(&keys, 1, 7, Issue::Kubelet).await.is_none());
+    let changes = keys.0.lock().changes;
+    world.bind(&keys, 1, 7, Issue::Kubelet).await;
+    assert_eq!(keys.0.lock().changes, changes);
     drop(keys);
     let keys = world.open();
     let Bound { position, seal, issue, .. } = keys.get(key(1)).unwrap();
@@ -54,37 +56,47 @@ async fn what_was_bound_is_known_after_a_restart() {
 }
 
 #[tokio::test]
-async fn what_k3s_refused_leaves_nothing_and_what_was_there_stays() {
-    let world = World::new();
-    let keys = world.open();
-    let position = |keys: &Keys| keys.get(key(1)).map(|bound| bound.position);
-    let change = world.bind(&keys, 1, 7, Issue::Kubelet).await.unwrap();
-    keys.undo(key(1), change).await;
-    assert_eq!((position(&keys), position(&world.open())), (None, None));
-    world.bind(&keys, 1, 7, Issue::Kubelet).await.unwrap();
-    // Its owner moves, and may not.
-    let moved = world.bind(&keys, 1, 8, Issue::Kubelet).await.unwrap();
-    assert_eq!(position(&keys), Some(owner(8).0));
-    keys.undo(key(1), moved).await;
-    assert_eq!((position(&keys), position(&world.open())), (Some(owner(7).0), Some(owner(7).0)));
-    // Who moves at the same time and may is not undone.
-    let refused = world.bind(&keys, 1, 8, Issue::Kubelet).await.unwrap();
-    world.bind(&keys, 1, 9, Issue::Kubelet).await.unwrap();
-    keys.undo(key(1), refused).await;
-    assert_eq!(position(&keys), Some(owner(9).0));
-}
-
-#[tokio::test]
-async fn the_last_seal_that_was_shown_is_known() {
+async fn the_last_that_was_shown_is_known() {
     let world = World::new();
     let keys = world.open();
     world.bind(&keys, 1, 7, Issue::Kubelet).await;
     let renewed = SealId(Address::new([0xee; 32]));
-    let snapshot = world.chain.index.snapshot();
-    let change = keys.bind(key(1), (owner(7).0, renewed), Issue::Kubelet, &snapshot).await.unwrap().unwrap();
+    keys.bind(key(1), (owner(7).0, renewed), Issue::Kubelet, &world.chain.index.snapshot()).await.unwrap();
     assert_eq!(keys.get(key(1)).unwrap().seal, renewed);
-    keys.undo(key(1), change).await;
-    assert_eq!(keys.get(key(1)).unwrap().seal, owner(7).1);
+    // Its owner moves.
+    world.bind(&keys, 1, 8, Issue::Kubelet).await;
+    assert_eq!(
+        (keys.get(key(1)).unwrap().position, world.open().get(key(1)).unwrap().position),
+        (owner(8).0, owner(8).0)
+    );
+}
+
+#[tokio::test]
+async fn a_seal_that_was_replaced_takes_its_keys_along() {
+    let world = World::new();
+    let keys = world.open();
+    let mut staker = world.chain.staker(1, "5", Permissions::NODE);
+    let (position, first) = (staker.state.position, staker.state.seals[0].clone());
+    let other = daas_types::onchain::SealRecord { id: SealId(Address::new([0xee; 32])), ..first.clone() };
+    let kinds = [Issue::Kubelet, Issue::KubeProxy, Issue::Controller];
+    let bind = async |n: u8, seal: SealId, issue| {
+        keys.bind(key(n), (position, seal), issue, &world.chain.index.snapshot()).await.unwrap();
+    };
+    for (n, issue) in (0..).zip(kinds) {
+        bind(n, first.id, issue).await;
+    }
+    world.bind(&keys, 9, 9, Issue::Kubelet).await;
+    // While both live, both count.
+    world.chain.put(&mut staker, |state| state.seals.push(other.clone()));
+    bind(3, other.id, Issue::Kubelet).await;
+    assert!((0..4).all(|n| keys.get(key(n)).is_some()));
+    world.chain.put(&mut staker, |state| state.seals.retain(|seal| seal.id == other.id));
+    assert!((0..4).all(|n| keys.get(key(n)).is_some()), "what runs is not ended by that alone");
+    // The machine's own key comes with the new Seal; those of the old one end.
+    bind(1, other.id, Issue::KubeProxy).await;
+    let kept: Vec<u8> = (0..10).filter(|n| keys.get(key(*n)).is_some()).collect();
+    assert_eq!(kept, [1, 3, 9]);
+    assert!(world.open().get(key(0)).is_none());
 }
 
 #[tokio::test]
@@ -117,12 +129,12 @@ fn when_there_is_no_room_those_without_a_right_give_way() {
         let position = if n == 0 { staker.state.position } else { owner(9).0 };
         known.keys.insert(id, bound(position, n));
     }
-    known.make_room(owner(2).0, Issue::Kubelet, &chain.index.snapshot()).unwrap();
+    known.make_room(owner(2).0, Issue::Kubelet, &chain.index.snapshot(), &mut Vec::new()).unwrap();
     assert_eq!(known.keys.len(), 1);
     for n in 1..u64::try_from(MOST).unwrap() {
         known.keys.insert(KeyId::of(&n.to_be_bytes()), bound(staker.state.position, n));
     }
-    let refusal = known.make_room(owner(2).0, Issue::Kubelet, &chain.index.snapshot()).unwrap_err();
+    let refusal = known.make_room(owner(2).0, Issue::Kubelet, &chain.index.snapshot(), &mut Vec::new()).unwrap_err();
     assert_eq!((refusal.code(), refusal.status().as_u16()), (TooManyRequests, 503));
 }
 
@@ -155,7 +167,14 @@ async fn what_cannot_be_written_is_not_bound() {
     // Nor the next time, without being written.
     assert!(keys.bind(key(1), owner(1), Issue::Kubelet, &snapshot).await.is_err());
     fs::create_dir(world.folder.path().join("absent")).unwrap();
-    assert!(keys.bind(key(1), owner(1), Issue::Kubelet, &snapshot).await.unwrap().is_some());
+    for n in 1..=4 {
+        keys.bind(key(n), owner(1), Issue::Kubelet, &snapshot).await.unwrap();
+    }
+    // Nor does anything give way to it.
+    fs::remove_dir_all(world.folder.path().join("absent")).unwrap();
+    assert!(keys.bind(key(5), owner(1), Issue::Kubelet, &snapshot).await.is_err());
+    let kept: Vec<u8> = (1..=5).filter(|n| keys.get(key(*n)).is_some()).collect();
+    assert_eq!(kept, [1, 2, 3, 4]);
 }
 
 #[tokio::test]

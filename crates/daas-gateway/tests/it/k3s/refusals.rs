@@ -222,6 +222,31 @@ async fn another_machine_under_the_same_name_is_k3s_to_refuse_and_leaves_no_key(
 }
 
 #[tokio::test]
+async fn what_k3s_refuses_takes_no_key_away() {
+    let world = World::new().await;
+    let (staker, mut first) = world.joined(1).await;
+    const KUBELET: &str = "POST /v1-k3s/client-kubelet.crt any seal";
+    for _ in 0..3 {
+        assert_eq!(within(world.agent(&staker).call(KUBELET)).await, "200");
+    }
+    // As many as are kept; and one that K3s refuses, and one whose client leaves before K3s has answered.
+    let mut refused = world.agent(&staker);
+    refused.password = "another".to_owned();
+    assert_eq!(within(refused.call(KUBELET)).await, "403");
+    world.supervisor.hold(true);
+    let (before, mut gone) = (world.supervisor.asked().len(), world.agent(&staker));
+    tokio::select! {
+        _ = gone.call(KUBELET) => panic!("nobody answers"),
+        () = within(world.supervisor.until_asked(before + 1)) => {}
+    }
+    world.supervisor.hold(false);
+    assert_eq!(within(first.call("GET /v1-k3s/connect pinned kubelet")).await, "101");
+    // What K3s grants does.
+    assert_eq!(within(world.agent(&staker).call(KUBELET)).await, "200");
+    assert_eq!(world.refused(&mut first, "GET /v1-k3s/connect pinned kubelet").await.0, "401");
+}
+
+#[tokio::test]
 async fn a_key_that_k3s_gives_to_everyone_goes_to_nobody() {
     let world = World::new().await;
     let (_, mut agent) = world.worker(1);
