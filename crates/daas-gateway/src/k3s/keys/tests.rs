@@ -30,7 +30,7 @@ impl World {
     }
 
     async fn bind(&self, keys: &Keys, n: u8, of: u8, issue: Issue) {
-        keys.bind(key(n), owner(of), issue, &self.chain.index.snapshot()).await.unwrap()
+        keys.bind(key(n), owner(of), issue, &self.chain.index.snapshot()).await.unwrap();
     }
 }
 

@@ -223,9 +223,9 @@ async fn another_machine_under_the_same_name_is_k3s_to_refuse_and_leaves_no_key(
 
 #[tokio::test]
 async fn what_k3s_refuses_takes_no_key_away() {
+    const KUBELET: &str = "POST /v1-k3s/client-kubelet.crt any seal";
     let world = World::new().await;
     let (staker, mut first) = world.joined(1).await;
-    const KUBELET: &str = "POST /v1-k3s/client-kubelet.crt any seal";
     for _ in 0..3 {
         assert_eq!(within(world.agent(&staker).call(KUBELET)).await, "200");
     }
