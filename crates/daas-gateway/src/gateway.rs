@@ -67,7 +67,8 @@ impl Gateway {
         let Limits { connections, connections_per_address, connections_per_holder, rates, .. } = config.limits;
         let forwarder = Forwarder::new(&config, &tasks, &kill)?;
         let places = Places::new(connections, connections_per_address, connections_per_holder);
-        let k3s = config.k3s.as_ref().map(K3s::open).transpose().map_err(ConfigError::from)?;
+        let k3s =
+            config.k3s.as_ref().map(|k3s| K3s::open(k3s, &tasks, &kill)).transpose().map_err(ConfigError::from)?;
         let app = Arc::new(App {
             k3s,
             watch: Watch::new(index, config.node_stale_grace, config.namespaces.clone()),

@@ -38,6 +38,8 @@ use keys::Keys;
 use queue::Queue;
 use rustls::server::danger::ClientCertVerifier;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// What the gateway knows of the K3s behind it.
 pub(crate) struct K3s {
@@ -48,14 +50,17 @@ pub(crate) struct K3s {
     issuers: Arc<dyn ClientCertVerifier>,
     own: Own,
     keys: Keys,
-    queue: Queue,
+    queue: Arc<Queue>,
+    /// Own what K3s was asked, until it has answered.
+    tasks: TaskTracker,
+    kill: CancellationToken,
 }
 
 // === impl K3s ===
 
 impl K3s {
-    /// Reads the keys that were seen before.
-    pub(crate) fn open(config: &K3sConfig) -> Result<Self, K3sError> {
+    /// Reads the keys that were seen before. `tasks` owns what is spawned, `kill` ends it.
+    pub(crate) fn open(config: &K3sConfig, tasks: &TaskTracker, kill: &CancellationToken) -> Result<Self, K3sError> {
         let K3sConfig { agent_token, server_ca, client_ca, keys, server, own_names, own_addresses } = config;
         let names = own_names.iter().map(String::as_str);
         Ok(Self {
@@ -65,7 +70,9 @@ impl K3s {
             issuers: tls::issuers(client_ca)?,
             own: Own::new(names.chain(server.iter().map(|server| server.node.as_str())), own_addresses),
             keys: Keys::open(keys)?,
-            queue: Queue::default(),
+            queue: Arc::default(),
+            tasks: tasks.clone(),
+            kill: kill.clone(),
         })
     }
 }
@@ -78,7 +85,7 @@ mod tests {
 
     /// One that believes this CA.
     pub(super) fn k3s(client_ca: &Ca, folder: &Path) -> K3s {
-        K3s::open(&K3sConfig {
+        let config = K3sConfig {
             agent_token: AgentToken::parse("token").unwrap(),
             server_ca: Bytes::new(),
             client_ca: vec![client_ca.cert()],
@@ -86,7 +93,7 @@ mod tests {
             server: None,
             own_names: Vec::new(),
             own_addresses: Vec::new(),
-        })
-        .unwrap()
+        };
+        K3s::open(&config, &TaskTracker::new(), &CancellationToken::new()).unwrap()
     }
 }

@@ -1,14 +1,20 @@
 //! The processes of a K3s agent, and K3s' own server.
 
-use super::{Identity, Kind, Leash, NodeRole, Permit, Upstream, View, no_header, of_node, right_of_node, within_grace};
+use super::{
+    Identity, Kind, Lease, Leash, NodeRole, Permit, Upstream, View, no_header, of_node, right_of_node, within_grace,
+};
 use crate::authenticate::{Caller, CertificateHolder, SealHolder};
 use crate::limits::Payer;
 use crate::refusal::Refusal;
+use core::time::Duration;
 use daas_chain::index::Right;
 use daas_types::ErrorCode::{CertificateRefused, TokenMalformed};
 use daas_types::{NodeId, UnixMs};
 use http::HeaderValue;
 use std::sync::Arc;
+
+/// Beyond any deadline.
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// May this process go on, by the right that its position's node has now?
 pub(super) fn certificate(holder: &CertificateHolder, view: &View) -> Result<Permit, Refusal> {
@@ -27,6 +33,15 @@ pub(super) fn certificate(holder: &CertificateHolder, view: &View) -> Result<Per
     let leash = Leash::new(hold, None, view.nodes_stale.clone(), until.since(view.now));
     let payer = Payer::Node(position.state.position, of_node(position));
     Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Node { id, role: *role }, payer, leash))
+}
+
+// === impl Permit ===
+
+impl Permit {
+    /// For what K3s finishes, whoever waits for it or not.
+    pub(crate) fn unhurried() -> Lease {
+        Leash::new(None, None, Arc::default(), LONGEST).lease()
+    }
 }
 
 /// May this Seal's node ask K3s for what an agent needs, as whoever has K3s' agent token?
@@ -56,7 +71,6 @@ mod tests {
     use super::*;
     use crate::freshness::Watch;
     use crate::namespaces::Namespaces;
-    use core::time::Duration;
     use daas_testkit::chain::Chain;
     use daas_types::ErrorCode::NodeJailed;
     use daas_types::Permissions;

@@ -8,7 +8,7 @@ use super::{K3s, basic_seal};
 use crate::admit::{Lease, Permit, Upstream, View, admit, admit_join};
 use crate::audit::Entry;
 use crate::authenticate::Caller;
-use crate::forward::{GatewayBody, RequestBody, lost};
+use crate::forward::{Forwarder, GatewayBody, RequestBody, lost};
 use crate::refusal::Refusal;
 use crate::request::{Answer, App, Context};
 use crate::{hygiene, local, measure};
@@ -128,14 +128,14 @@ impl K3s {
                 return Err(Refusal::form("a body where none is read"));
             }
             entry.begin().await?;
-            return self.ask(route, context, &permit, (parts, Bytes::new()), &place, &mut lease).await.map(forwarded);
+            return self.ask(route, context, permit, (parts, Bytes::new()), place, &mut lease).await.map(forwarded);
         };
         let body = local::read(body, MAX_REQUEST, entry).await?;
         let key = requested_key(&body)?;
         entry.begin().await?;
         let (position, seal) = (permit.payer().position(), permit.identity().and_then(crate::Identity::seal));
         let seal = seal.ok_or_else(|| nothing_shown())?;
-        let answer = self.ask(route, context, &permit, (parts, body), &place, &mut lease).await?;
+        let answer = self.ask(route, context, permit, (parts, body), place, &mut lease).await?;
         if answer.status().is_success() {
             check_issued(answer.body(), key)?;
             // A kubelet's as a server opens nothing here.
@@ -153,14 +153,15 @@ impl K3s {
         if matches!(route, Route::Issue(_)) { self.own.check(id, headers) } else { Ok(()) }
     }
 
-    /// K3s' whole answer: its room is somebody else's as soon as it has said it, however slowly the agent reads.
+    /// K3s' whole answer: its room is somebody else's as soon as it has said it, however slowly the agent reads, and not before,
+    /// whether the agent waits for it or not. So whoever asks and hangs up has no more of K3s than others.
     async fn ask(
         &self,
         route: Route,
         context: &Context,
-        permit: &Permit,
+        permit: Permit,
         (parts, body): (request::Parts, Bytes),
-        place: &Place<'_>,
+        place: Place,
         lease: &mut Lease,
     ) -> Result<Response<Bytes>, Refusal> {
         let turn = tokio::select! {
@@ -168,21 +169,37 @@ impl K3s {
             reason = &mut *lease => return Err(lost(reason)),
             turn = place.turn(route) => turn?,
         };
-        let answer = context.forwarder.forward(permit, parts, RequestBody::read(body), lease).await?;
-        let (head, body) = answer.into_parts();
-        let read = tokio::time::timeout(BODY, Limited::new(body, MAX_ANSWER).collect());
-        let body = tokio::select! {
-            biased;
-            reason = lease => return Err(lost(reason)),
-            read = read => read.ok().and_then(Result::ok).ok_or_else(|| unread())?.to_bytes(),
+        let (forwarder, kill) = (context.forwarder.clone(), self.kill.clone());
+        let asked = async move {
+            let answer = kill.run_until_cancelled(ask(&forwarder, &permit, parts, body)).await;
+            drop((turn, place));
+            answer.unwrap_or_else(|| Err(unread()))
         };
-        drop(turn);
-        if head.status == StatusCode::UNAUTHORIZED && matches!(permit.upstream(), Upstream::Join(..)) {
-            // Nothing that the agent could mend.
-            return Err(Refusal::unavailable(ApiServerUnavailable, "K3s refused the gateway's agent token"));
+        let asked = self.tasks.spawn(asked);
+        tokio::select! {
+            biased;
+            reason = lease => Err(lost(reason)),
+            answer = asked => answer.unwrap_or_else(|_| Err(unread())),
         }
-        Ok(Response::from_parts(head, body))
     }
+}
+
+/// Ends with K3s' answer, or when that took too long.
+async fn ask(
+    forwarder: &Forwarder,
+    permit: &Permit,
+    parts: request::Parts,
+    body: Bytes,
+) -> Result<Response<Bytes>, Refusal> {
+    let answer = forwarder.forward(permit, parts, RequestBody::read(body), &mut Permit::unhurried()).await?;
+    let (head, body) = answer.into_parts();
+    let read = tokio::time::timeout(BODY, Limited::new(body, MAX_ANSWER).collect()).await;
+    let body = read.ok().and_then(Result::ok).ok_or_else(|| unread())?.to_bytes();
+    if head.status == StatusCode::UNAUTHORIZED && matches!(permit.upstream(), Upstream::Join(..)) {
+        // Nothing that the agent could mend.
+        return Err(Refusal::unavailable(ApiServerUnavailable, "K3s refused the gateway's agent token"));
+    }
+    Ok(Response::from_parts(head, body))
 }
 
 /// Whoever joins is given a kubelet's identity, so it has to show a kubelet's token; a Seal's secret counts as that.

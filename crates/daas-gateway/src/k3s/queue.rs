@@ -7,8 +7,8 @@ use daas_types::ErrorCode::TooManyRequests;
 use daas_types::PositionId;
 use http::StatusCode;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What K3s answers at once: what changes nothing, and the rest.
 const READS: usize = 20;
@@ -22,8 +22,8 @@ const WAIT: Duration = Duration::from_secs(8);
 
 /// Those who wait for K3s, and those it answers.
 pub(super) struct Queue {
-    reads: Semaphore,
-    writes: Semaphore,
+    reads: Arc<Semaphore>,
+    writes: Arc<Semaphore>,
     places: Mutex<Places>,
 }
 
@@ -34,8 +34,8 @@ struct Places {
 }
 
 /// A place in the queue; free again when dropped.
-pub(super) struct Place<'a> {
-    queue: &'a Queue,
+pub(super) struct Place {
+    queue: Arc<Queue>,
     of: PositionId,
 }
 
@@ -43,13 +43,14 @@ pub(super) struct Place<'a> {
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { reads: Semaphore::new(READS), writes: Semaphore::new(WRITES), places: Mutex::default() }
+        let [reads, writes] = [READS, WRITES].map(|most| Arc::new(Semaphore::new(most)));
+        Self { reads, writes, places: Mutex::default() }
     }
 }
 
 impl Queue {
     /// A place, if there is one.
-    pub(super) fn enter(&self, of: PositionId) -> Result<Place<'_>, Refusal> {
+    pub(super) fn enter(self: &Arc<Self>, of: PositionId) -> Result<Place, Refusal> {
         let mut places = self.lock();
         if places.all >= PLACES || places.of.get(&of).is_some_and(|held| *held >= OF_ONE) {
             return Err(too_many("as many wait for K3s as may"));
@@ -57,7 +58,7 @@ impl Queue {
         places.all += 1;
         *places.of.entry(of).or_default() += 1;
         drop(places);
-        Ok(Place { queue: self, of })
+        Ok(Place { queue: self.clone(), of })
     }
 
     fn lock(&self) -> MutexGuard<'_, Places> {
@@ -72,16 +73,16 @@ fn too_many(cause: &str) -> Refusal {
 
 // === impl Place ===
 
-impl Place<'_> {
+impl Place {
     /// Waits until K3s has room for it, which it has until what is given here is dropped.
-    pub(super) async fn turn(&self, route: Route) -> Result<SemaphorePermit<'_>, Refusal> {
+    pub(super) async fn turn(&self, route: Route) -> Result<OwnedSemaphorePermit, Refusal> {
         let room = if matches!(route, Route::Issue(_)) { &self.queue.writes } else { &self.queue.reads };
-        let turn = tokio::time::timeout(WAIT, room.acquire()).await;
+        let turn = tokio::time::timeout(WAIT, room.clone().acquire_owned()).await;
         turn.ok().and_then(Result::ok).ok_or_else(|| too_many("K3s had no room for it in time"))
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         let mut places = self.queue.lock();
         places.all = places.all.saturating_sub(1);
@@ -112,7 +113,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_comes_while_k3s_is_busy_has_a_turn_later_and_in_order() {
-        let queue = Queue::default();
+        let queue = Arc::new(Queue::default());
         for (route, most) in [(Route::Read, READS), (WRITE, WRITES)] {
             let places: Vec<_> = (0..most + 2).map(|n| queue.enter(position(n)).unwrap()).collect();
             let mut turns = Vec::new();
@@ -129,7 +130,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn reads_and_writes_do_not_wait_for_each_other() {
-        let queue = Queue::default();
+        let queue = Arc::new(Queue::default());
         let places: Vec<_> = (0..=READS).map(|n| queue.enter(position(n)).unwrap()).collect();
         let turns: Vec<_> = places[..READS].iter().map(|p| p.turn(Route::Read).now_or_never().unwrap()).collect();
         assert!(places[READS].turn(WRITE).now_or_never().unwrap().is_ok());
@@ -138,7 +139,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_longer_than_its_agent() {
-        let queue = Queue::default();
+        let queue = Arc::new(Queue::default());
         let places: Vec<_> = (0..=WRITES).map(|n| queue.enter(position(n)).unwrap()).collect();
         let turns: Vec<_> = places[..WRITES].iter().map(|place| place.turn(WRITE).now_or_never().unwrap()).collect();
         let begun = tokio::time::Instant::now();
@@ -150,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_queue_has_an_end_and_one_position_a_part_of_it() {
-        let queue = Queue::default();
+        let queue = Arc::new(Queue::default());
         let own: Vec<_> = (0..OF_ONE).map(|_| queue.enter(position(0)).unwrap()).collect();
         assert_eq!(queue.enter(position(0)).map(drop).unwrap_err().code(), TooManyRequests);
         let others: Vec<_> = (OF_ONE..PLACES).map(|n| queue.enter(position(n)).unwrap()).collect();

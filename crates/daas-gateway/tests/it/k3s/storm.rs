@@ -26,6 +26,28 @@ async fn what_k3s_has_no_room_for_waits() {
 }
 
 #[tokio::test]
+async fn whoever_hangs_up_keeps_its_turn_until_k3s_has_answered() {
+    const CALL: &str = "POST /v1-k3s/client-kubelet.crt any seal";
+    let world = World::new().await;
+    world.supervisor.hold(true);
+    for n in 1..=10 {
+        let (_, mut agent) = world.worker(n);
+        tokio::select! {
+            _ = agent.call(CALL) => panic!("nobody answers"),
+            () = within(world.supervisor.until_asked(usize::from(n))) => {}
+        }
+    }
+    // K3s works on ten; the eleventh waits.
+    let (_, mut next) = world.worker(11);
+    let mut call = Box::pin(next.call(CALL));
+    let early = tokio::time::timeout(std::time::Duration::from_millis(300), &mut call).await;
+    assert!(early.is_err() && world.supervisor.asked().len() == 10);
+    world.supervisor.hold(false);
+    assert_eq!(within(call).await, "200");
+    assert_eq!(world.supervisor.peaks(), (0, 10));
+}
+
+#[tokio::test]
 async fn two_hundred_agents_join_at_once_and_none_is_refused() {
     let rates = Rates { address: Rate { per_minute: 60_000, burst: 10_000 }, ..Rates::default() };
     let world =
