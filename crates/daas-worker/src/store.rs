@@ -7,6 +7,8 @@ use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+const STATE: &str = "worker-state.json";
+
 /// A worker's state folder, held by this process alone.
 #[derive(Debug)]
 pub struct Store {
@@ -45,7 +47,12 @@ impl Store {
 
     /// Where the worker stood when it last ran, and how it came there; the beginning if it never did.
     pub fn load(&self) -> Result<Journal, Problem> {
-        let path = self.state_path();
+        Self::read(&self.folder)
+    }
+
+    /// The same of a folder that is not held.
+    pub fn read(folder: &Path) -> Result<Journal, Problem> {
+        let path = folder.join(STATE);
         match std::fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map_err(|e| Problem::new(ErrorCode::StateUnreadable, format!("{}: {e}", path.display()))),
@@ -57,7 +64,7 @@ impl Store {
     /// Saves where it stands, whole or not at all.
     pub fn save(&self, journal: &Journal) -> Result<(), Problem> {
         let bytes = serde_json::to_vec_pretty(journal).map_err(Problem::of(ErrorCode::Internal))?;
-        self.write("worker-state.json", &bytes)
+        self.write(STATE, &bytes)
     }
 
     /// 32 hex characters chosen at this machine's first start.
@@ -80,10 +87,6 @@ impl Store {
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Problem> {
         let path = self.file(name);
         write_private(&path, bytes).map_err(|e| unusable(&path, &e))
-    }
-
-    fn state_path(&self) -> PathBuf {
-        self.file("worker-state.json")
     }
 }
 

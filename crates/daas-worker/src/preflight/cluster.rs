@@ -1,11 +1,13 @@
 use super::Finding;
 use crate::config::{WorkerConfig, seal_path};
+use crate::stake::{Standing, jail_cause, standing};
 use crate::worker::load_wallet;
 use core::time::Duration;
 use daas_chain::client::ChainClient;
 use daas_chain::clock;
 use daas_chain::ops::{TxError, network_time};
 use daas_client::{ClusterInfo, SealFile, VerifiedMaster, client_config, connect};
+use daas_types::onchain::PositionState;
 use daas_types::{ErrorCode, Mist, Problem, UnixMs, WalletAddress};
 use std::sync::Arc;
 
@@ -95,7 +97,8 @@ async fn stake(
     if path.exists()
         && let Some(position) = chain.position(&cluster.ids(), SealFile::load(&path)?.position).await?
     {
-        return Ok(format!("{} SUI are staked, position {}", position.active, position.position));
+        let minimum = chain.cluster(&cluster.ids()).await?.policy.node_minimum;
+        return judged(&position.at(clock::now()), minimum);
     }
     let coins = chain.coins(address).await?;
     let have = coins.iter().fold(Mist(0), |sum, coin| sum.saturating_add(coin.balance));
@@ -104,6 +107,16 @@ async fn stake(
         return Err(TxError::InsufficientFunds { address, have, need }.into());
     }
     Ok(format!("the wallet has {have} SUI, the stake is {} SUI", config.stake))
+}
+
+/// What a worker that starts now makes of its position.
+fn judged(position: &PositionState, node_minimum: Mist) -> Result<String, Problem> {
+    match (standing(position, node_minimum), jail_cause(position)) {
+        (Standing::Slashed(cause), _) => Err(Problem::new(ErrorCode::StakeSlashed, cause)),
+        (Standing::Lost(code, cause), _) => Err(Problem::new(code, cause)),
+        (Standing::Good, Some(cause)) => Err(Problem::new(ErrorCode::NodeJailed, cause)),
+        (Standing::Good, None) => Ok(format!("{} SUI are staked, position {}", position.active, position.position)),
+    }
 }
 
 async fn master(cluster: &ClusterInfo) -> Result<String, Problem> {
@@ -115,6 +128,24 @@ async fn master(cluster: &ClusterInfo) -> Result<String, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use daas_testkit::chain::Staker;
+    use daas_types::Permissions;
+    use daas_types::onchain::Status;
+
+    #[test]
+    fn only_a_position_that_lets_its_node_in_is_in_order() {
+        let code = |change: fn(&mut PositionState)| {
+            let mut state = Staker::new(1, "5", Permissions::NODE).state;
+            change(&mut state);
+            judged(&state, Mist::from_sui(1)).err().map(|problem| problem.code)
+        };
+        assert_eq!(code(|_| ()), None);
+        assert_eq!(code(|state| state.status = Status::Closed), Some(ErrorCode::PositionClosed));
+        assert_eq!(code(|state| state.status = Status::Suspended), Some(ErrorCode::StakeSlashed));
+        assert_eq!(code(|state| state.status = Status::Slashed), Some(ErrorCode::StakeSlashed));
+        assert_eq!(code(|state| state.active = Mist(1)), Some(ErrorCode::StakeTooLow));
+        assert_eq!(code(|state| state.jailed_until_ms = UnixMs(77)), Some(ErrorCode::NodeJailed));
+    }
 
     #[test]
     fn a_minute_either_way_is_tolerated() {

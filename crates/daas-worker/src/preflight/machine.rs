@@ -1,6 +1,8 @@
 use super::Finding;
 use crate::config::WorkerConfig;
 use crate::host;
+use crate::state::Phase;
+use crate::store::Store;
 use daas_types::{ErrorCode, Problem};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -26,8 +28,8 @@ pub fn machine(config: &WorkerConfig) -> Vec<Finding> {
     for folder in BTreeSet::from([&config.state_dir, &config.data_dir]) {
         findings.push(Finding { what: "disk", found: disk(folder, DISK) });
     }
-    // The node of a worker that runs here has them by right.
-    if !runs(&config.file("worker.lock")) {
+    // The node of a worker that runs here, or was killed, has them by right.
+    if !runs(&config.file("worker.lock")) && !left_node(&config.state_dir) {
         findings.extend(PORTS.map(|(number, whose)| Finding { what: "port", found: port(number, whose) }));
     }
     findings
@@ -97,9 +99,20 @@ fn runs(lock: &Path) -> bool {
     File::open(lock).is_ok_and(|file| file.try_lock_shared().is_err())
 }
 
+/// Whether a worker had a node when it was killed: it may run still, and the next worker takes it down.
+fn left_node(state_dir: &Path) -> bool {
+    Store::read(state_dir).is_ok_and(|journal| match journal.state.phase {
+        // A node that runs outlives the loss of its Seal.
+        Phase::Unproven => journal.state.position.is_some(),
+        Phase::Unbonding | Phase::Withdrawn | Phase::Gone => false,
+        _ => true,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::Journal;
 
     fn mounts(text: &str) -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
@@ -145,9 +158,23 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let lock = dir.path().join("worker.lock");
         assert!(!runs(&lock));
-        let store = crate::store::Store::open(dir.path()).unwrap();
+        let store = Store::open(dir.path()).unwrap();
         assert!(runs(&lock));
         drop(store);
         assert!(!runs(&lock));
+    }
+
+    #[test]
+    fn a_worker_that_was_killed_may_have_left_its_node() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!left_node(dir.path()), "none was ever here");
+        for (phase, left) in
+            [(Phase::Unproven, false), (Phase::Joined, true), (Phase::Draining, true), (Phase::Gone, false)]
+        {
+            let mut journal = Journal::default();
+            journal.state.phase = phase;
+            Store::open(dir.path()).unwrap().save(&journal).unwrap();
+            assert_eq!(left_node(dir.path()), left, "{phase}");
+        }
     }
 }
