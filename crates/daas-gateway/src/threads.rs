@@ -133,6 +133,6 @@ mod tests {
         assert!(threads.failed().now_or_never().is_none());
         let Own { ended, _end: end, .. } = threads.own.unwrap();
         drop(end);
-        ended.cancelled().await;
+        tokio::time::timeout(BLOCKED, ended.cancelled()).await.expect("it must be told");
     }
 }

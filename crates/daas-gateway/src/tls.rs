@@ -4,6 +4,8 @@ use crate::config::{ConfigError, UpstreamConfig};
 use http::uri::Authority;
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::{self, Ticketer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -17,11 +19,20 @@ pub fn server_config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> Result<Arc<ServerConfig>, ConfigError> {
+    serving(chain, key, WebPkiClientVerifier::no_client_auth())
+}
+
+/// The same, with whatever is done about client certificates.
+pub(crate) fn serving(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    clients: Arc<dyn ClientCertVerifier>,
+) -> Result<Arc<ServerConfig>, ConfigError> {
     let what = "the gateway's certificate";
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&TLS13])
         .map_err(|source| ConfigError::Tls { what, source })?
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_single_cert(chain, key)
         .map_err(|source| ConfigError::Tls { what, source })?;
     config.alpn_protocols = vec![H2.to_vec(), HTTP11.to_vec()];

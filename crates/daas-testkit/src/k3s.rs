@@ -10,6 +10,7 @@ pub use agent::{ScriptedAgent, Tunnel};
 pub use supervisor::{Asked, ScriptedSupervisor};
 
 use crate::pki::Ca;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 /// The agent token of every scripted supervisor.
 pub const AGENT_TOKEN: &str = "the-agent-token-of-a-double";
@@ -45,6 +46,11 @@ impl Default for Authorities {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// `Authorization` of an agent with this token.
+pub fn basic(token: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("node:{token}")))
 }
 
 /// A transcript's calls: what is no comment.

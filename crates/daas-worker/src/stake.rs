@@ -94,12 +94,16 @@ impl Staker {
     }
 
     /// Makes and saves the Seal file, unless there is one of another position than `former`, which was left. One that came to
-    /// nothing and is of another node or wallet is replaced.
+    /// nothing and is of another node or wallet is replaced, and kept beside it by its position's name.
     pub async fn prepare(&self, former: Option<PositionId>) -> Result<PositionId, Problem> {
         if self.path.exists() {
             let known = SealFile::load(&self.path)?;
-            if Some(known.position) != former && !self.is_void(&known).await? {
-                return Ok(self.checked(known)?.position);
+            if Some(known.position) != former {
+                if !self.is_void(&known).await? {
+                    return Ok(self.checked(known)?.position);
+                }
+                // That nothing came of it rests on one endpoint's word, and the stake, if there is one, on this file.
+                known.save(&self.path.with_file_name(format!("seal-{}.json", known.position)))?;
             }
         }
         let owner = self.ops.wallet().address();

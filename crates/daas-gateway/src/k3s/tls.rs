@@ -4,12 +4,11 @@
 
 use super::config::K3sError;
 use crate::config::ConfigError;
-use crate::tls::{H2, HTTP11};
+use crate::tls::serving;
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::aws_lc_rs::{self, Ticketer};
+use rustls::crypto::aws_lc_rs;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::version::TLS13;
 use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use std::sync::Arc;
@@ -20,17 +19,7 @@ pub fn server_config(
     key: PrivateKeyDer<'static>,
     client_ca: &[CertificateDer<'static>],
 ) -> Result<Arc<ServerConfig>, ConfigError> {
-    let what = "the gateway's certificate";
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_protocol_versions(&[&TLS13])
-        .map_err(|source| ConfigError::Tls { what, source })?
-        .with_client_cert_verifier(Arc::new(Asked(issuers(client_ca)?)))
-        .with_single_cert(chain, key)
-        .map_err(|source| ConfigError::Tls { what, source })?;
-    config.alpn_protocols = vec![H2.to_vec(), HTTP11.to_vec()];
-    config.max_early_data_size = 0;
-    config.ticketer = Ticketer::new().map_err(|source| ConfigError::Tls { what, source })?;
-    Ok(Arc::new(config))
+    serving(chain, key, Arc::new(Asked(issuers(client_ca)?)))
 }
 
 /// Judges a chain by K3s' client CA.

@@ -2,7 +2,6 @@
 
 use super::calls;
 use crate::pki::{Leaf, Request as KeyRequest};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONNECTION, HOST, UPGRADE};
 use http::{Method, Request, Response, StatusCode};
@@ -92,7 +91,7 @@ impl ScriptedAgent {
         let file = FILES.into_iter().find(|known| Some(*known) == file);
         let mut request = Request::builder().method(method).uri(target).header(HOST, "127.0.0.1:6444");
         if let Some(token) = self.token.as_ref().filter(|_| shown.contains("seal")) {
-            request = request.header(AUTHORIZATION, format!("Basic {}", STANDARD.encode(format!("node:{token}"))));
+            request = request.header(AUTHORIZATION, super::basic(token));
         }
         let mut body = Bytes::new();
         if method == Method::POST.as_str()

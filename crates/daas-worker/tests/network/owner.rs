@@ -91,6 +91,9 @@ async fn a_name_that_is_taken_and_a_seal_that_ended_are_told_as_shown() {
         let next = other.prepare(None).await.unwrap();
         assert_eq!((next != prepared, next), (true, other.prepare(None).await.unwrap()));
     }
+    // What was replaced is kept.
+    let kept = bob.home.join(format!("seal-{prepared}.json"));
+    assert_eq!(daas_client::SealFile::load(&kept).unwrap().position, prepared);
     let Minted::Live(live) = staker(&bob, "worker-002").mint(Wish::default()).await.unwrap() else { panic!("refused") };
     assert_eq!((live.position.node_id.as_str(), live.position.active), ("worker-002", five));
     // What is staked stays what it is.

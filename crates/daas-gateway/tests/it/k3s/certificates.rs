@@ -3,7 +3,7 @@
 use super::world::World;
 use crate::harness::within;
 use bytes::Bytes;
-use daas_testkit::k3s::{AGENT_TOKEN, ScriptedAgent};
+use daas_testkit::k3s::{AGENT_TOKEN, ScriptedAgent, basic};
 use daas_testkit::pki::{Ca, Leaf};
 use daas_types::{Mist, Permissions};
 use http::{Request, Response};
@@ -238,8 +238,7 @@ async fn what_a_certificate_opened_ends_with_the_right() {
 async fn whoever_has_a_seal_joins_whatever_certificate_it_has() {
     let world = World::new().await;
     let (staker, _) = world.worker(1);
-    let basic = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("node:{}", staker.opaque()));
-    let authorization = format!("Basic {basic}");
+    let authorization = basic(&staker.opaque());
     let client_ca = &world.authorities.client;
     for leaf in [client_ca.expired(&["worker-1"]), Ca::new("former").member("system:node:worker-1", NODES)] {
         let mut client = Client::new(&world, leaf).await;

@@ -1,9 +1,8 @@
 //! The doubles themselves: what was seen of K3s v1.36.2, without a gateway between.
 
 use crate::harness::within;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use daas_testkit::k3s::{AGENT_TOKEN, Authorities, JOIN, ScriptedAgent, ScriptedSupervisor, calls};
+use daas_testkit::k3s::{AGENT_TOKEN, Authorities, JOIN, ScriptedAgent, ScriptedSupervisor, basic, calls};
 use daas_testkit::pki::Leaf;
 use http::Request;
 use http_body_util::Full;
@@ -49,7 +48,7 @@ async fn the_supervisor_judges_as_k3s_was_seen_to() {
     let supervisor = ScriptedSupervisor::start(&authorities).await;
     let at = (&supervisor, &authorities);
     let proxy = || Some(authorities.request_header.client("daas:gateway"));
-    let basic = format!("Basic {}", STANDARD.encode(format!("node:{AGENT_TOKEN}")));
+    let basic = basic(AGENT_TOKEN);
     let user = |name| [("x-remote-user", name), ("x-remote-group", "system:nodes")];
     let connect = "/v1-k3s/connect";
     assert_eq!(status(at, proxy(), connect, &user("system:node:x")).await, 101);

@@ -2,9 +2,8 @@
 
 use super::world::{Choices, World};
 use crate::harness::{self, within};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use daas_audit::Caller;
-use daas_testkit::k3s::{AGENT_TOKEN, ASKED, JOIN, RESTART, ScriptedAgent, calls};
+use daas_testkit::k3s::{AGENT_TOKEN, ASKED, JOIN, RESTART, ScriptedAgent, basic, calls};
 use daas_types::Permissions;
 use daas_types::pop::Usage;
 
@@ -15,15 +14,13 @@ async fn an_agent_joins_with_its_seal() {
     assert_eq!(within(agent.play(JOIN)).await, calls(JOIN));
     within(world.supervisor.until_tunnels(&["system:node:worker-1"])).await;
     assert_eq!(world.supervisor.transcript(), calls(ASKED));
-    let token = format!("Basic {}", STANDARD.encode(format!("node:{AGENT_TOKEN}")));
+    let token = basic(AGENT_TOKEN);
     for asked in world.supervisor.asked() {
         let identity = asked.headers.iter().any(|(name, _)| name.starts_with("x-remote-"));
         let authorization = asked.all("authorization");
         assert_eq!(authorization, if identity { vec![] } else { vec![token.as_str()] }, "{}", asked.line());
         let all = format!("{:?}", asked.headers);
-        assert!(
-            !all.contains(&staker.opaque()) && !all.contains(&STANDARD.encode(format!("node:{}", staker.opaque())))
-        );
+        assert!(!all.contains(&staker.opaque()) && !all.contains(basic(&staker.opaque()).trim_start_matches("Basic ")));
     }
     let asked = world.supervisor.asked();
     let kubelets = asked.iter().filter(|asked| asked.target.ends_with("kubelet.crt"));
@@ -87,7 +84,7 @@ async fn a_token_that_proves_the_seal_counts_where_it_is_a_kubelets() {
 async fn identity_that_an_agent_claims_beside_its_seal_is_not_passed_on() {
     let world = World::new().await;
     let (staker, _) = world.worker(1);
-    let basic = format!("Basic {}", STANDARD.encode(format!("node:{}", staker.opaque())));
+    let basic = basic(&staker.opaque());
     let headers = [
         ("authorization", basic.as_str()),
         ("x-remote-user", "system:admin"),
@@ -156,7 +153,7 @@ async fn that_k3s_refuses_the_gateways_token_is_not_said_to_be_the_agents_fault(
 async fn without_k3s_nothing_of_this_is_there() {
     let world = harness::World::new().await;
     let staker = world.chain.staker(1, "5", Permissions::BOTH);
-    let basic = format!("Basic {}", STANDARD.encode(format!("node:{}", staker.opaque())));
+    let basic = basic(&staker.opaque());
     let authorization = [("authorization", basic.as_str())];
     let refused = |path| world.refusal(harness::build("GET", path, &authorization, ""));
     assert_eq!(refused("/v1-k3s/config").await.1, "TokenMalformed");

@@ -3,7 +3,7 @@
 use super::world::World;
 use crate::harness::{self, within};
 use daas_testkit::chain::Staker;
-use daas_testkit::k3s::{RESTART, ScriptedAgent, calls};
+use daas_testkit::k3s::{RESTART, ScriptedAgent, basic, calls};
 use daas_types::onchain::Status;
 use daas_types::{Permissions, UnixMs};
 
@@ -100,11 +100,7 @@ async fn a_node_is_called_as_its_seal_says() {
 async fn a_node_has_one_name_in_a_request() {
     let world = World::new().await;
     let (_, agent) = world.worker(1);
-    let basic = base64::Engine::encode(
-        &base64::engine::general_purpose::STANDARD,
-        format!("node:{}", agent.token.as_deref().unwrap()),
-    );
-    let basic = format!("Basic {basic}");
+    let basic = basic(agent.token.as_deref().unwrap());
     let client = daas_testkit::client::Http2::connect(world.addr, &world.authorities.server.roots()).await;
     let names: [&[(&str, &str)]; 3] = [
         &[],
@@ -181,11 +177,7 @@ async fn k3s_own_routes_are_closed_to_everyone() {
 async fn what_is_no_request_for_a_certificate_does_not_reach_k3s() {
     let world = World::new().await;
     let (_, agent) = world.worker(1);
-    let basic = base64::Engine::encode(
-        &base64::engine::general_purpose::STANDARD,
-        format!("node:{}", agent.token.as_deref().unwrap()),
-    );
-    let basic = format!("Basic {basic}");
+    let basic = basic(agent.token.as_deref().unwrap());
     let headers = [("authorization", basic.as_str()), ("k3s-node-name", "worker-1"), ("k3s-node-password", "p")];
     let client = daas_testkit::client::Http2::connect(world.addr, &world.authorities.server.roots()).await;
     for file in ["serving-kubelet", "client-kubelet", "client-kube-proxy", "client-k3s-controller"] {
