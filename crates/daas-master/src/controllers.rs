@@ -37,12 +37,23 @@ impl Controllers {
     /// Brings everything in place once; to be done before the gateway serves.
     pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
         rbac::apply_all(&self.client).await?;
-        Nodes::new(self.client.clone()).prepare().await?;
-        namespaces::learn(&self.client, &self.namespaces).await?;
-        // Not worth a cluster: where it is outside the service network, nobody can take it either.
-        logged("dns", endpoint::reserve_dns(&self.client, self.cluster_dns).await);
-        endpoint::publish(&self.client, self.gateway.0, self.gateway.1).await?;
-        rbac::in_force(&self.client).await
+        let nodes = Nodes::new(self.client.clone());
+        let dns = async {
+            // Not worth a cluster: where it is outside the service network, nobody can take it either.
+            logged("dns", endpoint::reserve_dns(&self.client, self.cluster_dns).await);
+            Ok(())
+        };
+        // None of them waits for another, and the policies are taken up meanwhile. Boxed: all of `main` would carry room for it.
+        let together = async {
+            tokio::try_join!(
+                nodes.prepare(),
+                namespaces::learn(&self.client, &self.namespaces),
+                dns,
+                endpoint::publish(&self.client, self.gateway.0, self.gateway.1),
+                rbac::in_force(&self.client),
+            )
+        };
+        Box::pin(together).await.map(drop)
     }
 
     /// Keeps the gateway's knowledge of namespaces true.

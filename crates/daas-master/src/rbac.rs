@@ -14,6 +14,7 @@
 use crate::kubernetes::{apply, documents};
 use crate::namespaces::POSITION;
 use daas_types::Tier;
+use futures::stream::{self, StreamExt as _};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::ListParams;
@@ -41,25 +42,29 @@ const POLICIES: [&str; 9] = [
     include_str!("policies/node-address.yaml"),
     include_str!("policies/node-self.yaml"),
 ];
+/// How many objects are applied at the same time: one after another they are most of a master's start.
+const AT_ONCE: usize = 8;
 /// Nobody's wallet and nobody's position.
 const PROBE: &str = "0x0";
 /// The API server looks for new policies every second.
 const IN_FORCE: Duration = Duration::from_secs(30);
 const VERBS: [&str; 8] = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
 
-/// Applies everything of ours that does not depend on who has staked: policies before rights. One object that cannot be
-/// applied does not keep the others from it.
+/// Applies everything of ours that does not depend on who has staked: our namespace before what lies in it, policies before
+/// rights. One object that cannot be applied does not keep the others from it.
 pub(crate) async fn apply_all(client: &Client) -> anyhow::Result<()> {
     let mut result = Ok(());
-    for text in std::iter::once(SYSTEM).chain(POLICIES).chain(TIERS) {
-        for object in documents(text)? {
-            result = result.and(apply(client, object).await);
-        }
+    for texts in [&[SYSTEM][..], &POLICIES, &TIERS] {
+        let objects: Vec<Vec<Value>> = texts.iter().map(|text| documents(text)).collect::<Result<_, _>>()?;
+        result = result.and(apply_together(client, objects.into_iter().flatten()).await);
     }
-    for object in custom_resources(client).await? {
-        result = result.and(apply(client, object).await);
-    }
-    result
+    result.and(apply_together(client, custom_resources(client).await?).await)
+}
+
+/// Applies objects of which none has to be there before another.
+async fn apply_together(client: &Client, objects: impl IntoIterator<Item = Value>) -> anyhow::Result<()> {
+    let applying = stream::iter(objects).map(|object| apply(client, object)).buffer_unordered(AT_ONCE);
+    applying.fold(Ok(()), async |result: anyhow::Result<()>, applied| result.and(applied)).await
 }
 
 /// Waits until the API server asks the policies, which it takes up some time after they are written: until then everything

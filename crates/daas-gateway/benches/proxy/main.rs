@@ -8,10 +8,11 @@
 //! - *CPU*: the kernel's account of the proxy's processes over a fixed number of requests, by that number.
 //! - *system calls*: the kernel's trace point, in a run of its own.
 //! - *added latency*: open loop at half the rate at which the gateway is saturated, one request in ten a POST, through
-//!   the gateway and straight to the stand-in in turns.
+//!   each proxy and straight to the stand-in in turns.
 //! - *handshakes*: connections with one request each, one after another.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has to say so and stop")]
 
+mod audit;
 mod h2load;
 mod handshakes;
 mod peers;
@@ -58,7 +59,8 @@ struct Proxy<'a> {
 /// One round of paced load.
 struct Round {
     direct: Outcome,
-    through: Outcome,
+    /// Of each proxy, the gateway first.
+    through: Vec<Outcome>,
 }
 
 fn main() {
@@ -80,8 +82,13 @@ fn main() {
     for proxy in &proxies {
         h2load::saturate(proxy.addr, &bearer(), WARM_UP);
     }
+    // Of each round, what of a request the audit log takes.
+    let mut logged = Vec::new();
     for _ in 0..ROUNDS {
+        let before = audit::writer(&gateway);
         proxies.iter_mut().for_each(Proxy::saturate);
+        let written = per(audit::writer(&gateway).saturating_sub(before), REQUESTS);
+        logged.push((audit::recording() + written) / proxies[0].cpu_us.last().unwrap());
     }
     for proxy in &mut proxies {
         proxy.trace();
@@ -95,8 +102,9 @@ fn main() {
         outcome
     };
     let upstream = upstream.parse().unwrap();
-    let rounds: Vec<_> = (0..ROUNDS).map(|_| Round { direct: paced(upstream), through: paced(addr) }).collect();
-    report(&proxies, rate, &rounds);
+    let through = || proxies.iter().map(|proxy| paced(proxy.addr)).collect();
+    let rounds: Vec<_> = (0..ROUNDS).map(|_| Round { direct: paced(upstream), through: through() }).collect();
+    report(&proxies, median(&logged), rate, &rounds);
 }
 
 fn bearer() -> String {
@@ -144,7 +152,7 @@ fn per(time: Duration, count: u64) -> f64 {
     time.as_secs_f64() * 1e6 / count
 }
 
-fn report(proxies: &[Proxy<'_>], rate: f64, rounds: &[Round]) {
+fn report(proxies: &[Proxy<'_>], logged: f64, rate: f64, rounds: &[Round]) {
     let headings =
         ["16 connections × 8 streams", "CPU µs/request", "requests/s", "system calls", "cold µs", "resumed µs"];
     let mut report = Report::new("proxy", &headings);
@@ -164,31 +172,38 @@ fn report(proxies: &[Proxy<'_>], rate: f64, rounds: &[Round]) {
     report.figure("requests_per_s", median(&own.rate));
     report.figure("handshake_cold_us", own.cold_us);
     report.figure("handshake_resumed_us", own.resumed_us);
+    report.figure("audit_share", logged);
     report.figure("system_calls", own.calls.unwrap_or(f64::NAN));
     for peer in &proxies[1..] {
         let ratios: Vec<f64> = own.cpu_us.iter().zip(&peer.cpu_us).map(|(own, peer)| own / peer).collect();
         report.figure(&format!("cpu_vs_{}", peer.name.to_lowercase()), median(&ratios));
         report.figure(&format!("cpu_us_{}", peer.name.to_lowercase()), median(&peer.cpu_us));
     }
-    added(&mut report, rate, rounds);
+    for (n, proxy) in proxies.iter().enumerate() {
+        added(&mut report, (proxy.name, n), rate, rounds);
+    }
     let bars: Vec<_> = proxies.iter().map(|proxy| (proxy.name, median(&proxy.cpu_us))).collect();
     chart::bars("proxy-cpu", "CPU per request: small GET over HTTP/2, TLS 1.3 on both sides", "µs", &bars);
     report.finish();
 }
 
-/// Latency in the middle round, and what the gateway adds in the middle round.
-fn added(report: &mut Report, rate: f64, rounds: &[Round]) {
-    report.also(&[&format!("open loop, {rate:.0} requests/s, ms"), "p50 direct", "added", "p99 direct", "added"]);
-    report.figure("paced_per_s", rate);
+/// Latency in the middle round, and what proxy `n` adds in the middle round.
+fn added(report: &mut Report, (proxy, n): (&str, usize), rate: f64, rounds: &[Round]) {
+    if n == 0 {
+        let headings = [&*format!("open loop, {rate:.0} requests/s, ms"), "p50 direct", "added", "p99 direct", "added"];
+        report.also(&headings);
+        report.figure("paced_per_s", rate);
+    }
     for (what, of) in [("reads", (|o| &o.reads) as fn(&Outcome) -> &Vec<f64>), ("mutations", |o| &o.mutations)] {
-        let mut cells = vec![what.to_owned()];
+        let mut cells = vec![format!("{proxy}: {what}")];
         for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
             let middle = |one: &dyn Fn(&Round) -> f64| median(&rounds.iter().map(one).collect::<Vec<_>>());
             let direct = middle(&|round| quantile(of(&round.direct), share));
-            let added = middle(&|round| quantile(of(&round.through), share) - quantile(of(&round.direct), share));
+            let added = middle(&|round| quantile(of(&round.through[n]), share) - quantile(of(&round.direct), share));
             cells.extend([format!("{direct:.2}"), format!("{added:.2}")]);
             let of_what = if what == "reads" { String::new() } else { format!("_{what}") };
-            report.figure(&format!("added{of_what}_{name}_ms"), added);
+            let of_whom = if n == 0 { String::new() } else { format!("_{}", proxy.to_lowercase()) };
+            report.figure(&format!("added{of_what}_{name}_ms{of_whom}"), added);
         }
         report.row(&cells);
     }

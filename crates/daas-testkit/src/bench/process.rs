@@ -72,6 +72,19 @@ impl Process {
         self.ids().into_iter().filter_map(stat).map(|stat| stat.cpu).sum()
     }
 
+    /// Time of a core that its threads of that name have used so far.
+    pub fn thread_cpu(&self, name: &str) -> Duration {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap().flatten();
+        let named = threads
+            .map(|thread| thread.path())
+            .filter(|thread| fs::read_to_string(thread.join("comm")).is_ok_and(|comm| comm.trim() == name));
+        let spent = named.filter_map(|thread| {
+            let text = fs::read_to_string(thread.join("schedstat")).ok()?;
+            text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+        });
+        spent.sum()
+    }
+
     /// Bytes in memory, of it and its children.
     pub fn resident(&self) -> u64 {
         let status = |id| fs::read_to_string(format!("/proc/{id}/status")).ok();
