@@ -105,6 +105,12 @@ impl SealFile {
         Ok(Self { session, ..known })
     }
 
+    /// What there is of a minted Seal of which everything secret is lost, for a node: nothing can be done with it but to mint
+    /// another in its place.
+    pub fn of_lost(token: &SealToken, owner: WalletAddress) -> Result<Self, Problem> {
+        Ok(Self { permissions: Permissions::NODE, ..Self::of_secret(token, owner, new_secret()?)? })
+    }
+
     /// The same position with a fresh secret and session key, not yet minted.
     pub fn renewed(&self) -> Result<Self, Problem> {
         let mut key = Zeroizing::new([0; 32]);

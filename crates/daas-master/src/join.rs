@@ -3,7 +3,8 @@
 use crate::nodes::NodeRecord;
 use daas_gateway::Refusal;
 use daas_types::api::RegisterWorkerRequest;
-use daas_types::{ErrorCode, NodeId, PositionId, UnixMs};
+use daas_types::replacement::Replacement;
+use daas_types::{ClusterId, ErrorCode, NodeId, PositionId, UnixMs, WalletAddress};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,6 +18,10 @@ pub(crate) struct Facts<'a> {
     pub(crate) now: UnixMs,
     /// Whose node it is.
     pub(crate) position: PositionId,
+    /// Of the position, as the chain has it.
+    pub(crate) owner: WalletAddress,
+    /// This cluster.
+    pub(crate) cluster: ClusterId,
     /// The address the request came from.
     pub(crate) seen: IpAddr,
     /// Addresses of the master and its gateway.
@@ -35,10 +40,20 @@ pub(crate) fn decide(node: &NodeId, request: &RegisterWorkerRequest, facts: &Fac
         return Err(Refusal::forbidden(ErrorCode::InstanceMismatch, "instance_id must be 32 hex characters"));
     }
     if let Some(held) = facts.records.get(node.as_str()).filter(|r| r.instance != request.instance_id) {
-        let cause = format!("{node} is held by the machine at {}", held.address);
-        return Err(Refusal::forbidden(ErrorCode::InstanceMismatch, cause));
+        replaces(node, request, facts).map_err(|why| {
+            let cause = format!("{node} is held by the machine at {}: {why}", held.address);
+            Refusal::forbidden(ErrorCode::InstanceMismatch, cause)
+        })?;
     }
     Ok(NodeRecord { address, instance: request.instance_id.clone(), position: facts.position })
+}
+
+/// Whether the owner has signed that this machine takes the other's place. The time it was said at is the request's, which counts.
+fn replaces(node: &NodeId, request: &RegisterWorkerRequest, facts: &Facts<'_>) -> Result<(), String> {
+    let signature = request.replacement.as_deref().ok_or("its owner has not moved it")?;
+    let Facts { cluster, position, owner, .. } = *facts;
+    let words = Replacement { cluster, position, node, instance: &request.instance_id, timestamp: request.timestamp };
+    words.verify(signature, owner).map_err(|error| error.to_string())
 }
 
 /// Refuses what was said too long ago, or in the future.
@@ -72,8 +87,9 @@ fn address(node: &NodeId, request: &RegisterWorkerRequest, facts: &Facts<'_>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use daas_types::NodeMarks;
     use daas_types::api::Capacity;
+    use daas_types::{Address, NodeMarks};
+    use sui_crypto::ed25519::Ed25519PrivateKey;
 
     const NOW: UnixMs = UnixMs(1_000_000_000);
 
@@ -91,7 +107,18 @@ mod tests {
             serving_csr: String::new(),
             instance_id: "ab".repeat(16),
             marks: NodeMarks::default(),
+            replacement: None,
         }
+    }
+
+    fn owner() -> (Ed25519PrivateKey, WalletAddress) {
+        let key = Ed25519PrivateKey::new([7; 32]);
+        let address = WalletAddress(key.public_key().derive_address());
+        (key, address)
+    }
+
+    fn cluster() -> ClusterId {
+        ClusterId(Address::new([1; 32]))
     }
 
     fn code(request: &RegisterWorkerRequest, seen: &str, operator: bool) -> Option<ErrorCode> {
@@ -102,7 +129,8 @@ mod tests {
         .into();
         let own = ["10.0.0.1".parse().unwrap()];
         let seen = seen.parse().unwrap();
-        let facts = Facts { now: NOW, position: position("0x1"), seen, own: &own, operator, records: &records };
+        let (position, owner, cluster) = (position("0x1"), owner().1, cluster());
+        let facts = Facts { now: NOW, position, owner, cluster, seen, own: &own, operator, records: &records };
         decide(&request.node_id.parse().unwrap(), request, &facts).err().map(|r| r.code())
     }
 
@@ -131,5 +159,28 @@ mod tests {
             r.ip_address = "10.0.0.9".to_owned();
         });
         assert_eq!(code(&other, "10.0.0.9", false), Some(InstanceMismatch));
+    }
+
+    #[test]
+    fn another_machine_takes_the_place_if_the_owner_has_signed_for_it_now() {
+        let moved = |change: &dyn Fn(&mut RegisterWorkerRequest), key: &Ed25519PrivateKey| {
+            let mut request = RegisterWorkerRequest { node_id: "n2".to_owned(), ..request() };
+            let node = "n2".parse().unwrap();
+            let (cluster, position, instance) = (cluster(), position("0x1"), &*request.instance_id);
+            let words = Replacement { cluster, position, node: &node, instance, timestamp: request.timestamp };
+            request.replacement = Some(words.sign(key).unwrap());
+            change(&mut request);
+            code(&request, "10.0.0.2", false)
+        };
+        let (key, _) = owner();
+        assert_eq!(moved(&|_| (), &key), None);
+        let refused = Some(ErrorCode::InstanceMismatch);
+        assert_eq!(moved(&|_| (), &Ed25519PrivateKey::new([8; 32])), refused);
+        assert_eq!(moved(&|request| request.replacement = None, &key), refused);
+        assert_eq!(moved(&|request| request.instance_id = "ee".repeat(16), &key), refused);
+        assert_eq!(moved(&|request| request.timestamp += 1, &key), refused);
+        // What was signed a while ago brings no machine back.
+        let code = moved(&|request| request.timestamp -= 61, &key);
+        assert_eq!(code, Some(ErrorCode::ClockSkew));
     }
 }

@@ -135,9 +135,13 @@ impl MasterEndpoints {
             holder.is_some_and(|holder| holder.state.position == record.position)
         });
         let operator = snapshot.is_operator(caller.position);
+        // It was there when the caller was let in.
+        let gone = || Refusal::forbidden(ErrorCode::NotStaked, format!("position {} is gone", caller.position));
         let facts = Facts {
             now: clock::now(),
             position: caller.position,
+            owner: snapshot.position(caller.position).ok_or_else(gone)?.state.owner,
+            cluster: self.index.ids().cluster,
             seen: connection.peer.ip(),
             own: &self.own_addresses,
             operator,

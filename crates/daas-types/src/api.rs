@@ -60,6 +60,9 @@ pub struct RegisterWorkerRequest {
     /// Labels and taints that the node's owner wants on it.
     #[serde(default, skip_serializing_if = "NodeMarks::is_empty")]
     pub marks: NodeMarks,
+    /// The owner's word that this machine takes the place of the one that held the node id: base64, see [`crate::replacement`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replacement: Option<String>,
 }
 
 /// What a machine has, as the original API spells it.

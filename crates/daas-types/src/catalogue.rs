@@ -218,7 +218,7 @@ catalogue! {
     NodeIdMismatch "D401" "Seal의 노드 이름과 다릅니다." "The node id is not the Seal's."
         "Join with the node id you staked for.";
     InstanceMismatch "D402" "이 노드 이름은 다른 기계가 쓰고 있습니다." "The node id is held by another machine."
-        "Join this machine under a node id of its own: `k3s-daas join --node-id NAME`.";
+        "Join this machine under a node id of its own: `k3s-daas join --node-id NAME`; or, if it is to take the other's place, add `--replace` once.";
     AddressRefused "D403" "노드 주소가 거부되었습니다." "The node's address is the master's own, another node's, or not the one the gateway saw."
         "Name the address other nodes reach this machine by: `k3s-daas join --node-ip IP`. A master's machine has one node, its own.";
     ClockSkew "D404" "시계가 맞지 않습니다." "This machine's time is more than 60 s from the master's or the network's."

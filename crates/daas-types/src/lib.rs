@@ -21,6 +21,7 @@ mod node_labels;
 pub mod onchain;
 pub mod pop;
 mod problem;
+pub mod replacement;
 mod rpc_urls;
 mod seal;
 mod tier;

@@ -248,7 +248,7 @@ fn signing_bytes(claims: &[u8]) -> Vec<u8> {
     [SIGNING_LABEL, claims].concat()
 }
 
-fn signer_of(signature: &SimpleSignature) -> Result<WalletAddress, PopError> {
+pub(crate) fn signer_of(signature: &SimpleSignature) -> Result<WalletAddress, PopError> {
     let address = match signature {
         SimpleSignature::Ed25519 { public_key, .. } => public_key.derive_address(),
         SimpleSignature::Secp256k1 { public_key, .. } => public_key.derive_address(),

@@ -11,10 +11,45 @@ use crate::worker::{ids, load_wallet, own_node_id};
 use daas_chain::clock;
 use daas_client::{ClusterInfo, SealFile};
 use daas_types::onchain::{PositionState, SealToken};
-use daas_types::{ClusterId, ErrorCode, Mist, NodeId, Permissions, Problem, SealSecret, UnixMs};
+use daas_types::{ClusterId, ErrorCode, Mist, NodeId, Permissions, Problem, SealSecret, UnixMs, WalletAddress};
 
 /// Finds the Seal on chain, and makes it and its position this worker's. Nothing runs yet.
 pub async fn adopt(config: &WorkerConfig, secret: SealSecret) -> Result<(), Problem> {
+    take_over(config, |cluster, owner, _, seals| {
+        let token = pick(&secret, cluster, seals).ok_or_else(|| {
+            let cause = format!(
+                "no Seal of wallet {owner} has this secret; a worker that took it over has replaced it: start that without --register"
+            );
+            Problem::new(ErrorCode::TokenUnknown, cause)
+        })?;
+        Ok((token.clone(), SealFile::of_secret(token, owner, secret)?))
+    })
+    .await
+}
+
+/// The same without the secret, which is lost with its machine: the wallet's node of this name is this worker's from now on. Does
+/// nothing where it is already.
+pub async fn replace(config: &WorkerConfig) -> Result<(), Problem> {
+    if seal_path(&config.state_dir).exists() {
+        return Ok(());
+    }
+    take_over(config, |cluster, owner, node, seals| {
+        let token = latest(cluster, node, seals).ok_or_else(|| {
+            let cause = format!("no Seal of wallet {owner} is for a node {node}: without --replace it is staked for");
+            Problem::new(ErrorCode::NotStaked, cause)
+        })?;
+        Ok((token.clone(), SealFile::of_lost(token, owner)?))
+    })
+    .await
+}
+
+/// What a Seal is taken over by: of the wallet's Seals the one that is meant, and what is known of it.
+type Known = (SealToken, SealFile);
+
+async fn take_over(
+    config: &WorkerConfig,
+    find: impl FnOnce(ClusterId, WalletAddress, &NodeId, &[SealToken]) -> Result<Known, Problem>,
+) -> Result<(), Problem> {
     let store = Store::open(&config.state_dir)?;
     let mut cluster = ClusterInfo::load(&config.cluster)?;
     config.apply_to(&mut cluster.join)?;
@@ -23,23 +58,18 @@ pub async fn adopt(config: &WorkerConfig, secret: SealSecret) -> Result<(), Prob
     let node_id = own_node_id(config)?;
     let (chain, ids) = (cluster.chain().await?, ids(&cluster.join));
     let seals = chain.seals(&ids, owner).await?;
-    let token = pick(&secret, ids.cluster, &seals).ok_or_else(|| {
-        let cause = format!(
-            "no Seal of wallet {owner} has this secret; a worker that took it over has replaced it: start that without --register"
-        );
-        Problem::new(ErrorCode::TokenUnknown, cause)
-    })?;
+    let (token, known) = find(ids.cluster, owner, &node_id, &seals)?;
     let state = chain.position(&ids, token.position).await?;
-    check(token, state.as_ref(), &node_id, clock::now())?;
+    check(&token, state.as_ref(), &node_id, clock::now())?;
     let path = seal_path(store.folder());
     if path.exists() {
-        let known = SealFile::load(&path)?;
-        if known.position != token.position {
-            let former = chain.position(&ids, known.position).await?;
-            left(&known, former.as_ref())?;
+        let former = SealFile::load(&path)?;
+        if former.position != token.position {
+            let state = chain.position(&ids, former.position).await?;
+            left(&former, state.as_ref())?;
         }
     }
-    SealFile::of_secret(token, owner, secret)?.save(&path)?;
+    known.save(&path)?;
     let mut journal = store.load()?;
     journal.state = State { position: Some(token.position), ..State::default() };
     store.save(&journal)?;
@@ -52,6 +82,14 @@ fn pick<'a>(secret: &SealSecret, cluster: ClusterId, seals: &'a [SealToken]) -> 
     let locator = secret.locator();
     let opens = |seal: &SealToken| secret.commitment(cluster, seal.position).matches(&seal.commitment);
     seals.iter().find(|seal| seal.cluster == cluster && seal.locator == locator && opens(seal))
+}
+
+/// Of the Seals for a node of this name the one that lives longest: the machine that is gone renewed it last.
+fn latest<'a>(cluster: ClusterId, node: &NodeId, seals: &'a [SealToken]) -> Option<&'a SealToken> {
+    let of_node = |seal: &&SealToken| {
+        seal.cluster == cluster && seal.node_id == node.as_str() && seal.permissions.covers(Permissions::NODE)
+    };
+    seals.iter().filter(of_node).max_by_key(|seal| seal.expires_ms)
 }
 
 /// Whether a node of this name may live on it.

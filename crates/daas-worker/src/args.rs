@@ -81,6 +81,9 @@ pub(crate) struct RunArgs {
     /// The secret itself; others on this machine can see it, so prefer --token-file
     #[arg(long, value_name = "SEAL", requires = "register", group = "seal")]
     pub(crate) token: Option<String>,
+    /// Take the place of the machine that holds the node id; its Seal ends
+    #[arg(long)]
+    pub(crate) replace: bool,
 }
 
 /// What stands in the configuration, or instead of it.

@@ -62,6 +62,8 @@ pub struct WorkerConfig {
     pub log_level: String,
     /// Things accepted without effect.
     pub warnings: Vec<String>,
+    /// Whether this machine takes the place of another. Said for one start, never in a file.
+    pub replace: bool,
     expectations: Expectations,
 }
 
@@ -119,6 +121,7 @@ impl WorkerConfig {
             log_format: raw.log.format,
             log_level: raw.log.level,
             warnings,
+            replace: false,
             expectations: Expectations {
                 rpc: raw.sui.rpc_endpoint,
                 endpoint: raw.k3s.master_endpoint,

@@ -38,7 +38,8 @@ fn main() -> ExitCode {
 fn run(mut args: RunArgs) -> Result<u8, Problem> {
     let typed = args.token.is_some();
     let secret = args.secret()?;
-    let config = args.settings.load()?;
+    let mut config = args.settings.load()?;
+    config.replace = args.replace;
     daas_daemon::logs::init(config.log_format, &config.log_level);
     daas_daemon::raise_open_files();
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -51,8 +52,10 @@ fn run(mut args: RunArgs) -> Result<u8, Problem> {
                 "--token can be read by others on this machine, and stays in the shell's history: use --token-file"
             );
         }
-        if let Some(secret) = secret {
-            daas_worker::adopt::adopt(&config, secret).await?;
+        match secret {
+            Some(secret) => daas_worker::adopt::adopt(&config, secret).await?,
+            None if config.replace => daas_worker::adopt::replace(&config).await?,
+            None => {}
         }
         // Boxed: a worker's whole life is one large future.
         Box::pin(daas_worker::run::run(&config, shutdown)).await

@@ -14,6 +14,7 @@ use daas_chain::ops::{Ops, PositionOutcome, SealSpec, StakeSpec};
 use daas_client::SealFile;
 use daas_types::join::JoinFile;
 use daas_types::onchain::{PositionState, SealRecord, Status};
+use daas_types::replacement::Replacement;
 use daas_types::{ErrorCode, Mist, NodeId, Permissions, PositionId, Problem, SEAL_LIFETIME, UnixMs, WalletAddress};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -169,6 +170,14 @@ impl Staker {
         }
     }
 
+    /// The owner's word that this machine takes the place of the one that held the node id.
+    pub fn replacement(&self, instance: &str, timestamp: u64) -> Result<String, Problem> {
+        let seal = self.load()?;
+        let (cluster, position, node) = (seal.cluster, seal.position, &self.node_id);
+        let words = Replacement { cluster, position, node, instance, timestamp };
+        words.sign(self.ops.wallet()).map_err(Problem::of(ErrorCode::WalletMissing))
+    }
+
     /// When the node's time in jail is over; `None` if it is not jailed.
     pub async fn jailed_until(&self) -> Result<Option<UnixMs>, Problem> {
         let state = self.own().await?;
@@ -223,7 +232,9 @@ impl Staker {
         };
         let next = unused.map_or_else(|| seal.renewed(), Ok)?;
         next.save(&self.next_path())?;
-        let replaces = record_of(&seal, &state).map(|record| record.id);
+        // Of one whose secret is lost with its machine nothing but its name is known.
+        let named = || state.seals.iter().find(|record| Some(record.id) == seal.seal);
+        let replaces = record_of(&seal, &state).or_else(named).map(|record| record.id);
         tracing::info!(stake.position = %seal.position, "renewing the seal");
         let spec = spec(&next, lifetime);
         let outcome = self.ops.refresh_seal_token(&self.ids, seal.position, replaces, &spec).await?;

@@ -49,6 +49,8 @@ pub struct Worker {
     proof: Duration,
     /// Whether this process has had a verified master before.
     verified_once: bool,
+    /// Whether this machine is to take another's place, and has not yet.
+    replace: bool,
 }
 
 /// The Seal in use.
@@ -112,6 +114,7 @@ impl Worker {
             pulse: Pulse::default(),
             proof: upkeep::PROOF,
             verified_once: false,
+            replace: config.replace,
         })
     }
 

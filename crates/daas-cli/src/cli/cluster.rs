@@ -82,6 +82,9 @@ pub(crate) struct JoinArgs {
     /// Address other nodes reach this machine by
     #[arg(long, value_name = "IP")]
     pub(crate) node_ip: Option<IpAddr>,
+    /// Take the place of the machine that holds the node id; its Seal ends
+    #[arg(long)]
+    pub(crate) replace: bool,
     /// Return once the worker is started, and leave it running
     #[arg(long)]
     pub(crate) background: bool,

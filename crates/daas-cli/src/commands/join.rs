@@ -59,6 +59,9 @@ fn arguments(args: &JoinArgs, cluster: &Path, state: &Path, wallet: &Path) -> Ve
     if let Some(ip) = args.node_ip {
         flag("--node-ip", ip.to_string().into());
     }
+    if args.replace {
+        all.push("--replace".into());
+    }
     all
 }
 
@@ -133,10 +136,12 @@ mod tests {
             node_id: "n1".parse().unwrap(),
             stake: "5".parse().unwrap(),
             node_ip: Some("10.0.0.2".parse().unwrap()),
+            replace: true,
             background: false,
         };
         let all = arguments(&args, Path::new("/j"), Path::new("/s"), Path::new("/w"));
-        let expected = "run --cluster /j --state-dir /s --node-id n1 --stake 5 --wallet /w --node-ip 10.0.0.2";
+        let expected =
+            "run --cluster /j --state-dir /s --node-id n1 --stake 5 --wallet /w --node-ip 10.0.0.2 --replace";
         assert_eq!(all.join(" ".as_ref()), *expected);
     }
 }

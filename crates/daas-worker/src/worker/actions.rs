@@ -186,15 +186,18 @@ impl Worker {
         // Long before the token is made: a first build takes minutes, a token lives for five.
         self.host.prepare().await?;
         let ip = node_ip(self.node_ip, &self.cluster.join.endpoint)?;
+        let (timestamp, instance_id) = (clock::now().secs(), self.store.instance_id()?);
+        let replacement = self.replace.then(|| self.staker.replacement(&instance_id, timestamp)).transpose()?;
         let request = RegisterWorkerRequest {
             node_id: self.node_id.to_string(),
             seal_token: None,
             ip_address: ip.to_string(),
             capacity: self.machine.capacity(),
-            timestamp: clock::now().secs(),
+            timestamp,
             serving_csr: self.host.serving_csr(&self.store)?,
-            instance_id: self.store.instance_id()?,
+            instance_id,
             marks: self.host.marks().clone(),
+            replacement,
         };
         let token = self.held()?.mint(Usage::Worker, clock::now())?;
         let answer = match self.master()?.connection.register_worker(&token, &request).await {
@@ -205,6 +208,7 @@ impl Worker {
             }
             answer => answer?,
         };
+        self.replace = false;
         self.proof = PROOF.min(Duration::from_secs(answer.cluster.attestation_interval));
         tracing::info!(node.id = %self.node_id, node.ip = %ip, "registered");
         self.host.start(&self.store, &self.cluster.join, ip, &answer).await?;

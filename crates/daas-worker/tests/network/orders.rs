@@ -1,10 +1,14 @@
-//! What an owner orders to be staked, in transactions.
+//! What an owner orders to be staked and where it lives, in transactions.
 
 use crate::NODE;
 use crate::world::{World, wallet};
-use daas_types::{ErrorCode, Mist};
+use daas_client::SealFile;
+use daas_types::{ErrorCode, Mist, Permissions};
+use daas_worker::adopt::replace;
+use daas_worker::config::{WorkerConfig, seal_path};
 use daas_worker::stake::{Live, Minted, Staker, Wish};
 use daas_worker::state::StakeOrder;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 fn of(amount: Mist) -> Wish {
@@ -51,4 +55,44 @@ async fn what_is_ordered_is_staked_once_and_what_is_refused_stakes_nothing() {
     assert_eq!((other.position.active, other.seal.seal, other.new), (seven, first.seal.seal, false));
     let fresh = live(worker().mint(Wish { fresh: true, ..of(seven) }).await.unwrap());
     assert!(fresh.new && fresh.seal.seal != first.seal.seal);
+}
+
+/// A machine is lost, and all that was secret on it. The owner's wallet is enough to go on elsewhere with the same stake, and what the
+/// lost machine had is worth nothing from then on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_machines_stake_goes_on_at_another_and_its_seal_ends() {
+    let world = World::start(Duration::ZERO).await;
+    let ann = world.owner("ann");
+    world.fill(&ann).await;
+    let file = ann.home.join("worker-config.yaml");
+    let config = |state: &str| {
+        let place = |name: &str| ann.home.join(name).display().to_string();
+        let flags = [("cluster", "join.json"), ("wallet", "wallet.key"), ("state_dir", state)];
+        let flags = flags.map(|(key, name)| (key.to_owned(), place(name))).to_vec();
+        WorkerConfig::load(Some(file.clone()), BTreeMap::new(), flags).unwrap()
+    };
+    let worker = |state: &str| {
+        let (ops, node) = (world.ops(wallet(&ann)), NODE.parse().unwrap());
+        Staker::new(ops, world.ids, world.join.clone(), node, Mist::from_sui(5), &ann.home.join(state))
+    };
+    // There is nothing yet whose place could be taken, and nothing is staked for want of it.
+    assert_eq!(replace(&config("second")).await.unwrap_err().code, ErrorCode::NotStaked);
+    let lost = worker("first");
+    std::fs::create_dir_all(ann.home.join("first")).unwrap();
+    lost.prepare(None).await.unwrap();
+    let first = live(lost.mint(Wish::default()).await.unwrap());
+
+    replace(&config("second")).await.unwrap();
+    let known = SealFile::load(&seal_path(&ann.home.join("second"))).unwrap();
+    assert_eq!(
+        (known.position, known.seal, known.permissions),
+        (first.seal.position, first.seal.seal, Permissions::NODE)
+    );
+    let second = live(worker("second").mint(Wish::default()).await.unwrap());
+    assert!(second.new && second.position.active == first.position.active);
+    let ids: Vec<_> = second.position.seals.iter().map(|record| Some(record.id)).collect();
+    assert_eq!(ids, [second.seal.seal], "of the lost machine's Seal nothing is left");
+    // Said again it changes nothing.
+    replace(&config("second")).await.unwrap();
+    assert_eq!(live(worker("second").mint(Wish::default()).await.unwrap()).seal.seal, second.seal.seal);
 }
