@@ -87,10 +87,11 @@ pub async fn run(loaded: Loaded<Config>, shutdown: CancellationToken) -> anyhow:
         ready: Some(registered),
     };
     tasks.spawn("registration", registrar.run(shutdown.clone()));
-    let mut engine = control_plane::start(&config, server_settings, &pki).await?;
+    let (mut engine, version) = control_plane::start(&config, server_settings, &pki).await?;
     let (log, written) = audit.start(sender, &auditing, &mut tasks);
     let audit = (log, [written, serving]);
-    let served = serve(&config, &pins, &index, attestor, pki, &mut engine, onchain, audit, &mut tasks, &shutdown).await;
+    let engine_and_version = (&mut engine, version);
+    let served = serve(&config, &pins, &index, attestor, pki, engine_and_version, onchain, audit, &mut tasks, &shutdown).await;
     let end = match served {
         Ok(()) => {
             drop(ready);
@@ -204,7 +205,7 @@ async fn serve(
     index: &Index,
     attestor: Attestor,
     pki: Pki,
-    engine: &mut Server,
+    (engine, version): (&mut Server, String),
     onchain: OnChain,
     (audit, served): (Log, [DropGuard; 2]),
     tasks: &mut Tasks,
@@ -233,7 +234,7 @@ async fn serve(
         pki,
         endpoint: config.endpoint(),
         own_addresses: serving::own_addresses(config),
-        settings: serving::settings(config),
+        settings: serving::settings(config, version),
     };
     let gateway = serving::gateway(config, pins, &endpoints, namespaces, audit)?;
     let bound = Gateway::bind(gateway, serving::tls(&endpoints)?, index.clone(), Arc::new(local))

@@ -12,13 +12,15 @@ const RUN_SPACE: u64 = 512 << 20;
 
 /// Before minutes are spent on a build.
 pub(super) fn before_build(state: &StateDir, settings: &Settings) -> Result<(), Problem> {
-    let engine = super::chosen_engine(settings.engine)?;
+    let engine = super::chosen_engine(settings.engine);
     for program in ["k3s-daas-devnet", "k3s-daas-master", "k3s-daas-worker"] {
         sibling(program)?;
     }
-    if !settings.no_node {
-        node(engine)?;
+    if engine == Engine::K3s && !settings.no_node {
+        let cause = "with `--engine k3s` this machine runs the control plane alone: add `--no-node`; nodes join by `k3s agent`";
+        return Err(Problem::new(ErrorCode::ConfigInvalid, cause));
     }
+    machine_has(engine, if settings.no_node { Role::Server } else { Role::Node })?;
     space(state)?;
     before_start(settings)
 }
@@ -32,8 +34,8 @@ pub(super) fn before_start(settings: &Settings) -> Result<(), Problem> {
     Ok(())
 }
 
-fn node(engine: Engine) -> Result<(), Problem> {
-    match engine.check(Role::Node) {
+fn machine_has(engine: Engine, role: Role) -> Result<(), Problem> {
+    match engine.check(role) {
         Ok(()) => Ok(()),
         Err(EngineError::Prerequisites(missing)) if missing.needs.contains(&Need::Root) => {
             Err(Problem::new(ErrorCode::RootNeeded, missing))
