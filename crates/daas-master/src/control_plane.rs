@@ -4,8 +4,8 @@ use crate::config::Config;
 use crate::problems;
 use daas_chain::clock;
 use daas_engine::build;
-use daas_engine::pki::Pki;
 use daas_engine::k3s::K3sError;
+use daas_engine::pki::Pki;
 use daas_engine::{Engine, EngineKind, Role, Server, ServerConfig, ServerPorts, TlsVersion};
 use daas_types::{ErrorCode, Problem};
 use std::net::{IpAddr, Ipv4Addr};
@@ -46,8 +46,15 @@ pub(crate) fn settings(config: &Config) -> anyhow::Result<(ServerConfig, Pki)> {
     Ok((settings, pki))
 }
 
-/// A control plane that is ready, and which version of Kubernetes it is.
-pub(crate) async fn start(config: &Config, settings: ServerConfig, pki: &Pki) -> anyhow::Result<(Server, String)> {
+/// One that is ready.
+pub(crate) struct ControlPlane {
+    pub(crate) server: Server,
+    /// Of Kubernetes.
+    pub(crate) version: String,
+}
+
+/// Starts it, and waits until it is ready.
+pub(crate) async fn start(config: &Config, settings: ServerConfig, pki: &Pki) -> anyhow::Result<ControlPlane> {
     let kind = config.k3s.engine.parse::<EngineKind>().map_err(problems::engine)?;
     let engine = kind.resolve();
     engine.check(Role::Server).map_err(problems::engine)?;
@@ -64,5 +71,5 @@ pub(crate) async fn start(config: &Config, settings: ServerConfig, pki: &Pki) ->
         server.stop().await;
         return Err(problems::engine(error).into());
     }
-    Ok((server, version))
+    Ok(ControlPlane { server, version })
 }

@@ -6,8 +6,8 @@ use daas_audit::Log;
 use daas_daemon::raise_open_files;
 use daas_engine::{AgentEndpoints, Cidr, ServerEndpoints};
 use daas_gateway::{
-    AgentToken, FrontProxyIdentity, GatewayConfig, K3sConfig, K3sServer, KeyId, Limits, Namespaces, ServiceAccountConfig,
-    UpstreamConfig, k3s_server_config, server_config,
+    AgentToken, FrontProxyIdentity, GatewayConfig, K3sConfig, K3sServer, KeyId, Limits, Namespaces,
+    ServiceAccountConfig, UpstreamConfig, k3s_server_config, server_config,
 };
 use daas_types::api::ClusterSettings;
 use daas_types::join::ChainPins;
@@ -71,7 +71,8 @@ fn agents_config(config: &Config, endpoints: &ServerEndpoints, agents: &AgentEnd
     let key = certificates.first().and_then(KeyId::of_certificate);
     let key = key.with_context(|| format!("{}: no certificate", agents.server_cert.display()))?;
     // An address that a node's certificate has is one that the node can pretend to be.
-    let service = config.k3s.service_cidr.parse::<Cidr>().ok().and_then(|cidr| cidr.nth(1)).context("k3s.service_cidr")?;
+    let service =
+        config.k3s.service_cidr.parse::<Cidr>().ok().and_then(|cidr| cidr.nth(1)).context("k3s.service_cidr")?;
     let is_name = |san: &&String| san.parse::<IpAddr>().is_err();
     Ok(K3sConfig {
         agent_token: AgentToken::parse(std::str::from_utf8(&token)?)?,

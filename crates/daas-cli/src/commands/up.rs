@@ -41,7 +41,10 @@ pub(crate) async fn run(context: &Context, args: &UpArgs) -> Result<(), Problem>
         _ = terminate.recv() => Err(interrupted(context)),
     };
     match result {
-        Ok(report) => ready(context, args, &report),
+        Ok(report) => {
+            ready(context, args, &report);
+            Ok(())
+        }
         // What was started for nothing is not left behind.
         Err(problem) => {
             if let Some(supervisor) = supervisor.get() {
@@ -118,7 +121,7 @@ fn arguments(state: &StateDir, settings: &Settings) -> Vec<OsString> {
     all
 }
 
-fn ready(context: &Context, args: &UpArgs, report: &Report) -> Result<(), Problem> {
+fn ready(context: &Context, args: &UpArgs, report: &Report) {
     let endpoint = report.endpoint.as_deref().unwrap_or_default();
     let kubeconfig = context.state.kubeconfig();
     // Commands that can be copied: without the flag they would look in the usual place.
@@ -139,7 +142,6 @@ fn ready(context: &Context, args: &UpArgs, report: &Report) -> Result<(), Proble
         "already_running": false, "steps": report.steps,
     });
     context.output.result(text, &value);
-    Ok(())
 }
 
 /// Not a failure: what was asked for is there.

@@ -17,7 +17,8 @@ pub(super) fn before_build(state: &StateDir, settings: &Settings) -> Result<(), 
         sibling(program)?;
     }
     if engine == Engine::K3s && !settings.no_node {
-        let cause = "with `--engine k3s` this machine runs the control plane alone: add `--no-node`; nodes join by `k3s agent`";
+        let cause =
+            "with `--engine k3s` this machine runs the control plane alone: add `--no-node`; nodes join by `k3s agent`";
         return Err(Problem::new(ErrorCode::ConfigInvalid, cause));
     }
     machine_has(engine, if settings.no_node { Role::Server } else { Role::Node })?;
