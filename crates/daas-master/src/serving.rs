@@ -116,3 +116,6 @@ fn private_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,15 @@
 //! `simulated-k3s`, a program with the command line of `k3s server`: what runs in it is the double, in a copy of the test's own
 //! program. It refuses arguments that K3s does not know, takes its CAs and tokens from where K3s does, and says when it is ready.
 
-use super::{Authorities, ScriptedSupervisor, Settings};
+use super::{Authorities, ScriptedAgent, ScriptedSupervisor, Settings};
+use crate::pki::Leaf;
+use http::Request;
+use http_body_util::Full;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -88,6 +94,18 @@ pub async fn run() {
     fs::write(data.join("agent/client-kubelet.new"), cert).unwrap();
     fs::rename(data.join("agent/client-kubelet.new"), data.join("agent/client-kubelet.crt")).unwrap();
     std::future::pending::<()>().await;
+}
+
+/// What the gateway says to the server of this data folder when it takes its own tunnel there.
+pub async fn own_tunnel(gateway: SocketAddr, data: &Path, node: &str) -> u16 {
+    let read = |name: &str| fs::read(data.join("agent").join(name)).unwrap();
+    let chain = CertificateDer::pem_slice_iter(&read("client-kubelet.crt")).map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_slice(&read("client-kubelet.key")).unwrap();
+    let request = Request::get("/v1-k3s/connect").header("host", "127.0.0.1").header("connection", "Upgrade");
+    let request = request.header("upgrade", "websocket").body(Full::default()).unwrap();
+    let agent = ScriptedAgent::new(gateway, node, "");
+    let (response, _driver) = agent.send(request, "any", Some(Leaf { chain, key })).await.unwrap();
+    response.status().as_u16()
 }
 
 // === impl Line ===
