@@ -47,6 +47,10 @@ impl LocalEndpoints for Nobody {
         Err(Refusal::unavailable(ErrorCode::Internal, "not asked here"))
     }
 
+    async fn agent_joins(&self, _: &ConnectionInfo, _: &NodeCaller, _: IpAddr) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     async fn heartbeat(
         &self,
         _: &ConnectionInfo,
