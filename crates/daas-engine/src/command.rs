@@ -79,6 +79,7 @@ mod tests {
     use super::*;
     use std::fs::{self, File, Permissions};
     use std::os::unix::fs::PermissionsExt;
+    use tokio::task::JoinSet;
 
     #[tokio::test]
     async fn a_program_that_is_being_written_is_waited_for() {
@@ -87,10 +88,11 @@ mod tests {
         fs::write(&path, "#!/bin/sh\necho done\n").unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
         let held = File::options().append(true).open(&path).unwrap();
-        let running = tokio::spawn(async move { run(path, &[""; 0]).await });
+        let mut running = JoinSet::new();
+        running.spawn(async move { run(path, &[""; 0]).await });
         // It has tried once by then.
         tokio::task::yield_now().await;
         drop(held);
-        assert_eq!(running.await.unwrap().unwrap(), "done\n");
+        assert_eq!(running.join_next().await.unwrap().unwrap().unwrap(), "done\n");
     }
 }

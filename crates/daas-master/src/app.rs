@@ -233,6 +233,7 @@ async fn serve(
         pki,
         endpoint: config.endpoint(),
         own_addresses: serving::own_addresses(config),
+        agents: endpoints.agents.is_some(),
         settings: serving::settings(config, engine.version.clone()),
     };
     let gateway = serving::gateway(config, pins, &endpoints, namespaces, audit)?;

@@ -26,6 +26,9 @@ pub(crate) struct Facts<'a> {
     pub(crate) own: &'a [IpAddr],
     /// Whether the node is of the operator's pool, which may share the master's machine.
     pub(crate) operator: bool,
+    /// Whether nodes join by K3s' own protocol, or as the worker does. None joins by both: it would be started by one of them
+    /// as the control plane does not know it.
+    pub(crate) agents: bool,
     /// What is recorded of all nodes.
     pub(crate) records: &'a BTreeMap<String, NodeRecord>,
 }
@@ -33,6 +36,9 @@ pub(crate) struct Facts<'a> {
 /// The record to write, or why not.
 pub(crate) fn decide(node: &NodeId, request: &RegisterWorkerRequest, facts: &Facts<'_>) -> Result<NodeRecord, Refusal> {
     check_time(facts.now, request.timestamp)?;
+    if facts.agents {
+        return Err(Refusal::forbidden(ErrorCode::AgentNeeded, format!("{node} asked as a worker does")));
+    }
     let Ok(address) = request.ip_address.parse::<IpAddr>() else {
         return Err(Refusal::forbidden(ErrorCode::AddressRefused, "ip_address is not an IP address"));
     };
@@ -49,6 +55,9 @@ pub(crate) fn decide(node: &NodeId, request: &RegisterWorkerRequest, facts: &Fac
 
 /// The same for one that joins by K3s' own protocol, where a password tells machines apart.
 pub(crate) fn decide_agent(node: &NodeId, address: IpAddr, facts: &Facts<'_>) -> Result<NodeRecord, Refusal> {
+    if !facts.agents {
+        return Err(Refusal::forbidden(ErrorCode::RouteRefused, "no K3s is behind this gateway"));
+    }
     let address = check_address(node, address, facts)?;
     Ok(NodeRecord { address, instance: BY_PASSWORD.to_owned(), position: facts.position })
 }
@@ -112,13 +121,14 @@ mod tests {
         let records = [record()].into();
         let own = ["10.0.0.1".parse().unwrap()];
         let seen = seen.parse().unwrap();
-        let facts = Facts { now: NOW, position: position("0x1"), seen, own: &own, operator, records: &records };
+        let position = position("0x1");
+        let facts = Facts { now: NOW, position, seen, own: &own, operator, agents: false, records: &records };
         decide(&request.node_id.parse().unwrap(), request, &facts).err().map(|r| r.code())
     }
 
     #[test]
     fn each_rule_refuses() {
-        use ErrorCode::{AddressRefused, ClockSkew, InstanceMismatch};
+        use ErrorCode::{AddressRefused, AgentNeeded, ClockSkew, InstanceMismatch, RouteRefused};
         let good = request();
         let with = |f: &dyn Fn(&mut RegisterWorkerRequest)| {
             let mut r = request();
@@ -136,14 +146,18 @@ mod tests {
         assert_eq!(code(&at("10.0.0.9"), "10.0.0.9", false), Some(AddressRefused));
         assert_eq!(code(&at("::ffff:10.0.0.1"), "10.0.0.1", false), Some(AddressRefused));
         assert_eq!(code(&with(&|r| r.instance_id.clear()), "10.0.0.2", false), Some(InstanceMismatch));
-        let agent = |ip: &str, seen: &str| {
+        let by_agent = |agents: bool, ip: &str, seen: &str| {
             let records = [record()].into();
             let own = ["10.0.0.1".parse().unwrap()];
             let (position, seen) = (position("0x1"), seen.parse().unwrap());
-            let facts = Facts { now: NOW, position, seen, own: &own, operator: false, records: &records };
+            let facts = Facts { now: NOW, position, seen, own: &own, operator: false, agents, records: &records };
+            let worker = decide(&"n1".parse().unwrap(), &request(), &facts).err().map(|refusal| refusal.code());
+            assert_eq!(worker == Some(AgentNeeded), agents);
             let decided = decide_agent(&"n1".parse().unwrap(), ip.parse().unwrap(), &facts);
             decided.map(|record| record.address.to_string()).map_err(|refusal| refusal.code())
         };
+        let agent = |ip: &str, seen: &str| by_agent(true, ip, seen);
+        assert_eq!(by_agent(false, "10.0.0.2", "10.0.0.2"), Err(RouteRefused));
         assert_eq!(agent("10.0.0.2", "10.0.0.2"), Ok("10.0.0.2".to_owned()));
         assert_eq!(agent("::ffff:10.0.0.2", "10.0.0.2"), Ok("10.0.0.2".to_owned()));
         for (ip, seen) in [("10.0.0.2", "10.0.0.3"), ("10.0.0.1", "10.0.0.1"), ("10.0.0.9", "10.0.0.9")] {

@@ -37,6 +37,8 @@ pub(crate) struct MasterEndpoints {
     pub(crate) endpoint: String,
     /// Addresses no stranger's node may claim.
     pub(crate) own_addresses: Vec<IpAddr>,
+    /// Whether nodes join by K3s' own protocol.
+    pub(crate) agents: bool,
     /// What every node is told.
     pub(crate) settings: ClusterSettings,
 }
@@ -156,6 +158,7 @@ impl MasterEndpoints {
             seen: connection.peer.ip(),
             own: &self.own_addresses,
             operator,
+            agents: self.agents,
             records: &records,
         };
         let record = decide(&facts)?;

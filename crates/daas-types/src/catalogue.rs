@@ -231,6 +231,8 @@ catalogue! {
         "The cause names the process; its log is in the state folder.";
     NodeJailed "D408" "노드가 응답하지 않아 격리되었습니다." "The node was silent for too long and is jailed."
         "A worker that runs takes its node out of jail by itself when the time is over; start it, or use `k3s-daas unjail`.";
+    AgentNeeded "D409" "이 클러스터의 노드는 K3s 에이전트로 참여합니다." "Nodes of this cluster join by K3s' own agent."
+        "`k3s agent --server https://GATEWAY:6443 --token-file FILE`, with the node's Seal in the file; docs/k3s.md says how.";
 
     RootNeeded "D501" "root 권한이 필요합니다." "Real containers need root."
         "Run it with sudo; `k3s-daas --state-dir DIR up --no-node` starts the control plane alone.";

@@ -21,7 +21,7 @@ use crate::process::{Process, ProcessError, ProcessSpec, ProcessState, RestartPo
 use crate::settings::{AgentEndpoints, ComponentHealth, JoinMaterial, ServerConfig, ServerEndpoints};
 
 /// It ends its controllers and writes its database out first.
-const STOP_GRACE: Duration = Duration::from_secs(30);
+const STOP_GRACE: Duration = Duration::from_secs(20);
 const K3S: &str = "K3s";
 /// What K3s links its kubeconfig to, wherever that is.
 const LINK: &str = "/etc/rancher/k3s/k3s.yaml";

@@ -4,7 +4,8 @@ use super::*;
 use crate::config::tests::{load_text, pinned};
 use crate::control_plane;
 use async_trait::async_trait;
-use daas_engine::{Engine, Server, k3s};
+use daas_engine::build::Binaries;
+use daas_engine::{Engine, Role, Server, k3s};
 use daas_gateway::{ConnectionInfo, Gateway, LocalEndpoints, NodeCaller, Refusal};
 use daas_testkit::audit::Trail;
 use daas_testkit::chain::{Chain, cluster};
@@ -14,14 +15,15 @@ use daas_types::api::{
     RegisterWorkerResponse,
 };
 use daas_types::{ErrorCode, Permissions};
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// Not a test of its own: the double, in a copy of this program.
 #[tokio::test]
@@ -92,16 +94,20 @@ fn port() -> u16 {
 impl Running {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let programs = simulated::write(folder.path(), "serving::tests::simulated_k3s");
+        let programs = k3s::find_at(&programs, &folder.path().join("cache")).await.unwrap();
+        Self::with(folder, programs, Ipv4Addr::new(192, 0, 2, 1)).await
+    }
+
+    async fn with(folder: TempDir, programs: Binaries, address: Ipv4Addr) -> Self {
         let (data_dir, api) = (folder.path().join("master"), port());
         let text = format!(
-            "api: {{advertise: 192.0.2.1, bind: 127.0.0.1, sans: [gateway.example, worker-7]}}\nsui: {{pins: /a}}\n\
+            "api: {{advertise: {address}, bind: 127.0.0.1, sans: [gateway.example, worker-7]}}\nsui: {{pins: /a}}\n\
              k3s: {{engine: k3s, data_dir: {}, https_port: {api}}}\n",
             data_dir.display()
         );
         let config = load_text(&text).unwrap().config;
         let (settings, pki) = control_plane::settings(&config).unwrap();
-        let programs = simulated::write(folder.path(), "serving::tests::simulated_k3s");
-        let programs = k3s::find_at(&programs, &folder.path().join("cache")).await.unwrap();
         let mut server = Engine::K3s.start_server(settings, programs, &pki).await.unwrap();
         server.wait_ready(LIMIT).await.unwrap();
         let (chain, trail) = (Chain::new(), Trail::open());
@@ -140,6 +146,35 @@ async fn a_stock_agent_joins_through_the_gateway_of_an_engine_that_runs_k3s() {
         agent.token = Some(token);
         assert_eq!(timeout(LIMIT, agent.call("GET /v1-k3s/config pinned seal")).await.unwrap(), "401", "{name}");
     }
+    world.server.stop().await;
+}
+
+fn skipped(why: &dyn std::fmt::Display) {
+    // Past the capture of the test runner: a skipped test must not look like one that passed.
+    std::io::stderr().write_all(format!("\nSKIPPED (K3s itself): {why}\n").as_bytes()).unwrap();
+}
+
+/// As the double says, so K3s says: but for what only a Node that there is can do.
+#[tokio::test]
+async fn k3s_itself_lets_an_agent_join_through_the_gateway() {
+    let folder = tempfile::tempdir().unwrap();
+    let programs = match Engine::K3s.find_programs(&folder.path().join("cache")).await {
+        Ok(Some(programs)) => programs,
+        Ok(None) => return skipped(&"no `k3s` on PATH, and K3S_BIN names none"),
+        Err(error) => panic!("{error}"),
+    };
+    if let Err(missing) = Engine::K3s.check(Role::Server) {
+        return skipped(&missing);
+    }
+    // Connecting a datagram socket sends nothing; it only asks the routing table.
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).unwrap();
+    let IpAddr::V4(address) = socket.local_addr().unwrap().ip() else { panic!("no IPv4 address") };
+    let world = Running::with(folder, programs, address).await;
+    let staker = world.chain.staker(1, "5", Permissions::NODE);
+    let mut agent = ScriptedAgent::new(world.gateway, &staker.state.node_id, &staker.opaque());
+    let wanted: Vec<_> = calls(JOIN).into_iter().filter(|call| !call.contains(" /api")).collect();
+    assert_eq!(timeout(LIMIT, agent.play(&wanted.join("\n"))).await.unwrap(), wanted);
     world.server.stop().await;
 }
 

@@ -13,13 +13,13 @@ const RUN_SPACE: u64 = 512 << 20;
 /// Before minutes are spent on a build.
 pub(super) fn before_build(state: &StateDir, settings: &Settings) -> Result<(), Problem> {
     let engine = super::chosen_engine(settings.engine);
-    for program in ["k3s-daas-devnet", "k3s-daas-master", "k3s-daas-worker"] {
-        sibling(program)?;
-    }
     if engine == Engine::K3s && !settings.no_node {
         let cause =
             "with `--engine k3s` this machine runs the control plane alone: add `--no-node`; nodes join by `k3s agent`";
         return Err(Problem::new(ErrorCode::ConfigInvalid, cause));
+    }
+    for program in ["k3s-daas-devnet", "k3s-daas-master", "k3s-daas-worker"] {
+        sibling(program)?;
     }
     machine_has(engine, if settings.no_node { Role::Server } else { Role::Node })?;
     space(state)?;
@@ -52,5 +52,23 @@ fn space(state: &StateDir) -> Result<(), Problem> {
             format!("{}: {} MiB are free, {} are needed", state.path().display(), free >> 20, RUN_SPACE >> 20),
         )),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use clap::Parser as _;
+    use std::path::Path;
+
+    #[test]
+    fn a_master_of_k3s_has_no_node_on_its_machine() {
+        let typed = Cli::parse_from(["k3s-daas", "up", "--engine", "k3s"]).command;
+        let Command::Up(up) = typed else { panic!("must be up") };
+        let state = StateDir::new(Path::new("/nonexistent")).unwrap();
+        let problem = before_build(&state, &up.settings).unwrap_err();
+        assert_eq!(problem.code, ErrorCode::ConfigInvalid);
+        assert!(problem.cause.contains("--no-node"), "{problem}");
     }
 }
