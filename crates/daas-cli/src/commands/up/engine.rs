@@ -11,12 +11,17 @@ use std::time::Duration;
 /// The engine's programs are there after this.
 pub(super) async fn ensure(context: &Context, engine: Engine) -> Result<(), Problem> {
     match engine {
-        Engine::Kubernetes => build(context).await,
+        Engine::Kubernetes => {
+            build(context).await?;
+            context.output.note(format!("engine: {engine}, {}", build::KUBERNETES_VERSION));
+            Ok(())
+        }
         Engine::K3s => {
             let programs = programs(engine).await?;
             let from = k3s::locate().ok().flatten().unwrap_or_default();
             let sha256 = programs.manifest().split(' ').next().unwrap_or_default();
-            context.output.note(format!("K3s {} of {}, sha256 {sha256}", programs.version(), from.display()));
+            let version = programs.version();
+            context.output.note(format!("engine: {engine}, {version} of {}, sha256 {sha256}", from.display()));
             Ok(())
         }
     }
