@@ -77,8 +77,11 @@ pub enum ControlPlaneError {
         /// The file in K3s' data folder.
         path: PathBuf,
     },
-    /// One of K3s' tokens is empty, or both are the same.
-    #[error("the tokens of K3s in {folder} are not two: remove the folder, and every node joins anew")]
+    /// One of K3s' tokens is empty, or both are the same, or the server's is gone.
+    #[error(
+        "the tokens of K3s in {folder} are not two: `server-token` has to come back from a copy, the datastore is sealed with \
+         it; without `agent-token` a new one is made"
+    )]
     Tokens {
         /// The folder with both.
         folder: PathBuf,

@@ -127,7 +127,7 @@ mod tests {
         let now = UNIX_EPOCH + Duration::from_hours(500_000);
         let pki = Pki::load_or_create(folder.path(), &config.pki_names(), now).unwrap();
         let layout = Layout { state: folder.path().to_owned() };
-        let tokens = Tokens::load_or_create(&layout.tokens()).unwrap();
+        let tokens = Tokens::load_or_create(&layout.tokens(), &layout.data().join("server/db")).unwrap();
         let flags = server(&layout, &config, &pki, &tokens);
         (folder, flags, tokens)
     }

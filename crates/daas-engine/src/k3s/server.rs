@@ -62,7 +62,7 @@ impl K3sServer {
         // The next one is its API server's.
         ports_free(&[(config.ports.api, K3S), (config.ports.api.saturating_add(1), API_SERVER)])?;
         authorities::place(pki, &layout.data())?;
-        let tokens = Tokens::load_or_create(&layout.tokens())?;
+        let tokens = Tokens::load_or_create(&layout.tokens(), &layout.data().join("server/db"))?;
         files::write_private(&layout.admission(), admission())?;
         let endpoints = endpoints(&layout, &config, pki, &tokens);
         write_kubeconfig(&endpoints)?;

@@ -24,10 +24,15 @@ pub(super) struct Tokens {
 // === impl Tokens ===
 
 impl Tokens {
-    /// Those below this folder, made if they are not there.
-    pub(super) fn load_or_create(folder: &Path) -> Result<Self, ControlPlaneError> {
+    /// Those below this folder, made if they are not there. K3s seals what it keeps in its datastore with the server's, so that
+    /// one is not made anew where there is a datastore.
+    pub(super) fn load_or_create(folder: &Path, datastore: &Path) -> Result<Self, ControlPlaneError> {
         files::make_folder(folder)?;
         let tokens = Self { server: folder.join("server-token"), agent: folder.join("agent-token") };
+        let bad = || ControlPlaneError::Tokens { folder: folder.to_owned() };
+        if datastore.exists() && !tokens.server.exists() {
+            return Err(bad());
+        }
         for path in [&tokens.server, &tokens.agent] {
             if !path.exists() {
                 files::write_private(path, make()?.as_bytes())?;
@@ -37,7 +42,7 @@ impl Tokens {
         // With one for both, whoever has the agents' token is an administrator. And K3s takes an empty one for none.
         match [&server, &agent].into_iter().find(|token| token.is_empty()) {
             None if *server != *agent => Ok(tokens),
-            _ => Err(ControlPlaneError::Tokens { folder: folder.to_owned() }),
+            _ => Err(bad()),
         }
     }
 
@@ -66,10 +71,14 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
+    fn load(folder: &Path) -> Result<Tokens, ControlPlaneError> {
+        Tokens::load_or_create(folder, &folder.join("no-datastore"))
+    }
+
     #[test]
     fn an_agents_token_is_never_the_servers() {
         let folder = tempfile::tempdir().unwrap();
-        let tokens = Tokens::load_or_create(folder.path()).unwrap();
+        let tokens = load(folder.path()).unwrap();
         let both = || [&tokens.server, &tokens.agent].map(|path| fs::read_to_string(path).unwrap());
         let first = both();
         assert_ne!(first[0], first[1]);
@@ -78,19 +87,27 @@ mod tests {
             // Not `id.secret`, which K3s takes for a bootstrap token.
             assert!(token.len() == 64 && token.bytes().all(|b| b.is_ascii_hexdigit()));
         }
-        Tokens::load_or_create(folder.path()).unwrap();
+        load(folder.path()).unwrap();
         assert_eq!(both(), first, "made once");
         for bad in [first[0].as_str(), &format!("{}\n", first[0]), "", "\n"] {
             fs::write(&tokens.agent, bad).unwrap();
-            let error = Tokens::load_or_create(folder.path()).unwrap_err();
+            let error = load(folder.path()).unwrap_err();
             assert!(matches!(error, ControlPlaneError::Tokens { .. }), "{bad:?}: {error}");
         }
+        // One that is lost is made anew for agents, and for a server that has kept nothing yet.
+        fs::remove_file(&tokens.agent).unwrap();
+        load(folder.path()).unwrap();
+        assert_ne!(both()[1], first[1]);
+        fs::remove_file(&tokens.server).unwrap();
+        let error = Tokens::load_or_create(folder.path(), folder.path()).unwrap_err();
+        assert!(matches!(error, ControlPlaneError::Tokens { .. }) && !tokens.server.exists(), "{error}");
+        load(folder.path()).unwrap();
     }
 
     #[test]
     fn a_token_is_shown_as_agents_show_it() {
         let folder = tempfile::tempdir().unwrap();
-        let tokens = Tokens::load_or_create(folder.path()).unwrap();
+        let tokens = load(folder.path()).unwrap();
         fs::write(&tokens.agent, "secret:of.agents\n").unwrap();
         let line = tokens.authorization().unwrap();
         assert_eq!(*line, "Authorization: Basic bm9kZTpzZWNyZXQ6b2YuYWdlbnRz\r\n");
