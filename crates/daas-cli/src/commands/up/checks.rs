@@ -3,7 +3,7 @@
 use crate::cli::Settings;
 use crate::machine;
 use crate::paths::{StateDir, sibling};
-use daas_engine::{Engine, EngineError, Need, Role};
+use daas_engine::{Engine, EngineError, Need, Role, k3s};
 use daas_types::{ErrorCode, Problem};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -13,10 +13,8 @@ const RUN_SPACE: u64 = 512 << 20;
 /// Before minutes are spent on a build.
 pub(super) fn before_build(state: &StateDir, settings: &Settings) -> Result<(), Problem> {
     let engine = super::chosen_engine(settings.engine);
-    if engine == Engine::K3s && !settings.no_node {
-        let cause =
-            "with `--engine k3s` this machine runs the control plane alone: add `--no-node`; nodes join by `k3s agent`";
-        return Err(Problem::new(ErrorCode::ConfigInvalid, cause));
+    if engine == Engine::K3s {
+        k3s_there(settings)?;
     }
     for program in ["k3s-daas-devnet", "k3s-daas-master", "k3s-daas-worker"] {
         sibling(program)?;
@@ -33,6 +31,17 @@ pub(super) fn before_start(settings: &Settings) -> Result<(), Problem> {
         machine::port_free(address)?;
     }
     Ok(())
+}
+
+/// K3s is not built, and its nodes are started by itself.
+fn k3s_there(settings: &Settings) -> Result<(), Problem> {
+    if !settings.no_node {
+        let cause =
+            "with `--engine k3s` this machine runs the control plane alone: add `--no-node`; nodes join by `k3s agent`";
+        return Err(Problem::new(ErrorCode::ConfigInvalid, cause));
+    }
+    let found = k3s::locate().and_then(|found| found.ok_or(k3s::K3sError::NotFound));
+    found.map(drop).map_err(Problem::of(ErrorCode::K3sMissing))
 }
 
 fn machine_has(engine: Engine, role: Role) -> Result<(), Problem> {
