@@ -47,7 +47,7 @@ pub(crate) async fn run(context: &Context, args: &SuperviseArgs) -> Result<(), P
 
 async fn supervise(state: &StateDir, args: &SuperviseArgs, shutdown: &CancellationToken) -> Result<(), Problem> {
     let settings = &args.settings;
-    let engine = up::chosen_engine(settings.engine)?.name().to_owned();
+    let engine = up::chosen_engine(settings.engine).name().to_owned();
     let mut report = Report::new(settings.no_node, engine, clock::now());
     report.admin = settings.admin.to_string();
     let reporter = Reporter::create(state.status(), report)?;

@@ -184,11 +184,17 @@ fn up_names_who_holds_its_port_and_starts_nothing() {
 }
 
 #[test]
-fn an_engine_of_a_later_release_is_refused_by_name() {
+fn a_k3s_that_is_not_there_is_missed_before_anything_runs() {
     let machine = Machine::new();
-    let output = machine.run(&["up", "--no-node", "--engine", "k3s"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("not in this release"));
+    let up = ["up", "--no-node", "--engine", "k3s"];
+    let output = machine.command(&up).env("PATH", machine.dir.path()).output().unwrap();
+    let words = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    assert!(words.contains("D515") && words.contains("no `k3s` on PATH") && words.contains("K3S_BIN"), "{words}");
+    let output = machine.command(&up).env("K3S_BIN", machine.dir.path().join("k3s-of-nobody")).output().unwrap();
+    let words = text(&output.stderr);
+    assert!(output.status.code() == Some(1) && words.contains("k3s-of-nobody, which is no program"), "{words}");
+    assert!(!machine.state().exists());
 }
 
 #[test]

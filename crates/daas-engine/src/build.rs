@@ -5,6 +5,7 @@
 //! later start would use.
 
 mod cache;
+pub(crate) use cache::{copy_hashed, hash_file, run_blocking};
 mod go;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub enum Program {
     ContainerdShim,
     Ctr,
     HostLocal,
+    K3s,
     Kine,
     KubeApiserver,
     KubeControllerManager,
@@ -113,11 +115,12 @@ pub enum BuildError {
     NoCacheFolder,
 }
 
-/// The programs of one complete build.
+/// The programs of one complete build, or the K3s that was found.
 #[derive(Clone, Debug)]
 pub struct Binaries {
     folder: PathBuf,
     manifest: String,
+    version: String,
 }
 
 /// The folder below which builds are kept unless one is configured: `$XDG_CACHE_HOME/k3s-daas/engine`.
@@ -127,6 +130,11 @@ pub fn default_cache_dir() -> Result<PathBuf, BuildError> {
         .or_else(|| set("HOME").map(|home| home.join(".cache")))
         .map(|cache| cache.join("k3s-daas/engine"))
         .ok_or(BuildError::NoCacheFolder)
+}
+
+/// K3s, in a folder of its own.
+pub(crate) fn k3s(folder: PathBuf, sha256: &str, version: String) -> Binaries {
+    Binaries { folder, manifest: format!("{sha256}  {}\n", Program::K3s.file_name()), version }
 }
 
 /// The name of the build that this version of the crate uses.
@@ -173,8 +181,8 @@ async fn ensure_with(
 // === impl Program ===
 
 impl Program {
-    /// All of them.
-    pub const ALL: [Self; 14] = [
+    /// All that are built. K3s is not: it is used as it is released.
+    pub const BUILT: [Self; 14] = [
         Self::Bridge,
         Self::Containerd,
         Self::ContainerdShim,
@@ -199,6 +207,7 @@ impl Program {
             Self::ContainerdShim => "containerd-shim-runc-v2",
             Self::Ctr => "ctr",
             Self::HostLocal => "host-local",
+            Self::K3s => "k3s",
             Self::Kine => "kine",
             Self::KubeApiserver => "kube-apiserver",
             Self::KubeControllerManager => "kube-controller-manager",
@@ -223,6 +232,11 @@ impl Binaries {
     /// The folder with all programs.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The version of Kubernetes that it is, with a `v`; K3s' own has a suffix, as `v1.36.2+k3s1`.
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// One line `sha256  name` for each program, ordered by name: part of what is measured.

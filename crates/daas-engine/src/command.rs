@@ -1,17 +1,21 @@
 //! Short-lived helper programs: run, with a deadline, output kept for the error.
 
 use std::ffi::OsStr;
+use std::io;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
 
 /// Where programs of the system lie; nothing of the caller's PATH is needed.
 pub(crate) const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const LIMIT: Duration = Duration::from_mins(1);
+/// For how long a program that was just written may be busy.
+const BUSY: Duration = Duration::from_millis(10);
+const BUSY_TRIES: usize = 100;
 
 /// A helper program that did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -38,14 +42,10 @@ pub(crate) async fn run_with_input(
     let failed =
         |reason: String| CommandError { command: format!("{} {}", program.display(), words.join(" ")), reason };
     let work = async {
-        let mut child = Command::new(program)
-            .args(args)
-            .env("PATH", SYSTEM_PATH)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
+        let mut command = Command::new(program);
+        command.args(args).env("PATH", SYSTEM_PATH).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = spawn(&mut command).await?;
         if let Some(mut stdin) = child.stdin.take() {
             stdin.write_all(input.as_bytes()).await?;
         }
@@ -59,5 +59,40 @@ pub(crate) async fn run_with_input(
         }
         Ok(Err(e)) => Err(failed(e.to_string())),
         Err(_) => Err(failed(format!("no end within {LIMIT:?}"))),
+    }
+}
+
+/// Starts it. One that this process has written may still be open for writing in a copy of this process that is about to become
+/// another program.
+async fn spawn(command: &mut Command) -> io::Result<Child> {
+    for _ in 0..BUSY_TRIES {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => sleep(BUSY).await,
+            started => return started,
+        }
+    }
+    command.spawn()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+    use tokio::task::JoinSet;
+
+    #[tokio::test]
+    async fn a_program_that_is_being_written_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("program");
+        fs::write(&path, "#!/bin/sh\necho done\n").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        let held = File::options().append(true).open(&path).unwrap();
+        let mut running = JoinSet::new();
+        running.spawn(async move { run(path, &[""; 0]).await });
+        // It has tried once by then.
+        tokio::task::yield_now().await;
+        drop(held);
+        assert_eq!(running.join_next().await.unwrap().unwrap().unwrap(), "done\n");
     }
 }

@@ -1,8 +1,7 @@
 //! kine, kube-apiserver, kube-controller-manager and kube-scheduler as supervised processes, on loopback only.
 
 mod flags;
-pub(crate) use flags::kubeconfig;
-mod probe;
+pub(crate) use flags::{admission, common, join_material, kubeconfig};
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -13,17 +12,17 @@ use tokio::time::{Instant, sleep};
 use crate::build::{Binaries, Program};
 use crate::files::{self, FileError};
 use crate::pki::Pki;
+use crate::probe::Probe;
 use crate::process::{self, Process, ProcessError, ProcessSpec, ProcessState, RestartPolicy};
 use crate::settings::{ComponentHealth, JoinMaterial, ServerConfig, ServerEndpoints};
-use probe::Probe;
 
 /// What is up already answers at once; what has to start first is asked less and less often.
-const FIRST_POLL: Duration = Duration::from_millis(10);
-const LONGEST_POLL: Duration = Duration::from_millis(250);
+pub(crate) const FIRST_POLL: Duration = Duration::from_millis(10);
+pub(crate) const LONGEST_POLL: Duration = Duration::from_millis(250);
 /// A Unix socket's path may have 107 bytes.
-const LONGEST_SOCKET: usize = 107;
+pub(crate) const LONGEST_SOCKET: usize = 107;
 /// How many lines of a component's log an error shows.
-const SHOWN: usize = 12;
+pub(crate) const SHOWN: usize = 12;
 
 /// Why the control plane does not run.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +68,35 @@ pub enum ControlPlaneError {
         detail: String,
         /// The last lines of its log.
         log: String,
+    },
+    /// K3s was started with authorities of another cluster, or its own have been changed.
+    #[error(
+        "{path} is not this cluster's; K3s would serve with it: put its file back, or begin with an empty state folder"
+    )]
+    Authority {
+        /// The file in K3s' data folder.
+        path: PathBuf,
+    },
+    /// One of K3s' tokens is empty, or both are the same, or the server's is gone.
+    #[error(
+        "the tokens of K3s in {folder} are not two: `server-token` has to come back from a copy, the datastore is sealed with \
+         it; without `agent-token` a new one is made"
+    )]
+    Tokens {
+        /// The folder with both.
+        folder: PathBuf,
+    },
+    /// There is no randomness.
+    #[error("the system gives no random bytes")]
+    Random,
+    /// K3s cannot be heard of when it is ready.
+    #[error("cannot listen on {path}")]
+    Notify {
+        /// The socket.
+        path: PathBuf,
+        /// What the operating system answered.
+        #[source]
+        source: std::io::Error,
     },
     /// The certificates just made cannot be used.
     #[error("the control plane's own certificates cannot be used: {0}")]
@@ -124,7 +152,7 @@ impl ControlPlane {
         let apiserver = layout.process(Program::KubeApiserver, 2, arguments, &binaries)?;
         Ok(Self {
             endpoints: flags::endpoints(&layout, &config, pki),
-            join: flags::join_material(&config, pki),
+            join: join_material(&config, pki),
             config,
             binaries,
             probe,
@@ -247,7 +275,7 @@ impl ControlPlane {
 }
 
 const DATASTORE: &str = "datastore";
-const API_SERVER: &str = "API server";
+pub(crate) const API_SERVER: &str = "API server";
 const CONTROLLER_MANAGER: &str = "controller-manager";
 const SCHEDULER: &str = "scheduler";
 
@@ -296,9 +324,12 @@ impl Layout {
 
 fn check_ports(config: &ServerConfig) -> Result<(), ControlPlaneError> {
     let ports = &config.ports;
-    for (port, component) in
-        [(ports.api, API_SERVER), (ports.controller_manager, CONTROLLER_MANAGER), (ports.scheduler, SCHEDULER)]
-    {
+    ports_free(&[(ports.api, API_SERVER), (ports.controller_manager, CONTROLLER_MANAGER), (ports.scheduler, SCHEDULER)])
+}
+
+/// Refuses to start beside whoever listens there already.
+pub(crate) fn ports_free(ports: &[(u16, &'static str)]) -> Result<(), ControlPlaneError> {
+    for &(port, component) in ports {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         if TcpListener::bind(address).is_err() {
             return Err(ControlPlaneError::PortBusy { port, component });

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::build::{self, Binaries, BuildError, Progress};
 use crate::cidr::Cidr;
 use crate::control_plane::{self, ControlPlane, ControlPlaneError};
+use crate::k3s::{self, K3sError, K3sServer};
 use crate::node::{self, KubernetesNode, NodeError};
 use crate::pki::Pki;
 use crate::prerequisites::{self, Missing, Role};
@@ -23,7 +24,7 @@ use crate::settings::{ComponentHealth, JoinMaterial, NodeConfig, ServerConfig, S
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineKind {
-    /// Whichever suits the machine.
+    /// The one that needs nothing but what this machine can build.
     #[default]
     Auto,
     /// Upstream Kubernetes built from its Go modules.
@@ -37,14 +38,19 @@ pub enum EngineKind {
 pub enum Engine {
     /// Upstream Kubernetes built from its Go modules.
     Kubernetes,
+    /// The official K3s release.
+    K3s,
 }
 
 /// Why an engine does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The K3s engine was asked for.
-    #[error("the k3s engine is not in this release: use `--engine kubernetes`")]
-    K3sNotInThisRelease,
+    /// There is no K3s that can be used.
+    #[error(transparent)]
+    K3s(#[from] K3sError),
+    /// A node was to be started by the engine of the control plane alone.
+    #[error("K3s' nodes join by `k3s agent`, which is started by itself")]
+    NoNode,
     /// An engine nobody knows.
     #[error("unknown engine {0:?}: expected auto, kubernetes or k3s")]
     Unknown(String),
@@ -70,6 +76,8 @@ pub enum EngineError {
 pub enum Server {
     /// Upstream Kubernetes.
     Kubernetes(Box<ControlPlane>),
+    /// K3s.
+    K3s(Box<K3sServer>),
 }
 
 /// A running node.
@@ -82,11 +90,11 @@ pub enum Node {
 // === impl EngineKind ===
 
 impl EngineKind {
-    /// The engine this machine will use.
-    pub fn resolve(self) -> Result<Engine, EngineError> {
+    /// The engine that is meant. `auto` is the one whose nodes our worker can start as well.
+    pub fn resolve(self) -> Engine {
         match self {
-            Self::Auto | Self::Kubernetes => Ok(Engine::Kubernetes),
-            Self::K3s => Err(EngineError::K3sNotInThisRelease),
+            Self::Auto | Self::Kubernetes => Engine::Kubernetes,
+            Self::K3s => Engine::K3s,
         }
     }
 }
@@ -111,6 +119,7 @@ impl Engine {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Kubernetes => "kubernetes",
+            Self::K3s => "k3s",
         }
     }
 
@@ -122,6 +131,7 @@ impl Engine {
                 "NetworkPolicy is not enforced",
                 "nodes must be able to route to each other",
             ],
+            Self::K3s => &["datastore: not encrypted"],
         }
     }
 
@@ -129,6 +139,7 @@ impl Engine {
     pub fn check(self, role: Role) -> Result<(), EngineError> {
         match self {
             Self::Kubernetes => Ok(prerequisites::check(role)?),
+            Self::K3s => Ok(prerequisites::check_k3s(role)?),
         }
     }
 
@@ -140,6 +151,15 @@ impl Engine {
     ) -> Result<Binaries, EngineError> {
         match self {
             Self::Kubernetes => Ok(build::ensure(cache_dir, progress).await?),
+            Self::K3s => Ok(k3s::find(cache_dir).await?.ok_or(K3sError::NotFound)?),
+        }
+    }
+
+    /// The engine's programs if they are there; never builds.
+    pub async fn find_programs(self, cache_dir: &Path) -> Result<Option<Binaries>, EngineError> {
+        match self {
+            Self::Kubernetes => Ok(build::find(cache_dir).await?),
+            Self::K3s => Ok(k3s::find(cache_dir).await?),
         }
     }
 
@@ -155,6 +175,7 @@ impl Engine {
                 let server = ControlPlane::start(config, programs, pki).await?;
                 Ok(Server::Kubernetes(Box::new(server)))
             }
+            Self::K3s => Ok(Server::K3s(Box::new(K3sServer::start(config, &programs, pki).await?))),
         }
     }
 
@@ -166,6 +187,7 @@ impl Engine {
                 let node = KubernetesNode::start(config, programs).await?;
                 Ok(Node::Kubernetes(Box::new(node)))
             }
+            Self::K3s => Err(EngineError::NoNode),
         }
     }
 
@@ -173,13 +195,15 @@ impl Engine {
     pub async fn cleanup_server(self, state_dir: &Path) -> Result<(), EngineError> {
         match self {
             Self::Kubernetes => Ok(control_plane::cleanup(state_dir).await?),
+            Self::K3s => Ok(k3s::cleanup(state_dir).await?),
         }
     }
 
     /// Stops and removes what a killed supervisor's node left; does nothing if there is nothing.
     pub async fn cleanup_node(self, state_dir: &Path) -> Result<(), EngineError> {
         match self {
-            Self::Kubernetes => Ok(node::cleanup(state_dir).await?),
+            // A node of the other engine may have been here before.
+            Self::Kubernetes | Self::K3s => Ok(node::cleanup(state_dir).await?),
         }
     }
 }
@@ -197,6 +221,7 @@ impl Server {
     pub async fn wait_ready(&mut self, limit: Duration) -> Result<(), EngineError> {
         match self {
             Self::Kubernetes(server) => Ok(server.wait_ready(limit).await?),
+            Self::K3s(server) => Ok(server.wait_ready(limit).await?),
         }
     }
 
@@ -204,6 +229,7 @@ impl Server {
     pub async fn health(&self) -> Vec<ComponentHealth> {
         match self {
             Self::Kubernetes(server) => server.health().await,
+            Self::K3s(server) => server.health().await,
         }
     }
 
@@ -211,6 +237,7 @@ impl Server {
     pub fn endpoints(&self) -> &ServerEndpoints {
         match self {
             Self::Kubernetes(server) => server.endpoints(),
+            Self::K3s(server) => server.endpoints(),
         }
     }
 
@@ -218,6 +245,7 @@ impl Server {
     pub fn join_material(&self) -> &JoinMaterial {
         match self {
             Self::Kubernetes(server) => server.join_material(),
+            Self::K3s(server) => server.join_material(),
         }
     }
 
@@ -225,6 +253,7 @@ impl Server {
     pub fn pids(&self) -> Vec<(&'static str, u32)> {
         match self {
             Self::Kubernetes(server) => server.pids(),
+            Self::K3s(server) => server.pids(),
         }
     }
 
@@ -232,6 +261,7 @@ impl Server {
     pub async fn stop(self) {
         match self {
             Self::Kubernetes(server) => server.stop().await,
+            Self::K3s(server) => server.stop().await,
         }
     }
 }

@@ -11,9 +11,11 @@ mod control_plane;
 mod engine;
 mod files;
 pub mod images;
+pub mod k3s;
 mod node;
 pub mod pki;
 mod prerequisites;
+mod probe;
 pub mod process;
 pub mod routes;
 mod settings;
@@ -26,6 +28,6 @@ pub use files::FileError;
 pub use node::{KubernetesNode, NodeError};
 pub use prerequisites::{Missing, Need, Role};
 pub use settings::{
-    ComponentHealth, CredentialPlugin, JoinMaterial, NodeConfig, ServerConfig, ServerEndpoints, ServerPorts, Taint,
-    TlsVersion,
+    AgentEndpoints, ComponentHealth, CredentialPlugin, JoinMaterial, NodeConfig, ServerConfig, ServerEndpoints,
+    ServerPorts, Taint, TlsVersion,
 };

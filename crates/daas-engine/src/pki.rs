@@ -23,6 +23,9 @@ pub const KUBELET_CLIENT_NAME: &str = "daas:kubelet-client";
 /// User name of the master's own controllers on the loopback API server.
 pub const CONTROLLER_NAME: &str = "daas:controller";
 
+/// The file of that user's certificate where K3s runs the nodes.
+pub(crate) const K3S_KUBELET_CLIENT: &str = "k3s-kubelet-client";
+
 /// Why a key or certificate could not be made, read or issued.
 #[derive(Debug, thiserror::Error)]
 pub enum PkiError {
@@ -156,16 +159,23 @@ impl Pki {
         self.client_ca.issue(&self.folder, &format!("node-{node_name}"), &leaf, now)
     }
 
+    /// The folder with all of it.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The files of the certificate called `name`, whether or not they exist.
     pub(crate) fn files(&self, name: &str) -> CertFiles {
         authority::cert_files(&self.folder, name)
     }
 
     fn issue_clients(&self, request_header_ca: &Authority) -> Result<(), PkiError> {
-        let clients: [(&Authority, &str, &str, Option<&str>); 6] = [
+        let clients: [(&Authority, &str, &str, Option<&str>); 7] = [
             (request_header_ca, "gateway", GATEWAY_NAME, None),
             (request_header_ca, "aggregator", AGGREGATOR_NAME, None),
             (&self.kubelet_client_ca, "kubelet-client", KUBELET_CLIENT_NAME, None),
+            // K3s' kubelets know one authority of clients.
+            (&self.client_ca, K3S_KUBELET_CLIENT, KUBELET_CLIENT_NAME, None),
             (&self.client_ca, "controller", CONTROLLER_NAME, Some("system:masters")),
             (&self.client_ca, "kcm", "system:kube-controller-manager", None),
             (&self.client_ca, "scheduler", "system:kube-scheduler", None),

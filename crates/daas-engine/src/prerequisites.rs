@@ -53,6 +53,11 @@ pub(crate) fn check(role: Role) -> Result<(), Missing> {
     check_with(role, nix::unistd::geteuid().is_root(), SYSTEM_PATH)
 }
 
+/// The same for K3s, which brings its programs along.
+pub(crate) fn check_k3s(role: Role) -> Result<(), Missing> {
+    if nix::unistd::geteuid().is_root() { Ok(()) } else { Err(Missing { role, needs: vec![Need::Root] }) }
+}
+
 fn check_with(role: Role, root: bool, path: &str) -> Result<(), Missing> {
     if role == Role::Server {
         return Ok(());
@@ -78,6 +83,9 @@ fn find_in(path: &str, name: &str) -> Option<PathBuf> {
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.needs == [Need::Root] && self.role == Role::Server {
+            return write!(f, "K3s' server writes below /etc and needs root");
+        }
         if self.needs.contains(&Need::Root) {
             write!(f, "a node runs containers and needs root (the control plane alone does not)")?;
         }

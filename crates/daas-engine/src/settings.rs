@@ -39,6 +39,8 @@ pub struct ServerConfig {
     pub ports: ServerPorts,
     /// The machine's own address as the API server names it; must not be loopback.
     pub advertise_address: Ipv4Addr,
+    /// The port of the gateway at that address.
+    pub advertise_port: u16,
     /// Names and addresses by which clients reach the gateway.
     pub gateway_sans: Vec<String>,
     /// Pod addresses.
@@ -78,6 +80,21 @@ pub struct ServerEndpoints {
     pub service_account_public_key_pem: String,
     /// Their issuer.
     pub service_account_issuer: String,
+    /// What the gateway needs where nodes join by the control plane's own protocol, which is K3s'.
+    pub agents: Option<AgentEndpoints>,
+}
+
+/// What stands behind a gateway through which K3s' agents join.
+#[derive(Clone, Debug)]
+pub struct AgentEndpoints {
+    /// The token that agents join with. Another than the server's, which opens everything.
+    pub token: PathBuf,
+    /// The CA of agents' certificates.
+    pub client_ca: PathBuf,
+    /// The name of the server as a node: it takes a tunnel to where its agents take theirs.
+    pub server_node: String,
+    /// The certificate by which it does.
+    pub server_cert: PathBuf,
 }
 
 /// What a node needs to know of a cluster; nothing in it is secret.

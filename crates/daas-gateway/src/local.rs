@@ -32,7 +32,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Largest body of a worker, and of a question for evidence, which is a nonce.
@@ -61,6 +61,15 @@ pub trait LocalEndpoints: Send + Sync + 'static {
         caller: &NodeCaller,
         request: RegisterWorkerRequest,
     ) -> Result<RegisterWorkerResponse, Refusal>;
+
+    /// A node joins by K3s' own protocol, from this address as it says. Its right, its node id and its password have been
+    /// checked; it has its certificate when this is done.
+    async fn agent_joins(
+        &self,
+        connection: &ConnectionInfo,
+        caller: &NodeCaller,
+        address: IpAddr,
+    ) -> Result<(), Refusal>;
 
     /// A node lives. Its right and its node id have been checked.
     async fn heartbeat(

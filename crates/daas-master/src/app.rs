@@ -3,6 +3,7 @@
 use crate::attest::Attestor;
 use crate::audit::{Audit, Auditing, LAST_ANCHOR, Sender};
 use crate::config::{self, Config};
+use crate::control_plane::ControlPlane;
 use crate::controllers::Controllers;
 use crate::identity::{self, Identity, SigningKey};
 use crate::local::MasterEndpoints;
@@ -22,7 +23,6 @@ use daas_chain::store::Store;
 use daas_daemon::admin::Admin;
 use daas_daemon::config::Loaded;
 use daas_daemon::{Notifier, Readiness, TaskEnd, Tasks};
-use daas_engine::Server;
 use daas_engine::pki::{CertFiles, Pki};
 use daas_gateway::{Gateway, Namespaces};
 use daas_types::genesis::Genesis;
@@ -87,10 +87,10 @@ pub async fn run(loaded: Loaded<Config>, shutdown: CancellationToken) -> anyhow:
         ready: Some(registered),
     };
     tasks.spawn("registration", registrar.run(shutdown.clone()));
-    let mut engine = control_plane::start(&config, server_settings, &pki).await?;
+    let engine = control_plane::start(&config, server_settings, &pki).await?;
     let (log, written) = audit.start(sender, &auditing, &mut tasks);
     let audit = (log, [written, serving]);
-    let served = serve(&config, &pins, &index, attestor, pki, &mut engine, onchain, audit, &mut tasks, &shutdown).await;
+    let served = serve(&config, &pins, &index, attestor, pki, &engine, onchain, audit, &mut tasks, &shutdown).await;
     let end = match served {
         Ok(()) => {
             drop(ready);
@@ -101,7 +101,7 @@ pub async fn run(loaded: Loaded<Config>, shutdown: CancellationToken) -> anyhow:
     };
     shutdown.cancel();
     tasks.drain(DRAIN + LAST_ANCHOR + Duration::from_secs(2)).await;
-    engine.stop().await;
+    engine.server.stop().await;
     outcome(end)
 }
 
@@ -204,13 +204,13 @@ async fn serve(
     index: &Index,
     attestor: Attestor,
     pki: Pki,
-    engine: &mut Server,
+    engine: &ControlPlane,
     onchain: OnChain,
     (audit, served): (Log, [DropGuard; 2]),
     tasks: &mut Tasks,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let endpoints = engine.endpoints().clone();
+    let endpoints = engine.server.endpoints().clone();
     let api = format!("https://{}", endpoints.api);
     let CertFiles { cert, key } = &endpoints.controller;
     let client = kubernetes::client(&api, &endpoints.server_ca, cert, key).await?;
@@ -233,7 +233,8 @@ async fn serve(
         pki,
         endpoint: config.endpoint(),
         own_addresses: serving::own_addresses(config),
-        settings: serving::settings(config),
+        agents: endpoints.agents.is_some(),
+        settings: serving::settings(config, engine.version.clone()),
     };
     let gateway = serving::gateway(config, pins, &endpoints, namespaces, audit)?;
     let bound = Gateway::bind(gateway, serving::tls(&endpoints)?, index.clone(), Arc::new(local))

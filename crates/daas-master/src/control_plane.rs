@@ -4,8 +4,9 @@ use crate::config::Config;
 use crate::problems;
 use daas_chain::clock;
 use daas_engine::build;
+use daas_engine::k3s::K3sError;
 use daas_engine::pki::Pki;
-use daas_engine::{EngineKind, Server, ServerConfig, ServerPorts, TlsVersion};
+use daas_engine::{Engine, EngineKind, Role, Server, ServerConfig, ServerPorts, TlsVersion};
 use daas_types::{ErrorCode, Problem};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, UNIX_EPOCH};
@@ -29,6 +30,7 @@ pub(crate) fn settings(config: &Config) -> anyhow::Result<(ServerConfig, Pki)> {
         state_dir: k3s.data_dir.clone(),
         ports: ServerPorts { api: k3s.https_port, ..ServerPorts::default() },
         advertise_address: advertise,
+        advertise_port: config.api.port,
         gateway_sans: config.api.sans.iter().cloned().chain([advertise.to_string()]).collect(),
         cluster_cidr: cidr(&k3s.cluster_cidr, "k3s.cluster_cidr")?,
         service_cidr: cidr(&k3s.service_cidr, "k3s.service_cidr")?,
@@ -44,18 +46,30 @@ pub(crate) fn settings(config: &Config) -> anyhow::Result<(ServerConfig, Pki)> {
     Ok((settings, pki))
 }
 
-pub(crate) async fn start(config: &Config, settings: ServerConfig, pki: &Pki) -> anyhow::Result<Server> {
+/// One that is ready.
+pub(crate) struct ControlPlane {
+    pub(crate) server: Server,
+    /// Of Kubernetes.
+    pub(crate) version: String,
+}
+
+/// Starts it, and waits until it is ready.
+pub(crate) async fn start(config: &Config, settings: ServerConfig, pki: &Pki) -> anyhow::Result<ControlPlane> {
     let kind = config.k3s.engine.parse::<EngineKind>().map_err(problems::engine)?;
-    let engine = kind.resolve().map_err(problems::engine)?;
-    let programs = build::find(&build::default_cache_dir()?)
-        .await?
-        .ok_or_else(|| Problem::new(ErrorCode::EngineBuildFailed, "the engine is not built; run `make engine`"))?;
+    let engine = kind.resolve();
+    engine.check(Role::Server).map_err(problems::engine)?;
+    let found = engine.find_programs(&build::default_cache_dir()?).await.map_err(problems::engine)?;
+    let programs = found.ok_or_else(|| match engine {
+        Engine::Kubernetes => Problem::new(ErrorCode::EngineBuildFailed, "the engine is not built; run `make engine`"),
+        Engine::K3s => problems::engine(K3sError::NotFound.into()),
+    })?;
+    let version = programs.version().to_owned();
     engine.cleanup_server(&settings.state_dir).await.map_err(problems::engine)?;
     let mut server = engine.start_server(settings, programs, pki).await.map_err(problems::engine)?;
-    tracing::info!(engine = engine.name(), "control plane starting");
+    tracing::info!(engine = engine.name(), engine.version = version, "control plane starting");
     if let Err(error) = server.wait_ready(READY).await {
         server.stop().await;
         return Err(problems::engine(error).into());
     }
-    Ok(server)
+    Ok(ControlPlane { server, version })
 }

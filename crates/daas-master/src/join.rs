@@ -12,6 +12,9 @@ use std::time::Duration;
 /// How far a worker's clock may be off.
 pub(crate) const SKEW: Duration = Duration::from_mins(1);
 
+/// In place of an instance id, where K3s knows the machine by its password.
+const BY_PASSWORD: &str = "k3s-node-password";
+
 /// What a decision rests on.
 pub(crate) struct Facts<'a> {
     /// The master's time.
@@ -28,6 +31,9 @@ pub(crate) struct Facts<'a> {
     pub(crate) own: &'a [IpAddr],
     /// Whether the node is of the operator's pool, which may share the master's machine.
     pub(crate) operator: bool,
+    /// Whether nodes join by K3s' own protocol, or as the worker does. None joins by both: it would be started by one of them
+    /// as the control plane does not know it.
+    pub(crate) agents: bool,
     /// What is recorded of all nodes.
     pub(crate) records: &'a BTreeMap<String, NodeRecord>,
 }
@@ -35,7 +41,13 @@ pub(crate) struct Facts<'a> {
 /// The record to write, or why not.
 pub(crate) fn decide(node: &NodeId, request: &RegisterWorkerRequest, facts: &Facts<'_>) -> Result<NodeRecord, Refusal> {
     check_time(facts.now, request.timestamp)?;
-    let address = address(node, request, facts)?;
+    if facts.agents {
+        return Err(Refusal::forbidden(ErrorCode::AgentNeeded, format!("{node} asked as a worker does")));
+    }
+    let Ok(address) = request.ip_address.parse::<IpAddr>() else {
+        return Err(Refusal::forbidden(ErrorCode::AddressRefused, "ip_address is not an IP address"));
+    };
+    let address = check_address(node, address, facts)?;
     if request.instance_id.len() != 32 || !request.instance_id.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(Refusal::forbidden(ErrorCode::InstanceMismatch, "instance_id must be 32 hex characters"));
     }
@@ -56,6 +68,15 @@ fn replaces(node: &NodeId, request: &RegisterWorkerRequest, facts: &Facts<'_>) -
     words.verify(signature, owner).map_err(|error| error.to_string())
 }
 
+/// The same for one that joins by K3s' own protocol, where a password tells machines apart.
+pub(crate) fn decide_agent(node: &NodeId, address: IpAddr, facts: &Facts<'_>) -> Result<NodeRecord, Refusal> {
+    if !facts.agents {
+        return Err(Refusal::forbidden(ErrorCode::RouteRefused, "no K3s is behind this gateway"));
+    }
+    let address = check_address(node, address, facts)?;
+    Ok(NodeRecord { address, instance: BY_PASSWORD.to_owned(), position: facts.position })
+}
+
 /// Refuses what was said too long ago, or in the future.
 pub(crate) fn check_time(now: UnixMs, said: u64) -> Result<(), Refusal> {
     if now.secs().abs_diff(said) <= SKEW.as_secs() {
@@ -65,11 +86,8 @@ pub(crate) fn check_time(now: UnixMs, said: u64) -> Result<(), Refusal> {
     Err(Refusal::unauthorized(ErrorCode::ClockSkew, cause))
 }
 
-fn address(node: &NodeId, request: &RegisterWorkerRequest, facts: &Facts<'_>) -> Result<IpAddr, Refusal> {
+fn check_address(node: &NodeId, address: IpAddr, facts: &Facts<'_>) -> Result<IpAddr, Refusal> {
     let refuse = |cause: String| Err(Refusal::forbidden(ErrorCode::AddressRefused, cause));
-    let Ok(address) = request.ip_address.parse::<IpAddr>() else {
-        return refuse("ip_address is not an IP address".to_owned());
-    };
     let address = address.to_canonical();
     if address != facts.seen.to_canonical() {
         return refuse(format!("{address} is claimed, {} is seen", facts.seen));
@@ -121,22 +139,24 @@ mod tests {
         ClusterId(Address::new([1; 32]))
     }
 
+    fn record() -> (String, NodeRecord) {
+        let address = "10.0.0.9".parse().unwrap();
+        ("n2".to_owned(), NodeRecord { address, instance: "cd".repeat(16), position: position("0x2") })
+    }
+
     fn code(request: &RegisterWorkerRequest, seen: &str, operator: bool) -> Option<ErrorCode> {
-        let records = [(
-            "n2".to_owned(),
-            NodeRecord { address: "10.0.0.9".parse().unwrap(), instance: "cd".repeat(16), position: position("0x2") },
-        )]
-        .into();
+        let records = [record()].into();
         let own = ["10.0.0.1".parse().unwrap()];
         let seen = seen.parse().unwrap();
         let (position, owner, cluster) = (position("0x1"), owner().1, cluster());
-        let facts = Facts { now: NOW, position, owner, cluster, seen, own: &own, operator, records: &records };
+        let facts =
+            Facts { now: NOW, position, owner, cluster, seen, own: &own, operator, agents: false, records: &records };
         decide(&request.node_id.parse().unwrap(), request, &facts).err().map(|r| r.code())
     }
 
     #[test]
     fn each_rule_refuses() {
-        use ErrorCode::{AddressRefused, ClockSkew, InstanceMismatch};
+        use ErrorCode::{AddressRefused, AgentNeeded, ClockSkew, InstanceMismatch, RouteRefused};
         let good = request();
         let with = |f: &dyn Fn(&mut RegisterWorkerRequest)| {
             let mut r = request();
@@ -154,6 +174,25 @@ mod tests {
         assert_eq!(code(&at("10.0.0.9"), "10.0.0.9", false), Some(AddressRefused));
         assert_eq!(code(&at("::ffff:10.0.0.1"), "10.0.0.1", false), Some(AddressRefused));
         assert_eq!(code(&with(&|r| r.instance_id.clear()), "10.0.0.2", false), Some(InstanceMismatch));
+        let by_agent = |agents: bool, ip: &str, seen: &str| {
+            let records = [record()].into();
+            let own = ["10.0.0.1".parse().unwrap()];
+            let (position, owner, cluster) = (position("0x1"), owner().1, cluster());
+            let (seen, operator) = (seen.parse().unwrap(), false);
+            let facts =
+                Facts { now: NOW, position, owner, cluster, seen, own: &own, operator, agents, records: &records };
+            let worker = decide(&"n1".parse().unwrap(), &request(), &facts).err().map(|refusal| refusal.code());
+            assert_eq!(worker == Some(AgentNeeded), agents);
+            let decided = decide_agent(&"n1".parse().unwrap(), ip.parse().unwrap(), &facts);
+            decided.map(|record| record.address.to_string()).map_err(|refusal| refusal.code())
+        };
+        let agent = |ip: &str, seen: &str| by_agent(true, ip, seen);
+        assert_eq!(by_agent(false, "10.0.0.2", "10.0.0.2"), Err(RouteRefused));
+        assert_eq!(agent("10.0.0.2", "10.0.0.2"), Ok("10.0.0.2".to_owned()));
+        assert_eq!(agent("::ffff:10.0.0.2", "10.0.0.2"), Ok("10.0.0.2".to_owned()));
+        for (ip, seen) in [("10.0.0.2", "10.0.0.3"), ("10.0.0.1", "10.0.0.1"), ("10.0.0.9", "10.0.0.9")] {
+            assert_eq!(agent(ip, seen), Err(AddressRefused), "{ip}");
+        }
         let other = with(&|r| {
             r.node_id = "n2".to_owned();
             r.ip_address = "10.0.0.9".to_owned();

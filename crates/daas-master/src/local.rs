@@ -10,11 +10,11 @@ use daas_chain::clock;
 use daas_chain::index::Index;
 use daas_engine::pki::Pki;
 use daas_gateway::{ConnectionInfo, LocalEndpoints, NodeCaller, Refusal};
-use daas_types::ErrorCode;
 use daas_types::api::{
     AttestationRequest, AttestationResponse, ClusterSettings, HeartbeatRequest, HeartbeatResponse,
     RegisterWorkerRequest, RegisterWorkerResponse,
 };
+use daas_types::{ErrorCode, NodeMarks};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -37,6 +37,8 @@ pub(crate) struct MasterEndpoints {
     pub(crate) endpoint: String,
     /// Addresses no stranger's node may claim.
     pub(crate) own_addresses: Vec<IpAddr>,
+    /// Whether nodes join by K3s' own protocol.
+    pub(crate) agents: bool,
     /// What every node is told.
     pub(crate) settings: ClusterSettings,
 }
@@ -58,7 +60,8 @@ impl LocalEndpoints for MasterEndpoints {
         caller: &NodeCaller,
         request: RegisterWorkerRequest,
     ) -> Result<RegisterWorkerResponse, Refusal> {
-        let record = self.record(connection, caller, &request).await?;
+        let decide = |facts: &Facts<'_>| join::decide(&caller.node_id, &request, facts);
+        let record = self.record(connection, caller, &request.marks, decide).await?;
         let csr = STANDARD.decode(&request.serving_csr);
         let csr = csr.map_err(|e| Refusal::forbidden(ErrorCode::CsrRefused, format!("serving_csr: {e}")))?;
         let now = UNIX_EPOCH + Duration::from_millis(clock::now().0);
@@ -79,6 +82,19 @@ impl LocalEndpoints for MasterEndpoints {
             kubelet_client_ca: STANDARD.encode(self.pki.kubelet_client_ca_pem()),
             cluster: self.settings.clone(),
         })
+    }
+
+    async fn agent_joins(
+        &self,
+        connection: &ConnectionInfo,
+        caller: &NodeCaller,
+        address: IpAddr,
+    ) -> Result<(), Refusal> {
+        let decide = |facts: &Facts<'_>| join::decide_agent(&caller.node_id, address, facts);
+        let record = self.record(connection, caller, &NodeMarks::default(), decide).await?;
+        self.presence.seen(&caller.node_id, caller.position, clock::now());
+        tracing::info!(node = %caller.node_id, address = %record.address, "node joined by K3s' own protocol");
+        Ok(())
     }
 
     async fn heartbeat(
@@ -120,7 +136,8 @@ impl MasterEndpoints {
         &self,
         connection: &ConnectionInfo,
         caller: &NodeCaller,
-        request: &RegisterWorkerRequest,
+        marks: &NodeMarks,
+        decide: impl FnOnce(&Facts<'_>) -> Result<NodeRecord, Refusal> + Send,
     ) -> Result<NodeRecord, Refusal> {
         let unavailable = |error: anyhow::Error| {
             tracing::error!(error = format!("{error:#}"), "node records cannot be used");
@@ -145,10 +162,11 @@ impl MasterEndpoints {
             seen: connection.peer.ip(),
             own: &self.own_addresses,
             operator,
+            agents: self.agents,
             records: &records,
         };
-        let record = join::decide(&caller.node_id, request, &facts)?;
-        nodes.admit(&caller.node_id, &record, operator, &request.marks).await.map_err(unavailable)?;
+        let record = decide(&facts)?;
+        nodes.admit(&caller.node_id, &record, operator, marks).await.map_err(unavailable)?;
         Ok(record)
     }
 }

@@ -6,17 +6,23 @@ use daas_types::{ErrorCode, Problem};
 /// Which entry an engine's error is.
 pub(crate) fn engine(error: EngineError) -> Problem {
     let code = match &error {
-        EngineError::K3sNotInThisRelease | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
+        EngineError::NoNode | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
+        EngineError::K3s(_) => ErrorCode::K3sMissing,
         EngineError::Prerequisites(_) => ErrorCode::ToolMissing,
         EngineError::Build(_) => ErrorCode::EngineBuildFailed,
         EngineError::Node(_) => ErrorCode::NodeFailed,
         EngineError::Process(_) => ErrorCode::StateUnreadable,
         EngineError::Server(server) => match server {
             ControlPlaneError::PortBusy { .. } => ErrorCode::PortBusy,
-            ControlPlaneError::File(_) | ControlPlaneError::PathTooLong { .. } => ErrorCode::StateUnreadable,
+            ControlPlaneError::File(_)
+            | ControlPlaneError::PathTooLong { .. }
+            | ControlPlaneError::Authority { .. }
+            | ControlPlaneError::Tokens { .. }
+            | ControlPlaneError::Notify { .. } => ErrorCode::StateUnreadable,
             ControlPlaneError::Process(_)
             | ControlPlaneError::CannotStart { .. }
             | ControlPlaneError::NotReady { .. }
+            | ControlPlaneError::Random
             | ControlPlaneError::Certificates(_) => ErrorCode::ControlPlaneTimeout,
         },
     };

@@ -4,9 +4,10 @@ use crate::config::Config;
 use anyhow::Context as _;
 use daas_audit::Log;
 use daas_daemon::raise_open_files;
-use daas_engine::{ServerEndpoints, build};
+use daas_engine::{AgentEndpoints, Cidr, ServerEndpoints};
 use daas_gateway::{
-    FrontProxyIdentity, GatewayConfig, Limits, Namespaces, ServiceAccountConfig, UpstreamConfig, server_config,
+    AgentToken, FrontProxyIdentity, GatewayConfig, K3sConfig, K3sServer, KeyId, Limits, Namespaces,
+    ServiceAccountConfig, UpstreamConfig, k3s_server_config, server_config,
 };
 use daas_types::api::ClusterSettings;
 use daas_types::join::ChainPins;
@@ -16,11 +17,19 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// Whose the keys of agents' certificates are, below the state folder.
+const KEYS: &str = "k3s-keys.json";
 
 /// What clients see of TLS.
 pub(crate) fn tls(endpoints: &ServerEndpoints) -> anyhow::Result<Arc<rustls::ServerConfig>> {
     let serving = &endpoints.gateway_serving;
-    Ok(server_config(chain(&serving.cert)?, private_key(&serving.key)?)?)
+    let (chain_shown, key) = (chain(&serving.cert)?, private_key(&serving.key)?);
+    Ok(match &endpoints.agents {
+        Some(agents) => k3s_server_config(chain_shown, key, &chain(&agents.client_ca)?)?,
+        None => server_config(chain_shown, key)?,
+    })
 }
 
 pub(crate) fn gateway(
@@ -49,18 +58,40 @@ pub(crate) fn gateway(
         }),
         namespaces,
         audit,
-        k3s: None,
+        k3s: endpoints.agents.as_ref().map(|agents| agents_config(config, endpoints, agents)).transpose()?,
         limits: Limits { threads: threads(), ..config.gateway.limits() }.within(raise_open_files()),
     })
 }
 
-pub(crate) fn settings(config: &Config) -> ClusterSettings {
+/// What K3s' agents need to join through the gateway.
+fn agents_config(config: &Config, endpoints: &ServerEndpoints, agents: &AgentEndpoints) -> anyhow::Result<K3sConfig> {
+    let read = |path: &Path| std::fs::read(path).with_context(|| path.display().to_string());
+    let token = Zeroizing::new(read(&agents.token)?);
+    let certificates = chain(&agents.server_cert)?;
+    let key = certificates.first().and_then(KeyId::of_certificate);
+    let key = key.with_context(|| format!("{}: no certificate", agents.server_cert.display()))?;
+    // An address that a node's certificate has is one that the node can pretend to be.
+    let service =
+        config.k3s.service_cidr.parse::<Cidr>().ok().and_then(|cidr| cidr.nth(1)).context("k3s.service_cidr")?;
+    let is_name = |san: &&String| san.parse::<IpAddr>().is_err();
+    Ok(K3sConfig {
+        agent_token: AgentToken::parse(std::str::from_utf8(&token)?)?,
+        server_ca: read(&endpoints.server_ca)?.into(),
+        client_ca: chain(&agents.client_ca)?,
+        keys: config.k3s.data_dir.join(KEYS),
+        server: Some(K3sServer { node: agents.server_node.parse()?, key }),
+        own_names: config.api.sans.iter().filter(is_name).cloned().collect(),
+        own_addresses: own_addresses(config).into_iter().chain([IpAddr::V4(service)]).collect(),
+    })
+}
+
+pub(crate) fn settings(config: &Config, version: String) -> ClusterSettings {
     ClusterSettings {
         cluster_cidr: config.k3s.cluster_cidr.clone(),
         service_cidr: config.k3s.service_cidr.clone(),
         cluster_dns: config.k3s.cluster_dns.to_string(),
         cluster_domain: config.k3s.cluster_domain.clone(),
-        version: build::KUBERNETES_VERSION.to_owned(),
+        version,
         attestation_interval: config.tee.attestation_interval,
     }
 }
@@ -85,3 +116,6 @@ fn private_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,6 +45,13 @@ impl Ca {
         Self { issuer: Arc::new(Issuer::new(params, key)), cert }
     }
 
+    /// The one in these files.
+    pub fn load(cert: &str, key: &str) -> Self {
+        let issuer = Issuer::from_ca_cert_pem(cert, KeyPair::from_pem(key).unwrap()).unwrap();
+        let cert = CertificateDer::from_pem_slice(cert.as_bytes()).unwrap();
+        Self { issuer: Arc::new(issuer), cert }
+    }
+
     /// Its certificate.
     pub fn cert(&self) -> CertificateDer<'static> {
         self.cert.clone()

@@ -43,7 +43,7 @@ pub struct Host {
 impl Host {
     /// A host that runs nothing yet.
     pub fn new(config: &WorkerConfig, store: &Store, node_id: NodeId) -> Result<Self, Problem> {
-        let engine = EngineKind::Auto.resolve().map_err(problem)?;
+        let engine = EngineKind::Auto.resolve();
         let cache = match &config.engine_dir {
             Some(cache) => cache.clone(),
             None => build::default_cache_dir().map_err(|e| problem(e.into()))?,
@@ -238,8 +238,7 @@ impl Host {
 
 /// Whether this machine has what the engine's node needs.
 pub fn check_programs() -> Result<(), Problem> {
-    let engine = EngineKind::Auto.resolve().map_err(problem)?;
-    engine.check(Role::Node).map_err(problem)
+    EngineKind::Auto.resolve().check(Role::Node).map_err(problem)
 }
 
 /// The address other nodes reach this machine by: the configured one, else the one from which the master is reached.
@@ -297,7 +296,8 @@ fn problem(error: EngineError) -> Problem {
         EngineError::Build(BuildError::NoNetwork { .. }) => ErrorCode::NetworkNeeded,
         EngineError::Build(BuildError::DiskFull { .. }) => ErrorCode::DiskFull,
         EngineError::Build(_) => ErrorCode::EngineBuildFailed,
-        EngineError::K3sNotInThisRelease | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
+        EngineError::K3s(_) => ErrorCode::K3sMissing,
+        EngineError::NoNode | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
         EngineError::Server(_) | EngineError::Node(_) | EngineError::Process(_) => ErrorCode::NodeFailed,
     };
     Problem::of(code)(error)

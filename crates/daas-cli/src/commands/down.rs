@@ -71,7 +71,7 @@ pub(crate) async fn leftovers(context: &Context) -> Result<(), Problem> {
         context.output.note(format!("stopped {} (pid {}), left without its supervisor", process.name, process.pid));
     }
     process::kill_marked(&state.run()).await.map_err(|e| failed(&e))?;
-    let engine = recorded_engine(state).resolve().map_err(Problem::of(ErrorCode::ConfigInvalid))?;
+    let engine = recorded_engine(state).resolve();
     // Nodes first: their pods go while the control plane's data is still on disk, and nothing restarts them.
     for folder in node_folders(state) {
         engine.cleanup_node(&folder).await.map_err(|e| failed(&e))?;

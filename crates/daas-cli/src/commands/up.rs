@@ -5,7 +5,7 @@ mod checks;
 mod engine;
 mod follow;
 
-pub(crate) use engine::{ensure as build, problem as build_problem};
+pub(crate) use engine::{build, problem as build_problem, programs};
 
 use super::down;
 use crate::cli::{DEFAULT_STATE_DIR, Engine, Settings, UpArgs};
@@ -41,7 +41,10 @@ pub(crate) async fn run(context: &Context, args: &UpArgs) -> Result<(), Problem>
         _ = terminate.recv() => Err(interrupted(context)),
     };
     match result {
-        Ok(report) => ready(context, args, &report),
+        Ok(report) => {
+            ready(context, args, &report);
+            Ok(())
+        }
         // What was started for nothing is not left behind.
         Err(problem) => {
             if let Some(supervisor) = supervisor.get() {
@@ -55,7 +58,7 @@ pub(crate) async fn run(context: &Context, args: &UpArgs) -> Result<(), Problem>
 async fn start(context: &Context, args: &UpArgs, supervisor: &Cell<Option<ProcessId>>) -> Result<Report, Problem> {
     let settings = &args.settings;
     checks::before_build(&context.state, settings)?;
-    engine::ensure(context).await?;
+    engine::ensure(context, chosen_engine(settings.engine)).await?;
     // Left by a supervisor that was killed: its children still hold the ports.
     down::leftovers(context).await?;
     checks::before_start(settings)?;
@@ -118,7 +121,7 @@ fn arguments(state: &StateDir, settings: &Settings) -> Vec<OsString> {
     all
 }
 
-fn ready(context: &Context, args: &UpArgs, report: &Report) -> Result<(), Problem> {
+fn ready(context: &Context, args: &UpArgs, report: &Report) {
     let endpoint = report.endpoint.as_deref().unwrap_or_default();
     let kubeconfig = context.state.kubeconfig();
     // Commands that can be copied: without the flag they would look in the usual place.
@@ -127,7 +130,7 @@ fn ready(context: &Context, args: &UpArgs, report: &Report) -> Result<(), Proble
     } else {
         format!(" --state-dir {}", context.state.path().display())
     };
-    let caveats = chosen_engine(args.settings.engine)?.caveats().join("\n  ");
+    let caveats = chosen_engine(args.settings.engine).caveats().join("\n  ");
     let text = format!(
         "{}\n  {caveats}\n\n  kubectl --kubeconfig {} get nodes\n  k3s-daas{here} status\n  \
          k3s-daas{here} stake 5\n  k3s-daas{here} down",
@@ -139,7 +142,6 @@ fn ready(context: &Context, args: &UpArgs, report: &Report) -> Result<(), Proble
         "already_running": false, "steps": report.steps,
     });
     context.output.result(text, &value);
-    Ok(())
 }
 
 /// Not a failure: what was asked for is there.
@@ -174,8 +176,8 @@ fn signals() -> Result<Signals, Problem> {
 }
 
 /// The engine that was asked for.
-pub(crate) fn chosen_engine(asked: Engine) -> Result<daas_engine::Engine, Problem> {
-    EngineKind::from(asked).resolve().map_err(Problem::of(ErrorCode::ConfigInvalid))
+pub(crate) fn chosen_engine(asked: Engine) -> daas_engine::Engine {
+    EngineKind::from(asked).resolve()
 }
 
 impl From<Engine> for EngineKind {

@@ -221,11 +221,13 @@ fn is_slashed(state: &ProcessState) -> bool {
     matches!(state, ProcessState::Backoff { reason, .. } if reason == SLASHED)
 }
 
-/// What children need of the environment: where programs and the engine's cache are.
+/// What children need of the environment: where programs and the engine's cache are, and K3s by its full path.
 fn environment() -> Vec<(String, String)> {
     const PASSED: [&str; 2] = ["HOME", "XDG_CACHE_HOME"];
     let passed = PASSED.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
-    passed.chain([("PATH".to_owned(), PATH.to_owned())]).collect()
+    let k3s = daas_engine::k3s::locate().ok().flatten().and_then(|path| path.into_os_string().into_string().ok());
+    let k3s = k3s.map(|path| ("K3S_BIN".to_owned(), path));
+    passed.chain(k3s).chain([("PATH".to_owned(), PATH.to_owned())]).collect()
 }
 
 #[cfg(test)]

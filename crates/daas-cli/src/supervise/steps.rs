@@ -39,13 +39,13 @@ pub(super) async fn run(
     let network = start.step(StepName::Network, network::start(&start, children)).await?;
     let wallets = start.step(StepName::Wallet, Box::pin(operator::wallets(&start, &network))).await?;
     let operator = start.step(StepName::Contract, Box::pin(operator::contract(&start, &network, wallets))).await?;
-    start.step(StepName::Device, master::device(&start, children)).await?;
+    let version = start.step(StepName::Device, master::device(&start, children)).await?;
     start.step(StepName::Measurement, Box::pin(master::measurement(&start, &operator))).await?;
     let seal = start.step(StepName::Stake, Box::pin(operator::stake(&start, &operator))).await?;
     let enclave = start.step(StepName::Master, master::start(&start, children, seal.position)).await?;
     let answers_for = Box::pin(master::register(&start, children, &operator, seal, &enclave));
     let cluster = start.step(StepName::Registration, answers_for).await?;
-    start.step(StepName::ControlPlane, master::ready(&start, children)).await?;
+    start.step(StepName::ControlPlane, master::ready(&start, children, &version)).await?;
     start.step(StepName::Verification, master::verify(&start, &cluster)).await?;
     if !args.settings.no_node {
         start.step(StepName::Node, Box::pin(node::start(&start, children, &cluster))).await?;

@@ -1,14 +1,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use super::{Binaries, BuildError, GO_MOD, GO_SUM, LOCK_POLL, Program, Progress};
+use super::{Binaries, BuildError, GO_MOD, GO_SUM, KUBERNETES_VERSION, LOCK_POLL, Program, Progress};
 use crate::files::{self, FileError};
 
 const MANIFEST: &str = "manifest";
@@ -36,7 +36,8 @@ pub(super) async fn find(target: &Path) -> Result<Option<Binaries>, BuildError> 
     if !target.join(MANIFEST).is_file() {
         return Ok(None);
     }
-    let binaries = Binaries { folder: target.join("bin"), manifest: files::read_text(&target.join(MANIFEST))? };
+    let manifest = files::read_text(&target.join(MANIFEST))?;
+    let binaries = Binaries { folder: target.join("bin"), manifest, version: KUBERNETES_VERSION.to_owned() };
     let stamp = target.join(STAMP);
     let current = current_stamp(&binaries.folder)?;
     if fs::read_to_string(&stamp).is_ok_and(|known| known == current) {
@@ -51,7 +52,7 @@ pub(super) async fn find(target: &Path) -> Result<Option<Binaries>, BuildError> 
 pub(super) async fn verify(folder: PathBuf, manifest: String) -> Result<(), BuildError> {
     run_blocking(move || {
         let expected = parse(&folder, &manifest)?;
-        for program in Program::ALL {
+        for program in Program::BUILT {
             let path = folder.join(program.file_name());
             let expected = expected.get(program.file_name()).cloned().unwrap_or_else(|| "an entry".to_owned());
             let got = hash_file(&path)?;
@@ -118,7 +119,7 @@ impl Building {
         let folder = self.programs();
         let manifest = run_blocking(move || {
             let mut manifest = String::new();
-            for program in Program::ALL {
+            for program in Program::BUILT {
                 let path = folder.join(program.file_name());
                 sync(&path)?;
                 let hash = hash_file(&path)?;
@@ -134,7 +135,7 @@ impl Building {
         }
         let finished = self.temporary.keep();
         fs::rename(&finished, &self.target).map_err(FileError::of("move into place", &self.target))?;
-        Ok(Binaries { folder: self.target.join("bin"), manifest })
+        Ok(Binaries { folder: self.target.join("bin"), manifest, version: KUBERNETES_VERSION.to_owned() })
     }
 }
 
@@ -154,7 +155,7 @@ fn parse(folder: &Path, manifest: &str) -> Result<BTreeMap<String, String>, Buil
 
 fn current_stamp(folder: &Path) -> Result<String, BuildError> {
     let mut stamp = String::new();
-    for program in Program::ALL {
+    for program in Program::BUILT {
         let path = folder.join(program.file_name());
         let m = fs::metadata(&path).map_err(FileError::of("find", &path))?;
         let changed = (m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec());
@@ -164,19 +165,27 @@ fn current_stamp(folder: &Path) -> Result<String, BuildError> {
     Ok(stamp)
 }
 
-fn hash_file(path: &Path) -> Result<String, BuildError> {
-    let read = || -> io::Result<String> {
+pub(crate) fn hash_file(path: &Path) -> Result<String, BuildError> {
+    copy_hashed(path, &mut io::sink())
+}
+
+/// Reads a file to its end, gives what it read on, and answers the hash of that.
+pub(crate) fn copy_hashed(path: &Path, to: &mut impl Write) -> Result<String, BuildError> {
+    let mut copy = || -> io::Result<String> {
         let mut file = File::open(path)?;
         let mut hash = Sha256::new();
         let mut buffer = vec![0; 1 << 20];
         loop {
             match file.read(&mut buffer)? {
                 0 => return Ok(hex::encode(hash.finalize())),
-                n => hash.update(&buffer[..n]),
+                n => {
+                    hash.update(&buffer[..n]);
+                    to.write_all(&buffer[..n])?;
+                }
             }
         }
     };
-    read().map_err(FileError::of("read", path)).map_err(BuildError::from)
+    copy().map_err(FileError::of("read", path)).map_err(BuildError::from)
 }
 
 fn sync(path: &Path) -> Result<(), BuildError> {
@@ -184,7 +193,7 @@ fn sync(path: &Path) -> Result<(), BuildError> {
     Ok(())
 }
 
-async fn run_blocking<T: Send + 'static>(
+pub(crate) async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BuildError> + Send + 'static,
 ) -> Result<T, BuildError> {
     tokio::task::spawn_blocking(work).await.expect("hashing must not panic")

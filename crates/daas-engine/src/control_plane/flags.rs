@@ -128,7 +128,8 @@ fn serving(layout: &Layout) -> [String; 2] {
     ]
 }
 
-fn common(config: &ServerConfig) -> Vec<String> {
+/// What every component is told.
+pub(crate) fn common(config: &ServerConfig) -> Vec<String> {
     let version = match config.tls_min_version {
         TlsVersion::Tls12 => "VersionTLS12",
         TlsVersion::Tls13 => "VersionTLS13",
@@ -159,9 +160,13 @@ fn admission_path(layout: &Layout) -> PathBuf {
     layout.state.join("admission.json")
 }
 
+pub(super) fn write_admission(layout: &Layout) -> Result<(), ControlPlaneError> {
+    Ok(files::write_private(&admission_path(layout), admission())?)
+}
+
 /// What pods may ask of a node where a namespace says nothing stricter: no host paths, no host network, no privileges.
 /// The engine's own namespaces are exempt; who may write there is the caller's rule.
-pub(super) fn write_admission(layout: &Layout) -> Result<(), ControlPlaneError> {
+pub(crate) fn admission() -> String {
     let pod_security = json!({
         "apiVersion": "pod-security.admission.config.k8s.io/v1",
         "kind": "PodSecurityConfiguration",
@@ -173,7 +178,7 @@ pub(super) fn write_admission(layout: &Layout) -> Result<(), ControlPlaneError> 
         "kind": "AdmissionConfiguration",
         "plugins": [{ "name": "PodSecurity", "configuration": pod_security }],
     });
-    Ok(files::write_private(&admission_path(layout), config.to_string())?)
+    config.to_string()
 }
 
 /// A kubeconfig with one cluster and one user (JSON is YAML).
@@ -200,10 +205,11 @@ pub(super) fn endpoints(layout: &Layout, config: &ServerConfig, pki: &Pki) -> Se
         controller_kubeconfig: kubeconfig_path(layout, "controller"),
         service_account_public_key_pem: pki.service_account_public_key_pem().to_owned(),
         service_account_issuer: format!("https://kubernetes.default.svc.{}", config.domain),
+        agents: None,
     }
 }
 
-pub(super) fn join_material(config: &ServerConfig, pki: &Pki) -> JoinMaterial {
+pub(crate) fn join_material(config: &ServerConfig, pki: &Pki) -> JoinMaterial {
     JoinMaterial {
         server_ca_pem: pki.server_ca_pem().to_owned(),
         kubelet_client_ca_pem: pki.kubelet_client_ca_pem().to_owned(),

@@ -148,6 +148,7 @@ fn server_config(paths: &Paths) -> ServerConfig {
         state_dir: paths.server(),
         ports: PORTS,
         advertise_address: address(),
+        advertise_port: 6443,
         gateway_sans: vec![address().to_string()],
         cluster_cidr: "10.42.0.0/16".parse().unwrap(),
         service_cidr: "10.43.0.0/16".parse().unwrap(),

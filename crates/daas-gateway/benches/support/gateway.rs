@@ -133,6 +133,10 @@ impl LocalEndpoints for Absent {
         Err(absent())
     }
 
+    async fn agent_joins(&self, _: &ConnectionInfo, _: &NodeCaller, _: std::net::IpAddr) -> Result<(), Refusal> {
+        Err(absent())
+    }
+
     async fn heartbeat(
         &self,
         _: &ConnectionInfo,

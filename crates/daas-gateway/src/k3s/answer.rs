@@ -1,6 +1,6 @@
 //! What becomes of a request for one of K3s' routes.
 
-use super::claims::check_name;
+use super::claims::{address, check_name};
 use super::queue::Place;
 use super::routes::{Issue, Route};
 use super::signing::{MAX_REQUEST, check_issued, requested_key};
@@ -9,6 +9,7 @@ use crate::admit::{Lease, Permit, Upstream, View, admit, admit_join};
 use crate::audit::Entry;
 use crate::authenticate::Caller;
 use crate::forward::{Forwarder, GatewayBody, RequestBody, lost};
+use crate::local::NodeCaller;
 use crate::refusal::Refusal;
 use crate::request::{Answer, App, Context};
 use crate::{hygiene, local, measure};
@@ -135,9 +136,16 @@ impl K3s {
         entry.begin().await?;
         let (position, seal) = (permit.payer().position(), permit.identity().and_then(crate::Identity::seal));
         let seal = seal.ok_or_else(|| nothing_shown())?;
+        let crate::Kind::Node { id, .. } = permit.kind() else { return Err(nothing_shown()) };
+        let node = NodeCaller { position, node_id: id.clone(), seal };
+        let address = address(&parts.headers, context.info.peer.ip());
         let answer = self.ask(route, context, permit, (parts, body), place, &mut lease).await?;
         if answer.status().is_success() {
             check_issued(answer.body(), key)?;
+            // K3s has compared its password by now, and its kubelet does not run yet.
+            if issue == Issue::Kubelet {
+                app.local.agent_joins(&context.info, &node, address).await?;
+            }
             // A kubelet's as a server opens nothing here.
             if issue != Issue::Serving {
                 // By what is known now: K3s may have taken its time.

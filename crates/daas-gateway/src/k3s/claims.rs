@@ -56,6 +56,13 @@ impl Own {
     }
 }
 
+/// Where a node says that it is, first of all; where it is seen, if it does not say. To be asked after [`Own::check`].
+pub(super) fn address(headers: &HeaderMap, seen: IpAddr) -> IpAddr {
+    let line = headers.get(NODE_IP).and_then(|line| line.to_str().ok());
+    let first = line.and_then(|line| line.split(',').next()?.parse().ok());
+    first.unwrap_or(seen)
+}
+
 /// A node's certificate is its Seal's node's.
 pub(super) fn check_name(needed: bool, id: &NodeId, headers: &HeaderMap) -> Result<(), Refusal> {
     let mut names = headers.get_all(NODE_NAME).into_iter();

@@ -21,7 +21,7 @@ use hyper::body::Incoming;
 use rcgen::KeyPair;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -67,6 +67,9 @@ pub(crate) struct World {
 pub(crate) struct Local {
     pub(crate) attested: Mutex<Vec<(ConnectionInfo, AttestationRequest, bool)>>,
     pub(crate) callers: Mutex<Vec<NodeCaller>>,
+    pub(crate) agents: Mutex<Vec<(NodeCaller, IpAddr)>>,
+    /// What the next agent that joins is told.
+    pub(crate) refuses: Mutex<Option<Refusal>>,
     /// A heartbeat came.
     pub(crate) asked: tokio::sync::Notify,
     /// Held, heartbeats are not answered.
@@ -211,6 +214,14 @@ impl LocalEndpoints for Local {
                 attestation_interval: 3600,
             },
         })
+    }
+
+    async fn agent_joins(&self, _: &ConnectionInfo, caller: &NodeCaller, address: IpAddr) -> Result<(), Refusal> {
+        if let Some(refusal) = self.refuses.lock().unwrap().take() {
+            return Err(refusal);
+        }
+        self.agents.lock().unwrap().push((caller.clone(), address));
+        Ok(())
     }
 
     async fn heartbeat(

@@ -2,7 +2,7 @@ use super::*;
 use daas_types::{Address, Digest};
 use sui_sdk_types::{Bls12381PublicKey, ValidatorCommittee, ValidatorCommitteeMember};
 
-fn load_text(text: &str) -> Result<Loaded<Config>, ConfigError> {
+pub(crate) fn load_text(text: &str) -> Result<Loaded<Config>, ConfigError> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("nautilus-config.yaml");
     std::fs::write(&file, text).unwrap();
@@ -67,7 +67,7 @@ fn limits_are_the_gateways_own_unless_said_otherwise() {
     assert!(load("gateway: {requests: {viewer: 0}}").is_err());
 }
 
-fn pinned() -> (ChainPins, Genesis) {
+pub(crate) fn pinned() -> (ChainPins, Genesis) {
     let id = |n: u8| Address::new([n; 32]);
     let pins = ChainPins {
         version: 1,

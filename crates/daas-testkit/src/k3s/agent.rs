@@ -147,7 +147,7 @@ impl ScriptedAgent {
         }
     }
 
-    async fn send(
+    pub(super) async fn send(
         &self,
         request: Request<Full<Bytes>>,
         ca: &str,

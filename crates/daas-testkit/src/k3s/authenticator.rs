@@ -1,6 +1,6 @@
 //! As whom a supervisor takes a request: a union of what is shown, the token first.
 
-use super::{AGENT_TOKEN, Authorities};
+use super::{Authorities, Settings};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -13,9 +13,6 @@ use rustls::{DistinguishedName, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::sync::Arc;
 use x509_parser::prelude::FromDer;
-
-/// Front proxies that are believed, by their certificates' names.
-const PROXIES: [&str; 2] = ["system:auth-proxy", "daas:gateway"];
 
 /// A user and its groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,13 +33,25 @@ pub(super) enum Unknown {
 pub(super) struct Authenticator {
     clients: Arc<dyn ClientCertVerifier>,
     proxies: Arc<dyn ClientCertVerifier>,
+    /// Front proxies that are believed, by their certificates' names.
+    allowed: Vec<String>,
+    /// `node:<agent token>`.
+    agent: Vec<u8>,
+    /// `server:<token>`.
+    server: Vec<u8>,
 }
 
 impl Authenticator {
-    pub(super) fn new(authorities: &Authorities) -> Self {
+    pub(super) fn new(authorities: &Authorities, settings: &Settings) -> Self {
         let verifier =
             |ca: &crate::pki::Ca| WebPkiClientVerifier::builder_with_provider(ca.roots(), provider()).build().unwrap();
-        Self { clients: verifier(&authorities.client), proxies: verifier(&authorities.request_header) }
+        Self {
+            clients: verifier(&authorities.client),
+            proxies: verifier(&authorities.request_header),
+            allowed: settings.allowed_names.clone(),
+            agent: format!("node:{}", settings.agent_token).into_bytes(),
+            server: format!("server:{}", settings.token).into_bytes(),
+        }
     }
 
     /// `proxied`: the API server is up, and with it identities that a front proxy vouches for.
@@ -54,8 +63,11 @@ impl Authenticator {
     ) -> Result<User, Unknown> {
         let mut shown = false;
         if let Some(basic) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Basic ")) {
-            if STANDARD.decode(basic).is_ok_and(|text| text == format!("node:{AGENT_TOKEN}").into_bytes()) {
-                return Ok(User { name: "node".to_owned(), groups: vec!["k3s:agent".to_owned()] });
+            let shows = |known: &[u8]| STANDARD.decode(basic).is_ok_and(|text| text == known);
+            for (known, name, group) in [(&self.agent, "node", "k3s:agent"), (&self.server, "server", "k3s:server")] {
+                if shows(known) {
+                    return Ok(User { name: name.to_owned(), groups: vec![group.to_owned()] });
+                }
             }
             shown = true;
         }
@@ -68,7 +80,7 @@ impl Authenticator {
             shown = true;
             let name = headers.get("x-remote-user").and_then(|name| name.to_str().ok());
             if let Some(name) = name.filter(|_| proxied && of(&*self.proxies))
-                && PROXIES.contains(&subject(leaf).name.as_str())
+                && self.allowed.contains(&subject(leaf).name)
             {
                 let groups = headers.get_all("x-remote-group").into_iter();
                 let groups = groups.map(|group| group.to_str().unwrap().to_owned()).collect();

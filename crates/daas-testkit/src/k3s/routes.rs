@@ -108,7 +108,7 @@ async fn supervised(
         "config" => Ok(text(r#"{"ClusterIPRange":{"IP":"10.42.0.0"},"DisableKubeProxy":false}"#)),
         "client-ca.crt" => Ok(text(state.client_ca.pem())),
         "server-ca.crt" => Ok(text(state.server_ca.pem())),
-        "apiservers" => Ok(text(r#"["127.0.0.1:6443"]"#)),
+        "apiservers" => Ok(text(serde_json::json!([state.advertised]).to_string())),
         "readyz" => Ok(text("ok")),
         "serving-kubelet.crt" => {
             let node = node(state, &user, named("Name"), named("Password"))?;

@@ -1,7 +1,7 @@
 //! K3s' server, as agents and proxies see it.
 
 use super::authenticator::{Authenticator, Requested};
-use super::{Authorities, routes};
+use super::{Authorities, Settings, routes};
 use crate::pki::{Ca, Request as KeyRequest};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -41,6 +41,7 @@ pub struct ScriptedSupervisor {
 
 pub(super) struct State {
     pub(super) authenticator: Authenticator,
+    pub(super) advertised: String,
     pub(super) server_ca: Ca,
     pub(super) client_ca: Ca,
     pub(super) asked: Mutex<Vec<Asked>>,
@@ -90,6 +91,11 @@ impl Asked {
 impl ScriptedSupervisor {
     /// Starts one, with its API server up.
     pub async fn start(authorities: &Authorities) -> Self {
+        Self::with(authorities, Settings::default()).await
+    }
+
+    /// The same with what a command line would say.
+    pub async fn with(authorities: &Authorities, settings: Settings) -> Self {
         let leaf = authorities.server.server(&["127.0.0.1", "localhost", "kubernetes"]);
         let tls = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
         let tls = tls.with_safe_default_protocol_versions().unwrap();
@@ -97,10 +103,11 @@ impl ScriptedSupervisor {
         let mut tls = tls.with_single_cert(leaf.chain, leaf.key).unwrap();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(tls));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(settings.listen).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let state = Arc::new(State {
-            authenticator: Authenticator::new(authorities),
+            authenticator: Authenticator::new(authorities, &settings),
+            advertised: settings.advertised,
             server_ca: authorities.server.clone(),
             client_ca: authorities.client.clone(),
             asked: Mutex::default(),

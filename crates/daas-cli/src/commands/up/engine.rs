@@ -1,14 +1,47 @@
-//! The Kubernetes programs, built once, with a bar while that lasts.
+//! The engine's programs: found, or built once, with a bar while that lasts.
 
 use crate::context::Context;
 use crate::output::done;
-use daas_engine::build::{self, BuildError, Progress};
+use daas_engine::build::{self, Binaries, BuildError, Progress};
+use daas_engine::{Engine, EngineError, k3s};
 use daas_types::{ErrorCode, Problem};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Duration;
 
-/// Builds the programs if they are not in the cache.
-pub(crate) async fn ensure(context: &Context) -> Result<(), Problem> {
+/// The engine's programs are there after this.
+pub(super) async fn ensure(context: &Context, engine: Engine) -> Result<(), Problem> {
+    match engine {
+        Engine::Kubernetes => {
+            build(context).await?;
+            context.output.note(format!("engine: {engine}, {}", build::KUBERNETES_VERSION));
+            Ok(())
+        }
+        Engine::K3s => {
+            let programs = programs(engine).await?;
+            let from = k3s::locate().ok().flatten().unwrap_or_default();
+            let sha256 = programs.manifest().split(' ').next().unwrap_or_default();
+            let version = programs.version();
+            context.output.note(format!("engine: {engine}, {version} of {}, sha256 {sha256}", from.display()));
+            Ok(())
+        }
+    }
+}
+
+/// The engine's programs, which have to be there.
+pub(crate) async fn programs(engine: Engine) -> Result<Binaries, Problem> {
+    let cache = build::default_cache_dir().map_err(problem)?;
+    let found = engine.find_programs(&cache).await.map_err(|error| match error {
+        EngineError::Build(error) => problem(error),
+        other => Problem::of(ErrorCode::K3sMissing)(other),
+    })?;
+    found.ok_or_else(|| match engine {
+        Engine::Kubernetes => Problem::new(ErrorCode::EngineBuildFailed, "the engine is not built"),
+        Engine::K3s => Problem::of(ErrorCode::K3sMissing)(k3s::K3sError::NotFound),
+    })
+}
+
+/// Builds the Kubernetes programs if they are not in the cache.
+pub(crate) async fn build(context: &Context) -> Result<(), Problem> {
     let cache = build::default_cache_dir().map_err(problem)?;
     if build::find(&cache).await.map_err(problem)?.is_some() {
         return Ok(());

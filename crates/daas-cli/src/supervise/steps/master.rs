@@ -3,7 +3,7 @@
 use super::Start;
 use crate::chain::Staker;
 use crate::commands::kubeconfig::{with_plugin, write};
-use crate::commands::up::build_problem;
+use crate::commands::up;
 use crate::gateway;
 use crate::paths::sibling;
 use crate::supervise::children::{Children, Name};
@@ -11,7 +11,6 @@ use crate::supervise::report::DATASTORE;
 use daas_chain::clock;
 use daas_chain::ops::Pcrs;
 use daas_client::{ClusterInfo, SealFile, VerifiedMaster, write_private};
-use daas_engine::build;
 use daas_types::onchain::{Endorsement, Measurement, MeasurementStatus};
 use daas_types::{ErrorCode, Mist, PositionId, Problem};
 use serde::Deserialize;
@@ -52,11 +51,9 @@ pub(super) struct Operated {
     pub(super) seal: SealFile,
 }
 
-/// Starts the simulated TEE's device.
-pub(super) async fn device(start: &Start<'_>, children: &mut Children) -> Result<((), String), Problem> {
-    let cache = build::default_cache_dir().map_err(build_problem)?;
-    let programs = build::find(&cache).await.map_err(build_problem)?;
-    let programs = programs.ok_or_else(|| Problem::new(ErrorCode::EngineBuildFailed, "the engine is not built"))?;
+/// Starts the simulated TEE's device, which measures the engine's programs, and says which version of Kubernetes they are.
+pub(super) async fn device(start: &Start<'_>, children: &mut Children) -> Result<(String, String), Problem> {
+    let programs = up::programs(up::chosen_engine(start.settings.engine)).await?;
     save(&start.state.manifest(), programs.manifest())?;
     let socket = start.state.nsm_socket();
     let args: [OsString; 7] = [
@@ -71,7 +68,7 @@ pub(super) async fn device(start: &Start<'_>, children: &mut Children) -> Result
     children.start(Name::Nsm, args.into())?;
     let open = async || UnixStream::connect(&socket).await.map(drop).map_err(|e| e.to_string());
     children.until(Name::Nsm, DEVICE_LIMIT, ErrorCode::EvidenceUnavailable, open).await?;
-    Ok(((), format!("simulated, {}", socket.display())))
+    Ok((programs.version().to_owned(), format!("simulated, {}", socket.display())))
 }
 
 /// Allows the master's measurement when the cluster is new. Later a master that measures otherwise is refused unless the
@@ -185,11 +182,11 @@ pub(super) async fn register(
 }
 
 /// Waits until the gateway serves.
-pub(super) async fn ready(start: &Start<'_>, children: &Children) -> Result<((), String), Problem> {
+pub(super) async fn ready(start: &Start<'_>, children: &Children, version: &str) -> Result<((), String), Problem> {
     let admin = start.settings.admin;
     let ask = async || gateway::ready(admin).await;
     children.until(Name::Master, READY_LIMIT, ErrorCode::ControlPlaneTimeout, ask).await?;
-    Ok(((), format!("Kubernetes {}, datastore: {DATASTORE}", build::KUBERNETES_VERSION)))
+    Ok(((), format!("Kubernetes {version}, datastore: {DATASTORE}")))
 }
 
 /// Verifies the master as any client does, and writes the operator's kubeconfig.
@@ -217,6 +214,7 @@ fn arguments(start: &Start<'_>, position: PositionId) -> Result<Vec<OsString>, P
         ("sui.pins", start.state.pins().display().to_string()),
         // Else whoever endorsed its key first would answer for it.
         ("sui.position", position.to_string()),
+        ("k3s.engine", up::chosen_engine(settings.engine).name().to_owned()),
         ("k3s.data_dir", start.state.master().display().to_string()),
         ("api.port", settings.port.to_string()),
         ("api.advertise", start.advertise.to_string()),

@@ -3,9 +3,10 @@
 use super::world::{Choices, World};
 use crate::harness::{self, within};
 use daas_audit::Caller;
+use daas_gateway::Refusal;
 use daas_testkit::k3s::{AGENT_TOKEN, ASKED, JOIN, RESTART, ScriptedAgent, basic, calls};
-use daas_types::Permissions;
 use daas_types::pop::Usage;
+use daas_types::{ErrorCode, Permissions};
 
 #[tokio::test]
 async fn an_agent_joins_with_its_seal() {
@@ -139,6 +140,29 @@ async fn each_call_is_in_the_audit_log_from_beginning_to_end() {
     assert_eq!(of("unknown GET /db/info 403 RouteRefused"), 1);
     assert_eq!(of("unknown GET /v1-k3s/config 401 TokenUnknown"), 1);
     assert_eq!(lines.len(), count);
+}
+
+#[tokio::test]
+async fn whoever_joins_is_known_to_the_master_before_it_has_a_kubelets_certificate() {
+    let world = World::new().await;
+    let (staker, mut agent) = world.worker(1);
+    assert_eq!(within(agent.call("GET /cacerts any -")).await, "200");
+    let refusal = Refusal::forbidden(ErrorCode::AddressRefused, "10.0.0.9 is the address of another");
+    *world.local.refuses.lock().unwrap() = Some(refusal);
+    let kubelet = "POST /v1-k3s/client-kubelet.crt pinned seal";
+    assert_eq!(within(agent.call(kubelet)).await, "401");
+    assert!(agent.message.contains("10.0.0.9 is the address of another"), "{}", agent.message);
+    assert!(world.local.agents.lock().unwrap().is_empty());
+    for other in ["serving-kubelet", "client-kube-proxy"] {
+        assert_eq!(within(agent.call(&format!("POST /v1-k3s/{other}.crt pinned seal"))).await, "200");
+    }
+    assert!(world.local.agents.lock().unwrap().is_empty());
+    assert_eq!(within(agent.call(kubelet)).await, "200");
+    let agents = world.local.agents.lock().unwrap().clone();
+    let [(caller, address)] = &agents[..] else { panic!("{agents:?}") };
+    let (position, node) = (staker.state.position, staker.state.node_id.as_str());
+    assert_eq!((caller.position, caller.node_id.as_str()), (position, node));
+    assert_eq!(address.to_string(), agent.address);
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ pub(crate) struct World {
     pub(crate) trail: Trail,
     /// The certificate of K3s' own kubelet, which it has none of.
     pub(crate) own: Leaf,
+    pub(crate) local: Arc<Local>,
     folder: TempDir,
     running: JoinSet<()>,
 }
@@ -56,6 +57,7 @@ impl World {
             chain: Options::default().chain,
             trail: Trail::open(),
             own,
+            local: Arc::default(),
             folder: tempfile::tempdir().unwrap(),
             running: JoinSet::new(),
         };
@@ -101,8 +103,7 @@ impl World {
         };
         let leaf = server.server(&["localhost", "127.0.0.1"]);
         let tls = k3s_server_config(leaf.chain, leaf.key, &[client.cert()]).unwrap();
-        let local = Arc::new(Local::default());
-        let bound = Gateway::bind(config, tls, self.chain.index.clone(), local).await.unwrap();
+        let bound = Gateway::bind(config, tls, self.chain.index.clone(), self.local.clone()).await.unwrap();
         self.addr = bound.local_addr();
         self.running.spawn(bound.run(CancellationToken::new(), Duration::from_millis(100)));
     }

@@ -1,3 +1,5 @@
+//! How components on loopback are.
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +21,7 @@ const LONGEST_ANSWER: u64 = 16 * 1024;
 
 /// Asks components on loopback how they are, with the controllers' certificate.
 #[derive(Clone)]
-pub(super) struct Probe {
+pub(crate) struct Probe {
     tls: TlsConnector,
 }
 
@@ -32,7 +34,7 @@ impl std::fmt::Debug for Probe {
 // === impl Probe ===
 
 impl Probe {
-    pub(super) fn new(pki: &Pki) -> Result<Self, String> {
+    pub(crate) fn new(pki: &Pki) -> Result<Self, String> {
         let text = |e: &dyn std::fmt::Display| e.to_string();
         let client = pki.files("controller");
         let mut roots = RootCertStore::empty();
@@ -51,8 +53,13 @@ impl Probe {
     }
 
     /// `Ok` if the path on a loopback port answers 200, else what is wrong.
-    pub(super) async fn https(&self, port: u16, path: &str) -> Result<(), String> {
-        match timeout(LIMIT, self.get(port, path)).await {
+    pub(crate) async fn https(&self, port: u16, path: &str) -> Result<(), String> {
+        self.https_with(port, path, "").await
+    }
+
+    /// The same with further lines in the request's head, each with its end.
+    pub(crate) async fn https_with(&self, port: u16, path: &str, lines: &str) -> Result<(), String> {
+        match timeout(LIMIT, self.get(port, path, lines)).await {
             Ok(Ok(answer)) => judge(&answer),
             Ok(Err(e)) => Err(e.to_string()),
             Err(_) => Err(format!("no answer within {LIMIT:?}")),
@@ -60,15 +67,15 @@ impl Probe {
     }
 
     /// `Ok` if something accepts connections on the socket.
-    pub(super) async fn socket(&self, path: &Path) -> Result<(), String> {
+    pub(crate) async fn socket(&self, path: &Path) -> Result<(), String> {
         UnixStream::connect(path).await.map(drop).map_err(|e| e.to_string())
     }
 
-    async fn get(&self, port: u16, path: &str) -> std::io::Result<String> {
+    async fn get(&self, port: u16, path: &str, lines: &str) -> std::io::Result<String> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let name = ServerName::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let mut stream = self.tls.connect(name, TcpStream::connect(address).await?).await?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{lines}Connection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
         match stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await {

@@ -1,0 +1,13 @@
+//! K3s as it is released: `k3s server` as one supervised process on loopback, with this cluster's own authorities.
+
+mod authorities;
+mod flags;
+mod notify;
+mod program;
+mod server;
+mod tokens;
+
+pub(crate) use program::find;
+pub use program::{K3sError, LEAST_VERSION, find_at, locate};
+pub use server::K3sServer;
+pub(crate) use server::cleanup;
