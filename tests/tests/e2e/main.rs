@@ -10,6 +10,7 @@ mod footprint;
 mod intruders;
 mod items;
 mod killed;
+mod kills;
 mod readme;
 mod rights;
 mod support;

@@ -2,6 +2,7 @@
 
 use super::commands::{command, succeed, tail};
 use super::machine::Machine;
+use super::network::HOST;
 use super::person::Person;
 use super::say;
 use anyhow::{Context as _, Result};
@@ -52,6 +53,13 @@ impl Cluster {
         let cluster = Self::place()?;
         cluster.start(&[]).await?;
         Ok(cluster)
+    }
+
+    /// `k3s-daas up`, reached by the machines on the bridge, with more flags.
+    pub(crate) async fn start_on_bridge(&self, more: &[&str]) -> Result<()> {
+        let (bind, rpc, faucet) = (HOST.to_string(), format!("{HOST}:9000"), format!("{HOST}:9123"));
+        let flags = ["--bind", &bind, "--devnet-listen", &rpc, "--devnet-faucet", &faucet];
+        self.start(&[&flags, more].concat()).await
     }
 
     /// `k3s-daas up`, with more flags.
