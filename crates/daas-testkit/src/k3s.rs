@@ -3,10 +3,12 @@
 
 mod agent;
 mod authenticator;
+mod node;
 mod routes;
 mod supervisor;
 
 pub use agent::{ScriptedAgent, Tunnel};
+pub use node::{Beat, ScriptedNode};
 pub use supervisor::{Asked, ScriptedSupervisor};
 
 use crate::pki::Ca;

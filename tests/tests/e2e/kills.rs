@@ -8,7 +8,7 @@ mod plan;
 use crate::support::cluster::Cluster;
 use crate::support::commands::succeed;
 use crate::support::network::{Machine, Network, Running};
-use crate::support::pods::{NAMESPACE, field, namespace, serve};
+use crate::support::pods::{NAMESPACE, field, identities, namespace, serve};
 use crate::support::worker::{STAKE, Worker};
 use crate::support::{eventually, processes, say, scenario, step};
 use anyhow::{Context as _, Result, ensure};
@@ -183,7 +183,7 @@ impl<'a> Life<'a> {
         let node = self.worker.node().to_owned();
         let pods: Vec<_> = self.pods.iter().map(|pod| (pod.as_str(), node.as_str())).collect();
         serve(&operator, &pods).await?;
-        let kept = Kept { seal, money, pods: self.identities().await? };
+        let kept = Kept { seal, money, pods: identities(&self.cluster.operator(), &self.pods).await? };
         self.works(&kept).await?;
         Ok(kept)
     }
@@ -214,17 +214,15 @@ impl<'a> Life<'a> {
             self.worker.unchanged(&kept.seal, kept.money).await
         })
         .await?;
-        let pods = self.identities().await?;
+        let pods = identities(&self.cluster.operator(), &self.pods).await?;
         ensure!(pods == kept.pods, "pods were {:?}, are {pods:?}", kept.pods);
         Ok(())
     }
 
     async fn node_works(&self, since: u64) -> Result<()> {
         self.worker.node_is_ready().await?;
-        let lease = ["-n", "kube-node-lease", "get", "lease", self.worker.node(), "-o=jsonpath={.spec.renewTime}"];
-        let renewed = self.cluster.operator().get(&lease).await?;
-        let at = humantime(&renewed)?;
-        ensure!(at >= since, "its kubelet was last heard at {renewed}");
+        let at = self.worker.renewed().await?;
+        ensure!(at >= since, "its kubelet was last heard {} s before", since - at);
         Ok(())
     }
 
@@ -239,24 +237,4 @@ impl<'a> Life<'a> {
         }
         Ok(())
     }
-
-    /// Which pods and containers these are, and how often they were restarted.
-    async fn identities(&self) -> Result<Vec<String>> {
-        let operator = self.cluster.operator();
-        let path = "{.metadata.uid} {.status.containerStatuses[0].containerID} \
-                    {.status.containerStatuses[0].state.running.startedAt} {.status.containerStatuses[0].restartCount}";
-        let mut all = Vec::new();
-        for pod in &self.pods {
-            let identity = field(&operator, pod, path).await?;
-            ensure!(identity.ends_with(" 0"), "the pod {pod} was restarted: {identity}");
-            all.push(identity);
-        }
-        Ok(all)
-    }
-}
-
-/// Seconds of a time as Kubernetes writes it.
-fn humantime(text: &str) -> Result<u64> {
-    let at: k8s_openapi::jiff::Timestamp = text.parse().with_context(|| format!("no time: {text:?}"))?;
-    Ok(u64::try_from(at.as_second())?)
 }

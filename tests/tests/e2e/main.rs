@@ -11,6 +11,7 @@ mod intruders;
 mod items;
 mod killed;
 mod kills;
+mod outage;
 mod readme;
 mod rights;
 mod support;

@@ -7,15 +7,11 @@ use crate::support::pods::{NAMESPACE, field, namespace, ready, serve};
 use crate::support::worker::{STAKE, Worker};
 use crate::support::{eventually, processes, say, scenario, step};
 use anyhow::{Context as _, Result, ensure};
-use daas_client::SealFile;
 use nix::sys::signal::Signal;
-use serde_json::Value;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 const HOME: Machine = Machine { name: "daas-t-life", address: Ipv4Addr::new(10, 98, 0, 4) };
-/// The port of the worker's API.
-const API: u16 = 8080;
 /// From a start to a node that has joined.
 const JOINED: Duration = Duration::from_mins(1);
 /// From the word to a stake that is on its way, and from there to the wallet.
@@ -133,14 +129,14 @@ impl<'a> Life<'a> {
     /// The owner's word, a kill on the way, and the money is back.
     async fn left(&mut self) -> Result<()> {
         let (seal, money) = (self.worker.seal()?, self.worker.balance().await?);
-        let (status, body) = self.api(&seal, "POST", "/api/v1/unstake").await?;
+        let (status, body) = self.worker.api(&seal, "POST", "/api/v1/unstake").await?;
         ensure!(status == 200 && body["status"] == "unbonding", "{status} {body}");
         ensure!(body["withdrawable_at"].as_u64() > Some(0), "{body}");
         self.worker.kill().await?;
         self.worker.start()?;
         let operator = self.cluster.operator();
         eventually(OUT, async || {
-            let (status, body) = self.api(&seal, "POST", "/api/v1/unstake").await?;
+            let (status, body) = self.worker.api(&seal, "POST", "/api/v1/unstake").await?;
             ensure!(status == 200 && body["status"] == "unstaked", "{status} {body}");
             Ok(())
         })
@@ -162,16 +158,6 @@ impl<'a> Life<'a> {
         let node = self.worker.folder().join("node").display().to_string();
         ensure!(processes::saying(&node).is_empty(), "of the node are left: {:?}", processes::saying(&node));
         self.worker.stop(Signal::SIGTERM).await
-    }
-
-    async fn api(&self, seal: &SealFile, method: &str, path: &str) -> Result<(u16, Value)> {
-        let secret = seal.secret().expose_hex();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Length: 0\r\n\r\n",
-            secret.as_str()
-        );
-        let (status, body) = self.machine.http(API, &request).await?;
-        Ok((status, serde_json::from_str(&body).with_context(|| body.clone())?))
     }
 }
 

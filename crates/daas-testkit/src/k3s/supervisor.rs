@@ -164,6 +164,11 @@ impl ScriptedSupervisor {
         (*self.state.reads.peak.borrow(), *self.state.writes.peak.borrow())
     }
 
+    /// How many tunnels and watches are open.
+    pub fn open(&self) -> (usize, usize) {
+        (self.state.tunnels.borrow().len(), *self.state.watches.borrow())
+    }
+
     /// Waits until it was asked so often.
     pub async fn until_asked(&self, times: usize) {
         self.state.seen.subscribe().wait_for(|seen| *seen >= times).await.unwrap();

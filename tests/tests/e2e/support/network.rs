@@ -103,6 +103,10 @@ impl Machine {
 // === impl Running ===
 
 impl Running {
+    pub(crate) fn name(&self) -> &'static str {
+        self.machine.name
+    }
+
     pub(crate) fn address(&self) -> Ipv4Addr {
         self.machine.address
     }

@@ -20,6 +20,8 @@ use std::time::Duration;
 use tokio::process::Child;
 use tokio::time::timeout;
 
+/// The port of its API.
+const API: u16 = 8080;
 /// What it stakes.
 pub(crate) const STAKE: u64 = 5_000_000_000;
 
@@ -114,6 +116,14 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
+    /// When its kubelet last renewed its lease, in seconds.
+    pub(crate) async fn renewed(&self) -> Result<u64> {
+        let lease = ["-n", "kube-node-lease", "get", "lease", &self.node, "-o=jsonpath={.spec.renewTime}"];
+        let text = self.cluster.operator().get(&lease).await?;
+        let at: k8s_openapi::jiff::Timestamp = text.parse().with_context(|| format!("no time: {text:?}"))?;
+        Ok(u64::try_from(at.as_second())?)
+    }
+
     /// One stake, the same Seal on it, and nothing spent.
     pub(crate) async fn unchanged(&self, seal: &SealFile, money: Mist) -> Result<()> {
         let now = self.seal()?;
@@ -129,6 +139,17 @@ impl<'a> Worker<'a> {
         let known = state.seals.iter().any(|record| Some(record.id) == seal.seal);
         ensure!(known && !state.is_jailed(), "the position does not have the Seal any more, or is jailed: {state:?}");
         Ok(())
+    }
+
+    /// Asks its API.
+    pub(crate) async fn api(&self, seal: &SealFile, method: &str, path: &str) -> Result<(u16, Value)> {
+        let secret = seal.secret().expose_hex();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Length: 0\r\n\r\n",
+            secret.as_str()
+        );
+        let (status, body) = self.machine.http(API, &request).await?;
+        Ok((status, serde_json::from_str(&body).with_context(|| body.clone())?))
     }
 
     pub(crate) async fn position(&self, seal: &SealFile) -> Result<PositionState> {
