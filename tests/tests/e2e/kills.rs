@@ -175,8 +175,10 @@ impl<'a> Life<'a> {
 
     /// However often it was killed on the way, it staked once. Its pods are what has to last from here on.
     async fn begun(&mut self, before: Mist) -> Result<Kept> {
-        self.joined().await?;
-        let (seal, money) = (self.worker.seal()?, self.worker.balance().await?);
+        self.ready().await?;
+        // The network may still be on its way back.
+        let money = eventually(WORKS, async || self.worker.balance().await).await?;
+        let seal = self.worker.seal()?;
         let spent = before.0 - money.0;
         ensure!((STAKE..STAKE + MOST_GAS).contains(&spent), "{spent} MIST went for a stake of {STAKE}");
         let operator = self.cluster.operator();
@@ -188,10 +190,16 @@ impl<'a> Life<'a> {
         Ok(kept)
     }
 
-    async fn joined(&mut self) -> Result<()> {
+    /// The worker has joined, and its kubelet is heard.
+    async fn ready(&mut self) -> Result<()> {
+        let since = clock::now().secs();
         eventually(WORKS, async || {
             self.revive()?;
-            self.worker.is_joined()
+            self.worker.is_joined()?;
+            self.worker.node_is_ready().await?;
+            let at = self.worker.renewed().await?;
+            ensure!(at >= since, "its kubelet was last heard {} s before", since - at);
+            Ok(())
         })
         .await
     }
@@ -199,30 +207,17 @@ impl<'a> Life<'a> {
     /// The node is Ready and says so since now, its credential opens the gateway, its pods are what they were and can be
     /// reached, there is one stake with the Seal, and nothing was spent.
     async fn works(&mut self, kept: &Kept) -> Result<()> {
-        let since = clock::now().secs();
-        self.joined().await?;
-        eventually(WORKS, async || {
-            self.revive()?;
-            self.worker.is_joined()?;
-            self.node_works(since).await
-        })
-        .await?;
+        self.ready().await?;
         eventually(WORKS, async || {
             let token = kept.seal.mint(Usage::Kubelet, clock::now())?;
-            self.cluster.ask(&token).await.context("the node's credential")?;
+            let answer = self.cluster.answer(&token).await?;
+            ensure!(answer == 200, "the node's credential is answered {answer}");
             self.pods_serve().await?;
             self.worker.unchanged(&kept.seal, kept.money).await
         })
         .await?;
         let pods = identities(&self.cluster.operator(), &self.pods).await?;
         ensure!(pods == kept.pods, "pods were {:?}, are {pods:?}", kept.pods);
-        Ok(())
-    }
-
-    async fn node_works(&self, since: u64) -> Result<()> {
-        self.worker.node_is_ready().await?;
-        let at = self.worker.renewed().await?;
-        ensure!(at >= since, "its kubelet was last heard {} s before", since - at);
         Ok(())
     }
 

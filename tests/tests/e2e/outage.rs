@@ -77,14 +77,15 @@ async fn endured(cluster: &Cluster, nodes: &mut [Node<'_>], time: Duration) -> R
             for (node, kept) in nodes.iter_mut().zip(&before) {
                 node.goes_on(kept).await?;
                 let token = kept.seal.mint(Usage::Kubelet, clock::now())?;
-                if began.elapsed() < GRACE {
-                    cluster.ask(&token).await.with_context(|| format!("the credential of {}", node.worker.node()))?;
-                }
+                let asked = began.elapsed();
+                let answer = cluster.answer(&token).await?;
+                ensure!(answer == 200 || asked > GRACE, "{} is answered {answer}", node.worker.node());
             }
             let token = user.mint(Usage::User, clock::now())?;
-            let answer = cluster.ask(&token).await;
-            refused |= matches!(&answer, Err(kube::Error::Api(status)) if status.code == 503);
-            ensure!(began.elapsed() < STALE || refused, "people are served without the chain: {answer:?}");
+            let asked = began.elapsed();
+            let answer = cluster.answer(&token).await?;
+            refused |= answer == 503;
+            ensure!(asked < STALE || answer == 503, "people are answered {answer} without the chain");
             sleep(LOOK.min(time.saturating_sub(began.elapsed()))).await;
         }
         ensure!(refused, "it was not long enough for anybody to notice");
