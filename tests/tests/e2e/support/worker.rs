@@ -175,7 +175,7 @@ impl<'a> Worker<'a> {
     }
 
     pub(crate) fn log(&self) -> String {
-        tail(&self.log_path(), 15)
+        tail(&self.log_path(), 60)
     }
 
     fn owner(&self) -> Result<WalletAddress> {
