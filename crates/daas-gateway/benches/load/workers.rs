@@ -29,6 +29,9 @@ const CALM: usize = 20;
 const INTERVAL: Duration = Duration::from_secs(10);
 /// How often that is measured.
 const BEATS: u32 = 6;
+/// What K3s' server takes for a question, and for a certificate, for which it hashes the node's password.
+const READ: Duration = Duration::from_millis(5);
+const WRITE: Duration = Duration::from_millis(50);
 /// No answer takes longer, unless it never comes.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// How long a heartbeat may take, of a hundred ninety-nine.
@@ -76,6 +79,7 @@ fn supervise(folder: &Path) {
         let authorities = Authorities::new();
         k3s::material(folder, &authorities);
         let server = Arc::new(ScriptedSupervisor::start(&authorities).await);
+        server.takes(READ, WRITE);
         process::hello(&json!({ "addr": server.addr.to_string() }));
         process::asked(move |_| seen(&server)).await;
     });
