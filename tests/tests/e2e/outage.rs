@@ -27,8 +27,8 @@ const SHORT: Duration = Duration::from_secs(40);
 const STALE: Duration = Duration::from_secs(35);
 /// As long as the gateway keeps nodes without the chain; the last checkpoint is of some seconds before.
 const GRACE: Duration = Duration::from_secs(15 * 60 - 10);
-/// One heartbeat.
-const CAUGHT_UP: Duration = Duration::from_secs(30);
+/// One heartbeat, and what is tried again once in it.
+const CAUGHT_UP: Duration = Duration::from_secs(35);
 const JOINED: Duration = Duration::from_mins(1);
 /// How often it is looked whether somebody has noticed.
 const LOOK: Duration = Duration::from_secs(5);
