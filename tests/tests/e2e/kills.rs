@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep};
 
 const HOME: Machine = Machine { name: "daas-t-kills", address: Ipv4Addr::new(10, 98, 0, 5) };
 /// Orders in `make test`.
-const FEW: usize = 2;
+const FEW: usize = 3;
 /// Orders between two births of a worker.
 const PER_LIFE: usize = 20;
 /// From the last kill to a cluster that works as before. Delays before restarts grow to ten seconds.
