@@ -18,6 +18,7 @@ use daas_types::Mist;
 use daas_types::pop::Usage;
 use nix::sys::signal::Signal;
 use plan::{Order, Plan, Victim};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -77,7 +78,7 @@ struct Life<'a> {
     pods: Vec<String>,
     kills: usize,
     /// Workers that ended without being killed: the service manager started them again.
-    ended: Vec<String>,
+    ended: BTreeMap<String, usize>,
 }
 
 /// What may not change.
@@ -93,7 +94,7 @@ impl<'a> Life<'a> {
     fn new(cluster: &'a Cluster, machine: &'a Running, number: usize) -> Self {
         let worker = Worker::new(cluster, machine, &format!("{}-{number}", HOME.name));
         let pods = PODS.iter().map(|pod| format!("{pod}-{number}")).collect();
-        Self { cluster, worker, pods, kills: 0, ended: Vec::new() }
+        Self { cluster, worker, pods, kills: 0, ended: BTreeMap::new() }
     }
 
     /// From the first stake to a departure in order.
@@ -112,8 +113,9 @@ impl<'a> Life<'a> {
             };
             step(&format!("order {number}: {order}"), told).await?;
         }
-        if !self.ended.is_empty() {
-            say(&format!("  ended by themselves: {}", self.ended.join(", ")));
+        // As one does that starts while there is no network to check its own against.
+        for (how, times) in &self.ended {
+            say(&format!("    started again by the service manager: {times} times after {how}"));
         }
         step("it leaves", self.worker.stop(Signal::SIGTERM)).await
     }
@@ -168,8 +170,9 @@ impl<'a> Life<'a> {
     }
 
     fn revive(&mut self) -> Result<()> {
-        let ended = self.worker.revive()?.filter(|how| !how.contains("signal: 9"));
-        self.ended.extend(ended);
+        if let Some(how) = self.worker.revive()?.filter(|how| !how.contains("signal: 9")) {
+            *self.ended.entry(how).or_default() += 1;
+        }
         Ok(())
     }
 
