@@ -4,9 +4,10 @@ CARGO         ?= cargo
 BIN           := target/$(if $(filter dev,$(CARGO_PROFILE)),debug,$(CARGO_PROFILE))
 DAAS          := $(BIN)/k3s-daas
 REST          := bench-footprint bench-join
-LOAD          := bench-watches bench-revocation-fanout bench-bad-tokens bench-slow-readers
+LOAD          := bench-watches bench-revocation-fanout bench-bad-tokens bench-slow-readers bench-workers
+E2E           := $(CARGO) test --locked -p daas-tests --test e2e --
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites build-all engine clients contracts up down demo test test-chain fuzz lint bench bench-peers bench-token bench-index \
+.PHONY: help prerequisites build-all engine clients contracts up down demo test test-chain kills outage fuzz lint bench bench-peers bench-token bench-index \
         bench-audit bench-proxy $(LOAD) $(REST)
 
 help:               ## this list
@@ -32,6 +33,10 @@ test: build-all contracts engine clients  ## everything: Move, unit, in-process 
 	@scripts/e2e.sh $(BIN)
 test-chain:         ## 1,000 random sequences through the development network's contract and, as Move tests, the real VM
 	DAAS_SEQUENCES=1000 $(CARGO) test -p daas-devnet --locked --lib sequences -- --nocapture
+kills: build-all engine  ## as root: kill -9 of all there is in 200 random orders on a real cluster; DAAS_KILLS, DAAS_KILLS_SEED
+	DAAS_KILLS=$${DAAS_KILLS:-200} $(E2E) kills --nocapture
+outage: build-all engine  ## as root: a quarter of an hour without the chain on a real cluster; DAAS_OUTAGE in seconds
+	DAAS_OUTAGE=$${DAAS_OUTAGE:-900} $(E2E) outage --nocapture
 fuzz:               ## what foreign bytes reach, under libFuzzer: FUZZ_TARGETS, each for FUZZ_SECONDS; needs a nightly compiler
 	@scripts/fuzz.sh
 lint:               ## formatting, clippy, licences and advisories

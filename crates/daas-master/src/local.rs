@@ -139,13 +139,9 @@ impl MasterEndpoints {
         marks: &NodeMarks,
         decide: impl FnOnce(&Facts<'_>) -> Result<NodeRecord, Refusal> + Send,
     ) -> Result<NodeRecord, Refusal> {
-        let unavailable = |error: anyhow::Error| {
-            tracing::error!(error = format!("{error:#}"), "node records cannot be used");
-            Refusal::unavailable(ErrorCode::Internal, "node records cannot be used")
-        };
         let nodes = self.nodes.lock().await;
         let snapshot = self.index.snapshot();
-        let mut records = nodes.records().await.map_err(unavailable)?;
+        let mut records = nodes.records().await.map_err(|error| unanswered(&error))?;
         // A node id that was given up and staked for again belongs to whoever holds it now.
         records.retain(|node, record| {
             let holder = node.parse().ok().and_then(|id| snapshot.by_node(&id));
@@ -166,9 +162,15 @@ impl MasterEndpoints {
             records: &records,
         };
         let record = decide(&facts)?;
-        nodes.admit(&caller.node_id, &record, operator, marks).await.map_err(unavailable)?;
+        nodes.admit(&caller.node_id, &record, operator, marks).await.map_err(|error| unanswered(&error))?;
         Ok(record)
     }
+}
+
+/// Records lie with the API server, which may be on its way back: a worker tries again, and keeps its pods meanwhile.
+fn unanswered(error: &anyhow::Error) -> Refusal {
+    tracing::error!(error = format!("{error:#}"), "node records cannot be used");
+    Refusal::unavailable(ErrorCode::ApiServerUnavailable, "node records cannot be used")
 }
 
 /// A kubeconfig of this cluster, for one of `users`.
@@ -184,4 +186,16 @@ fn kubeconfig(endpoint: &str, ca_pem: &str, user: &str, users: &Value) -> String
         "current-context": "daas",
     })
     .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_join_that_the_api_server_does_not_answer_is_not_the_workers_fault() {
+        let refusal = unanswered(&anyhow::anyhow!("connection refused"));
+        let expected = (ErrorCode::ApiServerUnavailable, http::StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!((refusal.code(), refusal.status()), expected);
+    }
 }

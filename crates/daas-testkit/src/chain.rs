@@ -148,11 +148,23 @@ impl Default for Chain {
 impl Staker {
     /// A staker that is not on chain yet.
     pub fn new(n: u8, sui: &str, permissions: Permissions) -> Self {
-        let key = Ed25519PrivateKey::new([n; 32]);
-        let position = PositionId(Address::new([n; 32]));
-        let secret: SealSecret = format!("{:02x}", n ^ 0xc0).repeat(32).parse().unwrap();
+        Self::seeded(n.into(), [n; 32], &format!("{:02x}", n ^ 0xc0).repeat(32), (sui, permissions))
+    }
+
+    /// One of more than there are numbers for [`Self::new`].
+    pub fn of_many(n: u16, sui: &str, permissions: Permissions) -> Self {
+        let mut seed = [0x3d; 32];
+        seed[1..3].copy_from_slice(&n.to_be_bytes());
+        let secret = format!("f00d{}", format!("{n:04x}").repeat(15));
+        Self::seeded(n, seed, &secret, (sui, permissions))
+    }
+
+    fn seeded(n: u16, seed: [u8; 32], secret: &str, (sui, permissions): (&str, Permissions)) -> Self {
+        let key = Ed25519PrivateKey::new(seed);
+        let position = PositionId(Address::new(seed));
+        let secret: SealSecret = secret.parse().unwrap();
         let seal = SealRecord {
-            id: SealId(Address::new([n ^ 0x80; 32])),
+            id: SealId(Address::new(seed.map(|byte| byte ^ 0x80))),
             permissions,
             locator: secret.locator(),
             commitment: secret.commitment(cluster(), position),

@@ -3,11 +3,13 @@
 
 mod agent;
 mod authenticator;
+mod node;
 mod routes;
 pub mod simulated;
 mod supervisor;
 
 pub use agent::{ScriptedAgent, Tunnel};
+pub use node::{Beat, ScriptedNode};
 pub use supervisor::{Asked, ScriptedSupervisor};
 
 use crate::pki::Ca;

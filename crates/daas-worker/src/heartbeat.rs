@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use daas_client::is_outage;
 use daas_types::{ErrorCode, Problem};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -21,6 +22,8 @@ pub struct Pulse {
     failures: u32,
     restarts: u32,
     last_restart: Option<Instant>,
+    /// Whether the last one failed for want of the chain alone.
+    chainless: bool,
 }
 
 /// What a heartbeat's outcome asks for.
@@ -47,10 +50,11 @@ impl Pulse {
             *self = Self::default();
             return Verdict::Fine;
         };
+        self.chainless = is_outage(problem.code);
         match problem.code {
             // The chain is out of the master's reach, or of this machine's, which then cannot verify the master anew: no
             // restart mends that.
-            ErrorCode::ChainStale | ErrorCode::ChainUnreachable | ErrorCode::ChainUnproven => return Verdict::Wait,
+            code if is_outage(code) => return Verdict::Wait,
             ErrorCode::MasterUnverified | ErrorCode::MasterUnknown => return Verdict::Reverify,
             code if is_about_the_seal(code) => return Verdict::Reseal,
             _ => {}
@@ -68,6 +72,11 @@ impl Pulse {
     /// Failures in a row.
     pub fn failures(&self) -> u32 {
         self.failures
+    }
+
+    /// Whether to try again soon: once the chain is there, the master is to hear of the node at once.
+    pub fn waits_for_the_chain(&self) -> bool {
+        self.chainless
     }
 
     fn may_restart(&self, now: Instant) -> bool {

@@ -17,9 +17,13 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::time::sleep;
 
 /// How long the node's components may take to come up.
 const READY: Duration = Duration::from_mins(2);
+/// How often a node is started beside its former pods before it is started without them, and how long after another.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(1);
 const MAX_PODS: u16 = 110;
 const SERVING_KEY: &str = "serving.key";
 const SERVING_CERT: &str = "serving.crt";
@@ -146,7 +150,7 @@ impl Host {
         if let Some(node) = self.node.take() {
             node.halt().await;
         }
-        match self.launch().await {
+        match persist(async || self.launch().await).await {
             Err(problem) => {
                 tracing::warn!(%problem, "the node does not start; starting it without its former pods");
                 self.start_anew().await
@@ -236,6 +240,16 @@ impl Host {
     }
 }
 
+/// Tries again what fails: a component that was killed half-way is no reason to give pods up.
+async fn persist(mut launch: impl AsyncFnMut() -> Result<(), Problem>) -> Result<(), Problem> {
+    for _ in 1..TRIES {
+        let Err(problem) = launch().await else { return Ok(()) };
+        tracing::warn!(%problem, "the node does not start; trying again");
+        sleep(PAUSE).await;
+    }
+    launch().await
+}
+
 /// Whether this machine has what the engine's node needs.
 pub fn check_programs() -> Result<(), Problem> {
     EngineKind::Auto.resolve().check(Role::Node).map_err(problem)
@@ -320,6 +334,19 @@ mod tests {
             assert_eq!(node_ip(ip(bad), "").unwrap_err().code, ErrorCode::AddressRefused, "{bad}");
         }
         assert_eq!(node_ip(None, "https://127.0.0.1:6443").unwrap_err().code, ErrorCode::AddressRefused);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_that_fails_once_or_twice_costs_no_pods() {
+        for (failures, expected) in [(0, Ok(1)), (1, Ok(2)), (2, Ok(3)), (3, Err(3)), (9, Err(3))] {
+            let mut tried = 0;
+            let told = persist(async || {
+                tried += 1;
+                if tried > failures { Ok(()) } else { Err(Problem::new(ErrorCode::NodeFailed, "killed")) }
+            });
+            let told = told.await;
+            assert_eq!(told.map(|()| tried).map_err(|_| tried), expected, "{failures} failures");
+        }
     }
 
     #[test]

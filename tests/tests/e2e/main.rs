@@ -10,6 +10,8 @@ mod footprint;
 mod intruders;
 mod items;
 mod killed;
+mod kills;
+mod outage;
 mod readme;
 mod rights;
 mod support;

@@ -8,6 +8,7 @@ pub(crate) mod others;
 pub(crate) mod person;
 pub(crate) mod pods;
 pub(crate) mod processes;
+pub(crate) mod worker;
 
 use anyhow::{Context as _, Result, anyhow};
 use futures::future::LocalBoxFuture;

@@ -2,7 +2,7 @@
 
 use crate::support::cluster::Cluster;
 use crate::support::commands::{Stream, tail};
-use crate::support::network::{HOST, Machine, Network};
+use crate::support::network::{Machine, Network};
 use crate::support::person::Person;
 use crate::support::pods::{NAMESPACE, field, namespace, serve};
 use crate::support::{eventually, say, scenario, step};
@@ -32,9 +32,7 @@ fn two_workers() {
     scenario("two workers, one slashed", Duration::from_mins(4), async {
         let network = Network::make(&[ONE, TWO]).await?;
         let cluster = Cluster::place()?;
-        let (rpc, faucet) = (format!("{HOST}:9000"), format!("{HOST}:9123"));
-        let flags = ["--bind", &HOST.to_string(), "--devnet-listen", &rpc, "--devnet-faucet", &faucet];
-        step("up", cluster.start(&flags)).await?;
+        step("up", cluster.start_on_bridge(&[])).await?;
         let (one, two) = (cluster.person("one"), cluster.person("two"));
         let (first, second) =
             step("two stakers join", async { Ok((join(&one, ONE).await?, join(&two, TWO).await?)) }).await?;

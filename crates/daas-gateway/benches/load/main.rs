@@ -6,17 +6,20 @@
 //! | `revocation-fanout` | how long the streams of a position outlive it, and whether the others notice |
 //! | `bad-tokens` | what a million bad tokens do to memory and to a client with a good one |
 //! | `slow-readers` | what watchers that do not read cost those who do |
+//! | `workers` | a thousand nodes behind K3s: how they join, how long a heartbeat takes, what the gateway takes for them |
 //!
 //! The gateway and the stand-in API server are processes of their own. Clients are real: TLS 1.3, HTTP/2.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has to say so and stop")]
 
 mod bad_tokens;
 mod clients;
+mod k3s;
 mod revocation_fanout;
 mod slow_readers;
 #[path = "../support/lib.rs"]
 mod support;
 mod watches;
+mod workers;
 
 /// As a master has it.
 #[global_allocator]
@@ -27,7 +30,7 @@ const FILES: u64 = 4_096;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if support::was_role() || bad_tokens::was_flood(&arguments) {
+    if support::was_role() || bad_tokens::was_flood(&arguments) || workers::was_role(&arguments) {
         return;
     }
     let open = daas_testkit::bench::process::open_files();
@@ -41,9 +44,10 @@ fn main() {
             "revocation-fanout" => revocation_fanout::run(),
             "bad-tokens" => bad_tokens::run(),
             "slow-readers" => slow_readers::run(),
+            "workers" => workers::run(),
             other => panic!("no benchmark is called {other}"),
         }
         known += 1;
     }
-    assert!(known > 0, "name one: watches, revocation-fanout, bad-tokens, slow-readers");
+    assert!(known > 0, "name one: watches, revocation-fanout, bad-tokens, slow-readers, workers");
 }

@@ -4,8 +4,8 @@
 use async_trait::async_trait;
 use daas_audit::{Folder, Log};
 use daas_gateway::{
-    ConnectionInfo, FrontProxyIdentity, Gateway, GatewayConfig, Limits, LocalEndpoints, Namespaces, NodeCaller, Rate,
-    Rates, Refusal, Streams, UpstreamConfig, server_config,
+    ConnectionInfo, FrontProxyIdentity, Gateway, GatewayConfig, K3sConfig, Limits, LocalEndpoints, Namespaces,
+    NodeCaller, Rate, Rates, Refusal, Streams, UpstreamConfig, server_config,
 };
 use daas_testkit::audit;
 use daas_testkit::bench::{monotonic, process};
@@ -16,6 +16,7 @@ use daas_types::api::{
 };
 use daas_types::{ErrorCode, Permissions};
 use metrics_exporter_prometheus::PrometheusHandle;
+use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
@@ -34,20 +35,27 @@ pub(crate) fn staker(n: u8) -> Staker {
     Staker::new(n, "5", Permissions::USER)
 }
 
-/// The role: `FOLDER` holds `server`, `front` and `ca` as [`crate::support::material`] has put them.
-pub(crate) fn run(folder: &Path, upstream: &str) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().unwrap();
-    runtime.block_on(serve(folder, upstream, metrics));
+/// What one gateway has and another has not.
+pub(crate) struct Setup {
+    pub(crate) chain: Chain,
+    pub(crate) limits: Limits,
+    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) k3s: Option<K3sConfig>,
 }
 
-async fn serve(folder: &Path, upstream: &str, metrics: PrometheusHandle) {
-    let chain = Arc::new(Chain::new());
+/// The role: `FOLDER` holds `server`, `front` and `ca` as [`crate::support::material`] has put them.
+pub(crate) fn run(folder: &Path, upstream: &str, setup: impl FnOnce(&Path) -> Setup) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().unwrap();
+    runtime.block_on(serve(folder, upstream, setup(folder), metrics));
+}
+
+/// A gateway for people, before an API server.
+pub(crate) fn for_people(folder: &Path) -> Setup {
+    let chain = Chain::new();
     for n in 1..=STAKERS {
         chain.put(&mut staker(n), |_| ());
     }
-    let (proxy_chain, proxy_key) = leaf(folder, "front");
-    let (server_chain, server_key) = leaf(folder, "server");
     // Every request is counted, and no staker reaches the bound.
     let rates = Rates { admin: Rate { per_minute: u32::MAX, burst: u32::MAX }, ..Rates::default() };
     let limits = Limits {
@@ -61,6 +69,14 @@ async fn serve(folder: &Path, upstream: &str, metrics: PrometheusHandle) {
         rates,
         ..Limits::default()
     };
+    let (chain_of_server, key) = leaf(folder, "server");
+    Setup { chain, limits, tls: server_config(chain_of_server, key).unwrap(), k3s: None }
+}
+
+async fn serve(folder: &Path, upstream: &str, setup: Setup, metrics: PrometheusHandle) {
+    let Setup { chain, limits, tls, k3s } = setup;
+    let chain = Arc::new(chain);
+    let (proxy_chain, proxy_key) = leaf(folder, "front");
     let disk = Arc::new(Folder::lock(&folder.join("audit")).unwrap());
     let (log, writer, _) = Log::open(audit::config(), disk, Arc::new(audit::now), &[]).unwrap();
     let config = GatewayConfig {
@@ -76,10 +92,9 @@ async fn serve(folder: &Path, upstream: &str, metrics: PrometheusHandle) {
         service_account: None,
         namespaces: Namespaces::default(),
         audit: log,
-        k3s: None,
+        k3s,
         limits,
     };
-    let tls = server_config(server_chain, server_key).unwrap();
     let bound = Gateway::bind(config, tls, chain.index.clone(), Arc::new(Absent)).await.unwrap();
     process::hello(&json!({ "addr": bound.local_addr().to_string() }));
     let followed = chain.clone();
@@ -109,7 +124,8 @@ fn suspend(chain: &Chain, question: &str) -> Value {
     json!({ "learned_ns": u64::try_from(learned.as_nanos()).unwrap() })
 }
 
-fn leaf(folder: &Path, name: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+/// A certificate and its key, by the name of their files.
+pub(crate) fn leaf(folder: &Path, name: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
     let file = |ending: &str| folder.join(format!("{name}.{ending}"));
     let chain = CertificateDer::pem_file_iter(file("crt")).unwrap().map(Result::unwrap).collect();
     (chain, PrivateKeyDer::from_pem_file(file("key")).unwrap())

@@ -14,7 +14,7 @@ use std::path::Path;
 pub(crate) fn was_role() -> bool {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["gateway", folder, upstream] => gateway::run(Path::new(folder), upstream),
+        ["gateway", folder, upstream] => gateway::run(Path::new(folder), upstream, gateway::for_people),
         ["stub", folder] => run_stub(Path::new(folder)),
         _ => return false,
     }

@@ -2,9 +2,10 @@
 //! oldest of them that has proven nothing gives way. At addresses from which somebody was admitted lately others are waited
 //! for apart: of both kinds the one gives way of which there are more, and where an address has all that it may have, one of
 //! its own. So nobody without stake keeps anyone with stake out, and nobody with stake has more than so many places. All people
-//! and their pods together have three quarters of them, nodes a fifth or so, and a sixteenth is always for somebody new; at one
-//! address a quarter is. Where those are taken, whoever has most gives one up for whoever has fewer. Whoever lost the stake is a stranger again, and so is the address, if nobody else was admitted
-//! from there since.
+//! and their pods together have half of them, all nodes the other but for a sixteenth of all, which is always for somebody new: a
+//! node has several, for its kubelet, its proxy and its tunnel, and there may be a thousand nodes. At one address a quarter is for
+//! somebody new. Where those are taken, whoever has most gives one up for whoever has fewer. Whoever lost the stake is a
+//! stranger again, and so is the address, if nobody else was admitted from there since.
 
 use crate::limits::Holder;
 use daas_types::PositionId;
@@ -56,8 +57,8 @@ impl Places {
     pub(crate) fn new(most: usize, most_of_one: usize, most_of_holder: usize) -> Arc<Self> {
         let most_of_strangers = most.saturating_sub(most.div_euclid(4));
         // So that there is always one for somebody new.
-        let most_of_nodes = most.div_euclid(4).saturating_sub(most.div_euclid(16)).max(1);
-        let most_of_kind = [most_of_nodes, most_of_strangers];
+        let most_of_nodes = most.div_euclid(2).saturating_sub(most.div_euclid(16)).max(1);
+        let most_of_kind = [most_of_nodes, most.div_ceil(2)];
         let (taken, emptied) = (Mutex::new(Taken::none()), Notify::new());
         Arc::new(Self { most, most_of_strangers, most_of_one, most_of_holder, most_of_kind, taken, emptied })
     }

@@ -171,7 +171,7 @@ impl ScriptedAgent {
         Ok((response, driver))
     }
 
-    fn tls(&self, ca: &str, leaf: Option<Leaf>) -> ClientConfig {
+    pub(super) fn tls(&self, ca: &str, leaf: Option<Leaf>) -> ClientConfig {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder =
             ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();

@@ -100,6 +100,8 @@ async fn supervised(
     let flight = if head.method == Method::GET { &state.reads } else { &state.writes };
     let Some(_flying) = Flying::new(flight) else { return Err((StatusCode::TOO_MANY_REQUESTS, "too many requests")) };
     state.held.subscribe().wait_for(|held| !held).await.unwrap();
+    let (read, write) = *state.takes.lock().unwrap();
+    tokio::time::sleep(if head.method == Method::GET { read } else { write }).await;
     let named = |header: &str| {
         let value = head.headers.get(format!("{program}-Node-{header}"));
         value.map(|value| value.to_str().unwrap().to_owned())

@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -54,6 +55,8 @@ pub(super) struct State {
     pub(super) writes: Flight,
     /// While true, agents' routes are not answered.
     pub(super) held: watch::Sender<bool>,
+    /// How long it takes for what changes nothing, and for a certificate.
+    pub(super) takes: Mutex<(Duration, Duration)>,
     pub(super) tunnels: watch::Sender<Vec<String>>,
     pub(super) watches: watch::Sender<usize>,
     pub(super) tasks: TaskTracker,
@@ -118,6 +121,7 @@ impl ScriptedSupervisor {
             reads: Flight::new(20),
             writes: Flight::new(10),
             held: watch::channel(false).0,
+            takes: Mutex::default(),
             tunnels: watch::channel(Vec::new()).0,
             watches: watch::channel(0).0,
             tasks: TaskTracker::new(),
@@ -166,9 +170,19 @@ impl ScriptedSupervisor {
         self.state.held.send_replace(held);
     }
 
+    /// From now on it takes so long for what changes nothing, and for a certificate.
+    pub fn takes(&self, read: Duration, write: Duration) {
+        *self.state.takes.lock().unwrap() = (read, write);
+    }
+
     /// How many agents' requests were answered at once: those that change nothing, and the others.
     pub fn peaks(&self) -> (usize, usize) {
         (*self.state.reads.peak.borrow(), *self.state.writes.peak.borrow())
+    }
+
+    /// How many tunnels and watches are open.
+    pub fn open(&self) -> (usize, usize) {
+        (self.state.tunnels.borrow().len(), *self.state.watches.borrow())
     }
 
     /// Waits until it was asked so often.

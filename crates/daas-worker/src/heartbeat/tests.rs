@@ -65,3 +65,19 @@ async fn a_refused_seal_or_master_is_not_mended_by_a_restart() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_only_the_chain_was_missing_for_is_tried_again_soon() {
+    let mut pulse = Pulse::default();
+    assert!(!pulse.waits_for_the_chain());
+    for (failure, soon) in [
+        (Some(ErrorCode::ChainStale), true),
+        (Some(ErrorCode::ChainUnreachable), true),
+        (Some(ErrorCode::MasterUnreachable), false),
+        (Some(ErrorCode::ChainUnproven), true),
+        (None, false),
+    ] {
+        pulse.beat(failure.map(problem).as_ref(), Instant::now());
+        assert_eq!(pulse.waits_for_the_chain(), soon, "{failure:?}");
+    }
+}

@@ -32,7 +32,7 @@ pub struct Duties {
 pub enum Duty {
     /// Tell the master that the node lives.
     Beat,
-    /// Look at the other nodes' networks.
+    /// Look at the other nodes' networks. A heartbeat that only the chain was missing for is tried again.
     Peers,
     /// Renew the Seal if it is time.
     Seal,
@@ -72,7 +72,7 @@ impl Worker {
                 if let Err(problem) = self.peers().await {
                     tracing::debug!(%problem, "other nodes' networks not read");
                 }
-                None
+                if self.pulse.waits_for_the_chain() { self.beat().await } else { None }
             }
             Duty::Seal => self.renew().await,
         }

@@ -2,23 +2,34 @@
 
 use super::commands::{command, succeed, tail};
 use super::machine::Machine;
+use super::network::HOST;
 use super::person::Person;
 use super::say;
 use anyhow::{Context as _, Result};
-use daas_client::{ClusterInfo, write_private};
+use bytes::Bytes;
+use daas_client::{ClusterInfo, client_config, connect, exchange, write_private};
 use daas_engine::build::{self, Program};
+use http_body_util::Full;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::process::Command;
+use tokio::time::timeout;
 
 const PROGRAMS: [&str; 4] = ["k3s-daas", "k3s-daas-devnet", "k3s-daas-master", "k3s-daas-worker"];
 /// What a failed story's reader looks at first.
 const LOGS: [&str; 5] =
     ["supervisor.log", "logs/devnet.log", "logs/master.log", "logs/worker.log", "master/log/kube-apiserver.log"];
+
+/// The gateway has said something by then.
+const ANSWERED: Duration = Duration::from_secs(15);
+/// The API's versions are shorter.
+const MAX_ANSWER: usize = 1 << 20;
 
 /// A cluster, or the place for one.
 pub(crate) struct Cluster {
@@ -52,6 +63,13 @@ impl Cluster {
         let cluster = Self::place()?;
         cluster.start(&[]).await?;
         Ok(cluster)
+    }
+
+    /// `k3s-daas up`, reached by the machines on the bridge, with more flags.
+    pub(crate) async fn start_on_bridge(&self, more: &[&str]) -> Result<()> {
+        let (bind, rpc, faucet) = (HOST.to_string(), format!("{HOST}:9000"), format!("{HOST}:9123"));
+        let flags = ["--bind", &bind, "--devnet-listen", &rpc, "--devnet-faucet", &faucet];
+        self.start(&[&flags, more].concat()).await
     }
 
     /// `k3s-daas up`, with more flags.
@@ -104,6 +122,21 @@ impl Cluster {
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         let request = http::Request::get("/api").body(Vec::new()).expect("a constant request must build");
         Client::try_from(config)?.request_text(request).await
+    }
+
+    /// The status that the gateway answers to this bearer token, at once: no client asks again meanwhile.
+    pub(crate) async fn answer(&self, token: &str) -> Result<u16> {
+        let info = self.info()?;
+        let tls = Arc::new(client_config(&info.join.ca, &[b"http/1.1"])?);
+        let host = info.join.endpoint.trim_start_matches("https://");
+        let request = http::Request::get("/api").header("host", host);
+        let request = request.header("authorization", format!("Bearer {token}")).body(Full::<Bytes>::default())?;
+        let exchanged = async {
+            let stream = connect(&info.join.endpoint, &tls).await?;
+            exchange(stream, request, MAX_ANSWER).await.map_err(anyhow::Error::msg)
+        };
+        let (status, _) = timeout(ANSWERED, exchanged).await.context("the gateway does not answer")??;
+        Ok(status.as_u16())
     }
 
     /// `status.json`.

@@ -103,6 +103,14 @@ impl Machine {
 // === impl Running ===
 
 impl Running {
+    pub(crate) fn name(&self) -> &'static str {
+        self.machine.name
+    }
+
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        self.machine.address
+    }
+
     /// The command on this machine.
     pub(crate) fn run(&self, inner: &Command) -> Command {
         let net = format!("--net=/run/netns/{}", self.machine.name);

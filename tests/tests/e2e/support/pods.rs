@@ -1,7 +1,7 @@
 //! What the stories run in their clusters.
 
 use super::person::Person;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 /// A namespace of the tests' own.
 pub(crate) const NAMESPACE: &str = "tests";
@@ -55,4 +55,17 @@ pub(crate) async fn ready(operator: &Person, pod: &str) -> Result<()> {
 /// A field of a pod.
 pub(crate) async fn field(operator: &Person, pod: &str, path: &str) -> Result<String> {
     operator.get(&["-n", NAMESPACE, "get", "pod", pod, &format!("-o=jsonpath={path}")]).await
+}
+
+/// Which pods and containers these are, and since when they run; none was restarted.
+pub(crate) async fn identities<P: AsRef<str>>(operator: &Person, pods: &[P]) -> Result<Vec<String>> {
+    let path = "{.metadata.uid} {.status.containerStatuses[0].containerID} \
+                {.status.containerStatuses[0].state.running.startedAt} {.status.containerStatuses[0].restartCount}";
+    let mut all = Vec::new();
+    for pod in pods {
+        let identity = field(operator, pod.as_ref(), path).await?;
+        ensure!(identity.ends_with(" 0"), "the pod {} was restarted: {identity}", pod.as_ref());
+        all.push(identity);
+    }
+    Ok(all)
 }
