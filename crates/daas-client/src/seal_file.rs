@@ -3,7 +3,7 @@
 use crate::files::is_private;
 use crate::write_private;
 use daas_types::join::JoinFile;
-use daas_types::onchain::{PositionKey, SealToken, position_id};
+use daas_types::onchain::{PositionKey, PositionState, SealToken, position_id};
 use daas_types::pop::{Claims, MAX_LIFETIME, Usage};
 use daas_types::{
     ClusterId, Commitment, ErrorCode, Locator, NodeId, Permissions, PositionId, Problem, SealId, SealSecret, UnixMs,
@@ -105,10 +105,31 @@ impl SealFile {
         Ok(Self { session, ..known })
     }
 
-    /// What there is of a minted Seal of which everything secret is lost, for a node: nothing can be done with it but to mint
-    /// another in its place.
-    pub fn of_lost(token: &SealToken, owner: WalletAddress) -> Result<Self, Problem> {
-        Ok(Self { permissions: Permissions::NODE, ..Self::of_secret(token, owner, new_secret()?)? })
+    /// What there is of a node's stake of which everything secret is lost: nothing can be done with it but to mint a Seal, in place
+    /// of `former`.
+    pub fn of_lost(
+        cluster: ClusterId,
+        state: &PositionState,
+        former: Option<SealId>,
+        node_id: NodeId,
+    ) -> Result<Self, Problem> {
+        let (position, owner, permissions, node_id) = (state.position, state.owner, Permissions::NODE, Some(node_id));
+        let (session, expires) = (Ed25519PrivateKey::new([0; 32]), UnixMs(0));
+        // The salt is of no use for a position that exists.
+        Self {
+            cluster,
+            position,
+            seal: former,
+            owner,
+            permissions,
+            node_id,
+            salt: 0,
+            expires,
+            secret: new_secret()?,
+            session,
+        }
+        .renewed()
+        .map(|known| Self { seal: former, ..known })
     }
 
     /// The same position with a fresh secret and session key, not yet minted.

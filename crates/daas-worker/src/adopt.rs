@@ -1,5 +1,5 @@
 //! `--register --token`: the worker takes over the stake that a Seal belongs to, with nothing but the Seal's secret and the
-//! owner's wallet.
+//! owner's wallet. `--replace`: without even the secret.
 //!
 //! An opaque secret has no session key that the node's programs could sign with, so the worker's first step afterwards is to
 //! put a Seal of its own in its place. That also makes worthless what was typed.
@@ -8,73 +8,100 @@ use crate::config::{WorkerConfig, seal_path};
 use crate::state::State;
 use crate::store::Store;
 use crate::worker::{ids, load_wallet, own_node_id};
+use daas_chain::client::ChainClient;
 use daas_chain::clock;
+use daas_chain::index::IndexIds;
 use daas_client::{ClusterInfo, SealFile};
 use daas_types::onchain::{PositionState, SealToken};
-use daas_types::{ClusterId, ErrorCode, Mist, NodeId, Permissions, Problem, SealSecret, UnixMs, WalletAddress};
+use daas_types::{
+    ClusterId, ErrorCode, Mist, NodeId, Permissions, PositionId, Problem, SealId, SealSecret, UnixMs, WalletAddress,
+};
+use std::collections::BTreeSet;
 
 /// Finds the Seal on chain, and makes it and its position this worker's. Nothing runs yet.
 pub async fn adopt(config: &WorkerConfig, secret: SealSecret) -> Result<(), Problem> {
-    take_over(config, |cluster, owner, _, seals| {
-        let token = pick(&secret, cluster, seals).ok_or_else(|| {
-            let cause = format!(
-                "no Seal of wallet {owner} has this secret; a worker that took it over has replaced it: start that without --register"
-            );
-            Problem::new(ErrorCode::TokenUnknown, cause)
-        })?;
-        Ok((token.clone(), SealFile::of_secret(token, owner, secret)?))
-    })
-    .await
+    let Owned { store, chain, ids, owner, node_id } = Owned::open(config).await?;
+    let seals = chain.seals(&ids, owner).await?;
+    let token = pick(&secret, ids.cluster, &seals).ok_or_else(|| {
+        let cause = format!(
+            "no Seal of wallet {owner} has this secret; a worker that took it over has replaced it: start that without --register"
+        );
+        Problem::new(ErrorCode::TokenUnknown, cause)
+    })?;
+    let state = chain.position(&ids, token.position).await?;
+    check(token, state.as_ref(), &node_id, clock::now())?;
+    let path = seal_path(store.folder());
+    if path.exists() {
+        let known = SealFile::load(&path)?;
+        if known.position != token.position {
+            let former = chain.position(&ids, known.position).await?;
+            left(&known, former.as_ref())?;
+        }
+    }
+    own(&store, &SealFile::of_secret(token, owner, secret)?)
 }
 
 /// The same without the secret, which is lost with its machine: the wallet's node of this name is this worker's from now on. Does
-/// nothing where it is already.
+/// nothing where there is a Seal.
 pub async fn replace(config: &WorkerConfig) -> Result<(), Problem> {
     if seal_path(&config.state_dir).exists() {
         return Ok(());
     }
-    take_over(config, |cluster, owner, node, seals| {
-        let token = latest(cluster, node, seals).ok_or_else(|| {
-            let cause = format!("no Seal of wallet {owner} is for a node {node}: without --replace it is staked for");
-            Problem::new(ErrorCode::NotStaked, cause)
-        })?;
-        Ok((token.clone(), SealFile::of_lost(token, owner)?))
-    })
-    .await
-}
-
-/// What a Seal is taken over by: of the wallet's Seals the one that is meant, and what is known of it.
-type Known = (SealToken, SealFile);
-
-async fn take_over(
-    config: &WorkerConfig,
-    find: impl FnOnce(ClusterId, WalletAddress, &NodeId, &[SealToken]) -> Result<Known, Problem>,
-) -> Result<(), Problem> {
-    let store = Store::open(&config.state_dir)?;
-    let mut cluster = ClusterInfo::load(&config.cluster)?;
-    config.apply_to(&mut cluster.join)?;
-    let owner = load_wallet(config, store.folder())?.address();
-    config.check_wallet(owner)?;
-    let node_id = own_node_id(config)?;
-    let (chain, ids) = (cluster.chain().await?, ids(&cluster.join));
+    let Owned { store, chain, ids, owner, node_id } = Owned::open(config).await?;
     let seals = chain.seals(&ids, owner).await?;
-    let (token, known) = find(ids.cluster, owner, &node_id, &seals)?;
-    let state = chain.position(&ids, token.position).await?;
-    check(&token, state.as_ref(), &node_id, clock::now())?;
-    let path = seal_path(store.folder());
-    if path.exists() {
-        let former = SealFile::load(&path)?;
-        if former.position != token.position {
-            let state = chain.position(&ids, former.position).await?;
-            left(&former, state.as_ref())?;
+    let of_node = seals.iter().filter(|seal| seal.cluster == ids.cluster && seal.node_id == node_id.as_str());
+    let positions: BTreeSet<PositionId> = of_node.map(|seal| seal.position).collect();
+    for position in positions {
+        if let Some(state) = chain.position(&ids, position).await?
+            && state.owner == owner
+            && state.node_id == node_id.as_str()
+        {
+            return own(&store, &SealFile::of_lost(ids.cluster, &state, latest(&state), node_id)?);
         }
     }
-    known.save(&path)?;
+    let cause = format!("wallet {owner} has no stake for a node {node_id}: without --replace this worker makes one");
+    Err(Problem::new(ErrorCode::NotStaked, cause))
+}
+
+/// Whose stake is looked for, and where.
+struct Owned {
+    store: Store,
+    chain: ChainClient,
+    ids: IndexIds,
+    owner: WalletAddress,
+    node_id: NodeId,
+}
+
+// === impl Owned ===
+
+impl Owned {
+    async fn open(config: &WorkerConfig) -> Result<Self, Problem> {
+        let store = Store::open(&config.state_dir)?;
+        let mut cluster = ClusterInfo::load(&config.cluster)?;
+        config.apply_to(&mut cluster.join)?;
+        let owner = load_wallet(config, store.folder())?.address();
+        config.check_wallet(owner)?;
+        let node_id = own_node_id(config)?;
+        let (chain, ids) = (cluster.chain().await?, ids(&cluster.join));
+        Ok(Self { store, chain, ids, owner, node_id })
+    }
+}
+
+/// From now on it is this worker's.
+fn own(store: &Store, seal: &SealFile) -> Result<(), Problem> {
+    // The journal first: of a Seal file without it a worker that was here before would believe its own former position.
     let mut journal = store.load()?;
-    journal.state = State { position: Some(token.position), ..State::default() };
+    journal.state = State { position: Some(seal.position), ..State::default() };
     store.save(&journal)?;
-    tracing::info!(stake.position = %token.position, "the Seal's stake is this worker's");
+    seal.save(&seal_path(store.folder()))?;
+    tracing::info!(stake.position = %seal.position, "the Seal's stake is this worker's");
     Ok(())
+}
+
+/// Of a position's Seals for a node the one that lives longest: the machine that is gone renewed it last.
+fn latest(state: &PositionState) -> Option<SealId> {
+    let of_node = state.seals.iter().filter(|record| record.permissions.covers(Permissions::NODE));
+    of_node.max_by_key(|record| record.expires_ms).map(|record| record.id)
 }
 
 /// The Seal with this secret.
@@ -82,14 +109,6 @@ fn pick<'a>(secret: &SealSecret, cluster: ClusterId, seals: &'a [SealToken]) -> 
     let locator = secret.locator();
     let opens = |seal: &SealToken| secret.commitment(cluster, seal.position).matches(&seal.commitment);
     seals.iter().find(|seal| seal.cluster == cluster && seal.locator == locator && opens(seal))
-}
-
-/// Of the Seals for a node of this name the one that lives longest: the machine that is gone renewed it last.
-fn latest<'a>(cluster: ClusterId, node: &NodeId, seals: &'a [SealToken]) -> Option<&'a SealToken> {
-    let of_node = |seal: &&SealToken| {
-        seal.cluster == cluster && seal.node_id == node.as_str() && seal.permissions.covers(Permissions::NODE)
-    };
-    seals.iter().filter(of_node).max_by_key(|seal| seal.expires_ms)
 }
 
 /// Whether a node of this name may live on it.
