@@ -108,6 +108,7 @@ impl KubernetesNode {
         layout.make_folders()?;
         cgroups::create(&layout)?;
         config::write_all(&layout, &config, binaries)?;
+        cleanup::forget_half_images(&layout)?;
         let containerd = layout.process(Program::Containerd, 1, config::containerd_args(&layout), binaries)?;
         wait_for_runtime(&layout, &containerd).await?;
         let ctr = binaries.path(Program::Ctr);

@@ -98,6 +98,11 @@ pub(super) async fn stop_components(layout: &Layout) -> Result<(), NodeError> {
     Ok(())
 }
 
+/// What a killed containerd has of images that it had not read to their end: it would go on there, and what imports them cannot.
+pub(super) fn forget_half_images(layout: &Layout) -> Result<(), FileError> {
+    remove_tree(&layout.state.join("containerd/root/io.containerd.content.v1.content/ingest"))
+}
+
 // === impl Record ===
 
 impl Record {
