@@ -105,31 +105,22 @@ impl SealFile {
         Ok(Self { session, ..known })
     }
 
-    /// What there is of a node's stake of which everything secret is lost: nothing can be done with it but to mint a Seal, in place
-    /// of `former`.
-    pub fn of_lost(
-        cluster: ClusterId,
-        state: &PositionState,
-        former: Option<SealId>,
-        node_id: NodeId,
-    ) -> Result<Self, Problem> {
-        let (position, owner, permissions, node_id) = (state.position, state.owner, Permissions::NODE, Some(node_id));
-        let (session, expires) = (Ed25519PrivateKey::new([0; 32]), UnixMs(0));
-        // The salt is of no use for a position that exists.
+    /// What there is of a node's stake of which everything secret is lost: nothing can be done with it but to mint a Seal.
+    pub fn of_lost(cluster: ClusterId, state: &PositionState, node_id: NodeId) -> Result<Self, Problem> {
         Self {
             cluster,
-            position,
-            seal: former,
-            owner,
-            permissions,
-            node_id,
+            position: state.position,
+            seal: None,
+            owner: state.owner,
+            permissions: Permissions::NODE,
+            node_id: Some(node_id),
+            // Of no use for a position that exists.
             salt: 0,
-            expires,
+            expires: UnixMs(0),
             secret: new_secret()?,
-            session,
+            session: Ed25519PrivateKey::new([0; 32]),
         }
         .renewed()
-        .map(|known| Self { seal: former, ..known })
     }
 
     /// The same position with a fresh secret and session key, not yet minted.

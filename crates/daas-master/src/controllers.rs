@@ -43,17 +43,18 @@ impl Controllers {
             logged("dns", endpoint::reserve_dns(&self.client, self.cluster_dns).await);
             Ok(())
         };
-        // None of them waits for another, and the policies are taken up meanwhile. Boxed: all of `main` would carry room for it.
+        // None of them waits for another. Boxed: all of `main` would carry room for it.
         let together = async {
             tokio::try_join!(
                 nodes.prepare(),
                 namespaces::learn(&self.client, &self.namespaces),
                 dns,
                 endpoint::publish(&self.client, self.gateway.0, self.gateway.1),
-                rbac::in_force(&self.client),
             )
         };
-        Box::pin(together).await.map(drop)
+        Box::pin(together).await?;
+        // Last, so that what is asked for was written a while ago.
+        rbac::in_force(&self.client).await
     }
 
     /// Keeps the gateway's knowledge of namespaces true.

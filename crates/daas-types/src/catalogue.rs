@@ -99,7 +99,7 @@ catalogue! {
     StakeBelowMinimum "D206" "최소 스테이킹보다 적습니다." "The stake is below the cluster's minimum."
         "Stake at least 0.5 SUI: `k3s-daas stake 0.5`.";
     NodeIdTaken "D207" "이미 사용 중인 노드 이름입니다." "The node id belongs to another position."
-        "Choose another: `k3s-daas join --node-id NAME`.";
+        "Choose another: `k3s-daas join --node-id NAME`; or, if it is a machine of yours that is lost, add `--replace`.";
     PackageMismatch "D208" "컨트랙트가 이 프로그램과 다릅니다." "The package is not the one this program was built for."
         "Use the k3s-daas release of the cluster, or publish this one's package.";
     WalletMissing "D209" "지갑이 없습니다." "There is no wallet here."
@@ -234,8 +234,8 @@ catalogue! {
     AgentNeeded "D409" "이 클러스터의 노드는 K3s 에이전트로 참여합니다." "Nodes of this cluster join by K3s' own agent."
         "`k3s agent --server https://GATEWAY:6443 --token-file FILE`, with the node's Seal in the file; docs/k3s.md says how.";
 
-    RootNeeded "D501" "root 권한이 필요합니다." "Real containers need root."
-        "Run it with sudo; `k3s-daas --state-dir DIR up --no-node` starts the control plane alone.";
+    RootNeeded "D501" "root 권한이 필요합니다." "Real containers and K3s' server need root."
+        "Run it with sudo; without root, `k3s-daas --state-dir DIR up --no-node --engine kubernetes` starts the control plane alone.";
     PortBusy "D502" "포트를 이미 사용 중입니다." "The port is in use."
         "Stop the program that holds it, or choose another: `--port`, `--devnet-listen`, `--devnet-faucet`, `--admin`.";
     GoMissing "D503" "Go가 설치되어 있지 않습니다." "Go is needed to build Kubernetes, and is not on PATH."

@@ -11,16 +11,17 @@ use crate::worker::{ids, load_wallet, own_node_id};
 use daas_chain::client::ChainClient;
 use daas_chain::clock;
 use daas_chain::index::IndexIds;
+use daas_chain::ops::Ops;
+use daas_chain::wallet::Wallet;
 use daas_client::{ClusterInfo, SealFile};
 use daas_types::onchain::{PositionState, SealToken};
-use daas_types::{
-    ClusterId, ErrorCode, Mist, NodeId, Permissions, PositionId, Problem, SealId, SealSecret, UnixMs, WalletAddress,
-};
+use daas_types::{ClusterId, ErrorCode, Mist, NodeId, Permissions, PositionId, Problem, SealId, SealSecret, UnixMs};
 use std::collections::BTreeSet;
 
 /// Finds the Seal on chain, and makes it and its position this worker's. Nothing runs yet.
 pub async fn adopt(config: &WorkerConfig, secret: SealSecret) -> Result<(), Problem> {
-    let Owned { store, chain, ids, owner, node_id } = Owned::open(config).await?;
+    let Owned { store, chain, wallet, ids, node_id } = Owned::open(config).await?;
+    let owner = wallet.address();
     let seals = chain.seals(&ids, owner).await?;
     let token = pick(&secret, ids.cluster, &seals).ok_or_else(|| {
         let cause = format!(
@@ -42,22 +43,36 @@ pub async fn adopt(config: &WorkerConfig, secret: SealSecret) -> Result<(), Prob
 }
 
 /// The same without the secret, which is lost with its machine: the wallet's node of this name is this worker's from now on. Does
-/// nothing where there is a Seal.
+/// nothing where it is. Every Seal for a node that the position has ends: which of them the lost machine held nobody knows.
 pub async fn replace(config: &WorkerConfig) -> Result<(), Problem> {
-    if seal_path(&config.state_dir).exists() {
+    let Owned { store, chain, wallet, ids, node_id } = Owned::open(config).await?;
+    let (owner, path) = (wallet.address(), seal_path(store.folder()));
+    let former = path.exists().then(|| SealFile::load(&path)).transpose()?;
+    if former.as_ref().is_some_and(|former| former.seal.is_some()) {
         return Ok(());
     }
-    let Owned { store, chain, ids, owner, node_id } = Owned::open(config).await?;
     let seals = chain.seals(&ids, owner).await?;
     let of_node = seals.iter().filter(|seal| seal.cluster == ids.cluster && seal.node_id == node_id.as_str());
-    let positions: BTreeSet<PositionId> = of_node.map(|seal| seal.position).collect();
+    // Its own, if this was begun before.
+    let mut positions: BTreeSet<PositionId> = of_node.map(|seal| seal.position).collect();
+    positions.extend(former.as_ref().map(|former| former.position));
     for position in positions {
-        if let Some(state) = chain.position(&ids, position).await?
-            && state.owner == owner
-            && state.node_id == node_id.as_str()
-        {
-            return own(&store, &SealFile::of_lost(ids.cluster, &state, latest(&state), node_id)?);
+        let Some(state) = chain.position(&ids, position).await? else { continue };
+        if state.owner != owner || state.node_id != node_id.as_str() {
+            continue;
         }
+        // What was prepared for a stake of its own, and refused because the name is taken, is kept beside.
+        if let Some(former) = former.as_ref().filter(|former| former.position != position) {
+            former.save(&path.with_file_name(format!("seal-{}.json", former.position)))?;
+        }
+        // First, so that whoever is killed finds it again.
+        own(&store, &SealFile::of_lost(ids.cluster, &state, node_id)?)?;
+        let ops = Ops::new(chain, wallet);
+        for seal in of_nodes(&state) {
+            tracing::info!(stake.position = %position, seal.id = %seal, "ending the lost machine's seal");
+            ops.revoke_seal(&ids, position, seal).await?;
+        }
+        return Ok(());
     }
     let cause = format!("wallet {owner} has no stake for a node {node_id}: without --replace this worker makes one");
     Err(Problem::new(ErrorCode::NotStaked, cause))
@@ -67,8 +82,8 @@ pub async fn replace(config: &WorkerConfig) -> Result<(), Problem> {
 struct Owned {
     store: Store,
     chain: ChainClient,
+    wallet: Wallet,
     ids: IndexIds,
-    owner: WalletAddress,
     node_id: NodeId,
 }
 
@@ -79,11 +94,11 @@ impl Owned {
         let store = Store::open(&config.state_dir)?;
         let mut cluster = ClusterInfo::load(&config.cluster)?;
         config.apply_to(&mut cluster.join)?;
-        let owner = load_wallet(config, store.folder())?.address();
-        config.check_wallet(owner)?;
+        let wallet = load_wallet(config, store.folder())?;
+        config.check_wallet(wallet.address())?;
         let node_id = own_node_id(config)?;
         let (chain, ids) = (cluster.chain().await?, ids(&cluster.join));
-        Ok(Self { store, chain, ids, owner, node_id })
+        Ok(Self { store, chain, wallet, ids, node_id })
     }
 }
 
@@ -98,10 +113,9 @@ fn own(store: &Store, seal: &SealFile) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Of a position's Seals for a node the one that lives longest: the machine that is gone renewed it last.
-fn latest(state: &PositionState) -> Option<SealId> {
-    let of_node = state.seals.iter().filter(|record| record.permissions.covers(Permissions::NODE));
-    of_node.max_by_key(|record| record.expires_ms).map(|record| record.id)
+/// A position's Seals that a node may show.
+fn of_nodes(state: &PositionState) -> impl Iterator<Item = SealId> {
+    state.seals.iter().filter(|record| record.permissions.covers(Permissions::NODE)).map(|record| record.id)
 }
 
 /// The Seal with this secret.

@@ -232,9 +232,7 @@ impl Staker {
         };
         let next = unused.map_or_else(|| seal.renewed(), Ok)?;
         next.save(&self.next_path())?;
-        // Of one whose secret is lost with its machine nothing but its name is known.
-        let named = || state.seals.iter().find(|record| Some(record.id) == seal.seal);
-        let replaces = record_of(&seal, &state).or_else(named).map(|record| record.id);
+        let replaces = record_of(&seal, &state).map(|record| record.id);
         tracing::info!(stake.position = %seal.position, "renewing the seal");
         let spec = spec(&next, lifetime);
         let outcome = self.ops.refresh_seal_token(&self.ids, seal.position, replaces, &spec).await?;

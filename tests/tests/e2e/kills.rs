@@ -1,7 +1,8 @@
 //! Kill -9 in random orders and at random moments of all that runs a node and its cluster: the node is Ready again, its pods
 //! have not noticed, and there is one stake with one Seal.
 //!
-//! `DAAS_KILLS` says how many orders (`make kills` asks for 200), `DAAS_KILLS_SEED` which ones; the seed is printed.
+//! `DAAS_KILLS` says how many orders (`make kills` asks for 200), `DAAS_KILLS_SEED` which ones; the seed is printed. Without either they
+//! are always the same.
 
 mod plan;
 
@@ -103,44 +104,45 @@ impl<'a> Life<'a> {
         let before = self.worker.balance().await?;
         self.worker.start()?;
         let order = plan.order();
-        step(&format!("order {first}, in its first moments: {order}"), self.carry_out(&order)).await?;
+        step(&format!("order {first}, in its first moments: {order}"), self.carry_out(&order, false)).await?;
         let kept = step("staked once, joined, with pods", self.begun(before)).await?;
         for number in first + 1..first + orders {
             let order = if number == first + 1 { Order::known() } else { plan.order() };
             let told = async {
-                self.carry_out(&order).await?;
+                self.carry_out(&order, true).await?;
                 self.works(&kept).await
             };
             step(&format!("order {number}: {order}"), told).await?;
         }
-        // As one does that starts while there is no network to check its own against.
         for (how, times) in &self.ended {
             say(&format!("    started again by the service manager: {times} times after {how}"));
         }
         step("it leaves", self.worker.stop(Signal::SIGTERM)).await
     }
 
-    async fn carry_out(&mut self, order: &Order) -> Result<()> {
-        for (pause, victim) in order.kills() {
+    /// `works`: all that there is to kill is there, so the first of an order is.
+    async fn carry_out(&mut self, order: &Order, works: bool) -> Result<()> {
+        for (n, (pause, victim)) in order.kills().iter().enumerate() {
             self.wait(*pause).await?;
-            self.kill(*victim).await?;
+            let killed = self.kill(*victim).await?;
+            ensure!(killed || n > 0 || !works, "there is no {victim} to kill");
         }
         Ok(())
     }
 
     /// What is not there at all, as a kubelet before its node has begun, is not killed.
-    async fn kill(&mut self, victim: Victim) -> Result<()> {
+    async fn kill(&mut self, victim: Victim) -> Result<bool> {
         let end = Instant::now() + THERE;
         loop {
             if let Some(pid) = self.find(victim) {
                 // It may just have ended.
                 if processes::signal(pid, Signal::SIGKILL).is_ok() {
                     self.kills += 1;
-                    return Ok(());
+                    return Ok(true);
                 }
             }
             if Instant::now() >= end {
-                return Ok(());
+                return Ok(false);
             }
             self.wait(LOOK).await?;
         }

@@ -27,8 +27,8 @@ const SHORT: Duration = Duration::from_secs(40);
 const STALE: Duration = Duration::from_secs(35);
 /// As long as the gateway keeps nodes without the chain; the last checkpoint is of some seconds before.
 const GRACE: Duration = Duration::from_secs(15 * 60 - 10);
-/// One heartbeat, and what is tried again once in it.
-const CAUGHT_UP: Duration = Duration::from_secs(35);
+/// Until then all have caught up, or something has been lost; how long it took is said.
+const CAUGHT_UP: Duration = Duration::from_mins(2);
 const JOINED: Duration = Duration::from_mins(1);
 /// How often it is looked whether somebody has noticed.
 const LOOK: Duration = Duration::from_secs(5);
@@ -88,7 +88,9 @@ async fn endured(cluster: &Cluster, nodes: &mut [Node<'_>], time: Duration) -> R
             ensure!(asked < STALE || answer == 503, "people are answered {answer} without the chain");
             sleep(LOOK.min(time.saturating_sub(began.elapsed()))).await;
         }
-        ensure!(refused, "it was not long enough for anybody to notice");
+        // However slow a turn was.
+        let answer = cluster.answer(&user.mint(Usage::User, clock::now())?).await?;
+        ensure!(refused || answer == 503, "people are answered {answer} at its end");
         Ok(())
     });
     let told = told.await;

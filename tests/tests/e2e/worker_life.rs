@@ -1,4 +1,4 @@
-//! One worker from its stake to its money back: killed, its node's files removed, killed again on the way out.
+//! One worker from its stake to its money back: killed, its node's files removed, its machine lost, killed again on the way out.
 
 use crate::support::cluster::Cluster;
 use crate::support::commands::{command, run, succeed};
@@ -19,7 +19,7 @@ const OUT: Duration = Duration::from_mins(1);
 
 #[test]
 fn a_workers_life() {
-    scenario("a worker's life", Duration::from_mins(4), async {
+    scenario("a worker's life", Duration::from_mins(6), async {
         let network = Network::make(&[HOME]).await?;
         let cluster = Cluster::place()?;
         step("up", cluster.start_on_bridge(&[])).await?;
@@ -28,7 +28,12 @@ fn a_workers_life() {
         let mut life = Life::new(&cluster, &machine);
         let told = step("from a wallet to a node", life.begin()).await;
         told.with_context(|| life.worker.log())?;
-        for (name, part) in [("killed", Part::Killed), ("its data removed", Part::Repaired), ("unstaked", Part::Left)] {
+        for (name, part) in [
+            ("killed", Part::Killed),
+            ("its data removed", Part::Repaired),
+            ("moved", Part::Moved),
+            ("unstaked", Part::Left),
+        ] {
             let told = step(name, life.live(part)).await;
             told.with_context(|| life.worker.log())?;
         }
@@ -54,6 +59,7 @@ async fn hurry(cluster: &Cluster) -> Result<()> {
 enum Part {
     Killed,
     Repaired,
+    Moved,
     Left,
 }
 
@@ -82,6 +88,7 @@ impl<'a> Life<'a> {
         match part {
             Part::Killed => self.killed().await,
             Part::Repaired => self.repaired().await,
+            Part::Moved => self.moved().await,
             Part::Left => self.left().await,
         }
     }
@@ -124,6 +131,34 @@ impl<'a> Life<'a> {
         serve(&operator, &[("after", HOME.name)]).await?;
         ready(&operator, "kept").await?;
         self.worker.unchanged(&seal, money).await
+    }
+
+    /// All that the machine had is lost. What comes next is another machine, and with the owner's wallet alone the same node.
+    async fn moved(&mut self) -> Result<()> {
+        let lost = self.worker.seal()?;
+        self.worker.stop(Signal::SIGTERM).await?;
+        std::fs::remove_dir_all(self.worker.folder())?;
+        // Without the owner's word it is somebody else's name, and nothing is staked for it.
+        self.worker.start()?;
+        eventually(JOINED, async || {
+            let log = self.worker.log();
+            ensure!(log.contains("D207"), "{log}");
+            Ok(())
+        })
+        .await?;
+        eventually(JOINED, async || self.worker.has_ended(2)).await?;
+        self.worker.start_with(&["--replace"])?;
+        self.worker.joined(JOINED).await?;
+        eventually(JOINED, async || self.worker.node_is_ready().await).await?;
+        let operator = self.cluster.operator();
+        serve(&operator, &[("moved", HOME.name)]).await?;
+        let (seal, state) = (self.worker.seal()?, self.worker.position(&lost).await?);
+        ensure!(seal.position == lost.position && state.active.0 == STAKE, "{state:?}");
+        ensure!(state.seals.iter().all(|record| Some(record.id) == seal.seal), "the lost Seal lives: {state:?}");
+        // From then on it is the machine: it needs no word to start again.
+        self.worker.stop(Signal::SIGHUP).await?;
+        self.worker.start()?;
+        self.worker.joined(JOINED).await
     }
 
     /// The owner's word, a kill on the way, and the money is back.

@@ -34,6 +34,8 @@ pub(super) fn server(layout: &Layout, config: &ServerConfig, pki: &Pki, tokens: 
 fn places(layout: &Layout, config: &ServerConfig, tokens: &Tokens) -> Vec<String> {
     let address = config.advertise_address;
     let mut flags = vec![
+        // Empty, and in place of the machine's: what is there for another K3s would be added to all this.
+        format!("--config={}", layout.config().display()),
         format!("--data-dir={}", layout.data().display()),
         // Nobody reaches it but the gateway, which stands on this machine.
         "--bind-address=127.0.0.1".to_owned(),

@@ -14,7 +14,7 @@ use crate::control_plane::{
     self, API_SERVER, ControlPlaneError, FIRST_POLL, LONGEST_POLL, LONGEST_SOCKET, SHOWN, admission, join_material,
     kubeconfig, ports_free,
 };
-use crate::files;
+use crate::files::{self, FileError};
 use crate::pki::{CertFiles, Pki};
 use crate::probe::Probe;
 use crate::process::{Process, ProcessError, ProcessSpec, ProcessState, RestartPolicy};
@@ -155,6 +155,10 @@ impl Layout {
         self.state.join("kubeconfig/k3s.yaml")
     }
 
+    pub(super) fn config(&self) -> PathBuf {
+        self.state.join("k3s-config.yaml")
+    }
+
     pub(super) fn admission(&self) -> PathBuf {
         self.state.join("admission.json")
     }
@@ -170,6 +174,15 @@ impl Layout {
     fn prepare(&self) -> Result<(), ControlPlaneError> {
         for folder in ["run", "log", "k3s", "kubeconfig"] {
             files::make_folder(&self.state.join(folder))?;
+        }
+        files::write_private(&self.config(), "")?;
+        // K3s unpacks what it runs there, and what it finds there it runs: it is to be what was hashed.
+        let unpacked = self.data().join("data");
+        match fs::remove_dir_all(&unpacked) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(FileError::of("empty", &unpacked)(error).into());
+            }
+            _ => {}
         }
         for path in [self.notify(), self.data().join("server/kine.sock")] {
             let length = path.as_os_str().len();

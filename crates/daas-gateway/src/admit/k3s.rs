@@ -26,7 +26,8 @@ pub(super) fn certificate(holder: &CertificateHolder, view: &View) -> Result<Per
     within_grace(view)?;
     let id = right_of_node(position, view)?;
     let identity = given.or_make(position, false, || {
-        Identity::new(role.user(&id), None, role.groups(), *seal).map_err(|error| no_header(&error))
+        let identity = Identity::new(role.user(&id), None, role.groups(), *seal);
+        identity.and_then(|identity| identity.on(&id)).map_err(|error| no_header(&error))
     })?;
     // Without a Seal: to be renewed without losing a pod, it may be replaced while the node runs.
     let hold = view.index.hold(position.clone(), Right::Node, None);
@@ -96,6 +97,9 @@ mod tests {
         let permit = shown(later).unwrap();
         assert_eq!(permit.identity().unwrap().user(), "system:kube-proxy");
         assert!(permit.identity().unwrap().groups().is_empty());
+        // The name is every node's: on which, admission policies are told.
+        let headers = permit.identity().unwrap().headers();
+        assert!(headers.iter().any(|(name, value)| name == "x-remote-extra-daas-node" && value == "worker-1"));
         assert_eq!(shown(now).unwrap_err().code(), CertificateRefused, "its time is over");
         // A new Seal, which does not even permit it, changes nothing for what runs.
         chain.put(&mut staker, |state| state.seals[0].permissions = Permissions::USER);

@@ -82,6 +82,8 @@ const UID: HeaderName = HeaderName::from_static("x-remote-uid");
 pub(crate) const GROUP: HeaderName = HeaderName::from_static("x-remote-group");
 /// Extra key `daas-seal`: which Seal was shown, for the API server's audit log.
 const SEAL: HeaderName = HeaderName::from_static("x-remote-extra-daas-seal");
+/// On which node, for users that all nodes have.
+const NODE: HeaderName = HeaderName::from_static("x-remote-extra-daas-node");
 
 /// By what the API server knows the caller.
 #[derive(Debug)]
@@ -212,6 +214,12 @@ impl Identity {
             headers.push((SEAL, HeaderValue::from_str(&seal.to_string())?));
         }
         Ok(Self { user, uid, groups, seal, headers })
+    }
+
+    /// The same on this node, which admission policies look at.
+    pub(super) fn on(mut self, node: &NodeId) -> Result<Self, InvalidHeaderValue> {
+        self.headers.push((NODE, HeaderValue::from_str(node.as_str())?));
+        Ok(self)
     }
 
     /// User name.

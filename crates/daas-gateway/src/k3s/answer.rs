@@ -22,11 +22,14 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, request};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
+use tokio::time::timeout;
 
 /// Longest answer: the configuration, or a few certificates.
 const MAX_ANSWER: usize = 1024 * 1024;
 /// Its body arrives within this.
 const BODY: Duration = Duration::from_secs(10);
+/// For the master to make a joining agent's Node; the agent itself waits for ten seconds, K3s' answer in it.
+const JOINED: Duration = Duration::from_secs(8);
 
 // === impl K3s ===
 
@@ -144,7 +147,10 @@ impl K3s {
             check_issued(answer.body(), key)?;
             // K3s has compared its password by now, and its kubelet does not run yet.
             if issue == Issue::Kubelet {
-                app.local.agent_joins(&context.info, &node, address).await?;
+                let joined = timeout(JOINED, app.local.agent_joins(&context.info, &node, address)).await;
+                joined.unwrap_or_else(|_| {
+                    Err(Refusal::unavailable(ApiServerUnavailable, "the Node is not made in time"))
+                })?;
             }
             // A kubelet's as a server opens nothing here.
             if issue != Issue::Serving {

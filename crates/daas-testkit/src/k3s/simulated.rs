@@ -20,7 +20,7 @@ const ARGUMENTS: &str = "SIMULATED_K3S";
 pub const VERSION: &str = "v1.36.2+simulated";
 
 /// Arguments of `k3s server` with a value, as v1.36.2 has them, of those that are of use here.
-const VALUED: [&str; 23] = [
+const VALUED: [&str; 24] = [
     "advertise-address",
     "advertise-port",
     "agent-token-file",
@@ -28,6 +28,7 @@ const VALUED: [&str; 23] = [
     "cluster-cidr",
     "cluster-dns",
     "cluster-domain",
+    "config",
     "data-dir",
     "disable",
     "egress-selector-mode",

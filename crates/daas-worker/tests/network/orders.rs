@@ -82,12 +82,12 @@ async fn a_lost_machines_stake_goes_on_at_another_and_its_seal_ends() {
     lost.prepare(None).await.unwrap();
     let first = live(lost.mint(Wish::default()).await.unwrap());
 
+    // Whoever tries without the word first is refused, and may say it then.
+    worker("second").prepare(None).await.unwrap();
+    assert_eq!(refused(worker("second").mint(Wish::default()).await.unwrap()), ErrorCode::NodeIdTaken);
     replace(&config("second")).await.unwrap();
     let known = SealFile::load(&seal_path(&ann.home.join("second"))).unwrap();
-    assert_eq!(
-        (known.position, known.seal, known.permissions),
-        (first.seal.position, first.seal.seal, Permissions::NODE)
-    );
+    assert_eq!((known.position, known.seal, known.permissions), (first.seal.position, None, Permissions::NODE));
     let second = live(worker("second").mint(Wish::default()).await.unwrap());
     assert!(second.new && second.position.active == first.position.active);
     let ids: Vec<_> = second.position.seals.iter().map(|record| Some(record.id)).collect();

@@ -53,9 +53,15 @@ impl<'a> Worker<'a> {
     }
 
     pub(crate) fn start(&mut self) -> Result<()> {
+        self.start_with(&[])
+    }
+
+    /// With more flags.
+    pub(crate) fn start_with(&mut self, flags: &[&str]) -> Result<()> {
         std::fs::create_dir_all(self.folder())?;
         let address = self.machine.address().to_string();
-        let join = self.person.daas(&["join", "--node-id", &self.node, "--node-ip", &address, "--stake", "5"]);
+        let join = ["join", "--node-id", &self.node, "--node-ip", &address, "--stake", "5"];
+        let join = self.person.daas(&[&join, flags].concat());
         let mut worker = self.machine.run(&join);
         let log = OpenOptions::new().create(true).append(true).open(self.log_path())?;
         worker.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -106,6 +112,13 @@ impl<'a> Worker<'a> {
         processes::signal(worker.id().context("the worker has ended")?, signal)?;
         let status = timeout(Duration::from_secs(30), worker.wait()).await.context("the worker goes on")??;
         ensure!(status.success(), "the worker left with {status}");
+        Ok(())
+    }
+
+    /// Whether it has ended by itself, with that exit code.
+    pub(crate) fn has_ended(&mut self, code: i32) -> Result<()> {
+        let ended = self.child.as_mut().context("no worker was started")?.try_wait()?;
+        ensure!(ended.and_then(|status| status.code()) == Some(code), "the worker is {ended:?}");
         Ok(())
     }
 
