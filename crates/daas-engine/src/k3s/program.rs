@@ -25,6 +25,12 @@ pub enum K3sError {
     /// There is none.
     #[error("no `k3s` on PATH, and K3S_BIN names none")]
     NotFound,
+    /// K3S_BIN leads elsewhere from every folder.
+    #[error("K3S_BIN names {path}, which is relative: it has to be the full path")]
+    Relative {
+        /// As it was named.
+        path: PathBuf,
+    },
     /// What K3S_BIN names cannot be run.
     #[error("K3S_BIN names {path}, which is no program")]
     NoProgram {
@@ -66,6 +72,10 @@ pub fn locate() -> Result<Option<PathBuf>, K3sError> {
 
 fn locate_in(named: Option<&OsStr>, path: Option<&OsStr>) -> Result<Option<PathBuf>, K3sError> {
     if let Some(named) = named.map(PathBuf::from) {
+        // A supervisor looks for it again, from another folder than the one in which it was named.
+        if named.is_relative() {
+            return Err(K3sError::Relative { path: named });
+        }
         // Another than the one that was named is not what was asked for.
         return if is_program(&named) { Ok(Some(named)) } else { Err(K3sError::NoProgram { path: named }) };
     }
@@ -167,6 +177,15 @@ mod tests {
         fs::remove_file(&named).unwrap();
         let error = locate_in(Some(named.as_os_str()), Some(&path)).unwrap_err();
         assert!(matches!(error, K3sError::NoProgram { .. }), "{error}");
+    }
+
+    #[test]
+    fn one_that_is_named_from_here_is_refused_though_it_is_there() {
+        let named = PathBuf::from(format!("{}bin/sh", "../".repeat(64)));
+        assert!(is_program(&named));
+        let error = locate_in(Some(named.as_os_str()), None).unwrap_err();
+        assert!(matches!(&error, K3sError::Relative { path } if *path == named), "{error}");
+        assert!(error.to_string().contains("full path"), "{error}");
     }
 
     #[tokio::test]
