@@ -28,7 +28,7 @@ pub(crate) struct Settings {
     /// Address other machines reach the gateway by; by default this machine's on its default route
     #[arg(long, value_name = "IP")]
     pub(crate) bind: Option<IpAddr>,
-    /// Control plane only; needs no root
+    /// Control plane only; needs no root, unless the engine is k3s
     #[arg(long)]
     pub(crate) no_node: bool,
     /// How Kubernetes is started

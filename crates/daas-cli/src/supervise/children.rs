@@ -2,6 +2,7 @@
 
 use super::report::{Child, Reporter};
 use crate::paths::{StateDir, sibling};
+use daas_engine::k3s::{self, K3sError};
 use daas_engine::process::{Process, ProcessSpec, ProcessState, RestartPolicy};
 use daas_types::{ErrorCode, Problem};
 use std::ffi::OsString;
@@ -20,6 +21,9 @@ const SLASHED: &str = "exit status: 3";
 const GIVEN_UP: &str = "ended: slashed; `k3s-daas appeal`, or after the restake `k3s-daas down` and `k3s-daas up`";
 /// Found by programs and their children; nothing of the caller's environment is passed on unseen.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Which K3s is meant.
+const K3S_BIN: &str = "K3S_BIN";
 
 /// Which child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -225,9 +229,15 @@ fn is_slashed(state: &ProcessState) -> bool {
 fn environment() -> Vec<(String, String)> {
     const PASSED: [&str; 2] = ["HOME", "XDG_CACHE_HOME"];
     let passed = PASSED.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
-    let k3s = daas_engine::k3s::locate().ok().flatten().and_then(|path| path.into_os_string().into_string().ok());
-    let k3s = k3s.map(|path| ("K3S_BIN".to_owned(), path));
+    let k3s = k3s_bin(k3s::locate(), std::env::var_os(K3S_BIN)).map(|path| (K3S_BIN.to_owned(), path));
     passed.chain(k3s).chain([("PATH".to_owned(), PATH.to_owned())]).collect()
+}
+
+/// The K3s that was found. One that was named and cannot be used stays named: a master that wants it says what is wrong
+/// with it, and takes no other instead.
+fn k3s_bin(found: Result<Option<PathBuf>, K3sError>, named: Option<OsString>) -> Option<String> {
+    let path = found.map_or(named, |found| found.map(PathBuf::into_os_string))?;
+    Some(path.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]
@@ -241,6 +251,16 @@ mod tests {
         let mut all = [Name::Master, Name::Devnet, Name::Worker, Name::Nsm];
         all.sort_by_key(|name| std::cmp::Reverse(name.order()));
         assert_eq!(all, [Name::Worker, Name::Master, Name::Nsm, Name::Devnet]);
+    }
+
+    #[test]
+    fn a_named_k3s_that_cannot_be_used_is_not_silently_another() {
+        let named = || Some(OsString::from("/opt/k3s"));
+        let found = |path: &str| Ok(Some(PathBuf::from(path)));
+        assert_eq!(k3s_bin(found("/usr/bin/k3s"), None).as_deref(), Some("/usr/bin/k3s"));
+        assert_eq!(k3s_bin(Ok(None), None), None);
+        let refused = || Err(K3sError::NoProgram { path: "/opt/k3s".into() });
+        assert_eq!(k3s_bin(refused(), named()).as_deref(), Some("/opt/k3s"));
     }
 
     fn children(dir: &tempfile::TempDir) -> Children {
