@@ -1,6 +1,6 @@
 //! The engine's errors as entries of the catalogue.
 
-use daas_engine::{ControlPlaneError, EngineError};
+use daas_engine::{ControlPlaneError, EngineError, Need};
 use daas_types::{ErrorCode, Problem};
 
 /// Which entry an engine's error is.
@@ -8,6 +8,7 @@ pub(crate) fn engine(error: EngineError) -> Problem {
     let code = match &error {
         EngineError::NoNode | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
         EngineError::K3s(_) => ErrorCode::K3sMissing,
+        EngineError::Prerequisites(missing) if missing.needs.contains(&Need::Root) => ErrorCode::RootNeeded,
         EngineError::Prerequisites(_) => ErrorCode::ToolMissing,
         EngineError::Build(_) => ErrorCode::EngineBuildFailed,
         EngineError::Node(_) => ErrorCode::NodeFailed,
@@ -27,4 +28,19 @@ pub(crate) fn engine(error: EngineError) -> Problem {
         },
     };
     Problem::of(code)(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daas_engine::{Missing, Role};
+
+    #[test]
+    fn a_lack_of_root_is_not_taken_for_a_program_that_is_missing() {
+        let code = |needs: &[Need]| engine(Missing { role: Role::Server, needs: needs.to_vec() }.into()).code;
+        let program = Need::Program { name: "nft", package: "nftables" };
+        assert_eq!(code(&[Need::Root]), ErrorCode::RootNeeded);
+        assert_eq!(code(&[Need::Root, program.clone()]), ErrorCode::RootNeeded);
+        assert_eq!(code(&[program]), ErrorCode::ToolMissing);
+    }
 }
