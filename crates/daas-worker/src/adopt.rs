@@ -7,7 +7,7 @@
 use crate::config::{WorkerConfig, seal_path};
 use crate::state::State;
 use crate::store::Store;
-use crate::worker::{ids, load_wallet, own_node_id};
+use crate::worker::{CORDONED, ids, load_wallet, own_node_id};
 use daas_chain::client::ChainClient;
 use daas_chain::clock;
 use daas_chain::index::IndexIds;
@@ -65,7 +65,9 @@ pub async fn replace(config: &WorkerConfig) -> Result<(), Problem> {
         if let Some(former) = former.as_ref().filter(|former| former.position != position) {
             former.save(&path.with_file_name(format!("seal-{}.json", former.position)))?;
         }
-        // First, so that whoever is killed finds it again.
+        // The lost machine may have taken the node out of scheduling: this one takes it back.
+        store.write(CORDONED, b"")?;
+        // Before its Seals end, so that whoever is killed finds it again.
         own(&store, &SealFile::of_lost(ids.cluster, &state, node_id)?)?;
         let ops = Ops::new(chain, wallet);
         for seal in of_nodes(&state) {

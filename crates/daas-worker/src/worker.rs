@@ -4,6 +4,7 @@ mod actions;
 mod departure;
 mod upkeep;
 
+pub(crate) use departure::CORDONED;
 pub use upkeep::{Duties, Duty};
 
 use crate::api::command::Staked;

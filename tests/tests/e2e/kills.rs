@@ -125,7 +125,7 @@ impl<'a> Life<'a> {
         for (n, (pause, victim)) in order.kills().iter().enumerate() {
             self.wait(*pause).await?;
             let killed = self.kill(*victim).await?;
-            ensure!(killed || n > 0 || !works, "there is no {victim} to kill");
+            ensure!(killed || n > 0 || !works, "there is no {victim:?} to kill");
         }
         Ok(())
     }

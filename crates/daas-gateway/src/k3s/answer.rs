@@ -207,7 +207,7 @@ async fn ask(
 ) -> Result<Response<Bytes>, Refusal> {
     let answer = forwarder.forward(permit, parts, RequestBody::read(body), &mut Permit::unhurried()).await?;
     let (head, body) = answer.into_parts();
-    let read = tokio::time::timeout(BODY, Limited::new(body, MAX_ANSWER).collect()).await;
+    let read = timeout(BODY, Limited::new(body, MAX_ANSWER).collect()).await;
     let body = read.ok().and_then(Result::ok).ok_or_else(|| unread())?.to_bytes();
     if head.status == StatusCode::UNAUTHORIZED && matches!(permit.upstream(), Upstream::Join(..)) {
         // Nothing that the agent could mend.

@@ -14,7 +14,7 @@ const CORDON: Duration = Duration::from_secs(20);
 /// The same where the node leaves for good: disruption budgets may need others to start elsewhere first.
 const LAST_CORDON: Duration = Duration::from_secs(90);
 /// Marks that it was this worker that took its node out of scheduling.
-const CORDONED: &str = "cordoned";
+pub(crate) const CORDONED: &str = "cordoned";
 /// How often a stake on its way out is looked at, at least: a slash may make the way longer.
 const LONGEST_LOOK: Duration = Duration::from_mins(10);
 
