@@ -156,6 +156,8 @@ mod tests {
         let allowed = "--kube-apiserver-arg=requestheader-allowed-names=system:auth-proxy,daas:gateway";
         assert!(has(allowed), "the gateway is not believed, or everyone is");
         assert!(has("--kube-apiserver-arg=anonymous-auth=false"));
+        let config = flags.iter().find_map(|flag| flag.strip_prefix("--config=")).expect("the machine's own is read");
+        assert!(!config.starts_with("/etc/"), "{config}");
         assert!(has(&format!("--token-file={}", tokens.server.display())));
         assert!(has(&format!("--agent-token-file={}", tokens.agent.display())));
         for forbidden in

@@ -59,6 +59,8 @@ impl K3sServer {
         let layout = Layout { state: files::make_canonical_folder(&config.state_dir)? };
         layout.prepare()?;
         cleanup(&layout.state).await?;
+        // Not before: an earlier run's K3s may still run it.
+        layout.forget_unpacked()?;
         // The next one is its API server's.
         ports_free(&[(config.ports.api, K3S), (config.ports.api.saturating_add(1), API_SERVER)])?;
         authorities::place(pki, &layout.data())?;
@@ -176,14 +178,6 @@ impl Layout {
             files::make_folder(&self.state.join(folder))?;
         }
         files::write_private(&self.config(), "")?;
-        // K3s unpacks what it runs there, and what it finds there it runs: it is to be what was hashed.
-        let unpacked = self.data().join("data");
-        match fs::remove_dir_all(&unpacked) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(FileError::of("empty", &unpacked)(error).into());
-            }
-            _ => {}
-        }
         for path in [self.notify(), self.data().join("server/kine.sock")] {
             let length = path.as_os_str().len();
             if length > LONGEST_SOCKET {
@@ -191,6 +185,15 @@ impl Layout {
             }
         }
         Ok(())
+    }
+
+    /// K3s unpacks there what it runs, and what it finds there it runs: it is to be what was hashed.
+    fn forget_unpacked(&self) -> Result<(), FileError> {
+        let unpacked = self.data().join("data");
+        match fs::remove_dir_all(&unpacked) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FileError::of("empty", &unpacked)(error)),
+            _ => Ok(()),
+        }
     }
 
     fn process(&self, binaries: &Binaries, args: Vec<String>) -> Result<Process, ControlPlaneError> {
@@ -248,4 +251,23 @@ fn write_kubeconfig(endpoints: &ServerEndpoints) -> Result<(), ControlPlaneError
     let user = serde_json::json!({ "client-certificate": cert, "client-key": key });
     let text = kubeconfig(&format!("https://{}", endpoints.api), &endpoints.server_ca, &user);
     Ok(files::write_private(&endpoints.controller_kubeconfig, text)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_where_k3s_unpacks_is_not_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout { state: folder.path().to_owned() };
+        layout.forget_unpacked().expect("there is nothing yet");
+        let (planted, kept) = (layout.data().join("data/current/bin/k3s"), layout.data().join("server/db/state.db"));
+        for file in [&planted, &kept] {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "").unwrap();
+        }
+        layout.forget_unpacked().unwrap();
+        assert!(!planted.exists() && kept.exists());
+    }
 }
