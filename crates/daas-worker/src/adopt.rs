@@ -42,15 +42,13 @@ pub async fn adopt(config: &WorkerConfig, secret: SealSecret) -> Result<(), Prob
     own(&store, &SealFile::of_secret(token, owner, secret)?)
 }
 
-/// The same without the secret, which is lost with its machine: the wallet's node of this name is this worker's from now on. Does
-/// nothing where it is. Every Seal for a node that the position has ends: which of them the lost machine held nobody knows.
+/// The same without the secret, which is lost with its machine: the wallet's node of this name is this worker's from now on. Every
+/// Seal for a node that the position has ends, but this worker's: which of them the lost machine held nobody knows. Said again, it
+/// goes on where it was.
 pub async fn replace(config: &WorkerConfig) -> Result<(), Problem> {
     let Owned { store, chain, wallet, ids, node_id } = Owned::open(config).await?;
     let (owner, path) = (wallet.address(), seal_path(store.folder()));
     let former = path.exists().then(|| SealFile::load(&path)).transpose()?;
-    if former.as_ref().is_some_and(|former| former.seal.is_some()) {
-        return Ok(());
-    }
     let seals = chain.seals(&ids, owner).await?;
     let of_node = seals.iter().filter(|seal| seal.cluster == ids.cluster && seal.node_id == node_id.as_str());
     // Its own, if this was begun before.
@@ -63,14 +61,18 @@ pub async fn replace(config: &WorkerConfig) -> Result<(), Problem> {
         }
         // What was prepared for a stake of its own, and refused because the name is taken, is kept beside.
         if let Some(former) = former.as_ref().filter(|former| former.position != position) {
+            left(former, chain.position(&ids, former.position).await?.as_ref())?;
             former.save(&path.with_file_name(format!("seal-{}.json", former.position)))?;
         }
-        // The lost machine may have taken the node out of scheduling: this one takes it back.
-        store.write(CORDONED, b"")?;
-        // Before its Seals end, so that whoever is killed finds it again.
-        own(&store, &SealFile::of_lost(ids.cluster, &state, node_id)?)?;
+        let held = former.filter(|former| former.position == position).and_then(|former| former.seal);
+        if held.is_none() {
+            // The lost machine may have taken the node out of scheduling: this one takes it back.
+            store.write(CORDONED, b"")?;
+            // Before its Seals end, so that whoever is killed finds it again.
+            own(&store, &SealFile::of_lost(ids.cluster, &state, node_id)?)?;
+        }
         let ops = Ops::new(chain, wallet);
-        for seal in of_nodes(&state) {
+        for seal in of_nodes(&state).filter(|seal| Some(*seal) != held) {
             tracing::info!(stake.position = %position, seal.id = %seal, "ending the lost machine's seal");
             ops.revoke_seal(&ids, position, seal).await?;
         }

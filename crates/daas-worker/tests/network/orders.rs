@@ -2,6 +2,7 @@
 
 use crate::NODE;
 use crate::world::{World, wallet};
+use daas_chain::ops::SealSpec;
 use daas_client::SealFile;
 use daas_types::{ErrorCode, Mist, Permissions};
 use daas_worker::adopt::replace;
@@ -88,7 +89,17 @@ async fn a_lost_machines_stake_goes_on_at_another_and_its_seal_ends() {
     replace(&config("second")).await.unwrap();
     let known = SealFile::load(&seal_path(&ann.home.join("second"))).unwrap();
     assert_eq!((known.position, known.seal, known.permissions), (first.seal.position, None, Permissions::NODE));
-    let second = live(worker("second").mint(Wish::default()).await.unwrap());
+    // Killed before the lost machine's ended, and once more without the word: it ends when it is said again.
+    let ops = world.ops(wallet(&ann));
+    let lost = SealFile::load(&seal_path(&ann.home.join("first"))).unwrap().renewed().unwrap();
+    let (permissions, locator, commitment) = (Permissions::NODE, lost.locator(), lost.commitment());
+    let spec = SealSpec { permissions, locator, commitment, session: None, lifetime: Duration::from_hours(1) };
+    ops.refresh_seal_token(&world.ids, lost.position, None, &spec).await.unwrap();
+    let between = live(worker("second").mint(Wish::default()).await.unwrap());
+    assert_eq!(between.position.seals.len(), 2);
+    replace(&config("second")).await.unwrap();
+    let fresh = Wish { fresh: true, ..Wish::default() };
+    let second = live(worker("second").mint(fresh).await.unwrap());
     assert!(second.new && second.position.active == first.position.active);
     let ids: Vec<_> = second.position.seals.iter().map(|record| Some(record.id)).collect();
     assert_eq!(ids, [second.seal.seal], "of the lost machine's Seal nothing is left");
