@@ -21,3 +21,18 @@ async fn there_is_nothing_to_clean_up_where_no_node_was() {
     cleanup(&folder.path().join("missing")).await.unwrap();
     cleanup(folder.path()).await.unwrap();
 }
+
+#[test]
+fn images_that_were_read_to_their_end_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::new(folder.path()).unwrap();
+    cleanup::forget_half_images(&layout).expect("there is nothing yet");
+    let content = layout.state.join("containerd/root/io.containerd.content.v1.content");
+    let (half, whole) = (content.join("ingest/1/data"), content.join("blobs/sha256/2"));
+    for file in [&half, &whole] {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, "").unwrap();
+    }
+    cleanup::forget_half_images(&layout).unwrap();
+    assert!(!half.exists() && whole.exists());
+}
