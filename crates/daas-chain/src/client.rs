@@ -141,7 +141,7 @@ impl ChainClient {
     }
 
     /// The endpoints that this client is not asking.
-    fn others(&self) -> Vec<Self> {
+    pub(crate) fn others(&self) -> Vec<Self> {
         let all = Self { fixed: None, ..self.clone() }.each();
         all.into_iter().filter(|other| other.at() != self.at()).collect()
     }

@@ -94,12 +94,34 @@ impl Ops {
                 Err(TxError::Chain(error)) if matches!(error, ChainError::Unreachable { .. }) || error.is_lie() => {
                     give_way(&self.client, &error).await;
                 }
-                known => return draft.build(&known?),
+                known => return self.paid(draft, known?).await,
             }
             tokio::time::sleep(wait).await;
             wait = LONGEST_WAIT.min(wait * 2);
         }
-        draft.build(&self.know(draft).await?)
+        self.paid(draft, self.know(draft).await?).await
+    }
+
+    /// The transaction, and who pays. What a wallet holds is an endpoint's word, and that it is too little ends what was asked for:
+    /// that is believed if no other endpoint knows of more.
+    async fn paid(&self, draft: &Draft, mut known: Known) -> Result<Transaction, TxError> {
+        let poor = match draft.build(&known) {
+            Err(error @ TxError::InsufficientFunds { .. }) => error,
+            built => return built,
+        };
+        for other in self.client.others() {
+            // One that does not answer knows of nothing.
+            let Ok(coins) = other.coins(known.sender).await else { continue };
+            known.coins = coins;
+            match draft.build(&known) {
+                Err(TxError::InsufficientFunds { .. }) => {}
+                built => {
+                    give_way(&self.client, &ChainError::malformed("list coins", "another endpoint lists more")).await;
+                    return built;
+                }
+            }
+        }
+        Err(poor)
     }
 
     /// Waits for a transaction of someone else, such as the faucet's, to be in a checkpoint.

@@ -34,6 +34,7 @@ pub(crate) struct Lies {
     /// It has no transaction any more.
     pub(crate) forgot_transactions: bool,
     pub(crate) fields: Change<Vec<proto::DynamicField>>,
+    pub(crate) owned: Change<Vec<proto::Object>>,
 }
 
 /// The server. It ends when dropped.
@@ -174,6 +175,15 @@ impl StateService for Service {
     ) -> Result<Response<proto::ListDynamicFieldsResponse>, Status> {
         let mut answer = self.real().state_client().list_dynamic_fields(request.into_inner()).await?;
         self.tell(|lies| &lies.fields, &mut answer.get_mut().dynamic_fields);
+        Ok(answer)
+    }
+
+    async fn list_owned_objects(
+        &self,
+        request: Request<proto::ListOwnedObjectsRequest>,
+    ) -> Result<Response<proto::ListOwnedObjectsResponse>, Status> {
+        let mut answer = self.real().state_client().list_owned_objects(request.into_inner()).await?;
+        self.tell(|lies| &lies.owned, &mut answer.get_mut().objects);
         Ok(answer)
     }
 }

@@ -1,5 +1,7 @@
+use crate::liar::{Liar, Lies};
 use crate::world::{World, wallet};
 use core::time::Duration;
+use daas_chain::client::ChainClient;
 use daas_chain::ops::{Ops, TxError};
 use daas_chain::wallet::Wallet;
 use daas_types::onchain::Status;
@@ -48,6 +50,27 @@ async fn every_refusal_says_what_is_wrong() {
     let short = world.stake(&poor, 5, "node-3").await.unwrap_err();
     assert!(matches!(short, TxError::InsufficientFunds { have, .. } if have == Mist::from_sui(5)), "{short}");
     assert_eq!(world.client.balance(address).await.unwrap(), Mist::from_sui(5), "nothing was spent");
+}
+
+/// What a wallet holds nobody proves: whoever is told that it is too little gives up, and asks the other endpoint first.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_hides_coins_makes_nobody_poor() {
+    let world = World::start().await;
+    world.rich(2).await;
+    let (honest, genesis) = (world.net.devnet.rpc_url(), world.client.genesis());
+    let liar = Liar::start(&honest).await;
+    liar.says(Lies { owned: Some(Box::new(Vec::clear)), ..Lies::default() });
+    let alone = Ops::new(ChainClient::connect(&liar.url, genesis).await.unwrap(), wallet(2));
+    let refused = world.stake(&alone, 5, "node-1").await.unwrap_err();
+    assert!(matches!(refused, TxError::InsufficientFunds { have: Mist(0), .. }), "{refused}");
+
+    let both = ChainClient::connect_any([&liar.url, &honest], genesis).await.unwrap();
+    assert_eq!(both.url(), liar.url);
+    world.stake(&Ops::new(both.clone(), wallet(2)), 5, "node-1").await.unwrap();
+    assert_eq!(both.url(), honest, "it is asked again what is sent next");
+    // Who is poor by both is poor.
+    let poor = world.stake(&Ops::new(both, wallet(9)), 5, "node-2").await.unwrap_err();
+    assert!(matches!(poor, TxError::InsufficientFunds { .. }), "{poor}");
 }
 
 /// Two programs with one wallet use the same coins; one of them has to build anew.
