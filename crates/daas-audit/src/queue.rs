@@ -5,19 +5,20 @@
 //! have a quarter of it, and none once the disk's space is scarce: whatever they send, they keep nobody else out of the log.
 
 use crate::chain::Batch;
-use crate::record::{Lost, Opened};
+use crate::record::{End, Lost, Opened, encode};
 use core::time::Duration;
 use daas_types::UnixMs;
-use serde::Serialize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// Variants of [`crate::Entry`], as BCS numbers them.
+/// Variants of [`crate::Entry`], as BCS numbers them; those of requests: [`encode`].
 const OPENED: u8 = 0;
-const START: u8 = 1;
-const END: u8 = 2;
 const LOST: u8 = 3;
+
+/// A batch that nobody waits for is due so much later: fewer commits, and with the timer's millisecond none begins later than
+/// [`crate::LONGEST_INTERVAL`].
+const UNHURRIED: Duration = Duration::from_millis(4);
 
 /// What was lost of strangers' requests is written beside what comes next, and if nothing comes, after this: so many writes are
 /// theirs at most, whatever they send.
@@ -39,10 +40,12 @@ struct State {
     lost: Lost,
     /// The space left on the disk is for those who are let in.
     scarce: bool,
-    /// When the first record of the batch came; still to come, where nothing but a loss is to be written.
+    /// When the first that is to be written came.
     since: Option<Instant>,
-    /// That is so far ahead because nothing but strangers' losses came.
+    /// Nothing but strangers' losses came.
     losses_only: bool,
+    /// Somebody waits until it is on disk.
+    hurried: bool,
     closed: bool,
 }
 
@@ -66,58 +69,43 @@ impl Queue {
             scarce: false,
             since: None,
             losses_only: false,
+            hurried: false,
             closed: false,
         };
         Self { state: Mutex::new(state), limit, waiting: Notify::new(), pressed: Notify::new() }
     }
 
     pub(crate) fn opened(&self, at: UnixMs, opened: &Opened) {
-        self.push(at, usize::MAX, Loss::Nothing, |bytes| bcs::serialize_into(bytes, &(OPENED, opened)));
+        self.push(at, usize::MAX, (Loss::Nothing, false), |bytes| bcs::serialize_into(bytes, &(OPENED, opened)));
     }
 
-    /// The beginning of a start record, of which [`Self::asked_by`] is the rest. Empty if it cannot be written, which
-    /// [`Self::start`] counts as lost.
-    pub(crate) fn start_of(what: &impl Serialize) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(256);
-        match bcs::serialize_into(&mut bytes, &(START, what)) {
-            Ok(()) => bytes,
-            Err(_) => Vec::new(),
-        }
-    }
-
-    /// The rest of a start record. Empties what cannot be written.
-    pub(crate) fn asked_by(start: &mut Vec<u8>, who: &impl Serialize) {
-        if start.is_empty() || bcs::serialize_into(start, who).is_err() {
-            start.clear();
-        }
-    }
-
-    /// `start` is whole, or empty if it could not be written. `let_in`: its asker's right was found.
-    pub(crate) fn start(&self, at: UnixMs, start: &[u8], let_in: bool) -> Option<u64> {
+    /// `start` is what [`encode`] made of a request. `let_in`: its asker's right was found; `waits`: until it is on disk.
+    pub(crate) fn start(&self, at: UnixMs, start: &[u8], (let_in, waits): (bool, bool)) -> Option<u64> {
         let (limit, loss) =
             if let_in { (self.limit, Loss::Request) } else { (self.limit.div_ceil(4), Loss::StrangersRequest) };
-        self.push(at, limit, loss, |bytes| {
-            if start.is_empty() {
-                return Err(bcs::Error::Custom(String::new()));
-            }
+        self.push(at, limit, (loss, waits), |bytes| {
             bytes.extend_from_slice(start);
             Ok(())
         })
     }
 
-    pub(crate) fn end(&self, at: UnixMs, end: &impl Serialize) -> Option<u64> {
+    pub(crate) fn end(&self, at: UnixMs, end: &End<'_>) -> Option<u64> {
         let limit = self.limit.saturating_add(self.limit / 2);
-        self.push(at, limit, Loss::End, |bytes| bcs::serialize_into(bytes, &(END, end)))
+        self.push(at, limit, (Loss::End, false), |bytes| {
+            encode::end(bytes, end);
+            Ok(())
+        })
     }
 
-    /// Waits for a record, and then until it has waited for `interval` or many have come.
+    /// Waits for a record, and then until it has waited for `interval`, or somewhat longer if nobody waits for it, or many have
+    /// come.
     pub(crate) async fn due(&self, interval: Duration) {
         loop {
             let waiting = self.waiting.notified();
-            let since = self.lock().since;
+            let due = self.lock().due(interval);
             tokio::select! {
-                () = tokio::time::sleep_until(since.unwrap_or_else(Instant::now) + interval), if since.is_some() => return,
-                () = self.pressed.notified(), if since.is_some() => return,
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => return,
+                () = self.pressed.notified(), if due.is_some() => return,
                 () = waiting => {}
             }
         }
@@ -127,7 +115,7 @@ impl Queue {
     pub(crate) fn take(&self, spare: Batch, now: UnixMs) -> Batch {
         let mut state = self.lock();
         state.report_lost(now);
-        state.since = None;
+        (state.since, state.hurried) = (None, false);
         let mut bytes = spare.bytes;
         bytes.clear();
         core::mem::replace(&mut state.batch, Batch { bytes, count: 0 })
@@ -152,7 +140,7 @@ impl Queue {
         &self,
         at: UnixMs,
         limit: usize,
-        loss: Loss,
+        (loss, waits): (Loss, bool),
         entry: impl FnOnce(&mut Vec<u8>) -> bcs::Result<()>,
     ) -> Option<u64> {
         let mut state = self.lock();
@@ -166,10 +154,10 @@ impl Queue {
             state.lost.count(loss != Loss::End, at);
         }
         let lost = sequence.is_none() && stranger;
-        let first = state.is_first(lost);
+        let news = state.is_first(lost) | state.hurries(waits);
         let pressed = state.batch.bytes.len() >= self.limit / 2;
         drop(state);
-        if first {
+        if news {
             self.waiting.notify_one();
         }
         if pressed {
@@ -216,9 +204,24 @@ impl State {
         if self.since.is_some() && (lost || !self.losses_only) {
             return false;
         }
-        let now = Instant::now();
-        (self.since, self.losses_only) = (Some(if lost { now + LOSSES } else { now }), lost);
+        (self.since, self.losses_only) = (Some(Instant::now()), lost);
         true
+    }
+
+    /// The same, because somebody waits from now on who did not before.
+    fn hurries(&mut self, waits: bool) -> bool {
+        waits && !core::mem::replace(&mut self.hurried, true)
+    }
+
+    /// When the batch is to be written. The writer asks.
+    fn due(&self, interval: Duration) -> Option<Instant> {
+        let patience = match (self.hurried, self.losses_only) {
+            (_, true) => LOSSES,
+            (true, false) => interval,
+            (false, false) => interval.max(UNHURRIED),
+        };
+        // Who pushed may go by another clock than the writer, one that is moved by hand: it waits no longer than if it came now.
+        self.since.map(|since| since.min(Instant::now()) + patience)
     }
 
     fn report_lost(&mut self, at: UnixMs) {

@@ -2,6 +2,8 @@
 //!
 //! A request is two records, [`Start`] and [`End`]. Texts are borrowed on the way in and owned on the way out.
 
+pub(crate) mod encode;
+
 use crate::hash::Digest;
 use crate::redact::{bounded, masked};
 use daas_types::{PositionId, SealId, Tier, UnixMs};

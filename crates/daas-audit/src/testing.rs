@@ -7,7 +7,7 @@ pub(crate) use disk::SimDisk;
 use crate::chain::{Batch, Chain};
 use crate::disk::Disk;
 use crate::queue::Queue;
-use crate::record::{End, Opened, What, Who};
+use crate::record::{End, Opened, What, Who, encode};
 use crate::{Anchor, Clock, Digest, EnclaveKey, Log, LogConfig, LogId, Record, WriteError};
 use core::ops::ControlFlow;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -133,9 +133,10 @@ pub(crate) fn sample(segments: &[u64]) -> Sample {
 fn write(chain: &mut Chain<SimDisk>, queue: &Queue) {
     for n in 0..3_u16 {
         let path = format!("/api/v1/namespaces/default/pods/pod-{n}");
-        let mut start = Queue::start_of(&(peer(), What::of("DELETE", &path, Some("gracePeriodSeconds=0"))));
-        Queue::asked_by(&mut start, &who());
-        let start = queue.start(UnixMs(10), &start, true).unwrap();
+        let mut start = Vec::new();
+        encode::start(&mut start, peer(), &What::of("DELETE", &path, Some("gracePeriodSeconds=0")));
+        encode::who(&mut start, &who());
+        let start = queue.start(UnixMs(10), &start, (true, true)).unwrap();
         queue.end(UnixMs(11), &End { start, status: 200 + n, sent: 7, ..End::default() }).unwrap();
     }
     chain.stage(&queue.take(Batch::default(), UnixMs(12)));

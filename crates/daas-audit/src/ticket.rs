@@ -3,8 +3,7 @@
 
 use crate::config::WhenFull;
 use crate::log::{Progress, Shared, State};
-use crate::queue::Queue;
-use crate::record::{End, What, Who};
+use crate::record::{End, What, Who, encode};
 use core::fmt;
 use daas_types::{ErrorCode, UnixMs};
 use std::borrow::Cow;
@@ -13,6 +12,9 @@ use std::sync::Arc;
 
 /// How a request ends of which nothing else was said.
 const ABORTED: &str = "Aborted";
+
+/// Room for a start: few take more.
+const USUAL: usize = 512;
 
 /// A request whose head was read. It is recorded when it is dropped, if not before.
 #[must_use = "dropping it records an aborted request"]
@@ -86,7 +88,8 @@ pub enum Unwritten {
 impl Arrival {
     pub(crate) fn new(shared: Arc<Shared>, peer: SocketAddr, what: &What<'_>) -> Self {
         let at = (shared.clock)();
-        let start = Queue::start_of(&(peer, what));
+        let mut start = Vec::with_capacity(USUAL);
+        encode::start(&mut start, peer, what);
         let asker = start.len();
         Self { shared, at, start: Some(start), asker, let_in: false, mutates: what.mutates() }
     }
@@ -95,7 +98,7 @@ impl Arrival {
     pub fn identify(&mut self, who: &Who<'_>) {
         if let Some(start) = &mut self.start {
             start.truncate(self.asker);
-            Queue::asked_by(start, &who.bounded());
+            encode::who(start, &who.bounded());
         }
     }
 
@@ -132,9 +135,9 @@ impl Arrival {
     fn record(&mut self) -> Ticket {
         let mut start = self.start.take().unwrap_or_default();
         if start.len() == self.asker {
-            Queue::asked_by(&mut start, &Who::default());
+            encode::who(&mut start, &Who::default());
         }
-        let sequence = self.shared.queue.start(self.at, &start, self.let_in);
+        let sequence = self.shared.queue.start(self.at, &start, (self.let_in, self.mutates));
         let (shared, let_in, mutates) = (self.shared.clone(), self.let_in, self.mutates);
         Ticket { shared, start: sequence, let_in, mutates, outcome: Outcome::default() }
     }

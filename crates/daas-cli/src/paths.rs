@@ -173,6 +173,11 @@ pub(crate) fn worker_record(node: &Path) -> PathBuf {
     node.join("worker.json")
 }
 
+/// Where its processes keep their data.
+pub(crate) fn node_data(node: &Path) -> PathBuf {
+    node.join("node")
+}
+
 /// A program that is installed beside this one.
 pub(crate) fn sibling(name: &str) -> Result<PathBuf, Problem> {
     let own = std::env::current_exe().map_err(Problem::of(ErrorCode::Internal))?;

@@ -248,6 +248,7 @@ mod tests {
             nautilus: Address::from_static("0x4").into(),
             endpoint: "https://127.0.0.1:6443".to_owned(),
             ca: String::new(),
+            engine: daas_types::join::Joining::Kubernetes,
         }
     }
 

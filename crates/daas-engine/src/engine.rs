@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 use crate::build::{self, Binaries, BuildError, Progress};
 use crate::cidr::Cidr;
 use crate::control_plane::{self, ControlPlane, ControlPlaneError};
-use crate::k3s::{self, K3sError, K3sServer};
+use crate::k3s::{self, K3sAgent, K3sError, K3sServer};
 use crate::node::{self, KubernetesNode, NodeError};
 use crate::pki::Pki;
 use crate::prerequisites::{self, Missing, Role};
 use crate::process::ProcessError;
-use crate::settings::{ComponentHealth, JoinMaterial, NodeConfig, ServerConfig, ServerEndpoints};
+use crate::settings::{AgentConfig, ComponentHealth, JoinMaterial, NodeConfig, ServerConfig, ServerEndpoints};
 
 /// Which engine is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,9 +48,9 @@ pub enum EngineError {
     /// There is no K3s that can be used.
     #[error(transparent)]
     K3s(#[from] K3sError),
-    /// A node was to be started by the engine of the control plane alone.
-    #[error("K3s' nodes join by `k3s agent`, which is started by itself")]
-    NoNode,
+    /// A node was to join as those of the other engine do.
+    #[error("a node of the {0} engine does not join that way")]
+    OtherWay(Engine),
     /// An engine nobody knows.
     #[error("unknown engine {0:?}: expected auto, kubernetes or k3s")]
     Unknown(String),
@@ -85,12 +85,14 @@ pub enum Server {
 pub enum Node {
     /// Upstream Kubernetes.
     Kubernetes(Box<KubernetesNode>),
+    /// K3s' agent.
+    K3s(Box<K3sAgent>),
 }
 
 // === impl EngineKind ===
 
 impl EngineKind {
-    /// The engine that is meant. `auto` is the one whose nodes our worker can start as well.
+    /// The engine that is meant. `auto` is the one that needs nothing which is not there already.
     pub fn resolve(self) -> Engine {
         match self {
             Self::Auto | Self::Kubernetes => Engine::Kubernetes,
@@ -179,6 +181,11 @@ impl Engine {
         }
     }
 
+    /// Whether its nodes join by K3s' own protocol, which is [`Self::start_agent`], or by [`Self::start_node`].
+    pub const fn has_agents(self) -> bool {
+        matches!(self, Self::K3s)
+    }
+
     /// Starts a node, going on with pods that were left running; see [`Node::set_pod_cidr`] for what it needs before it is
     /// ready.
     pub async fn start_node(self, config: NodeConfig, programs: &Binaries) -> Result<Node, EngineError> {
@@ -187,7 +194,15 @@ impl Engine {
                 let node = KubernetesNode::start(config, programs).await?;
                 Ok(Node::Kubernetes(Box::new(node)))
             }
-            Self::K3s => Err(EngineError::NoNode),
+            Self::K3s => Err(EngineError::OtherWay(self)),
+        }
+    }
+
+    /// Starts a node that joins by itself, going on with pods that were left running. It reads its token at each start.
+    pub async fn start_agent(self, config: &AgentConfig, programs: &Binaries) -> Result<Node, EngineError> {
+        match self {
+            Self::Kubernetes => Err(EngineError::OtherWay(self)),
+            Self::K3s => Ok(Node::K3s(Box::new(K3sAgent::start(config, programs).await?))),
         }
     }
 
@@ -199,10 +214,25 @@ impl Engine {
         }
     }
 
+    /// Whether a node was started in this folder, and not taken down since: its pods may run, whoever supervises them.
+    pub fn has_left_node(self, state_dir: &Path) -> bool {
+        match self {
+            Self::Kubernetes | Self::K3s => node::cleanup::is_left(state_dir),
+        }
+    }
+
+    /// Refuses a machine on which another's node is where this one would be. What was left in this folder is none.
+    pub fn check_place(self, state_dir: &Path) -> Result<(), EngineError> {
+        match self {
+            Self::K3s if !self.has_left_node(state_dir) => Ok(k3s::Traces::refuse_others_pods()?),
+            Self::Kubernetes | Self::K3s => Ok(()),
+        }
+    }
+
     /// Stops and removes what a killed supervisor's node left; does nothing if there is nothing.
     pub async fn cleanup_node(self, state_dir: &Path) -> Result<(), EngineError> {
         match self {
-            // A node of the other engine may have been here before.
+            // Which engine's node was here, its record says.
             Self::Kubernetes | Self::K3s => Ok(node::cleanup(state_dir).await?),
         }
     }
@@ -273,6 +303,7 @@ impl Node {
     pub async fn wait_ready(&self, limit: Duration) -> Result<(), EngineError> {
         match self {
             Self::Kubernetes(node) => Ok(node.wait_ready(limit).await?),
+            Self::K3s(agent) => Ok(agent.wait_ready(limit).await?),
         }
     }
 
@@ -280,13 +311,16 @@ impl Node {
     pub async fn health(&self) -> Vec<ComponentHealth> {
         match self {
             Self::Kubernetes(node) => node.health().await,
+            Self::K3s(agent) => agent.health(),
         }
     }
 
-    /// Gives the node its pods' addresses (`Node.spec.podCIDR`). Calling it again with the same is fine.
+    /// Gives the node its pods' addresses (`Node.spec.podCIDR`). Calling it again with the same is fine. K3s' agent finds them,
+    /// and the other nodes', by itself.
     pub async fn set_pod_cidr(&mut self, cidr: Cidr) -> Result<(), EngineError> {
         match self {
             Self::Kubernetes(node) => Ok(node.set_pod_cidr(cidr).await?),
+            Self::K3s(_) => Ok(()),
         }
     }
 
@@ -294,6 +328,7 @@ impl Node {
     pub async fn set_routes(&self, wanted: &BTreeMap<Cidr, Ipv4Addr>) -> Result<(), EngineError> {
         match self {
             Self::Kubernetes(_) => Ok(crate::routes::apply(wanted).await.map_err(NodeError::from)?),
+            Self::K3s(_) => Ok(()),
         }
     }
 
@@ -301,6 +336,7 @@ impl Node {
     pub fn pids(&self) -> Vec<(&'static str, u32)> {
         match self {
             Self::Kubernetes(node) => node.pids(),
+            Self::K3s(agent) => agent.pids(),
         }
     }
 
@@ -308,6 +344,7 @@ impl Node {
     pub async fn halt(self) {
         match self {
             Self::Kubernetes(node) => node.halt().await,
+            Self::K3s(agent) => agent.halt().await,
         }
     }
 
@@ -316,6 +353,7 @@ impl Node {
     pub async fn stop(self, grace: Duration) -> Result<(), EngineError> {
         match self {
             Self::Kubernetes(node) => Ok(node.stop(grace).await?),
+            Self::K3s(agent) => Ok(agent.stop(grace).await?),
         }
     }
 }

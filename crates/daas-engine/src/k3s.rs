@@ -1,5 +1,7 @@
-//! K3s as it is released: `k3s server` as one supervised process on loopback, with this cluster's own authorities.
+//! K3s as it is released: `k3s server` as one supervised process on loopback, with this cluster's own authorities, and `k3s agent`
+//! as the node of a machine.
 
+mod agent;
 mod authorities;
 mod flags;
 mod notify;
@@ -7,6 +9,8 @@ mod program;
 mod server;
 mod tokens;
 
+pub(crate) use agent::Traces;
+pub use agent::{K3sAgent, token};
 pub(crate) use program::find;
 pub use program::{K3sError, LEAST_VERSION, find_at, locate};
 pub use server::K3sServer;

@@ -12,6 +12,7 @@ mod engine;
 mod files;
 pub mod images;
 pub mod k3s;
+mod links;
 mod node;
 pub mod pki;
 mod prerequisites;
@@ -28,6 +29,6 @@ pub use files::FileError;
 pub use node::{KubernetesNode, NodeError};
 pub use prerequisites::{Missing, Need, Role};
 pub use settings::{
-    AgentEndpoints, ComponentHealth, CredentialPlugin, JoinMaterial, NodeConfig, ServerConfig, ServerEndpoints,
-    ServerPorts, Taint, TlsVersion,
+    AgentConfig, AgentEndpoints, ComponentHealth, CredentialPlugin, JoinMaterial, NodeConfig, ServerConfig,
+    ServerEndpoints, ServerPorts, Taint, TlsVersion,
 };

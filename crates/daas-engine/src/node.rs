@@ -1,10 +1,10 @@
 //! containerd, kubelet and kube-proxy as supervised processes, and everything they leave on a machine.
 //!
 //! What a node makes outside its state folder bears names derived from that folder ([`Layout`]), so two nodes
-//! do not meet and a killed one can be cleaned up from its folder alone ([`cleanup`]).
+//! do not meet and a killed one can be cleaned up from its folder alone (`cleanup`).
 
-mod cgroups;
-mod cleanup;
+pub(crate) mod cgroups;
+pub(crate) mod cleanup;
 mod config;
 mod network;
 #[cfg(test)]
@@ -21,18 +21,21 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::build::{Binaries, Program};
 use crate::cidr::Cidr;
 use crate::command::{self, CommandError, SYSTEM_PATH};
+use crate::engine::Engine;
 use crate::files::{self, FileError};
 use crate::prerequisites;
 use crate::process::{Process, ProcessError, ProcessSpec, ProcessState, RestartPolicy};
 use crate::settings::{ComponentHealth, NodeConfig};
 pub(crate) use cleanup::cleanup;
 
-const POLL: Duration = Duration::from_millis(200);
+pub(crate) const POLL: Duration = Duration::from_millis(200);
 const PROBE_LIMIT: Duration = Duration::from_secs(4);
-const STOP_GRACE: Duration = Duration::from_secs(10);
+pub(crate) const STOP_GRACE: Duration = Duration::from_secs(10);
 const RUNTIME_LIMIT: Duration = Duration::from_mins(1);
 /// How many lines of a component's log an error shows.
-const SHOWN: usize = 12;
+pub(crate) const SHOWN: usize = 12;
+/// The programs whose processes a start replaces. The containers' own supervisors are not among them.
+const COMPONENTS: [&str; 3] = ["containerd", "kubelet", "kube-proxy"];
 
 /// Why a node does not run, or cannot be taken down.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +67,31 @@ pub enum NodeError {
         /// The last lines of its log.
         log: String,
     },
+    /// A component runs, and waits for the control plane: nothing of the node is known to be wrong.
+    #[error("the {component} runs and is not ready after {limit:?}: {detail}\n{log}")]
+    Waiting {
+        /// Which one.
+        component: &'static str,
+        /// The limit.
+        limit: Duration,
+        /// What it answered last.
+        detail: String,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// Another K3s has what there is once on a machine.
+    #[error("another K3s, or its pods, are on this machine: {} is theirs", place.display())]
+    Occupied {
+        /// Its container runtime's socket, or a mount of a container's.
+        place: PathBuf,
+    },
+    /// It cannot be heard.
+    #[error("the agent's notification socket cannot be opened")]
+    Notify {
+        /// What the operating system answered.
+        #[source]
+        source: std::io::Error,
+    },
     /// Something could not be removed.
     #[error("still there after the node was stopped: {}", left.join(", "))]
     Left {
@@ -73,7 +101,7 @@ pub enum NodeError {
 }
 
 /// A running node. [`KubernetesNode::stop`] takes it down with everything it made; dropping it only kills its
-/// processes, and [`cleanup`] does the rest later, or another start goes on with its pods.
+/// processes, and `cleanup` does the rest later, or another start goes on with its pods.
 #[derive(Debug)]
 pub struct KubernetesNode {
     config: NodeConfig,
@@ -98,12 +126,12 @@ impl KubernetesNode {
     /// started anew. Else what is left of them is removed. It takes pods after [`Self::set_pod_cidr`].
     pub async fn start(config: NodeConfig, binaries: &Binaries) -> Result<Self, NodeError> {
         let layout = Layout::new(&config.state_dir)?;
-        if cleanup::can_go_on(&layout)? {
-            cleanup::stop_components(&layout).await?;
+        if cleanup::can_go_on(&layout, Engine::Kubernetes)? {
+            cleanup::stop_components(&layout, &COMPONENTS).await?;
             tracing::info!(node.state = %layout.state.display(), "going on with what an earlier run left");
         } else {
             cleanup(&layout.state).await?;
-            cleanup::Record::write(&layout).await?;
+            cleanup::Record::look().await?.write(&layout)?;
         }
         layout.make_folders()?;
         cgroups::create(&layout)?;

@@ -25,6 +25,8 @@ pub const CONTROLLER_NAME: &str = "daas:controller";
 
 /// The file of that user's certificate where K3s runs the nodes.
 pub(crate) const K3S_KUBELET_CLIENT: &str = "k3s-kubelet-client";
+/// The file of the authority whose kubelets the API server believes.
+pub(crate) const KUBELET_SERVING_CA: &str = "kubelet-serving-ca";
 
 /// Why a key or certificate could not be made, read or issued.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +105,7 @@ impl Pki {
             server_ca: authority("server-ca")?,
             client_ca: authority("client-ca")?,
             kubelet_client_ca: authority("kubelet-client-ca")?,
-            kubelet_serving_ca: authority("kubelet-serving-ca")?,
+            kubelet_serving_ca: authority(KUBELET_SERVING_CA)?,
             service_account_public_key: authority::service_account_key(&folder)?,
             folder: folder.clone(),
             now,
@@ -128,6 +130,11 @@ impl Pki {
         self.kubelet_client_ca.pem()
     }
 
+    /// The CA that signs kubelets' certificates as servers (PEM); the API server alone believes it.
+    pub fn kubelet_serving_ca_pem(&self) -> &str {
+        self.kubelet_serving_ca.pem()
+    }
+
     /// The key that verifies service-account tokens (PEM).
     pub fn service_account_public_key_pem(&self) -> &str {
         &self.service_account_public_key
@@ -136,7 +143,7 @@ impl Pki {
     /// Issues a kubelet's serving certificate. Of the request (PKCS#10, DER) only the public key is used, after
     /// its signature was checked: names and addresses are the caller's word, never the node's. The authority is one that
     /// only the API server believes: a certificate of the CA that clients pin would let a node on the gateway's machine,
-    /// or one named `localhost`, pass for the gateway.
+    /// or one named `localhost`, pass for the gateway; with K3s, whose agents call `127.0.0.1`, any node that has it in its own.
     pub fn issue_kubelet_serving(
         &self,
         request_der: &[u8],

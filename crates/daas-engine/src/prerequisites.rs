@@ -48,22 +48,37 @@ const NODE_PROGRAMS: [(&str, &str); 7] = [
     ("busybox", "busybox-static"),
 ];
 
+/// What K3s' agent needs of the machine, and who takes it down.
+const AGENT_PROGRAMS: [(&str, &str); 3] = [("ip", "iproute2"), ("mount", "mount"), ("umount", "mount")];
+
 /// Whether this machine can take the role; an error names everything that is missing at once.
 pub(crate) fn check(role: Role) -> Result<(), Missing> {
     check_with(role, nix::unistd::geteuid().is_root(), SYSTEM_PATH)
 }
 
-/// The same for K3s, which brings its programs along.
+/// The same for K3s, which brings most of its programs along and needs root as a server as well.
 pub(crate) fn check_k3s(role: Role) -> Result<(), Missing> {
-    if nix::unistd::geteuid().is_root() { Ok(()) } else { Err(Missing { role, needs: vec![Need::Root] }) }
+    check_k3s_with(role, nix::unistd::geteuid().is_root(), SYSTEM_PATH)
+}
+
+fn check_k3s_with(role: Role, root: bool, path: &str) -> Result<(), Missing> {
+    match role {
+        Role::Server => missing(role, root, path, &[]),
+        Role::Node => missing(role, root, path, &AGENT_PROGRAMS),
+    }
 }
 
 fn check_with(role: Role, root: bool, path: &str) -> Result<(), Missing> {
-    if role == Role::Server {
-        return Ok(());
+    match role {
+        Role::Server => Ok(()),
+        Role::Node => missing(role, root, path, &NODE_PROGRAMS),
     }
-    let programs = NODE_PROGRAMS
-        .into_iter()
+}
+
+fn missing(role: Role, root: bool, path: &str, programs: &[(&'static str, &'static str)]) -> Result<(), Missing> {
+    let programs = programs
+        .iter()
+        .copied()
         .filter(|(name, _)| find_in(path, name).is_none())
         .map(|(name, package)| Need::Program { name, package });
     let needs: Vec<Need> = (!root).then_some(Need::Root).into_iter().chain(programs).collect();
@@ -125,5 +140,13 @@ mod tests {
     #[test]
     fn a_control_plane_needs_no_root_and_no_programs() {
         assert_eq!(check_with(Role::Server, false, ""), Ok(()));
+    }
+
+    #[test]
+    fn k3s_needs_root_and_its_agent_a_few_programs() {
+        let needs = |role, root| check_k3s_with(role, root, "").map_err(|missing| missing.needs.len());
+        assert_eq!((needs(Role::Server, true), needs(Role::Server, false)), (Ok(()), Err(1)));
+        assert_eq!((needs(Role::Node, true), needs(Role::Node, false)), (Err(3), Err(4)));
+        assert_eq!(check_k3s_with(Role::Server, false, "").unwrap_err().needs, [Need::Root]);
     }
 }

@@ -165,6 +165,25 @@ pub struct NodeConfig {
     pub log_level: u8,
 }
 
+/// A node to run that joins by K3s' own protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentConfig {
+    /// Where all its files lie but the token's.
+    pub state_dir: PathBuf,
+    /// The node's name.
+    pub node_name: String,
+    /// Its address towards the gateway and other nodes.
+    pub node_ip: Ipv4Addr,
+    /// The gateway, `https://host:port`.
+    pub api_server: String,
+    /// What it shows at each start, in a file that nobody else reads; made by [`crate::k3s::token`].
+    pub token_file: PathBuf,
+    /// The most pods it takes.
+    pub max_pods: u16,
+    /// Verbosity of its log, 0 to 10.
+    pub log_level: u8,
+}
+
 /// How one component is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComponentHealth {

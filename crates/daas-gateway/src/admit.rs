@@ -12,6 +12,7 @@ pub use permit::{Identity, Kind, NodeRole, Permit};
 
 use crate::authenticate::{BoundToken, Caller, SealHolder};
 use crate::credential::Bearer;
+use crate::freshness::Watch;
 use crate::limits::Payer;
 use crate::local::NodeCaller;
 use crate::namespaces::{Namespaces, Owner};
@@ -31,26 +32,38 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// What a decision rests on, taken together.
-pub(crate) struct View {
+pub(crate) struct View<'a> {
     /// Tells when what the snapshot said is no longer true.
-    pub(crate) index: Index,
+    pub(crate) index: &'a Index,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) freshness: Freshness,
     /// The later of the machine's clock and the last verified checkpoint.
     pub(crate) now: UnixMs,
     pub(crate) node_stale_grace: Duration,
-    pub(crate) namespaces: Namespaces,
+    pub(crate) namespaces: &'a Namespaces,
+    /// Has what tells when the index becomes too old.
+    pub(crate) watch: &'a Watch,
+}
+
+// === impl View ===
+
+impl View<'_> {
     /// Cancelled when the index becomes too old for people.
-    pub(crate) people_stale: Arc<CancellationToken>,
+    fn people_stale(&self) -> Arc<CancellationToken> {
+        self.watch.people_stale(self.freshness)
+    }
+
     /// Cancelled when it becomes too old for nodes.
-    pub(crate) nodes_stale: Arc<CancellationToken>,
+    fn nodes_stale(&self) -> Arc<CancellationToken> {
+        self.watch.nodes_stale(self.freshness)
+    }
 }
 
 /// What the API server calls every node's kube-proxy.
 pub(crate) const KUBE_PROXY: &str = "system:kube-proxy";
 
 /// May this caller's request reach the API server, and as whom?
-pub(crate) fn admit(caller: &Caller, view: &View) -> Result<Permit, Refusal> {
+pub(crate) fn admit(caller: &Caller, view: &View<'_>) -> Result<Permit, Refusal> {
     match caller {
         Caller::Seal(holder) => match holder.usage {
             Usage::User => person(holder, view),
@@ -67,7 +80,7 @@ pub(crate) fn admit(caller: &Caller, view: &View) -> Result<Permit, Refusal> {
 }
 
 /// May this caller register or heartbeat as a node, and as which? A new node needs a fresh index, an old one does not.
-pub(crate) fn admit_worker(caller: &Caller, joins: bool, view: &View) -> Result<NodeCaller, Refusal> {
+pub(crate) fn admit_worker(caller: &Caller, joins: bool, view: &View<'_>) -> Result<NodeCaller, Refusal> {
     let Caller::Seal(holder) = caller else {
         return Err(Refusal::unauthorized(TokenMalformed, "a service account is no node"));
     };
@@ -81,7 +94,7 @@ pub(crate) fn admit_worker(caller: &Caller, joins: bool, view: &View) -> Result<
     Ok(NodeCaller { position: holder.position.state.position, node_id, seal: holder.seal.id })
 }
 
-fn person(holder: &SealHolder, view: &View) -> Result<Permit, Refusal> {
+fn person(holder: &SealHolder, view: &View<'_>) -> Result<Permit, Refusal> {
     fresh(view)?;
     seal_covers(holder, Permissions::USER, view.now)?;
     counts(&holder.position)?;
@@ -94,32 +107,30 @@ fn person(holder: &SealHolder, view: &View) -> Result<Permit, Refusal> {
         Identity::new(state.owner.to_string(), Some(state.position), groups, holder.seal.id)
             .map_err(|error| no_header(&error))
     })?;
-    let leash =
-        Leash::new(holder.hold(Right::People, view), None, view.people_stale.clone(), holder.until.since(view.now));
+    let leash = Leash::new(holder.hold(Right::People, view), None, view.people_stale(), holder.until.since(view.now));
     let payer = Payer::Person(state.position, tier);
     Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Person { tier }, payer, leash))
 }
 
-fn node(holder: &SealHolder, role: NodeRole, view: &View) -> Result<Permit, Refusal> {
+fn node(holder: &SealHolder, role: NodeRole, view: &View<'_>) -> Result<Permit, Refusal> {
     let id = node_right(holder, view)?;
     let identity = holder.given.or_make(&holder.position, false, || {
         // No UID: the API server compares a kubelet's with nothing, and two roles of one position are not one user.
         Identity::new(role.user(&id), None, role.groups(), holder.seal.id).map_err(|error| no_header(&error))
     })?;
-    let leash =
-        Leash::new(holder.hold(Right::Node, view), None, view.nodes_stale.clone(), holder.until.since(view.now));
+    let leash = Leash::new(holder.hold(Right::Node, view), None, view.nodes_stale(), holder.until.since(view.now));
     let payer = Payer::Node(holder.position.state.position, of_node(&holder.position));
     Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Node { id, role }, payer, leash))
 }
 
-fn node_right(holder: &SealHolder, view: &View) -> Result<NodeId, Refusal> {
+fn node_right(holder: &SealHolder, view: &View<'_>) -> Result<NodeId, Refusal> {
     within_grace(view)?;
     seal_covers(holder, Permissions::NODE, view.now)?;
     right_of_node(&holder.position, view)
 }
 
 /// Whatever was shown for it.
-fn right_of_node(position: &LivePosition, view: &View) -> Result<NodeId, Refusal> {
+fn right_of_node(position: &LivePosition, view: &View<'_>) -> Result<NodeId, Refusal> {
     counts(position)?;
     let no_node = || Refusal::forbidden(UsageNotPermitted, "the position has no node id");
     let id = position.node().ok_or_else(no_node)?;
@@ -139,7 +150,7 @@ fn right_of_node(position: &LivePosition, view: &View) -> Result<NodeId, Refusal
     Ok(id)
 }
 
-fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<Permit, Refusal> {
+fn service_account(token: &BoundToken, bearer: &Bearer, view: &View<'_>) -> Result<Permit, Refusal> {
     // A pod acts for its namespace's owner, so people's staleness rule holds; without one it is part of the cluster.
     let (stale, owner, acts_for) =
         if let Some((owner, least)) = acts_for(&token.namespace, view).map_err(|cause| no_pod(cause))? {
@@ -152,10 +163,10 @@ fn service_account(token: &BoundToken, bearer: &Bearer, view: &View) -> Result<P
                 return Err(no_pod(cause));
             }
             let hold = view.index.hold(owner.clone(), Right::People, None);
-            (view.people_stale.clone(), Some(Payer::Pods(owner.state.position, tier)), Some(hold))
+            (view.people_stale(), Some(Payer::Pods(owner.state.position, tier)), Some(hold))
         } else {
             within_grace(view)?;
-            (view.nodes_stale.clone(), None, None)
+            (view.nodes_stale(), None, None)
         };
     let host = view.snapshot.by_node(&token.node);
     let host = host.ok_or_else(|| no_pod(format!("no position holds node {}", token.node)))?;
@@ -187,13 +198,13 @@ fn no_pod(cause: impl fmt::Display) -> Refusal {
 // === impl SealHolder ===
 
 impl SealHolder {
-    fn hold(&self, right: Right, view: &View) -> Hold {
+    fn hold(&self, right: Right, view: &View<'_>) -> Hold {
         view.index.hold(self.position.clone(), right, Some(self.seal.clone()))
     }
 }
 
 /// Whom a namespace's service accounts act for, and which tier gave it the namespace; `None` if for the cluster.
-fn acts_for<'a>(namespace: &str, view: &'a View) -> Result<Option<(&'a Arc<LivePosition>, Tier)>, String> {
+fn acts_for<'a>(namespace: &str, view: &'a View<'_>) -> Result<Option<(&'a Arc<LivePosition>, Tier)>, String> {
     let (owner, least) = if namespace.starts_with("t-") {
         (view.snapshot.by_namespace(namespace), Tier::Developer)
     } else {
@@ -207,7 +218,7 @@ fn acts_for<'a>(namespace: &str, view: &'a View) -> Result<Option<(&'a Arc<LiveP
     Ok(Some((owner, least)))
 }
 
-fn fresh(view: &View) -> Result<(), Refusal> {
+fn fresh(view: &View<'_>) -> Result<(), Refusal> {
     let cause = match view.freshness {
         Freshness::Fresh => return Ok(()),
         Freshness::Stale(age) => format!("the last verified checkpoint is {} s old", age.as_secs()),
@@ -216,7 +227,7 @@ fn fresh(view: &View) -> Result<(), Refusal> {
     Err(Refusal::unavailable(ChainStale, cause))
 }
 
-fn within_grace(view: &View) -> Result<(), Refusal> {
+fn within_grace(view: &View<'_>) -> Result<(), Refusal> {
     match view.freshness {
         Freshness::Stale(age) if age <= view.node_stale_grace => Ok(()),
         Freshness::Fresh | Freshness::Stale(_) | Freshness::Unknown => fresh(view),

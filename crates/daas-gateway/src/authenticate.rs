@@ -1,11 +1,13 @@
 //! Whose credential it is. Reads one snapshot of the index; makes no call to anything.
 
 mod service_account;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod verified;
 
 pub(crate) use service_account::{BoundToken, Issuer};
+pub(crate) use shown::Shown;
 
 use crate::admit::{Given, NodeRole};
 use crate::config::{ConfigError, ServiceAccountConfig};
@@ -123,6 +125,25 @@ impl Authenticator {
                 let token = self.service_account(text, now, may_verify)?;
                 Ok(Caller::ServiceAccount { token, bearer: bearer.clone() })
             }
+        }
+    }
+
+    /// The same for a token that counted on this connection before. None if it has to be read.
+    pub(crate) fn again(
+        &self,
+        shown: &Shown,
+        token: &[u8],
+        snapshot: &Snapshot,
+        now: UnixMs,
+    ) -> Option<Result<Caller, Refusal>> {
+        let Known { token, given } = self.tokens.get(shown.digest(token)?)?;
+        Some(self.holder(token.claims(), token.signer(), given, snapshot, now).map(Caller::Seal))
+    }
+
+    /// It counted, and most likely is shown again.
+    pub(crate) fn counted(&self, shown: &Shown, bearer: &Bearer) {
+        if let Ok(Token::Pop(text)) = bearer.token() {
+            shown.keep(bearer, self.tokens.digest(text));
         }
     }
 

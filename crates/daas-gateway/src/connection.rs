@@ -128,7 +128,7 @@ impl Server {
         let server_name = session.server_name().map(Arc::from);
         let info = ConnectionInfo { peer, server_name, exporter };
         let presented = self.app.k3s.as_ref().and_then(|k3s| k3s.presented(session));
-        let context = Context::new(info, seat.forwarder.clone(), place, presented);
+        let context = Context::new(self.app.clone(), info, seat.forwarder.clone(), place, presented);
         // Kubernetes' upgrade clients often send no ALPN at all; they mean HTTP/1.1.
         let result = if session.alpn_protocol() == Some(crate::tls::H2) {
             self.http2(tls, context).await
@@ -144,11 +144,10 @@ impl Server {
     async fn http2(&self, tls: ClientIo, context: Context) -> Ended {
         let context = Arc::new(context);
         let shown = context.clone();
-        let app = self.app.clone();
-        // Boxed, because hyper and the executor hand it on by value and it is kilobytes.
-        let service = service_fn(move |request| Box::pin(request::serve(app.clone(), context.clone(), request)));
         let streams = Arc::<Streams>::default();
-        let executor = StreamExecutor::new(self.tasks.clone(), self.app.clone(), self.limits.stalled, streams.clone());
+        let executor = StreamExecutor::new(self.tasks.clone(), context.clone(), self.limits.stalled, streams.clone());
+        // Boxed, because hyper and the executor hand it on by value and it is kilobytes.
+        let service = service_fn(move |request| Box::pin(request::serve(context.clone(), request)));
         let (io, mut outlet) = gather(tls);
         let connection = http2::Builder::new(executor)
             .timer(TokioTimer::new())
@@ -194,8 +193,7 @@ impl Server {
     async fn http1(&self, tls: ClientIo, context: Context) -> Ended {
         let context = Arc::new(context);
         let shown = context.clone();
-        let app = self.app.clone();
-        let service = service_fn(move |request| request::serve(app.clone(), context.clone(), request));
+        let service = service_fn(move |request| request::serve(context.clone(), request));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_read)

@@ -1,6 +1,7 @@
 //! Exactly one credential out of a request.
 
 use crate::refusal::Refusal;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use core::fmt;
 use daas_types::ErrorCode::{TokenAmbiguous, TokenMalformed, TokenMissing};
@@ -69,6 +70,11 @@ impl Bearer {
         Ok(found.pop())
     }
 
+    /// Whether it is this one. How long that takes says nothing about it.
+    pub(crate) fn is(&self, token: &[u8]) -> bool {
+        verify_slices_are_equal(self.0.as_bytes(), token).is_ok()
+    }
+
     /// What it is.
     pub(crate) fn token(&self) -> Result<Token<'_>, Refusal> {
         let text = self.0.as_str();
@@ -109,6 +115,14 @@ impl fmt::Debug for Bearer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Bearer(…)")
     }
+}
+
+/// The token of a request that has `Authorization: Bearer …` and no other place for one. None where it has to be looked at more
+/// closely.
+pub(crate) fn alone(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut all = headers.get_all(AUTHORIZATION).into_iter();
+    let token = all.next()?.as_bytes().strip_prefix(b"Bearer ")?;
+    (all.next().is_none() && !headers.contains_key(SEC_WEBSOCKET_PROTOCOL)).then_some(token)
 }
 
 /// The WebSocket subprotocols, in order, without bearers; `None` if none is left.

@@ -102,16 +102,14 @@ impl Forwarder {
     pub(crate) async fn forward(
         &self,
         permit: &Permit,
-        mut parts: request::Parts,
+        parts: request::Parts,
         body: RequestBody,
         lease: &mut Lease,
     ) -> Result<Response<GatewayBody>, Refusal> {
         let lane = Lane::of(&parts.uri);
-        let route = self.route(permit);
         let share = self.shares.take(permit, lane)?;
-        head::for_h2(&mut parts, &route.dialer.tls.authority, permit)?;
         // Pinned here, because a future that is handed on is there twice.
-        let exchange = pin!(self.exchange(route, (lane, share.shard()), parts, body));
+        let exchange = pin!(self.exchange(permit, (lane, share.shard()), parts, body));
         let response = tokio::select! {
             biased;
             reason = lease => return Err(lost(reason)),
@@ -133,15 +131,20 @@ impl Forwarder {
 
     async fn exchange(
         &self,
-        route: &Route,
+        permit: &Permit,
         (lane, shard): (Lane, usize),
-        parts: request::Parts,
+        mut parts: request::Parts,
         body: RequestBody,
     ) -> Result<Response<(Received, Slot)>, Refusal> {
+        let route = self.route(permit);
+        let authority = &route.dialer.tls.authority;
         let idempotent =
             matches!(parts.method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS);
-        // What was not processed may be sent again; of a body, some may have left and nothing was kept.
+        // What was not processed may be sent again; of a body, some may have left and nothing was kept. Kept as the client sent it: of
+        // the identity, which all requests of a token share, each copy costs the other threads something too.
+        parts.extensions.clear();
         let mut again = (idempotent && body.is_end_stream()).then(|| parts.clone());
+        head::for_h2(&mut parts, authority, permit)?;
         let mut request = Request::from_parts(parts, body);
         loop {
             let (mut sender, slot) = route.pool.slot(lane, shard).await?;
@@ -150,7 +153,10 @@ impl Forwarder {
                 Err(error) => error,
             };
             match again.take().filter(|_| unprocessed(&error)) {
-                Some(parts) => request = Request::from_parts(parts, RequestBody::empty()),
+                Some(mut parts) => {
+                    head::for_h2(&mut parts, authority, permit)?;
+                    request = Request::from_parts(parts, RequestBody::empty());
+                }
                 None => return Err(Refusal::unavailable(ApiServerUnavailable, chain(&error))),
             }
         }

@@ -40,20 +40,29 @@ impl Watch {
     }
 
     /// What a decision rests on, now.
-    pub(crate) fn view(&self) -> View {
+    pub(crate) fn view(&self) -> View<'_> {
         let snapshot = self.index.snapshot();
         let now = daas_chain::clock::now().max(snapshot.timestamp().unwrap_or_default());
         let freshness = self.index.freshness(now);
         View {
-            people_stale: self.people.token(people_open(freshness)),
-            nodes_stale: self.nodes.token(self.nodes_open(freshness)),
             node_stale_grace: self.node_stale_grace,
-            index: self.index.clone(),
-            namespaces: self.namespaces.clone(),
+            index: &self.index,
+            namespaces: &self.namespaces,
+            watch: self,
             snapshot,
             freshness,
             now,
         }
+    }
+
+    /// Cancelled when the index, now this fresh, becomes too old for people.
+    pub(crate) fn people_stale(&self, freshness: Freshness) -> Arc<CancellationToken> {
+        self.people.token(people_open(freshness))
+    }
+
+    /// The same for nodes.
+    pub(crate) fn nodes_stale(&self, freshness: Freshness) -> Arc<CancellationToken> {
+        self.nodes.token(self.nodes_open(freshness))
     }
 
     /// Cancels what staleness ends, until dropped.

@@ -8,6 +8,7 @@
 //! | a client's certificate: asked for, not insisted on | [`tls`], [`certificate`] |
 //! | the key in a request for a certificate, and whether the answer is of that key | [`signing`] |
 //! | whom a certificate may not be for | [`claims`] |
+//! | a certificate as a server, which K3s does not issue here; the Node | [`joining`] |
 //! | whose key that was, on disk before K3s hears of it | [`keys`] |
 //! | no more at once than K3s answers | [`queue`] |
 //!
@@ -18,6 +19,7 @@ mod basic;
 mod certificate;
 mod claims;
 mod config;
+mod joining;
 mod keys;
 mod queue;
 mod routes;

@@ -62,6 +62,16 @@ pub trait LocalEndpoints: Send + Sync + 'static {
         request: RegisterWorkerRequest,
     ) -> Result<RegisterWorkerResponse, Refusal>;
 
+    /// A node that joins by K3s' own protocol asks for its certificate as a server, at this address as it says. Its right, its node
+    /// id and the request's signature (PKCS #10, DER) have been checked. The certificate and its issuer's, as PEM.
+    async fn agent_serves(
+        &self,
+        connection: &ConnectionInfo,
+        caller: &NodeCaller,
+        address: IpAddr,
+        request: &[u8],
+    ) -> Result<String, Refusal>;
+
     /// A node joins by K3s' own protocol, from this address as it says. Its right, its node id and its password have been
     /// checked; it has its certificate when this is done.
     async fn agent_joins(

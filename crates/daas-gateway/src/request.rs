@@ -2,9 +2,9 @@
 
 use crate::admit::{Permit, View, admit};
 use crate::audit::{Entry, Recorded};
-use crate::authenticate::{Authenticator, Caller};
+use crate::authenticate::{Authenticator, Caller, Shown};
 use crate::connection::{Place, Places, cord};
-use crate::credential::Bearer;
+use crate::credential::{self, Bearer};
 use crate::forward::{Forwarder, GatewayBody, RequestBody, UpgradeRequest};
 use crate::freshness::Watch;
 use crate::k3s::{self, K3s, Presented};
@@ -51,6 +51,8 @@ pub(crate) struct App {
 
 /// What the requests of one connection share.
 pub(crate) struct Context {
+    /// Through the connection: its count of users is each thread's to change, and a request would change it thrice.
+    pub(crate) app: Arc<App>,
     pub(crate) info: ConnectionInfo,
     /// Of the thread that serves it.
     pub(crate) forwarder: Arc<Forwarder>,
@@ -64,6 +66,7 @@ pub(crate) struct Context {
     renewals: Renewals,
     /// With K3s: the certificate that was shown at its beginning.
     presented: Option<Box<Presented>>,
+    shown: Shown,
 }
 
 /// How an answer came about.
@@ -73,12 +76,8 @@ pub(crate) struct Answer {
 }
 
 /// Answers; a refusal is an answer too. Whatever becomes of it is in the audit log.
-pub(crate) async fn serve(
-    app: Arc<App>,
-    context: Arc<Context>,
-    request: Request<Incoming>,
-) -> Result<Response<Recorded>, Infallible> {
-    let begun = Instant::now();
+pub(crate) async fn serve(context: Arc<Context>, request: Request<Incoming>) -> Result<Response<Recorded>, Infallible> {
+    let (app, begun) = (&context.app, Instant::now());
     let mut entry = Entry::of(&app.audit, context.info.peer, &request);
     let method = request.method().clone();
     let watch = is_watch(request.uri());
@@ -114,13 +113,15 @@ pub(crate) async fn serve(
 
 impl Context {
     pub(crate) fn new(
+        app: Arc<App>,
         info: ConnectionInfo,
         forwarder: Arc<Forwarder>,
         place: Place,
         presented: Option<Box<Presented>>,
     ) -> Self {
         let (place, limited, enough) = (Arc::new(place), AtomicU32::new(0), CancellationToken::new());
-        Self { info, forwarder, place, limited, enough, renewals: Renewals::default(), presented }
+        let (renewals, shown) = (Renewals::default(), Shown::default());
+        Self { app, info, forwarder, place, limited, enough, renewals, presented, shown }
     }
 
     /// The certificate that was shown at its beginning.
@@ -175,7 +176,7 @@ impl App {
         context: &Context,
         bearer: &Bearer,
         opaque: Usage,
-        view: &View,
+        view: &View<'_>,
     ) -> Result<Caller, Refusal> {
         let may_verify = |position: Option<PositionId>| {
             let own = position.is_some_and(|position| context.place.is_of(position));
@@ -214,16 +215,29 @@ impl App {
             return Box::pin(k3s.answer(route, self, context, request, entry)).await;
         }
         self.kubernetes(context, request, entry, |parts, entry| {
-            let bearer = Bearer::from_headers(&parts.headers)?;
             let view = self.watch.view();
-            let caller = match (bearer, &self.k3s, context.presented()) {
-                (Some(bearer), ..) => self.authenticate(context, &bearer, Usage::User, &view)?,
-                (None, Some(k3s), Some(presented)) => k3s.caller(presented, &view)?,
-                (None, ..) => return Err(Refusal::unauthorized(TokenMissing, "no Authorization header")),
-            };
+            let caller = self.caller(context, parts, &view)?;
             admit(&caller, &view).inspect_err(|_| entry.known(&caller))
         })
         .await
+    }
+
+    fn caller(&self, context: &Context, parts: &request::Parts, view: &View<'_>) -> Result<Caller, Refusal> {
+        let token = credential::alone(&parts.headers);
+        let again = token.and_then(|token| self.authenticator.again(&context.shown, token, &view.snapshot, view.now));
+        if let Some(caller) = again {
+            return caller;
+        }
+        let bearer = Bearer::from_headers(&parts.headers)?;
+        match (bearer, &self.k3s, context.presented()) {
+            (Some(bearer), ..) => {
+                let caller = self.authenticate(context, &bearer, Usage::User, view)?;
+                self.authenticator.counted(&context.shown, &bearer);
+                Ok(caller)
+            }
+            (None, Some(k3s), Some(presented)) => k3s.caller(presented, view),
+            (None, ..) => Err(Refusal::unauthorized(TokenMissing, "no Authorization header")),
+        }
     }
 
     /// To the API server, with the permit that is made of the request's head as it came.

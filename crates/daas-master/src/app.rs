@@ -4,14 +4,13 @@ use crate::attest::Attestor;
 use crate::audit::{Audit, Auditing, LAST_ANCHOR, Sender};
 use crate::config::{self, Config};
 use crate::control_plane::ControlPlane;
-use crate::controllers::Controllers;
 use crate::identity::{self, Identity, SigningKey};
 use crate::local::MasterEndpoints;
 use crate::nodes::Nodes;
 use crate::presence::Presence;
 use crate::registration::{Registrar, Registration};
 use crate::warden::Warden;
-use crate::{control_plane, kubernetes, pins, serving};
+use crate::{control_plane, pins, problems, serving};
 use anyhow::Context as _;
 use daas_attest::{Binding, Roots};
 use daas_audit::{EnclaveKey, Log, LogId};
@@ -23,12 +22,16 @@ use daas_chain::store::Store;
 use daas_daemon::admin::Admin;
 use daas_daemon::config::Loaded;
 use daas_daemon::{Notifier, Readiness, TaskEnd, Tasks};
-use daas_engine::pki::{CertFiles, Pki};
+use daas_engine::pki::Pki;
+use daas_engine::{EngineKind, Server};
 use daas_gateway::{Gateway, Namespaces};
 use daas_types::genesis::Genesis;
-use daas_types::join::ChainPins;
+use daas_types::join::{ChainPins, Joining};
+use daas_types::onchain::Pcrs;
 use daas_types::{ErrorCode, Problem};
+use futures::future::{Either, select};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -59,50 +62,70 @@ pub async fn run(loaded: Loaded<Config>, shutdown: CancellationToken) -> anyhow:
 
     let (server_settings, pki) = control_plane::settings(&config)?;
     let binding = binding(&genesis, &pins, measured, &pki, &key);
-    let attestor = Attestor::new(config.tee.device.clone(), Roots::for_genesis(&genesis), binding);
-    // A device that gives nothing now would give clients nothing later: better to say so before anything runs.
-    let pcrs = attestor.expect(&config.tee.kind).await;
-    let pcrs = pcrs.map_err(|refusal| Problem::new(refusal.code(), refusal.cause()))?;
+    let (attestor, pcrs) = attested(&config, &genesis, binding).await?;
     registration.measured(pcrs.clone());
     publish(&config, &pins, &binding, &pki)?;
 
-    let (index, client) = follow(&config, &pins, &genesis, &mut tasks, &shutdown).await?;
-    let log = LogId { cluster: pins.cluster, key: EnclaveKey(key.public()) };
-    let audit = Audit::open(&config, log, &client, &index.ids()).await?;
-    let (ops, ids) = (Ops::new(client, key.wallet()), index.ids());
-    let sender = Sender { ops: ops.clone(), ids, index: index.clone(), log };
-    let onchain = OnChain { ops, ids, registration, presence };
-    // Beside the control plane's start: whoever answers for this master waits for neither.
-    let registrar = Registrar {
-        ops: onchain.ops.clone(),
-        ids: onchain.ids,
-        index: index.clone(),
-        attestor: attestor.clone(),
-        binding,
-        pcrs,
-        endpoint: config.endpoint(),
-        position,
-        refused: Vec::new(),
-        registration: onchain.registration.clone(),
-        ready: Some(registered),
+    let index = Index::new(ids(&pins));
+    // It is locked: another master's control plane would be taken for one that was left behind.
+    let store = Store::open(&config.k3s.data_dir.join("index.redb"), &genesis, index.ids())?;
+    let namespaces = Namespaces::default();
+    let kubernetes = control_plane::start(&config, server_settings, &pki, &index, &namespaces);
+    let chain = async {
+        let client = follow(&pins, &genesis, &index, store, &mut tasks, &shutdown).await?;
+        let log = LogId { cluster: pins.cluster, key: EnclaveKey(key.public()) };
+        let audit = Audit::open(&config, log, &client, &index.ids()).await?;
+        let ops = Ops::new(client, key.wallet());
+        let registrar = Registrar {
+            ops: ops.clone(),
+            ids: index.ids(),
+            index: index.clone(),
+            attestor: attestor.clone(),
+            binding,
+            pcrs,
+            endpoint: config.endpoint(),
+            position,
+            refused: Vec::new(),
+            registration: registration.clone(),
+            ready: Some(registered),
+        };
+        // Whoever answers for this master does not wait for Kubernetes.
+        tasks.spawn("registration", registrar.run(shutdown.clone()));
+        Ok((Sender { ops, ids: index.ids(), index: index.clone(), log }, audit))
     };
-    tasks.spawn("registration", registrar.run(shutdown.clone()));
-    let engine = control_plane::start(&config, server_settings, &pki).await?;
+    let ((sender, audit), engine) = Box::pin(both(chain, kubernetes)).await?;
+    let onchain = OnChain { ops: sender.ops.clone(), registration, presence };
     let (log, written) = audit.start(sender, &auditing, &mut tasks);
     let audit = (log, [written, serving]);
-    let served = serve(&config, &pins, &index, attestor, pki, &engine, onchain, audit, &mut tasks, &shutdown).await;
+    let served =
+        serve(&config, &pins, &index, attestor, pki, &engine, namespaces, onchain, audit, &mut tasks, &shutdown);
+    let served = served.await;
+    let served = served.inspect(|()| tracing::info!(endpoint = config.endpoint(), "ready")).map(|()| drop(ready));
+    finish(served, tasks, shutdown, engine.server).await
+}
+
+/// Waits until a part of it ends, if all of it began, and stops everything in order.
+async fn finish(
+    served: anyhow::Result<()>,
+    mut tasks: Tasks,
+    shutdown: CancellationToken,
+    server: Server,
+) -> anyhow::Result<()> {
     let end = match served {
-        Ok(()) => {
-            drop(ready);
-            tracing::info!(endpoint = config.endpoint(), "ready");
-            tasks.run().await
-        }
+        Ok(()) => tasks.run().await,
         Err(error) => TaskEnd::Task { name: "start", result: Err(error) },
     };
     shutdown.cancel();
     tasks.drain(DRAIN + LAST_ANCHOR + Duration::from_secs(2)).await;
-    engine.server.stop().await;
+    server.stop().await;
     outcome(end)
+}
+
+/// A device that gives nothing now would give clients nothing later: better to say so before anything runs.
+async fn attested(config: &Config, genesis: &Genesis, binding: Binding) -> anyhow::Result<(Attestor, Pcrs)> {
+    let attestor = Attestor::new(config.tee.device.clone(), Roots::for_genesis(genesis), binding);
+    let pcrs = attestor.expect(&config.tee.kind).await;
+    Ok((attestor, pcrs.map_err(|refusal| Problem::new(refusal.code(), refusal.cause()))?))
 }
 
 /// Only a shutdown is a good end.
@@ -131,7 +154,6 @@ fn binding(genesis: &Genesis, pins: &ChainPins, config_digest: [u8; 32], pki: &P
 /// What a master does on chain with, and tells about it.
 struct OnChain {
     ops: Ops,
-    ids: IndexIds,
     registration: Registration,
     presence: Arc<Presence>,
 }
@@ -169,34 +191,59 @@ fn publish(config: &Config, pins: &ChainPins, binding: &Binding, pki: &Pki) -> a
         signing_key: hex::encode(binding.signing_key),
         config_digest: hex::encode(binding.config_digest),
     };
-    identity::publish(&config.k3s.data_dir, &identity, pins, pki.server_ca_pem())
+    let engine = config.k3s.engine.parse::<EngineKind>().map_err(problems::engine)?.resolve();
+    let how = if engine.has_agents() { Joining::K3s } else { Joining::Kubernetes };
+    identity::publish(&config.k3s.data_dir, &identity, pins, pki.server_ca_pem(), how)
+}
+
+/// What both give, at the same time: one waits for a checkpoint, the other for an API server. With either missing the other
+/// is of no use, and Kubernetes is stopped.
+async fn both<T>(
+    chain: impl Future<Output = anyhow::Result<T>>,
+    kubernetes: impl Future<Output = anyhow::Result<ControlPlane>>,
+) -> anyhow::Result<(T, ControlPlane)> {
+    let (known, started) = match select(pin!(chain), pin!(kubernetes)).await {
+        // Not left half done: its processes would be nobody's.
+        Either::Left((known, kubernetes)) => (known, kubernetes.await),
+        Either::Right((Ok(started), chain)) => (chain.await, Ok(started)),
+        Either::Right((Err(error), _)) => return Err(error),
+    };
+    match (known, started) {
+        (Ok(known), Ok(started)) => Ok((known, started)),
+        (Err(error), Ok(started)) => {
+            started.server.stop().await;
+            Err(error)
+        }
+        (Err(error), Err(_)) | (Ok(_), Err(error)) => Err(error),
+    }
+}
+
+fn ids(pins: &ChainPins) -> IndexIds {
+    IndexIds { package: pins.package, cluster: pins.cluster, registry: pins.registry, nautilus: pins.nautilus }
 }
 
 /// Follows the chain, and waits until the index knows it.
 async fn follow(
-    config: &Config,
     pins: &ChainPins,
     genesis: &Genesis,
+    index: &Index,
+    store: Store,
     tasks: &mut Tasks,
     shutdown: &CancellationToken,
-) -> anyhow::Result<(Index, ChainClient)> {
-    let ids =
-        IndexIds { package: pins.package, cluster: pins.cluster, registry: pins.registry, nautilus: pins.nautilus };
+) -> anyhow::Result<ChainClient> {
     let client = ChainClient::connect_any(pins.rpc.iter(), genesis).await.map_err(Problem::from)?;
-    let index = Index::new(ids);
-    let store = Store::open(&config.k3s.data_dir.join("index.redb"), genesis, ids)?;
     let follower = Follower::new(client.clone(), index.clone()).with_store(store)?;
     let stop = shutdown.clone();
     tasks.spawn("chain", async move { Ok(follower.run(stop).await?) });
 
-    if !until_fresh(&index, &client, NOTHING_VERIFIED).await {
+    if !until_fresh(index, &client, NOTHING_VERIFIED).await {
         let cause = format!("{}: nothing that verifies within 60 s", pins.rpc);
         return Err(Problem::new(ErrorCode::ChainUnreachable, cause).into());
     }
-    Ok((index, client))
+    Ok(client)
 }
 
-/// Prepares Kubernetes, then opens the gateway.
+/// Opens the gateway.
 #[expect(clippy::too_many_arguments, reason = "wiring: each is a part made above, and used here alone")]
 async fn serve(
     config: &Config,
@@ -205,30 +252,18 @@ async fn serve(
     attestor: Attestor,
     pki: Pki,
     engine: &ControlPlane,
+    namespaces: Namespaces,
     onchain: OnChain,
     (audit, served): (Log, [DropGuard; 2]),
     tasks: &mut Tasks,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
     let endpoints = engine.server.endpoints().clone();
-    let api = format!("https://{}", endpoints.api);
-    let CertFiles { cert, key } = &endpoints.controller;
-    let client = kubernetes::client(&api, &endpoints.server_ca, cert, key).await?;
-    let gateway = (config.api.advertise, config.api.port);
-    let namespaces = Namespaces::default();
-    let controllers = Controllers {
-        client: client.clone(),
-        index: index.clone(),
-        gateway,
-        cluster_dns: config.k3s.cluster_dns,
-        namespaces: namespaces.clone(),
-    };
-    controllers.prepare().await.context("preparing Kubernetes")?;
-
+    let controllers = engine.controllers.clone();
     let local = MasterEndpoints {
         attestor,
         index: index.clone(),
-        nodes: Mutex::new(Nodes::new(client.clone())),
+        nodes: Mutex::new(Nodes::new(controllers.client.clone())),
         presence: onchain.presence.clone(),
         pki,
         endpoint: config.endpoint(),
@@ -247,8 +282,9 @@ async fn serve(
         drop(served);
         Ok(())
     });
-    let OnChain { ops, ids, registration, presence } = onchain;
-    let warden = Warden { client, index: index.clone(), ops, ids, presence, registration };
+    let OnChain { ops, registration, presence } = onchain;
+    let client = controllers.client.clone();
+    let warden = Warden { client, index: index.clone(), ops, ids: index.ids(), presence, registration };
     tasks.spawn("warden", warden.run(shutdown.clone()));
     tasks.spawn("revocation", controllers.clone().run_revocation(shutdown.clone()));
     tasks.spawn("namespaces", controllers.clone().run_namespaces(shutdown.clone()));

@@ -1,12 +1,16 @@
 //! The control plane behind the gateway: its settings, its keys, its start.
 
 use crate::config::Config;
-use crate::problems;
+use crate::controllers::Controllers;
+use crate::{kubernetes, problems};
+use anyhow::Context as _;
 use daas_chain::clock;
+use daas_chain::index::Index;
 use daas_engine::build;
 use daas_engine::k3s::K3sError;
-use daas_engine::pki::Pki;
+use daas_engine::pki::{CertFiles, Pki};
 use daas_engine::{Engine, EngineKind, Role, Server, ServerConfig, ServerPorts, TlsVersion};
+use daas_gateway::Namespaces;
 use daas_types::{ErrorCode, Problem};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, UNIX_EPOCH};
@@ -46,15 +50,54 @@ pub(crate) fn settings(config: &Config) -> anyhow::Result<(ServerConfig, Pki)> {
     Ok((settings, pki))
 }
 
-/// One that is ready.
+/// One that is ready, and in which everything of ours is in place.
 pub(crate) struct ControlPlane {
     pub(crate) server: Server,
     /// Of Kubernetes.
     pub(crate) version: String,
+    pub(crate) controllers: Controllers,
 }
 
-/// Starts it, and waits until it is ready.
-pub(crate) async fn start(config: &Config, settings: ServerConfig, pki: &Pki) -> anyhow::Result<ControlPlane> {
+/// Starts it, waits until it is ready, and brings everything of ours in place.
+pub(crate) async fn start(
+    config: &Config,
+    settings: ServerConfig,
+    pki: &Pki,
+    index: &Index,
+    namespaces: &Namespaces,
+) -> anyhow::Result<ControlPlane> {
+    let (server, version) = start_server(config, settings, pki).await?;
+    match prepare(config, &server, index, namespaces).await {
+        Ok(controllers) => Ok(ControlPlane { server, version, controllers }),
+        Err(error) => {
+            server.stop().await;
+            Err(error)
+        }
+    }
+}
+
+async fn prepare(
+    config: &Config,
+    server: &Server,
+    index: &Index,
+    namespaces: &Namespaces,
+) -> anyhow::Result<Controllers> {
+    let endpoints = server.endpoints();
+    let CertFiles { cert, key } = &endpoints.controller;
+    let client = kubernetes::client(&format!("https://{}", endpoints.api), &endpoints.server_ca, cert, key).await?;
+    let controllers = Controllers {
+        client,
+        index: index.clone(),
+        gateway: (config.api.advertise, config.api.port),
+        // K3s makes the Service of its CoreDNS itself, and cannot where there is one already.
+        cluster_dns: endpoints.agents.is_none().then_some(config.k3s.cluster_dns),
+        namespaces: namespaces.clone(),
+    };
+    controllers.prepare().await.context("preparing Kubernetes")?;
+    Ok(controllers)
+}
+
+async fn start_server(config: &Config, settings: ServerConfig, pki: &Pki) -> anyhow::Result<(Server, String)> {
     let kind = config.k3s.engine.parse::<EngineKind>().map_err(problems::engine)?;
     let engine = kind.resolve();
     engine.check(Role::Server).map_err(problems::engine)?;
@@ -71,5 +114,5 @@ pub(crate) async fn start(config: &Config, settings: ServerConfig, pki: &Pki) ->
         server.stop().await;
         return Err(problems::engine(error).into());
     }
-    Ok(ControlPlane { server, version })
+    Ok((server, version))
 }

@@ -25,8 +25,8 @@ pub(crate) struct Controllers {
     pub(crate) index: Index,
     /// The gateway, for the `kubernetes` Service.
     pub(crate) gateway: (IpAddr, u16),
-    /// The address that pods ask for names.
-    pub(crate) cluster_dns: Ipv4Addr,
+    /// The address that pods ask for names, where the engine has nothing of its own there.
+    pub(crate) cluster_dns: Option<Ipv4Addr>,
     /// Whose namespaces are, for the gateway.
     pub(crate) namespaces: Namespaces,
 }
@@ -39,8 +39,10 @@ impl Controllers {
         rbac::apply_all(&self.client).await?;
         let nodes = Nodes::new(self.client.clone());
         let dns = async {
-            // Not worth a cluster: where it is outside the service network, nobody can take it either.
-            logged("dns", endpoint::reserve_dns(&self.client, self.cluster_dns).await);
+            if let Some(address) = self.cluster_dns {
+                // Not worth a cluster: where it is outside the service network, nobody can take it either.
+                logged("dns", endpoint::reserve_dns(&self.client, address).await);
+            }
             Ok(())
         };
         // None of them waits for another. Boxed: all of `main` would carry room for it.

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use daas_chain::wallet::Wallet;
-use daas_types::join::ChainPins;
+use daas_types::join::{ChainPins, JoinFile, Joining};
 use serde::{Deserialize, Serialize};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -68,8 +68,9 @@ impl SigningKey {
 }
 
 /// Writes `identity.json` and `join.json` below `data_dir`.
-pub fn publish(data_dir: &Path, identity: &Identity, pins: &ChainPins, ca_pem: &str) -> anyhow::Result<()> {
-    let join = pins.clone().into_join_file(identity.endpoint.clone(), ca_pem.to_owned());
+pub fn publish(data_dir: &Path, identity: &Identity, pins: &ChainPins, ca: &str, how: Joining) -> anyhow::Result<()> {
+    let join = pins.clone().into_join_file(identity.endpoint.clone(), ca.to_owned());
+    let join = JoinFile { engine: how, ..join };
     write(&data_dir.join("join.json"), &serde_json::to_string_pretty(&join)?)?;
     // Last, because whoever waits for this file then reads the other.
     write(&data_dir.join("identity.json"), &serde_json::to_string_pretty(identity)?)

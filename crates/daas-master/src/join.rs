@@ -31,18 +31,32 @@ pub(crate) struct Facts<'a> {
     pub(crate) own: &'a [IpAddr],
     /// Whether the node is of the operator's pool, which may share the master's machine.
     pub(crate) operator: bool,
-    /// Whether nodes join by K3s' own protocol, or as the worker does. None joins by both: it would be started by one of them
-    /// as the control plane does not know it.
+    /// Whether nodes join by K3s' own protocol: their agents ask K3s for certificates, and nobody asks for one here. A node that
+    /// joins as the other engine's do would be started as the control plane does not know it.
     pub(crate) agents: bool,
     /// What is recorded of all nodes.
     pub(crate) records: &'a BTreeMap<String, NodeRecord>,
 }
 
-/// The record to write, or why not.
-pub(crate) fn decide(node: &NodeId, request: &RegisterWorkerRequest, facts: &Facts<'_>) -> Result<NodeRecord, Refusal> {
+/// How a machine joins.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Joined {
+    /// What is to be recorded.
+    pub(crate) record: NodeRecord,
+    /// Whether the Node object is another machine's, with K3s' password of that one: this one's is refused until it is gone.
+    pub(crate) anew: bool,
+}
+
+/// What to write down of a worker that registers, or why not.
+pub(crate) fn decide(node: &NodeId, request: &RegisterWorkerRequest, facts: &Facts<'_>) -> Result<Joined, Refusal> {
     check_time(facts.now, request.timestamp)?;
-    if facts.agents {
-        return Err(Refusal::forbidden(ErrorCode::AgentNeeded, format!("{node} asked as a worker does")));
+    match (facts.agents, request.serving_csr.is_empty()) {
+        (true, false) => {
+            let cause = format!("{node} asked for a kubelet's certificate");
+            return Err(Refusal::forbidden(ErrorCode::AgentNeeded, cause));
+        }
+        (false, true) => return Err(Refusal::forbidden(ErrorCode::CsrRefused, "serving_csr is empty")),
+        _ => {}
     }
     let Ok(address) = request.ip_address.parse::<IpAddr>() else {
         return Err(Refusal::forbidden(ErrorCode::AddressRefused, "ip_address is not an IP address"));
@@ -51,13 +65,20 @@ pub(crate) fn decide(node: &NodeId, request: &RegisterWorkerRequest, facts: &Fac
     if request.instance_id.len() != 32 || !request.instance_id.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(Refusal::forbidden(ErrorCode::InstanceMismatch, "instance_id must be 32 hex characters"));
     }
+    let mut anew = false;
     if let Some(held) = facts.records.get(node.as_str()).filter(|r| r.instance != request.instance_id) {
-        replaces(node, request, facts).map_err(|why| {
-            let cause = format!("{node} is held by the machine at {}: {why}", held.address);
-            Refusal::forbidden(ErrorCode::InstanceMismatch, cause)
-        })?;
+        match replaces(node, request, facts) {
+            Ok(()) => anew = facts.agents,
+            // A machine that has joined without a worker has no instance here, and is where it was.
+            Err(_) if facts.agents && held.instance == BY_PASSWORD && held.address == address => {}
+            Err(why) => {
+                let cause = format!("{node} is held by the machine at {}: {why}", held.address);
+                return Err(Refusal::forbidden(ErrorCode::InstanceMismatch, cause));
+            }
+        }
     }
-    Ok(NodeRecord { address, instance: request.instance_id.clone(), position: facts.position })
+    let record = NodeRecord { address, instance: request.instance_id.clone(), position: facts.position };
+    Ok(Joined { record, anew })
 }
 
 /// Whether the owner has signed that this machine takes the other's place. The time it was said at is the request's, which counts.
@@ -68,13 +89,16 @@ fn replaces(node: &NodeId, request: &RegisterWorkerRequest, facts: &Facts<'_>) -
     words.verify(signature, owner).map_err(|error| error.to_string())
 }
 
-/// The same for one that joins by K3s' own protocol, where a password tells machines apart.
-pub(crate) fn decide_agent(node: &NodeId, address: IpAddr, facts: &Facts<'_>) -> Result<NodeRecord, Refusal> {
+/// The same for an agent that joins by K3s' own protocol, where a password tells machines apart. Its worker, if it has one, has
+/// registered before.
+pub(crate) fn decide_agent(node: &NodeId, address: IpAddr, facts: &Facts<'_>) -> Result<Joined, Refusal> {
     if !facts.agents {
         return Err(Refusal::forbidden(ErrorCode::RouteRefused, "no K3s is behind this gateway"));
     }
     let address = check_address(node, address, facts)?;
-    Ok(NodeRecord { address, instance: BY_PASSWORD.to_owned(), position: facts.position })
+    let known = facts.records.get(node.as_str()).filter(|held| held.position == facts.position);
+    let instance = known.map_or_else(|| BY_PASSWORD.to_owned(), |held| held.instance.clone());
+    Ok(Joined { record: NodeRecord { address, instance, position: facts.position }, anew: false })
 }
 
 /// Refuses what was said too long ago, or in the future.
@@ -122,7 +146,7 @@ mod tests {
             ip_address: "10.0.0.2".to_owned(),
             capacity: Capacity::default(),
             timestamp: NOW.secs(),
-            serving_csr: String::new(),
+            serving_csr: "a request".to_owned(),
             instance_id: "ab".repeat(16),
             marks: NodeMarks::default(),
             replacement: None,
@@ -156,7 +180,7 @@ mod tests {
 
     #[test]
     fn each_rule_refuses() {
-        use ErrorCode::{AddressRefused, AgentNeeded, ClockSkew, InstanceMismatch, RouteRefused};
+        use ErrorCode::{AddressRefused, AgentNeeded, ClockSkew, CsrRefused, InstanceMismatch, RouteRefused};
         let good = request();
         let with = |f: &dyn Fn(&mut RegisterWorkerRequest)| {
             let mut r = request();
@@ -174,6 +198,7 @@ mod tests {
         assert_eq!(code(&at("10.0.0.9"), "10.0.0.9", false), Some(AddressRefused));
         assert_eq!(code(&at("::ffff:10.0.0.1"), "10.0.0.1", false), Some(AddressRefused));
         assert_eq!(code(&with(&|r| r.instance_id.clear()), "10.0.0.2", false), Some(InstanceMismatch));
+        assert_eq!(code(&with(&|r| r.serving_csr.clear()), "10.0.0.2", false), Some(CsrRefused));
         let by_agent = |agents: bool, ip: &str, seen: &str| {
             let records = [record()].into();
             let own = ["10.0.0.1".parse().unwrap()];
@@ -184,7 +209,7 @@ mod tests {
             let worker = decide(&"n1".parse().unwrap(), &request(), &facts).err().map(|refusal| refusal.code());
             assert_eq!(worker == Some(AgentNeeded), agents);
             let decided = decide_agent(&"n1".parse().unwrap(), ip.parse().unwrap(), &facts);
-            decided.map(|record| record.address.to_string()).map_err(|refusal| refusal.code())
+            decided.map(|joined| joined.record.address.to_string()).map_err(|refusal| refusal.code())
         };
         let agent = |ip: &str, seen: &str| by_agent(true, ip, seen);
         assert_eq!(by_agent(false, "10.0.0.2", "10.0.0.2"), Err(RouteRefused));
@@ -221,5 +246,52 @@ mod tests {
         // What was signed a while ago brings no machine back.
         let code = moved(&|request| request.timestamp -= 61, &key);
         assert_eq!(code, Some(ErrorCode::ClockSkew));
+    }
+
+    #[test]
+    fn the_worker_of_an_agent_registers_without_a_certificate() {
+        const MINE: &str = "abababababababababababababababab";
+        let node: NodeId = "n1".parse().unwrap();
+        let (key, owner) = owner();
+        let held_at = |address: &str, instance: &str, holder: &str| {
+            let address = address.parse().unwrap();
+            let record = NodeRecord { address, instance: instance.to_owned(), position: position(holder) };
+            [("n1".to_owned(), record)].into()
+        };
+        let held = |instance: &str, holder: &str| held_at("10.0.0.2", instance, holder);
+        let with = |records: &BTreeMap<String, NodeRecord>, decide: &dyn Fn(&Facts<'_>) -> Result<Joined, Refusal>| {
+            let (seen, own) = ("10.0.0.2".parse().unwrap(), []);
+            let (position, cluster) = (position("0x1"), cluster());
+            let facts =
+                Facts { now: NOW, position, owner, cluster, seen, own: &own, operator: false, agents: true, records };
+            let joined = decide(&facts).map_err(|refusal| refusal.code())?;
+            Ok((joined.record.instance, joined.anew))
+        };
+        let registers = |records: &BTreeMap<String, NodeRecord>, signed: bool| {
+            let mut request = RegisterWorkerRequest { serving_csr: String::new(), ..request() };
+            let (cluster, position, instance) = (cluster(), position("0x1"), MINE);
+            let words = Replacement { cluster, position, node: &node, instance, timestamp: request.timestamp };
+            request.replacement = signed.then(|| words.sign(&key).unwrap());
+            with(records, &|facts| decide(&node, &request, facts))
+        };
+        let mine = |anew| Ok((MINE.to_owned(), anew));
+        for known in [BTreeMap::new(), held(MINE, "0x1"), held(BY_PASSWORD, "0x1")] {
+            assert_eq!(registers(&known, false), mine(false), "{known:?}");
+        }
+        // Another machine's, which its owner gives up: with the Node object goes K3s' password of it.
+        let others = held(&"cd".repeat(16), "0x1");
+        assert_eq!(registers(&others, false), Err(ErrorCode::InstanceMismatch));
+        assert_eq!(registers(&others, true), mine(true));
+        assert_eq!(registers(&held(BY_PASSWORD, "0x1"), true), mine(true));
+        // A Seal alone moves no node to where it was not.
+        assert_eq!(registers(&held_at("10.0.0.9", BY_PASSWORD, "0x1"), false), Err(ErrorCode::InstanceMismatch));
+        // The agent that comes after it is the same machine's.
+        let joins = |records: &BTreeMap<String, NodeRecord>| {
+            with(records, &|facts| decide_agent(&node, "10.0.0.2".parse().unwrap(), facts))
+        };
+        assert_eq!(joins(&held(MINE, "0x1")), mine(false));
+        for known in [BTreeMap::new(), held(MINE, "0x2")] {
+            assert_eq!(joins(&known), Ok((BY_PASSWORD.to_owned(), false)), "{known:?}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The endpoints the gateway answers itself, as this master answers them.
 
 use crate::attest::Attestor;
-use crate::join::{self, Facts};
+use crate::join::{self, Facts, Joined};
 use crate::nodes::{NodeRecord, Nodes};
 use crate::presence::Presence;
 use async_trait::async_trait;
@@ -62,13 +62,14 @@ impl LocalEndpoints for MasterEndpoints {
     ) -> Result<RegisterWorkerResponse, Refusal> {
         let decide = |facts: &Facts<'_>| join::decide(&caller.node_id, &request, facts);
         let record = self.record(connection, caller, &request.marks, decide).await?;
-        let csr = STANDARD.decode(&request.serving_csr);
-        let csr = csr.map_err(|e| Refusal::forbidden(ErrorCode::CsrRefused, format!("serving_csr: {e}")))?;
-        let now = UNIX_EPOCH + Duration::from_millis(clock::now().0);
-        let certificate = self
-            .pki
-            .issue_kubelet_serving(&csr, caller.node_id.as_str(), record.address, now)
-            .map_err(|e| Refusal::forbidden(ErrorCode::CsrRefused, e))?;
+        // Its agent asks for one as K3s' agents do.
+        let certificate = if self.agents {
+            String::new()
+        } else {
+            let csr = STANDARD.decode(&request.serving_csr);
+            let csr = csr.map_err(|e| Refusal::forbidden(ErrorCode::CsrRefused, format!("serving_csr: {e}")))?;
+            certificate(&self.pki, caller, record.address, &csr)?
+        };
         self.presence.seen(&caller.node_id, caller.position, clock::now());
         tracing::info!(node = %caller.node_id, address = %record.address, "node joined");
         let ca = self.pki.server_ca_pem();
@@ -82,6 +83,19 @@ impl LocalEndpoints for MasterEndpoints {
             kubelet_client_ca: STANDARD.encode(self.pki.kubelet_client_ca_pem()),
             cluster: self.settings.clone(),
         })
+    }
+
+    async fn agent_serves(
+        &self,
+        connection: &ConnectionInfo,
+        caller: &NodeCaller,
+        address: IpAddr,
+        request: &[u8],
+    ) -> Result<String, Refusal> {
+        let decide = |facts: &Facts<'_>| join::decide_agent(&caller.node_id, address, facts);
+        // Not written down: its password has not been compared yet.
+        let (joined, _) = self.decided(&*self.nodes.lock().await, connection, caller, decide).await?;
+        agents_certificate(&self.pki, caller, joined.record.address, request)
     }
 
     async fn agent_joins(
@@ -137,9 +151,26 @@ impl MasterEndpoints {
         connection: &ConnectionInfo,
         caller: &NodeCaller,
         marks: &NodeMarks,
-        decide: impl FnOnce(&Facts<'_>) -> Result<NodeRecord, Refusal> + Send,
+        decide: impl FnOnce(&Facts<'_>) -> Result<Joined, Refusal> + Send,
     ) -> Result<NodeRecord, Refusal> {
         let nodes = self.nodes.lock().await;
+        let (Joined { record, anew }, operator) = self.decided(&nodes, connection, caller, decide).await?;
+        // Before the machine is written down: who asks again after a failure is to come here again.
+        if anew {
+            nodes.forget(&caller.node_id).await.map_err(|error| unanswered(&error))?;
+        }
+        nodes.admit(&caller.node_id, &record, operator, marks).await.map_err(|error| unanswered(&error))?;
+        Ok(record)
+    }
+
+    /// What would be recorded, and whether it is the operator's.
+    async fn decided(
+        &self,
+        nodes: &Nodes,
+        connection: &ConnectionInfo,
+        caller: &NodeCaller,
+        decide: impl FnOnce(&Facts<'_>) -> Result<Joined, Refusal> + Send,
+    ) -> Result<(Joined, bool), Refusal> {
         let snapshot = self.index.snapshot();
         let mut records = nodes.records().await.map_err(|error| unanswered(&error))?;
         // A node id that was given up and staked for again belongs to whoever holds it now.
@@ -161,10 +192,25 @@ impl MasterEndpoints {
             agents: self.agents,
             records: &records,
         };
-        let record = decide(&facts)?;
-        nodes.admit(&caller.node_id, &record, operator, marks).await.map_err(|error| unanswered(&error))?;
-        Ok(record)
+        decide(&facts).map(|joined| (joined, operator))
     }
+}
+
+/// A kubelet's certificate as a server: for where it is, and not for what it says.
+fn certificate(pki: &Pki, caller: &NodeCaller, address: IpAddr, request: &[u8]) -> Result<String, Refusal> {
+    let now = UNIX_EPOCH + Duration::from_millis(clock::now().0);
+    let issued = pki.issue_kubelet_serving(request, caller.node_id.as_str(), address, now);
+    issued.map_err(|error| Refusal::forbidden(ErrorCode::CsrRefused, error))
+}
+
+/// The same as K3s' agents take it, with its issuer's behind it.
+pub(crate) fn agents_certificate(
+    pki: &Pki,
+    caller: &NodeCaller,
+    address: IpAddr,
+    request: &[u8],
+) -> Result<String, Refusal> {
+    Ok(certificate(pki, caller, address, request)? + pki.kubelet_serving_ca_pem())
 }
 
 /// Records lie with the API server, which may be on its way back: a worker tries again, and keeps its pods meanwhile.

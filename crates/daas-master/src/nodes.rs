@@ -116,6 +116,15 @@ impl Nodes {
         }
     }
 
+    /// Removes a Node object, if there is one, and with it what the control plane knows the machine by.
+    pub(crate) async fn forget(&self, node: &NodeId) -> anyhow::Result<()> {
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        match nodes.delete(node.as_str(), &DeleteParams::default()).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            deleted => deleted.map(drop).map_err(Into::into),
+        }
+    }
+
     /// Brings every node's taints, and the pods of those without a right, in line with the chain.
     pub(crate) async fn reconcile(&self, snapshot: &Snapshot) -> anyhow::Result<()> {
         let nodes: Api<Node> = Api::all(self.client.clone());

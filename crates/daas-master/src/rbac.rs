@@ -73,9 +73,9 @@ pub(crate) async fn in_force(client: &Client) -> anyhow::Result<()> {
     let asked = async {
         loop {
             // Whatever it says of its maker, what is written down is the maker; and what the master says, nobody else does.
-            let made = probe(client, json!({ POSITION: "0x1" })).await;
+            let made = probe(client, json!({ POSITION: "0x1" }));
+            let (made, forged) = tokio::join!(made, probe(client, json!({ "daas/lost-at-ms": "1" })));
             let marked = made.is_ok_and(|n| n.annotations().get(POSITION).is_some_and(|id| id == PROBE));
-            let forged = probe(client, json!({ "daas/lost-at-ms": "1" })).await;
             if marked && matches!(forged, Err(kube::Error::Api(ref status)) if status.code == 403) {
                 return;
             }

@@ -1,6 +1,6 @@
 //! A cluster's trust anchor that leads nowhere, for whatever needs one and does not follow it.
 
-use daas_types::join::JoinFile;
+use daas_types::join::{JoinFile, Joining};
 use daas_types::{Address, Digest};
 
 /// Objects 0x01…, 0x02… and so on; nothing listens where it points.
@@ -18,5 +18,6 @@ pub fn file() -> JoinFile {
         nautilus: id(4).into(),
         endpoint: "https://127.0.0.1:6443".into(),
         ca: String::new(),
+        engine: Joining::Kubernetes,
     }
 }

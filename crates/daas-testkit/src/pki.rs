@@ -150,11 +150,24 @@ impl Ca {
 impl Request {
     /// One for a new key.
     pub fn new() -> Self {
-        let key = KeyPair::generate().unwrap();
+        Self::of(KeyPair::generate().unwrap())
+    }
+
+    /// One for a key that a file holds.
+    pub fn load(key: &str) -> Self {
+        Self::of(KeyPair::from_pem(key).unwrap())
+    }
+
+    fn of(key: KeyPair) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         let der = params.serialize_request(&key).unwrap().der().to_vec();
         Self { key, der }
+    }
+
+    /// Its key, as files hold it.
+    pub fn key(&self) -> String {
+        self.key.serialize_pem()
     }
 
     /// The request.

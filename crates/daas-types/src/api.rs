@@ -53,7 +53,8 @@ pub struct RegisterWorkerRequest {
     pub capacity: Capacity,
     /// Unix seconds, ±60 s.
     pub timestamp: u64,
-    /// PKCS#10 request for the kubelet's serving certificate, base64 DER. The key stays on the node.
+    /// PKCS#10 request for the kubelet's serving certificate, base64 DER. The key stays on the node. Empty where nodes join by K3s'
+    /// own protocol, in which the agent asks for it.
     pub serving_csr: String,
     /// 32 hex characters chosen at the first start of this machine.
     pub instance_id: String,
@@ -91,7 +92,7 @@ pub struct RegisterWorkerResponse {
     pub ca_cert: String,
     /// `https://host:6443`.
     pub api_server: String,
-    /// The kubelet's serving certificate chain, base64 PEM.
+    /// The kubelet's serving certificate chain, base64 PEM; empty if none was asked for.
     pub serving_cert: String,
     /// The CA that signs the API server's kubelet-client certificate, base64 PEM: the kubelet's `clientCAFile`.
     pub kubelet_client_ca: String,

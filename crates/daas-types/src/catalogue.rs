@@ -232,7 +232,7 @@ catalogue! {
     NodeJailed "D408" "노드가 응답하지 않아 격리되었습니다." "The node was silent for too long and is jailed."
         "A worker that runs takes its node out of jail by itself when the time is over; start it, or use `k3s-daas unjail`.";
     AgentNeeded "D409" "이 클러스터의 노드는 K3s 에이전트로 참여합니다." "Nodes of this cluster join by K3s' own agent."
-        "`k3s agent --server https://GATEWAY:6443 --token-file FILE`, with the node's Seal in the file; docs/k3s.md says how.";
+        "Ask the operator for the cluster's present `join.json`, with `\"engine\": \"k3s\"` in it, and start the worker with that; docs/k3s.md says how.";
 
     RootNeeded "D501" "root 권한이 필요합니다." "Real containers and K3s' server need root."
         "Run it with sudo; without root, `k3s-daas --state-dir DIR up --no-node --engine kubernetes` starts the control plane alone.";
@@ -263,7 +263,7 @@ catalogue! {
     ServiceFailed "D514" "서비스를 설치하거나 제거하지 못했습니다." "The service could not be installed or removed."
         "The cause names the file or the command; `--dry-run` shows what is to be done.";
     K3sMissing "D515" "사용할 수 있는 K3s가 없습니다." "There is no K3s here that can be used."
-        "Download `k3s` of a release, v1.34 or later, from https://github.com/k3s-io/k3s/releases, compare its sha256sum, `chmod +x`, and put it on PATH or name it with K3S_BIN.";
+        "Download `k3s` of a release, v1.36 or later, from https://github.com/k3s-io/k3s/releases, compare its sha256sum, `chmod +x`, and put it on PATH or name it with K3S_BIN.";
     CgroupMissing "D518" "컨테이너에 필요한 cgroup이 없습니다." "The kernel lacks cgroup controllers that containers need."
         "Have the kernel start with cgroup v2 (`systemd.unified_cgroup_hierarchy=1`; on a Raspberry Pi also `cgroup_enable=cpuset cgroup_enable=memory`), and reboot.";
     DemoFailed "D520" "데모의 한 단계가 실패했습니다." "A step of the demo failed; everything it started was stopped."

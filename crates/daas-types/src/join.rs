@@ -36,6 +36,21 @@ pub struct JoinFile {
     pub endpoint: String,
     /// The cluster CA, PEM.
     pub ca: String,
+    /// How nodes join. Left out where it is as it always was, so that a program which does not know the other way refuses the file
+    /// and not, once it has staked, the cluster.
+    #[serde(default, skip_serializing_if = "Joining::is_usual")]
+    pub engine: Joining,
+}
+
+/// How a cluster's nodes join, by the engine of its control plane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Joining {
+    /// The worker registers a kubelet.
+    #[default]
+    Kubernetes,
+    /// By K3s' own protocol: the worker runs `k3s agent`.
+    K3s,
 }
 
 /// Why a join file was refused.
@@ -50,6 +65,15 @@ pub enum JoinFileError {
     /// Its genesis does not hold together.
     #[error(transparent)]
     Genesis(#[from] GenesisError),
+}
+
+// === impl Joining ===
+
+impl Joining {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "so serde calls it")]
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 // === impl JoinFile ===
@@ -111,7 +135,7 @@ pub struct ChainPins {
 // === impl ChainPins ===
 
 impl ChainPins {
-    /// The join file of a cluster whose gateway is at `endpoint` with this CA (PEM).
+    /// The join file of a cluster whose gateway is at `endpoint` with this CA (PEM), and whose nodes join as usual.
     pub fn into_join_file(self, endpoint: String, ca: String) -> JoinFile {
         let Self { version, genesis, genesis_summary, committee, rpc, package, cluster, registry, nautilus } = self;
         JoinFile {
@@ -126,11 +150,43 @@ impl ChainPins {
             nautilus,
             endpoint,
             ca,
+            engine: Joining::default(),
         }
     }
 
     /// The network's trust anchor.
     pub fn anchor(&self) -> Result<Genesis, JoinFileError> {
         self.clone().into_join_file(String::new(), String::new()).anchor()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Address;
+
+    #[test]
+    fn a_file_says_how_nodes_join_only_where_it_is_not_as_usual() {
+        let id = |n: u8| Address::new([n; 32]);
+        let usual = ChainPins {
+            version: 1,
+            genesis: Digest::ZERO,
+            genesis_summary: None,
+            committee: None,
+            rpc: "http://127.0.0.1:9000".parse().unwrap(),
+            package: id(1).into(),
+            cluster: id(2).into(),
+            registry: id(3).into(),
+            nautilus: id(4).into(),
+        };
+        let usual = usual.into_join_file("https://127.0.0.1:6443".to_owned(), String::new());
+        let text = serde_json::to_string(&usual).unwrap();
+        assert!(!text.contains("engine"), "who knows nothing of it reads it as before: {text}");
+        assert_eq!(JoinFile::parse(&text).unwrap().engine, Joining::Kubernetes);
+        let k3s = JoinFile { engine: Joining::K3s, ..usual };
+        let text = serde_json::to_string(&k3s).unwrap();
+        assert!(text.contains(r#""engine":"k3s""#), "{text}");
+        assert_eq!(JoinFile::parse(&text).unwrap(), k3s);
+        assert!(JoinFile::parse(&text.replace("k3s", "k0s")).is_err(), "what is not known is not guessed");
     }
 }

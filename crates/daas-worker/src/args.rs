@@ -98,6 +98,9 @@ pub(crate) struct Settings {
     /// Where the worker keeps its state
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
+    /// Where the node's processes keep their data
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
     /// The node's name in the cluster
     #[arg(long, value_name = "NAME")]
     pub(crate) node_id: Option<NodeId>,
@@ -146,6 +149,7 @@ impl Settings {
         let flags = [
             ("cluster", self.cluster.map(text)),
             ("state_dir", self.state_dir.map(text)),
+            ("k3s.data_dir", self.data_dir.map(text)),
             ("node.id", self.node_id.map(|id| id.to_string())),
             ("node.stake_amount", self.stake.map(|amount| amount.0.to_string())),
             ("wallet", self.wallet.map(text)),

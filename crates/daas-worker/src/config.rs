@@ -10,7 +10,7 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use daas_daemon::config::{ConfigError, Loaded, Mistake, Sources};
 use daas_daemon::logs::Format;
-use daas_types::join::JoinFile;
+use daas_types::join::{JoinFile, Joining};
 use daas_types::{ClusterId, ErrorCode, Mist, NodeId, NodeMarks, Problem, WalletAddress};
 use raw::{Raw, RawApi, RawK3s, RawNode, RawSecurity, RawSui};
 use serde_json::Value;
@@ -26,6 +26,8 @@ const PLACEHOLDER: &str = "0x...";
 const CONFIG_PATH_ENV: &str = "STAKER_CONFIG_PATH";
 /// And where in the folder the worker is started in, when that is not set: the first one that is there.
 const FILES: [&str; 2] = ["staker-config.json", "worker-config.yaml"];
+/// Where K3s' agent keeps its data, if nothing else is said.
+const K3S_DATA: &str = "/var/lib/k3s";
 /// The HTTP API's port, where none is asked for.
 const API_PORT: u16 = 8080;
 
@@ -46,8 +48,7 @@ pub struct WorkerConfig {
     pub marks: NodeMarks,
     /// How much to stake.
     pub stake: Mist,
-    /// Where the node's processes keep their data.
-    pub data_dir: PathBuf,
+    data_dir: Option<PathBuf>,
     /// Where Kubernetes' programs are, if not in the usual cache.
     pub engine_dir: Option<PathBuf>,
     /// Where the HTTP API listens, if it is wanted.
@@ -103,7 +104,6 @@ impl WorkerConfig {
         let Some(cluster) = raw.cluster else {
             return Err(no_cluster_file(&raw.sui, &raw.k3s));
         };
-        let data_dir = raw.k3s.data_dir.unwrap_or_else(|| raw.state_dir.join("node"));
         let health = (raw.health.port > 0).then(|| SocketAddr::from(([127, 0, 0, 1], raw.health.port)));
         Ok(Self {
             cluster,
@@ -113,7 +113,7 @@ impl WorkerConfig {
             node_ip: raw.node.ip,
             marks,
             stake: raw.node.stake_amount,
-            data_dir,
+            data_dir: raw.k3s.data_dir,
             engine_dir: raw.engine.and_then(|engine| engine.dir),
             api,
             settings: shown.into_iter().map(masked).collect(),
@@ -160,6 +160,14 @@ impl WorkerConfig {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// Where the node's processes keep their data, in a cluster whose nodes join like this.
+    pub fn data_dir(&self, joining: Joining) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(|| match joining {
+            Joining::Kubernetes => self.state_dir.join("node"),
+            Joining::K3s => PathBuf::from(K3S_DATA),
+        })
     }
 
     /// Where the worker's own files are.

@@ -16,14 +16,21 @@ pub const FAILURES: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_mins(2);
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
-/// Counts failures and paces restarts.
+/// Before a heartbeat that only the chain was missing for is tried again; it doubles from there, and is never longer than until the
+/// next one.
+const FIRST_RETRY: Duration = Duration::from_secs(5);
+
+/// Counts failures, and paces restarts and what is tried again.
 #[derive(Debug, Default)]
 pub struct Pulse {
     failures: u32,
     restarts: u32,
     last_restart: Option<Instant>,
-    /// Whether the last one failed for want of the chain alone.
-    chainless: bool,
+    /// How often in a row one failed for want of the chain alone, and when it is tried again.
+    chainless: u32,
+    retry: Option<Instant>,
+    /// What is taken off a pause, in 256ths of its half: after an outage not all workers are to come back at one time.
+    early: u8,
 }
 
 /// What a heartbeat's outcome asks for.
@@ -44,13 +51,19 @@ pub enum Verdict {
 // === impl Pulse ===
 
 impl Pulse {
+    /// The pulse of a worker with this share of chance.
+    pub fn new(early: u8) -> Self {
+        Self { early, ..Self::default() }
+    }
+
     /// Takes in one heartbeat, and how it failed if it did.
     pub fn beat(&mut self, failure: Option<&Problem>, now: Instant) -> Verdict {
         let Some(problem) = failure else {
-            *self = Self::default();
+            *self = Self::new(self.early);
             return Verdict::Fine;
         };
-        self.chainless = is_outage(problem.code);
+        self.retry = is_outage(problem.code).then(|| now + self.pause());
+        self.chainless = self.retry.map_or(0, |_| self.chainless.saturating_add(1));
         match problem.code {
             // The chain is out of the master's reach, or of this machine's, which then cannot verify the master anew: no
             // restart mends that.
@@ -74,9 +87,14 @@ impl Pulse {
         self.failures
     }
 
-    /// Whether to try again soon: once the chain is there, the master is to hear of the node at once.
-    pub fn waits_for_the_chain(&self) -> bool {
-        self.chainless
+    /// Whether to try again now: once the chain is there, the master is to hear of the node soon.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.retry.is_some_and(|retry| now >= retry)
+    }
+
+    fn pause(&self) -> Duration {
+        let whole = FIRST_RETRY.saturating_mul(1 << self.chainless.min(8)).min(INTERVAL);
+        whole.saturating_sub(whole.saturating_mul(self.early.into()) / 512)
     }
 
     fn may_restart(&self, now: Instant) -> bool {

@@ -1,17 +1,23 @@
 //! The node on this machine: its programs, its serving key, starting and stopping it.
 
+mod agent;
+mod material;
+
 use crate::config::WorkerConfig;
 use crate::peers::Peers;
 use crate::store::Store;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use daas_client::SealFile;
 use daas_engine::build::{self, Binaries, BuildError, Program, Progress};
+use daas_engine::k3s::{self, K3sError};
 use daas_engine::pki::CertFiles;
 use daas_engine::{
-    Cidr, CredentialPlugin, Engine, EngineError, EngineKind, JoinMaterial, Need, Node, NodeConfig, Role, Taint,
+    AgentConfig, Cidr, CredentialPlugin, Engine, EngineError, EngineKind, Need, Node, NodeConfig, NodeError, Role,
 };
 use daas_types::api::RegisterWorkerResponse;
-use daas_types::join::JoinFile;
-use daas_types::{ErrorCode, NodeId, NodeMarks, NodeTaint, Problem};
+use daas_types::join::{JoinFile, Joining};
+use daas_types::{ErrorCode, NodeId, NodeMarks, Problem, SealId};
+use material::{join_material, pem, taints};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
@@ -37,22 +43,43 @@ pub struct Host {
     node_id: NodeId,
     marks: NodeMarks,
     programs: Option<Binaries>,
-    config: Option<NodeConfig>,
+    plan: Option<Plan>,
     node: Option<Node>,
     applied: Peers,
+    /// The Seal that K3s' agent was last started with.
+    shown: Option<SealId>,
+}
+
+/// What is started.
+enum Plan {
+    Node(Box<NodeConfig>),
+    Agent(AgentConfig),
+}
+
+/// What a node is started with.
+pub struct Admission<'a> {
+    /// The cluster.
+    pub join: &'a JoinFile,
+    /// The node's address.
+    pub ip: Ipv4Addr,
+    /// What the master said.
+    pub answer: &'a RegisterWorkerResponse,
+    /// The Seal that it joins by.
+    pub seal: &'a SealFile,
 }
 
 // === impl Host ===
 
 impl Host {
-    /// A host that runs nothing yet.
-    pub fn new(config: &WorkerConfig, store: &Store, node_id: NodeId) -> Result<Self, Problem> {
-        let engine = EngineKind::Auto.resolve();
+    /// A host that runs nothing yet, for a cluster whose nodes join like this.
+    pub fn new(config: &WorkerConfig, store: &Store, node_id: NodeId, joining: Joining) -> Result<Self, Problem> {
+        let engine = engine(joining);
         let cache = match &config.engine_dir {
             Some(cache) => cache.clone(),
             None => build::default_cache_dir().map_err(|e| problem(e.into()))?,
         };
-        let data_dir = std::path::absolute(&config.data_dir).map_err(Problem::of(ErrorCode::StateUnreadable))?;
+        let data_dir =
+            std::path::absolute(config.data_dir(joining)).map_err(Problem::of(ErrorCode::StateUnreadable))?;
         Ok(Self {
             engine,
             cache,
@@ -61,18 +88,20 @@ impl Host {
             node_id,
             marks: config.marks.clone(),
             programs: None,
-            config: None,
+            plan: None,
             node: None,
             applied: Peers::default(),
+            shown: None,
         })
     }
 
     /// Refuses a machine that cannot run a node, before any money is spent.
     pub fn check(&self) -> Result<(), Problem> {
-        self.engine.check(Role::Node).map_err(problem)
+        self.engine.check(Role::Node).map_err(problem)?;
+        self.engine.check_place(&self.data_dir).map_err(problem)
     }
 
-    /// The engine's programs, built first if they are not there.
+    /// The engine's programs, built first if they are not there. K3s is never built or fetched.
     pub async fn prepare(&mut self) -> Result<(), Problem> {
         if self.programs.is_none() {
             let mut tell = |progress: Progress| tracing::debug!(?progress, "engine programs");
@@ -91,8 +120,17 @@ impl Host {
         self.node.is_some()
     }
 
-    /// A request for the kubelet's serving certificate, base64 DER. The key is made here and stays here.
+    /// Whether an earlier worker's node was not taken down: its pods may run.
+    pub fn has_left(&self) -> bool {
+        self.engine.has_left_node(&self.data_dir)
+    }
+
+    /// A request for the kubelet's serving certificate, base64 DER. The key is made here and stays here. Empty if the node asks
+    /// for it by itself.
     pub fn serving_csr(&self, store: &Store) -> Result<String, Problem> {
+        if self.engine.has_agents() {
+            return Ok(String::new());
+        }
         let path = store.file(SERVING_KEY);
         let key = if let Ok(pem) = std::fs::read_to_string(&path) {
             KeyPair::from_pem(&pem).map_err(Problem::of(ErrorCode::StateUnreadable))?
@@ -109,13 +147,11 @@ impl Host {
     }
 
     /// Starts the node with what the master answered, unless it runs.
-    pub async fn start(
-        &mut self,
-        store: &Store,
-        join: &JoinFile,
-        ip: Ipv4Addr,
-        answer: &RegisterWorkerResponse,
-    ) -> Result<(), Problem> {
+    pub async fn start(&mut self, store: &Store, admission: Admission<'_>) -> Result<(), Problem> {
+        if self.engine.has_agents() {
+            return self.start_agent(store, admission).await;
+        }
+        let Admission { join, ip, answer, .. } = admission;
         store.write(SERVING_CERT, pem(&answer.serving_cert, "serving_cert")?.as_bytes())?;
         if self.node.is_some() {
             return Ok(());
@@ -125,7 +161,7 @@ impl Host {
         let kubectl = programs.path(Program::Kubectl);
         let images = daas_engine::images::build(&self.state_dir.join("images"), &kubectl).await;
         let images = images.map_err(Problem::of(ErrorCode::NodeFailed))?;
-        self.config = Some(NodeConfig {
+        self.plan = Some(Plan::Node(Box::new(NodeConfig {
             state_dir: self.data_dir.clone(),
             node_name: self.node_id.to_string(),
             node_ip: ip,
@@ -139,7 +175,7 @@ impl Host {
             images,
             max_pods: MAX_PODS,
             log_level: 2,
-        });
+        })));
         self.restart().await
     }
 
@@ -166,11 +202,14 @@ impl Host {
     }
 
     async fn launch(&mut self) -> Result<(), Problem> {
-        let (Some(config), Some(programs)) = (&self.config, &self.programs) else {
+        let (Some(plan), Some(programs)) = (&self.plan, &self.programs) else {
             return Ok(());
         };
-        let node = self.engine.start_node(config.clone(), programs).await.map_err(problem)?;
-        self.node = Some(node);
+        let started = match plan {
+            Plan::Node(config) => self.engine.start_node(config.as_ref().clone(), programs).await,
+            Plan::Agent(config) => self.engine.start_agent(config, programs).await,
+        };
+        self.node = Some(started.map_err(problem)?);
         Ok(())
     }
 
@@ -209,14 +248,17 @@ impl Host {
         Ok(())
     }
 
-    /// The node's address and the network of all pods, once the node was started.
+    /// The node's address and the network of all pods, once the node was started, if it is for the worker to connect them.
     pub fn network(&self) -> Option<(Ipv4Addr, Cidr)> {
-        self.config.as_ref().map(|config| (config.node_ip, config.join.cluster_cidr))
+        match self.plan.as_ref()? {
+            Plan::Node(config) => Some((config.node_ip, config.join.cluster_cidr)),
+            Plan::Agent(_) => None,
+        }
     }
 
-    /// Whether the node has its pod network.
+    /// Whether the node has its pod network, or sees to that itself.
     pub fn has_network(&self) -> bool {
-        self.applied.own.is_some()
+        self.engine.has_agents() || self.applied.own.is_some()
     }
 
     /// Stops kubelet and pods, giving pods `grace`, and removes what they made outside the data folder. Also takes down
@@ -250,9 +292,21 @@ async fn persist(mut launch: impl AsyncFnMut() -> Result<(), Problem>) -> Result
     launch().await
 }
 
-/// Whether this machine has what the engine's node needs.
-pub fn check_programs() -> Result<(), Problem> {
-    EngineKind::Auto.resolve().check(Role::Node).map_err(problem)
+/// Whether this machine has what a node needs that joins like this.
+pub fn check_programs(joining: Joining) -> Result<(), Problem> {
+    let engine = engine(joining);
+    engine.check(Role::Node).map_err(problem)?;
+    if engine.has_agents() && k3s::locate().map_err(|error| problem(error.into()))?.is_none() {
+        return Err(problem(K3sError::NotFound.into()));
+    }
+    Ok(())
+}
+
+fn engine(joining: Joining) -> Engine {
+    match joining {
+        Joining::Kubernetes => EngineKind::Kubernetes.resolve(),
+        Joining::K3s => EngineKind::K3s.resolve(),
+    }
 }
 
 /// The address other nodes reach this machine by: the configured one, else the one from which the master is reached.
@@ -274,33 +328,6 @@ pub fn node_ip(configured: Option<IpAddr>, endpoint: &str) -> Result<Ipv4Addr, P
     }
 }
 
-fn join_material(join: &JoinFile, answer: &RegisterWorkerResponse) -> Result<JoinMaterial, Problem> {
-    let settings = &answer.cluster;
-    let bad = |what: &str, text: &str| Problem::new(ErrorCode::NodeFailed, format!("the master's {what} is `{text}`"));
-    let cidr = |text: &str| text.parse::<Cidr>().map_err(|_| bad("cluster_cidr", text));
-    Ok(JoinMaterial {
-        // The pinned one, whatever the answer says.
-        server_ca_pem: join.ca.clone(),
-        kubelet_client_ca_pem: pem(&answer.kubelet_client_ca, "kubelet_client_ca")?,
-        cluster_cidr: cidr(&settings.cluster_cidr)?,
-        cluster_dns: settings.cluster_dns.parse().map_err(|_| bad("cluster_dns", &settings.cluster_dns))?,
-        domain: settings.cluster_domain.clone(),
-    })
-}
-
-fn taints(marks: &NodeMarks) -> Vec<Taint> {
-    let taints = marks.taints().iter();
-    let taint =
-        |t: &NodeTaint| Taint { key: t.key.clone(), value: t.value.clone(), effect: t.effect.name().to_owned() };
-    taints.map(taint).collect()
-}
-
-fn pem(base64: &str, field: &str) -> Result<String, Problem> {
-    let text = STANDARD.decode(base64).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    text.filter(|text| text.contains("-----BEGIN CERTIFICATE-----"))
-        .ok_or_else(|| Problem::new(ErrorCode::NodeFailed, format!("the master's {field} is not a certificate")))
-}
-
 /// The engine's errors in the catalogue's words.
 fn problem(error: EngineError) -> Problem {
     let code = match &error {
@@ -311,7 +338,8 @@ fn problem(error: EngineError) -> Problem {
         EngineError::Build(BuildError::DiskFull { .. }) => ErrorCode::DiskFull,
         EngineError::Build(_) => ErrorCode::EngineBuildFailed,
         EngineError::K3s(_) => ErrorCode::K3sMissing,
-        EngineError::NoNode | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
+        EngineError::OtherWay(_) | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
+        EngineError::Node(NodeError::Waiting { .. }) => ErrorCode::ApiServerUnavailable,
         EngineError::Server(_) | EngineError::Node(_) | EngineError::Process(_) => ErrorCode::NodeFailed,
     };
     Problem::of(code)(error)
@@ -346,14 +374,6 @@ mod tests {
             });
             let told = told.await;
             assert_eq!(told.map(|()| tried).map_err(|_| tried), expected, "{failures} failures");
-        }
-    }
-
-    #[test]
-    fn only_certificates_are_taken_for_certificates() {
-        assert!(pem(&STANDARD.encode("-----BEGIN CERTIFICATE-----\n"), "x").is_ok());
-        for bad in ["", "%%", &STANDARD.encode("-----BEGIN PRIVATE KEY-----")] {
-            assert!(pem(bad, "x").unwrap_err().cause.contains("x is not a certificate"));
         }
     }
 }

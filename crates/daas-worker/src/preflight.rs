@@ -8,6 +8,7 @@ pub use cluster::cluster;
 pub use machine::{DISK, MOUNTS, cgroups, disk, machine};
 
 use crate::config::WorkerConfig;
+use daas_types::join::Joining;
 use daas_types::{ErrorCode, Problem};
 use std::path::Path;
 
@@ -29,10 +30,10 @@ pub async fn preflight(config: &WorkerConfig) -> Vec<Finding> {
 
 /// What would only be found out once the stake is paid. Ports are not looked at: the node of a worker that was killed has them,
 /// and the next one takes it down.
-pub(crate) fn before_money(config: &WorkerConfig) -> Result<(), Problem> {
+pub(crate) fn before_money(config: &WorkerConfig, joining: Joining) -> Result<(), Problem> {
     cgroups(Path::new(MOUNTS))?;
     disk(&config.state_dir, DISK)?;
-    disk(&config.data_dir, DISK).map(drop)
+    disk(&config.data_dir(joining), DISK).map(drop)
 }
 
 /// For a person, one thing after the other.

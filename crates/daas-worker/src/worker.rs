@@ -2,6 +2,7 @@
 
 mod actions;
 mod departure;
+mod doubt;
 mod upkeep;
 
 pub(crate) use departure::CORDONED;
@@ -24,6 +25,7 @@ use daas_chain::wallet::Wallet;
 use daas_client::{ClusterInfo, Masters, SealFile, VerifiedMaster};
 use daas_types::join::JoinFile;
 use daas_types::{ErrorCode, NodeId, Problem, UnixMs, WalletAddress};
+use doubt::Doubt;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -48,8 +50,7 @@ pub struct Worker {
     pulse: Pulse,
     /// How long the master's proof counts: what the master says, and never longer than an hour.
     proof: Duration,
-    /// Whether this process has had a verified master before.
-    verified_once: bool,
+    doubt: Doubt,
     /// Whether this machine is to take another's place, and has not yet.
     replace: bool,
 }
@@ -82,13 +83,14 @@ impl Worker {
         let wallet = load_wallet(config, store.folder())?;
         config.check_wallet(wallet.address())?;
         let node_id = own_node_id(config)?;
-        let mut host = Host::new(config, &store, node_id.clone())?;
+        let mut host = Host::new(config, &store, node_id.clone(), cluster.join.engine)?;
         host.check()?;
         if !seal_path(store.folder()).exists() {
-            preflight::before_money(config)?;
+            preflight::before_money(config, cluster.join.engine)?;
         }
         // Whatever cannot be built or fetched is found out before any money is spent.
         host.prepare().await?;
+        let doubt = Doubt::new(host.has_left());
         // Whoever speaks to a worker that starts again shows the Seal that it had.
         if let Ok(seal) = SealFile::load(&seal_path(store.folder())) {
             board.sealed(&seal);
@@ -112,9 +114,9 @@ impl Worker {
             held: None,
             made: None,
             master: None,
-            pulse: Pulse::default(),
+            pulse: Pulse::new(chance()?),
             proof: upkeep::PROOF,
-            verified_once: false,
+            doubt,
             replace: config.replace,
         })
     }
@@ -156,6 +158,10 @@ impl Worker {
 
     fn hold(&mut self, live: Live) {
         self.board.sealed(&live.seal);
+        if let Err(problem) = self.host.show(&self.store, &self.cluster.join, &live.seal) {
+            // Written again before the node is started by the worker.
+            tracing::warn!(%problem, "the agent's next start is without the new seal");
+        }
         let generation = live.position.generation;
         self.held = Some(Held { seal: live.seal, renew: live.renew, generation });
     }
@@ -174,6 +180,13 @@ impl Worker {
         let none = || Problem::new(ErrorCode::MasterUnverified, "the master is not verified now");
         self.master.as_mut().ok_or_else(none)
     }
+}
+
+/// What tells this worker's pauses from others'.
+fn chance() -> Result<u8, Problem> {
+    let mut byte = [0];
+    getrandom::fill(&mut byte).map_err(|e| Problem::new(ErrorCode::Internal, e))?;
+    Ok(byte[0])
 }
 
 fn known_masters(snapshot: &Snapshot) -> Option<Masters> {

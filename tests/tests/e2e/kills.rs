@@ -117,7 +117,8 @@ impl<'a> Life<'a> {
         for (how, times) in &self.ended {
             say(&format!("    started again by the service manager: {times} times after {how}"));
         }
-        step("it leaves", self.worker.stop(Signal::SIGTERM)).await
+        // With its stake: the machine's address is a node's for as long as that has one.
+        step("it leaves", self.worker.leave(&kept.seal, WORKS)).await
     }
 
     /// `works`: all that there is to kill is there, so the first of an order is.

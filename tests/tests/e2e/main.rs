@@ -9,6 +9,7 @@ mod clients;
 mod footprint;
 mod intruders;
 mod items;
+mod k3s;
 mod killed;
 mod kills;
 mod outage;

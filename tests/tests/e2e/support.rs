@@ -1,5 +1,6 @@
 //! What the tests stand on: turns, a cluster, the people who type, and a look at the machine.
 
+pub(crate) mod agent;
 pub(crate) mod cluster;
 pub(crate) mod commands;
 pub(crate) mod machine;

@@ -190,9 +190,12 @@ impl<'a> Life<'a> {
         ensure!(i128::from(after.0) == expected, "{} MIST, expected {expected}", after.0);
         let state = self.worker.position(&seal).await?;
         ensure!(state.active.0 + state.unbonding.0 + state.frozen.0 == 0 && state.node_id.is_empty(), "{state:?}");
+        // The worker has been told where the node is.
+        self.worker.stop(Signal::SIGTERM).await?;
         let node = self.worker.folder().join("node").display().to_string();
-        ensure!(processes::saying(&node).is_empty(), "of the node are left: {:?}", processes::saying(&node));
-        self.worker.stop(Signal::SIGTERM).await
+        let left = processes::saying(&node);
+        ensure!(left.is_empty(), "of the node are left: {left:?}");
+        Ok(())
     }
 }
 

@@ -11,7 +11,24 @@ fn head(sequence: u64, at: u64, entry: u8) -> Vec<u8> {
     [&sequence.to_le_bytes()[..], &at.to_le_bytes(), &[entry]].concat()
 }
 
+/// As serde has it: what is written by hand has to be the same.
+fn by_hand(entry: &Entry) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match entry {
+        Entry::Start(start) => {
+            encode::start(&mut bytes, start.peer, &start.what);
+            encode::who(&mut bytes, &start.who);
+        }
+        Entry::End(end) => encode::end(&mut bytes, end),
+        Entry::Opened(_) | Entry::Lost(_) => return None,
+    }
+    Some(bytes)
+}
+
 fn pin(record: &Record, bytes: &[u8]) {
+    if let Some(written) = by_hand(&record.entry) {
+        assert_eq!(hex::encode(written), hex::encode(&bytes[16..]));
+    }
     assert_eq!(hex::encode(record.to_bytes()), hex::encode(bytes));
     assert_eq!(Record::from_bytes(bytes).as_ref(), Some(record));
 }
@@ -160,6 +177,7 @@ proptest! {
         let end = End { start, status, reason, received, sent, audit_id };
         let record = Record { sequence, at: UnixMs(at), entry: Entry::End(end) };
         let bytes = record.to_bytes();
+        prop_assert_eq!(by_hand(&record.entry).unwrap(), &bytes[16..]);
         prop_assert_eq!(Record::from_bytes(&bytes), Some(record));
         let longer = [bytes.as_slice(), &[0]].concat();
         prop_assert_eq!(Record::from_bytes(&longer), None);
@@ -177,5 +195,23 @@ proptest! {
     #[test]
     fn any_request_becomes_a_record(method in "\\PC{0,50}", path in "(/|%2[0-9a-f]|[a-z]{1,9}|\\PC){0,60}", query in prop::option::of("([a-z]{1,9}=|command=|&|%[0-9a-f]{2}|\\PC){0,40}")) {
         crate::fuzz::request(&method, &path, query.as_deref());
+    }
+
+    #[test]
+    fn a_start_is_written_as_serde_would(
+        method in "[A-Z]{1,200}", path in "/[a-z/]{0,300}", query in prop::option::of("([a-zA-Z]{1,9}=[a-z]{0,200}&){0,9}"),
+        user in "[a-z:]{0,300}", kind in 0u8..5, tier in prop::option::of(0u8..4), position: Option<[u8; 32]>, seal: Option<[u8; 32]>,
+        six: bool, port: u16,
+    ) {
+        let kind = bcs::from_bytes(&[kind]).unwrap();
+        let tier = tier.map(|tier| bcs::from_bytes(&[tier]).unwrap());
+        let (position, seal) = (position.map(|id| PositionId(id.into())), seal.map(|id| SealId(id.into())));
+        let who = Who { kind, user: user.into(), position, tier, seal, acting_as: "eve".into() };
+        let peer = if six { "[2001:db8::1]:0" } else { "192.0.2.7:0" };
+        let mut peer: SocketAddr = peer.parse().unwrap();
+        peer.set_port(port);
+        let what = What::of(&method, &path, query.as_deref()).into_owned();
+        let entry = Entry::Start(Start { peer, what, who }.into());
+        prop_assert_eq!(by_hand(&entry).unwrap(), bcs::to_bytes(&entry).unwrap());
     }
 }

@@ -4,7 +4,7 @@ use crate::cli::DownArgs;
 use crate::context::Context;
 use crate::machine::ProcessId;
 use crate::output::done;
-use crate::paths::{StateDir, worker_record};
+use crate::paths::{StateDir, node_data, worker_record};
 use crate::supervise::lock;
 use crate::supervise::report::{Phase, Report};
 use daas_client::write_private;
@@ -117,9 +117,8 @@ async fn gone_within(process: ProcessId, limit: Duration) -> bool {
     true
 }
 
-/// A worker keeps its node's data in `node` below its own folder.
 fn node_folders(state: &StateDir) -> Vec<PathBuf> {
-    joined_nodes(state).into_iter().map(|folder| folder.join("node")).filter(|folder| folder.is_dir()).collect()
+    joined_nodes(state).iter().map(|folder| node_data(folder)).filter(|folder| folder.is_dir()).collect()
 }
 
 fn joined_nodes(state: &StateDir) -> Vec<PathBuf> {

@@ -2,7 +2,7 @@ use crate::cli::JoinArgs;
 use crate::context::Context;
 use crate::machine::{self, ProcessId};
 use crate::output::done;
-use crate::paths::{StateDir, sibling, worker_record};
+use crate::paths::{StateDir, node_data, sibling, worker_record};
 use crate::supervise::{lock, operator_node};
 use daas_types::{ErrorCode, NodeId, Problem};
 use serde_json::json;
@@ -53,6 +53,8 @@ fn arguments(args: &JoinArgs, cluster: &Path, state: &Path, wallet: &Path) -> Ve
     let mut flag = |name: &str, value: OsString| all.extend([name.into(), value]);
     flag("--cluster", cluster.into());
     flag("--state-dir", state.into());
+    // Also where it would lie elsewhere: `down` looks for it there.
+    flag("--data-dir", node_data(state).into());
     flag("--node-id", args.node_id.as_str().into());
     flag("--stake", args.stake.to_string().into());
     flag("--wallet", wallet.into());
@@ -140,8 +142,7 @@ mod tests {
             background: false,
         };
         let all = arguments(&args, Path::new("/j"), Path::new("/s"), Path::new("/w"));
-        let expected =
-            "run --cluster /j --state-dir /s --node-id n1 --stake 5 --wallet /w --node-ip 10.0.0.2 --replace";
+        let expected = "run --cluster /j --state-dir /s --data-dir /s/node --node-id n1 --stake 5 --wallet /w --node-ip 10.0.0.2 --replace";
         assert_eq!(all.join(" ".as_ref()), *expected);
     }
 }

@@ -8,9 +8,10 @@ use crate::control_plane::ControlPlaneError;
 use crate::files::{self, FileError};
 use crate::pki::Pki;
 
+const SERVICE_KEY: &str = "service.key";
 /// Ours, below the folder of keys, and K3s', below `server/tls`. Certificates last: with one of them K3s takes its key as given.
 const FILES: [(&str, &str); 7] = [
-    ("service-account.key", "service.key"),
+    ("service-account.key", SERVICE_KEY),
     ("server-ca.key", "server-ca.key"),
     ("client-ca.key", "client-ca.key"),
     ("request-header-ca.key", "request-header-ca.key"),
@@ -25,7 +26,11 @@ pub(super) fn place(pki: &Pki, data_dir: &Path) -> Result<(), ControlPlaneError>
     files::make_folder(&folder)?;
     for (ours, theirs) in FILES {
         let (from, to) = (pki.folder().join(ours), folder.join(theirs));
-        let wanted = fs::read(&from).map_err(FileError::of("read", &from))?;
+        let mut wanted = fs::read(&from).map_err(FileError::of("read", &from))?;
+        if theirs == SERVICE_KEY {
+            // The API server looks for public keys in it, and derives none from a private key in PKCS #8.
+            wanted.extend_from_slice(pki.service_account_public_key_pem().as_bytes());
+        }
         match fs::read(&to) {
             Ok(there) if there == wanted => {}
             Ok(_) => return Err(ControlPlaneError::Authority { path: to }),
@@ -58,6 +63,9 @@ mod tests {
         }
         let of = |name: &str| data.join("server/tls").join(name);
         assert_eq!(fs::read_to_string(of("server-ca.crt")).unwrap(), pki.server_ca_pem());
+        let keys = fs::read_to_string(of(SERVICE_KEY)).unwrap();
+        let blocks: Vec<_> = keys.lines().filter(|line| line.starts_with("-----BEGIN")).collect();
+        assert_eq!(blocks, ["-----BEGIN PRIVATE KEY-----", "-----BEGIN PUBLIC KEY-----"]);
         for (_, name) in FILES {
             assert_eq!(fs::metadata(of(name)).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
         }

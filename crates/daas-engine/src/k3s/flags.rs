@@ -4,7 +4,7 @@
 use super::server::Layout;
 use super::tokens::Tokens;
 use crate::control_plane::common;
-use crate::pki::{CertFiles, GATEWAY_NAME, K3S_KUBELET_CLIENT, Pki};
+use crate::pki::{CertFiles, GATEWAY_NAME, K3S_KUBELET_CLIENT, KUBELET_SERVING_CA, Pki};
 use crate::settings::ServerConfig;
 
 /// What K3s' own aggregator is called.
@@ -80,6 +80,8 @@ fn apiserver(layout: &Layout, config: &ServerConfig, pki: &Pki) -> Vec<String> {
         // Not the administrator's, as K3s has it: a kubelet is called with what calls kubelets and nothing else.
         format!("kubelet-client-certificate={}", cert.display()),
         format!("kubelet-client-key={}", key.display()),
+        // Not the server's, as K3s has it: agents believe that one, and would believe whoever has a kubelet's certificate.
+        format!("kubelet-certificate-authority={}", pki.files(KUBELET_SERVING_CA).cert.display()),
         // Else exec and logs look a node's name up in DNS.
         "kubelet-preferred-address-types=InternalIP".to_owned(),
         "profiling=false".to_owned(),
@@ -123,7 +125,7 @@ mod tests {
         }
     }
 
-    fn made() -> (tempfile::TempDir, Vec<String>, Tokens) {
+    fn made() -> (tempfile::TempDir, Vec<String>, Tokens, Pki) {
         let folder = tempfile::tempdir().unwrap();
         let config = config(folder.path().to_owned());
         let now = UNIX_EPOCH + Duration::from_hours(500_000);
@@ -131,12 +133,12 @@ mod tests {
         let layout = Layout { state: folder.path().to_owned() };
         let tokens = Tokens::load_or_create(&layout.tokens(), &layout.data().join("server/db")).unwrap();
         let flags = server(&layout, &config, &pki, &tokens);
-        (folder, flags, tokens)
+        (folder, flags, tokens, pki)
     }
 
     #[test]
     fn the_arguments_are_these() {
-        let (folder, flags, _tokens) = made();
+        let (folder, flags, ..) = made();
         let state = folder.path().display().to_string();
         let text = flags.iter().map(|flag| flag.replace(&state, "STATE") + "\n").collect::<String>();
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/k3s/server.arguments");
@@ -149,13 +151,17 @@ mod tests {
     /// Apart from the golden file, so that rewriting it does not lose them.
     #[test]
     fn what_keeps_the_gateway_in_front_is_there() {
-        let (_folder, flags, tokens) = made();
+        let (_folder, flags, tokens, pki) = made();
         let has = |flag: &str| flags.iter().filter(|given| *given == flag).count() == 1;
         assert!(has("--bind-address=127.0.0.1"), "reachable past the gateway");
         assert!(has("--advertise-address=192.0.2.1") && has("--advertise-port=6443"), "agents are sent elsewhere");
         let allowed = "--kube-apiserver-arg=requestheader-allowed-names=system:auth-proxy,daas:gateway";
         assert!(has(allowed), "the gateway is not believed, or everyone is");
         assert!(has("--kube-apiserver-arg=anonymous-auth=false"));
+        let kubelets =
+            flags.iter().find_map(|flag| flag.strip_prefix("--kube-apiserver-arg=kubelet-certificate-authority="));
+        let kubelets = std::fs::read_to_string(kubelets.expect("K3s' own is believed")).unwrap();
+        assert_eq!(kubelets, pki.kubelet_serving_ca_pem(), "another authority's kubelets are believed");
         let config = flags.iter().find_map(|flag| flag.strip_prefix("--config=")).expect("the machine's own is read");
         assert!(!config.starts_with("/etc/"), "{config}");
         assert!(has(&format!("--token-file={}", tokens.server.display())));

@@ -11,9 +11,10 @@ use crate::build::{self, Binaries, BuildError, Program};
 use crate::command::{self, CommandError};
 use crate::files::{self, FileError};
 
-/// The oldest release whose join protocol is the one that the gateway speaks.
-pub const LEAST_VERSION: &str = "v1.34";
-const LEAST: (u32, u32) = (1, 34);
+/// The oldest release whose Kubernetes has what the master's policies are written in: `MutatingAdmissionPolicy` in
+/// `admissionregistration.k8s.io/v1`. Older ones refuse it; those before 1.34 also make agents' private keys themselves.
+pub const LEAST_VERSION: &str = "v1.36";
+const LEAST: (u32, u32) = (1, 36);
 /// Names a K3s that is not on PATH.
 const NAMED_BY: &str = "K3S_BIN";
 /// What `k3s --version` begins with.
@@ -215,11 +216,11 @@ mod tests {
     fn old_ones_and_others_are_refused() {
         let of = |said: &str| version(Path::new("k3s"), said);
         for good in
-            ["k3s version v1.34.5+k3s1 (c2661bc1)\ngo version go1.24.13", "k3s version v1.100.0", "k3s version v2.0.0"]
+            ["k3s version v1.36.2+k3s1 (01b6f04a)\ngo version go1.26.4", "k3s version v1.100.0", "k3s version v2.0.0"]
         {
             assert!(of(good).is_ok(), "{good}");
         }
-        for old in ["k3s version v1.33.9+k3s1 (x)", "k3s version v1.4.0", "k3s version v0.99.0"] {
+        for old in ["k3s version v1.35.9+k3s1 (x)", "k3s version v1.4.0", "k3s version v0.99.0"] {
             assert!(matches!(of(old), Err(K3sError::TooOld { .. })), "{old}");
         }
         for other in

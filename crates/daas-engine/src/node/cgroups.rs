@@ -18,7 +18,7 @@ const REMOVE_LIMIT: Duration = Duration::from_secs(10);
 const CONTROLLERS: [&str; 6] = ["cpu", "cpuset", "memory", "pids", "io", "hugetlb"];
 
 /// Makes the parent cgroup in every hierarchy, as the kubelet expects to find it.
-pub(super) fn create(layout: &Layout) -> Result<(), FileError> {
+pub(crate) fn create(layout: &Layout) -> Result<(), FileError> {
     for mount in mounts() {
         for controller in CONTROLLERS {
             // In the unified hierarchy a child has only what its parent passes on; elsewhere there is no such
@@ -37,7 +37,7 @@ pub(super) fn create(layout: &Layout) -> Result<(), FileError> {
 }
 
 /// Stops every process of every pod: SIGTERM, `grace`, SIGKILL.
-pub(super) async fn stop_all(layout: &Layout, grace: Duration) -> Result<(), NodeError> {
+pub(crate) async fn stop_all(layout: &Layout, grace: Duration) -> Result<(), NodeError> {
     for (pid, _) in processes(layout) {
         // Gone in the meantime is what we want.
         let _ = kill(Pid::from_raw(i32::try_from(pid).expect("a process id must fit")), Signal::SIGTERM);
@@ -59,7 +59,7 @@ pub(super) async fn stop_all(layout: &Layout, grace: Duration) -> Result<(), Nod
 }
 
 /// Removes the cgroups; they must be empty. Answers those that stay.
-pub(super) async fn remove(layout: &Layout) -> Vec<String> {
+pub(crate) async fn remove(layout: &Layout) -> Vec<String> {
     let deadline = Instant::now() + REMOVE_LIMIT;
     loop {
         let left: Vec<PathBuf> =

@@ -11,10 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{Layout, NodeError, cgroups};
 use crate::command;
+use crate::engine::Engine;
 use crate::files::{self, FileError};
+use crate::k3s::Traces;
+use crate::links;
 use crate::process;
 use crate::routes;
 
+/// A record's file.
+const RECORD: &str = "node.json";
 const PROCESS_GRACE: Duration = Duration::from_secs(5);
 /// Tables that kube-proxy and the CNI plugins make, under names of their own choosing.
 const FOREIGN_TABLES: [&str; 4] = ["ip kube-proxy", "ip6 kube-proxy", "ip cni_hostport", "ip6 cni_hostport"];
@@ -33,17 +38,17 @@ const FIXED_FOLDERS: [&str; 10] = [
     "/run/mount",
 ];
 
-/// The programs whose processes a start replaces. The containers' own supervisors are not among them.
-const COMPONENTS: [&str; 3] = ["containerd", "kubelet", "kube-proxy"];
-
 /// What must be known of the time before the node ran. It lies in two places: the one outlives a start of the machine, the other
 /// the removal of everything in the state folder.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// The network namespace it ran in, by inode: another's bridges and tables are not to be touched.
     network: u64,
     /// The nft tables that were there already.
     tables: Vec<String>,
+    /// What there was beside, if the node is K3s', which leaves other things than the components do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    k3s: Option<Traces>,
 }
 
 /// Stops and removes everything a node left: processes, mounts, namespaces, bridge, nft tables, cgroups and
@@ -63,15 +68,28 @@ pub(crate) async fn cleanup(state_dir: &Path) -> Result<(), NodeError> {
     }
     process::kill_marked(&layout.run()).await?;
     let Some(record) = record else { return Ok(()) };
-    let left = unmount_below(&[&layout.state, &layout.sockets()]);
+    if record.k3s.is_some() {
+        // Ours has ended: who answers there is another's, and so is what lies beside it.
+        Traces::refuse_another()?;
+    }
+    let mut left = unmount_below(&[&layout.state, &layout.sockets()]);
+    if let Some(traces) = &record.k3s {
+        left.extend(traces.unmount());
+    }
     if !left.is_empty() {
         // Removing files now could reach through a mount.
         return Err(NodeError::Left { left });
     }
     if record.network == network_namespace() {
-        remove_network(&layout, &record).await?;
+        match &record.k3s {
+            None => remove_network(&layout, &record).await?,
+            Some(traces) => traces.remove_network(&layout).await?,
+        }
     }
     let left = cgroups::remove(&layout).await;
+    if record.k3s.is_some() {
+        Traces::remove_files()?;
+    }
     remove_files(&layout)?;
     if !left.is_empty() {
         return Err(NodeError::Left { left });
@@ -81,20 +99,27 @@ pub(crate) async fn cleanup(state_dir: &Path) -> Result<(), NodeError> {
     Ok(())
 }
 
+/// Whether a node was started in this folder, and not taken down since.
+pub(crate) fn is_left(state_dir: &Path) -> bool {
+    state_dir.join("run").join(RECORD).is_file()
+}
+
 /// Whether what an earlier run left is whole: the state folder has its record, and the machine, not started anew since, the same.
-pub(super) fn can_go_on(layout: &Layout) -> Result<bool, FileError> {
+/// A node of the other engine is none to go on with.
+pub(crate) fn can_go_on(layout: &Layout, engine: Engine) -> Result<bool, FileError> {
     let [kept, fleeting] = Record::paths(layout).map(|path| Record::read_at(&path));
     let (Some(kept), Some(fleeting)) = (kept?, fleeting?) else {
         return Ok(false);
     };
-    Ok(kept == fleeting && kept.network == network_namespace())
+    let same = kept.k3s.is_some() == (engine == Engine::K3s);
+    Ok(same && kept == fleeting && kept.network == network_namespace())
 }
 
-/// Stops containerd, kubelet and kube-proxy of an earlier run. What they started goes on.
-pub(super) async fn stop_components(layout: &Layout) -> Result<(), NodeError> {
+/// Stops these programs of an earlier run. What they started goes on.
+pub(crate) async fn stop_components(layout: &Layout, programs: &[&str]) -> Result<(), NodeError> {
     process::reap_recorded(&layout.run(), PROCESS_GRACE).await?;
     // Those that were started in the moment before a record was written.
-    process::kill_marked_programs(&layout.run(), &COMPONENTS).await?;
+    process::kill_marked_programs(&layout.run(), programs).await?;
     Ok(())
 }
 
@@ -106,9 +131,18 @@ pub(super) fn forget_half_images(layout: &Layout) -> Result<(), FileError> {
 // === impl Record ===
 
 impl Record {
-    pub(super) async fn write(layout: &Layout) -> Result<(), NodeError> {
-        let record = Self { network: network_namespace(), tables: tables().await? };
-        let text = serde_json::to_vec(&record).expect("a record of plain fields must encode");
+    /// Of this moment, before a node of upstream components runs.
+    pub(super) async fn look() -> Result<Self, NodeError> {
+        Ok(Self { network: network_namespace(), tables: tables().await?, k3s: None })
+    }
+
+    /// Of this moment, before K3s' agent runs.
+    pub(crate) async fn of_k3s() -> Result<Self, NodeError> {
+        Ok(Self { network: network_namespace(), tables: Vec::new(), k3s: Some(Traces::look().await?) })
+    }
+
+    pub(crate) fn write(&self, layout: &Layout) -> Result<(), FileError> {
+        let text = serde_json::to_vec(self).expect("a record of plain fields must encode");
         let [kept, fleeting] = Self::paths(layout);
         files::make_folder(&layout.run())?;
         files::write_private(&kept, &text)?;
@@ -141,7 +175,7 @@ impl Record {
     }
 
     fn paths(layout: &Layout) -> [PathBuf; 2] {
-        [layout.run().join("node.json"), layout.sockets().join("node.json")]
+        [layout.run().join(RECORD), layout.sockets().join(RECORD)]
     }
 }
 
@@ -157,15 +191,7 @@ async fn tables() -> Result<Vec<String>, NodeError> {
 async fn remove_network(layout: &Layout, record: &Record) -> Result<(), NodeError> {
     routes::apply(&std::collections::BTreeMap::new()).await?;
     let bridge = layout.bridge();
-    if Path::new("/sys/class/net").join(&bridge).exists() {
-        // The kernel removes a pod's end of a pair some time after its namespace; not to wait for that, the
-        // ends on the bridge go first.
-        let ports = Path::new("/sys/class/net").join(&bridge).join("brif");
-        for port in fs::read_dir(ports).into_iter().flatten().flatten() {
-            let _ = command::run("ip", &["link", "delete", &port.file_name().to_string_lossy()]).await;
-        }
-        command::run("ip", &["link", "delete", &bridge]).await?;
-    }
+    links::delete(|name| name == bridge).await?;
     let own = format!("ip {}", layout.nft_table());
     let there = tables().await?;
     let foreign = FOREIGN_TABLES.into_iter().filter(|t| !record.tables.iter().any(|known| known == t));
@@ -178,10 +204,16 @@ async fn remove_network(layout: &Layout, record: &Record) -> Result<(), NodeErro
 
 /// Detaches every mount below the folders, the latest first. Answers those that stay.
 fn unmount_below(folders: &[&Path]) -> Vec<String> {
+    // A folder may be a disk of its owner's.
+    unmount_where(|place| folders.iter().any(|folder| place.starts_with(folder) && place != *folder))
+}
+
+/// The same of those that are wanted.
+pub(crate) fn unmount_where(wanted: impl Fn(&Path) -> bool) -> Vec<String> {
     let below = || -> Vec<PathBuf> {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let places = mounts.lines().filter_map(|line| Some(PathBuf::from(unescape(line.split(' ').nth(1)?))));
-        places.filter(|place| folders.iter().any(|folder| place.starts_with(folder))).collect()
+        places.filter(|place| wanted(place)).collect()
     };
     for place in below().iter().rev() {
         if let Err(error) = umount2(place, MntFlags::MNT_DETACH) {
@@ -201,7 +233,7 @@ fn remove_files(layout: &Layout) -> Result<(), FileError> {
         remove_tree(&layout.state.join(inside))?;
     }
     remove_tree(&layout.sockets())?;
-    remove_cni_results(layout);
+    remove_cni_results(&layout.bridge());
     let logs = layout.state.join("pods-log");
     remove_if(Path::new("/var/log/containers"), |path| {
         fs::read_link(path).is_ok_and(|target| target.starts_with(&logs))
@@ -218,9 +250,9 @@ fn remove_files(layout: &Layout) -> Result<(), FileError> {
 }
 
 /// The plugins' notes about our pods: those of our network, and of the loopback of the same sandboxes.
-fn remove_cni_results(layout: &Layout) {
+pub(crate) fn remove_cni_results(network: &str) {
     let folder = Path::new("/var/lib/cni/results");
-    let start = format!("{}-", layout.bridge());
+    let start = format!("{network}-");
     let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.file_name());
     let sandboxes: Vec<String> =
         names.filter_map(|name| Some(name.to_str()?.strip_prefix(&start)?.strip_suffix("-eth0")?.to_owned())).collect();
@@ -256,7 +288,7 @@ fn another_kubelet_runs() -> bool {
     fs::read_dir("/proc").into_iter().flatten().flatten().any(|entry| runs(&entry))
 }
 
-fn remove_tree(path: &Path) -> Result<(), FileError> {
+pub(crate) fn remove_tree(path: &Path) -> Result<(), FileError> {
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match removed {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(FileError::of("remove", path)(e)),

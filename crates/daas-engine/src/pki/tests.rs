@@ -119,7 +119,7 @@ fn of_a_kubelet_request_only_the_key_counts() {
     let (key, der) = request("system:node:victim");
     let ip = IpAddr::from([192, 0, 2, 9]);
     let pem = pki.issue_kubelet_serving(&der, "worker-001", ip, now()).unwrap();
-    assert!(signed_by(&pem, pki.kubelet_serving_ca.pem()));
+    assert!(signed_by(&pem, pki.kubelet_serving_ca_pem()));
     assert!(!signed_by(&pem, pki.server_ca_pem()), "the CA that clients pin signs no node's certificate");
     with_cert(&pem, |cert| {
         assert_eq!(cert.subject().to_string(), "O=system:nodes, CN=system:node:worker-001");

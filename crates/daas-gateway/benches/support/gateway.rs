@@ -10,6 +10,7 @@ use daas_gateway::{
 use daas_testkit::audit;
 use daas_testkit::bench::{monotonic, process};
 use daas_testkit::chain::{Chain, Staker, cluster};
+use daas_testkit::pki::Ca;
 use daas_types::api::{
     AttestationRequest, AttestationResponse, HeartbeatRequest, HeartbeatResponse, RegisterWorkerRequest,
     RegisterWorkerResponse,
@@ -20,6 +21,7 @@ use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,7 +97,7 @@ async fn serve(folder: &Path, upstream: &str, setup: Setup, metrics: PrometheusH
         k3s,
         limits,
     };
-    let bound = Gateway::bind(config, tls, chain.index.clone(), Arc::new(Absent)).await.unwrap();
+    let bound = Gateway::bind(config, tls, chain.index.clone(), Arc::new(Absent(Ca::new("kubelets")))).await.unwrap();
     process::hello(&json!({ "addr": bound.local_addr().to_string() }));
     let followed = chain.clone();
     let fresh = async {
@@ -131,8 +133,8 @@ pub(crate) fn leaf(folder: &Path, name: &str) -> (Vec<CertificateDer<'static>>, 
     (chain, PrivateKeyDer::from_pem_file(file("key")).unwrap())
 }
 
-/// No endpoints of ours: the load asks for none.
-struct Absent;
+/// No endpoints of ours: the load asks for none but what a join needs.
+struct Absent(Ca);
 
 #[async_trait]
 impl LocalEndpoints for Absent {
@@ -149,8 +151,18 @@ impl LocalEndpoints for Absent {
         Err(absent())
     }
 
-    async fn agent_joins(&self, _: &ConnectionInfo, _: &NodeCaller, _: std::net::IpAddr) -> Result<(), Refusal> {
-        Err(absent())
+    async fn agent_serves(
+        &self,
+        _: &ConnectionInfo,
+        caller: &NodeCaller,
+        _: IpAddr,
+        request: &[u8],
+    ) -> Result<String, Refusal> {
+        Ok(self.0.sign_server_request(request, &[caller.node_id.as_str()]))
+    }
+
+    async fn agent_joins(&self, _: &ConnectionInfo, _: &NodeCaller, _: IpAddr) -> Result<(), Refusal> {
+        Ok(())
     }
 
     async fn heartbeat(

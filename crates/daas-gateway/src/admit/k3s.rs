@@ -17,7 +17,7 @@ use std::sync::Arc;
 const LONGEST: Duration = Duration::from_hours(1);
 
 /// May this process go on, by the right that its position's node has now?
-pub(super) fn certificate(holder: &CertificateHolder, view: &View) -> Result<Permit, Refusal> {
+pub(super) fn certificate(holder: &CertificateHolder, view: &View<'_>) -> Result<Permit, Refusal> {
     let CertificateHolder { position, seal, role, until, given } = holder;
     if view.now >= *until {
         let cause = format!("the certificate ended at {until}; it is {}", view.now);
@@ -31,7 +31,7 @@ pub(super) fn certificate(holder: &CertificateHolder, view: &View) -> Result<Per
     })?;
     // Without a Seal: to be renewed without losing a pod, it may be replaced while the node runs.
     let hold = view.index.hold(position.clone(), Right::Node, None);
-    let leash = Leash::new(hold, None, view.nodes_stale.clone(), until.since(view.now));
+    let leash = Leash::new(hold, None, view.nodes_stale(), until.since(view.now));
     let payer = Payer::Node(position.state.position, of_node(position));
     Ok(Permit::new(Upstream::FrontProxy(identity), Kind::Node { id, role: *role }, payer, leash))
 }
@@ -46,7 +46,7 @@ impl Permit {
 }
 
 /// May this Seal's node ask K3s for what an agent needs, as whoever has K3s' agent token?
-pub(crate) fn admit_join(caller: &Caller, token: HeaderValue, view: &View) -> Result<Permit, Refusal> {
+pub(crate) fn admit_join(caller: &Caller, token: HeaderValue, view: &View<'_>) -> Result<Permit, Refusal> {
     let Caller::Seal(holder @ SealHolder { .. }) = caller else {
         return Err(Refusal::unauthorized(TokenMalformed, "only a Seal joins"));
     };
@@ -54,7 +54,7 @@ pub(crate) fn admit_join(caller: &Caller, token: HeaderValue, view: &View) -> Re
 }
 
 /// K3s' own server on its way to itself. It has no stake to lose.
-pub(crate) fn admit_k3s_server(id: &NodeId, until: UnixMs, view: &View) -> Result<Permit, Refusal> {
+pub(crate) fn admit_k3s_server(id: &NodeId, until: UnixMs, view: &View<'_>) -> Result<Permit, Refusal> {
     if view.now >= until {
         let cause = format!("the certificate ended at {until}; it is {}", view.now);
         return Err(Refusal::unauthorized(CertificateRefused, cause));
@@ -76,8 +76,9 @@ mod tests {
     use daas_types::ErrorCode::NodeJailed;
     use daas_types::Permissions;
 
-    fn view(chain: &Chain) -> View {
-        Watch::new(chain.index.clone(), Duration::from_mins(15), Namespaces::default()).view()
+    fn view(chain: &Chain) -> View<'static> {
+        let watch = Watch::new(chain.index.clone(), Duration::from_mins(15), Namespaces::default());
+        Box::leak(Box::new(watch)).view()
     }
 
     #[test]

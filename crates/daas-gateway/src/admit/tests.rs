@@ -11,11 +11,11 @@ use http::StatusCode;
 
 const GRACE: Duration = Duration::from_mins(15);
 
-fn view(index: &Index) -> View {
-    Watch::new(index.clone(), GRACE, Namespaces::default()).view()
+fn view(index: &Index) -> View<'static> {
+    Box::leak(Box::new(Watch::new(index.clone(), GRACE, Namespaces::default()))).view()
 }
 
-fn holder(view: &View, staker: &Staker, usage: Usage) -> Caller {
+fn holder(view: &View<'_>, staker: &Staker, usage: Usage) -> Caller {
     let (position, seal) = view.snapshot.seal(staker.state.seals[0].id).unwrap();
     Caller::Seal(SealHolder {
         position: position.clone(),
@@ -211,7 +211,8 @@ fn when_stale_people_are_refused_and_nodes_have_their_grace() {
     assert!(admit_worker(&holder(&within, &staker, Usage::Worker), false, &within).is_ok());
     let join = admit_worker(&holder(&within, &staker, Usage::Worker), true, &within).unwrap_err();
     assert_eq!(join.code(), ChainStale, "no join on a stale index");
-    let late = Watch::new(chain.index.clone(), Duration::from_secs(50), Namespaces::default()).view();
+    let watch = Watch::new(chain.index.clone(), Duration::from_secs(50), Namespaces::default());
+    let late = watch.view();
     assert_eq!(admit(&holder(&late, &staker, Usage::Kubelet), &late).unwrap_err().code(), ChainStale);
 }
 
@@ -340,11 +341,11 @@ fn a_token_has_the_identity_of_its_position_as_that_is() {
     assert_eq!(groups()[2], "system:masters");
 }
 
-fn authenticated(token: &str, view: &View) -> Result<Caller, Refusal> {
+fn authenticated(token: &str, view: &View<'_>) -> Result<Caller, Refusal> {
     authenticated_by(&Authenticator::new(cluster(), None, 16).unwrap(), token, view)
 }
 
-fn authenticated_by(authenticator: &Authenticator, token: &str, view: &View) -> Result<Caller, Refusal> {
+fn authenticated_by(authenticator: &Authenticator, token: &str, view: &View<'_>) -> Result<Caller, Refusal> {
     let header = http::HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
     let headers = http::HeaderMap::from_iter([(http::header::AUTHORIZATION, header)]);
     let bearer = Bearer::from_headers(&headers).unwrap().unwrap();

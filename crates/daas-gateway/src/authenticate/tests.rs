@@ -77,6 +77,35 @@ fn a_signature_is_checked_once_and_for_strangers_not_at_all() {
 }
 
 #[test]
+fn what_counted_on_a_connection_is_known_there_and_judged_again() {
+    let (chain, authenticator, now) = (Chain::new(), authenticator(), clock::now());
+    let mut staker = chain.staker(1, "5", Permissions::USER);
+    let (token, other) = (staker.token(Usage::User), staker.token(Usage::User));
+    let connection = Shown::default();
+    let again = |token: &str, now| authenticator.again(&connection, token.as_bytes(), &chain.index.snapshot(), now);
+    assert!(again(&token, now).is_none());
+    for token in [&token, &other] {
+        assert!(matches!(shown(&authenticator, token, &chain, now), (Ok(_), 1)));
+    }
+    authenticator.counted(&connection, &bearer(&token));
+    assert!(matches!(again(&token, now), Some(Ok(Caller::Seal(_)))));
+    // Others are read, whatever they begin with.
+    for text in [&*other, &forged(&token), &token[..token.len() - 1], &format!("{token}A"), ""] {
+        assert!(again(text, now).is_none(), "{text}");
+    }
+    let late = now.plus(MAX_LIFETIME).plus(Duration::from_mins(2));
+    assert_eq!(code(again(&token, late).unwrap()), TokenExpired);
+    chain.put(&mut staker, |state| state.seals.clear());
+    assert_eq!(code(again(&token, now).unwrap()), TokenUnknown);
+    // What is not remembered any more has to be verified again.
+    authenticator.tokens.forget(authenticator.tokens.digest(&token));
+    assert!(again(&token, now).is_none());
+    // A secret is not kept.
+    authenticator.counted(&connection, &bearer(&staker.opaque()));
+    assert!(again(&staker.opaque(), now).is_none());
+}
+
+#[test]
 fn one_who_mints_without_end_pushes_nobody_out() {
     let (chain, authenticator, now) = (Chain::new(), authenticator(), clock::now());
     let (dust, other) = (chain.staker(1, "0.1", Permissions::USER), chain.staker(2, "5", Permissions::USER));

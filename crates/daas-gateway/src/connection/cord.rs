@@ -9,7 +9,7 @@
 use super::streams::{Stream, Streams};
 use crate::admit::{CutReason, Lease};
 use crate::measure;
-use crate::request::App;
+use crate::request::{self, App};
 use core::future::Future;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicU8, Ordering};
@@ -39,7 +39,7 @@ pub(super) enum Pulled {
 #[derive(Clone)]
 pub(super) struct StreamExecutor {
     tasks: TaskTracker,
-    app: Arc<App>,
+    context: Arc<request::Context>,
     patience: Duration,
     streams: Arc<Streams>,
 }
@@ -191,19 +191,24 @@ impl Pulled {
 // === impl StreamExecutor ===
 
 impl StreamExecutor {
-    pub(super) fn new(tasks: TaskTracker, app: Arc<App>, patience: Duration, streams: Arc<Streams>) -> Self {
-        Self { tasks, app, patience, streams }
+    pub(super) fn new(
+        tasks: TaskTracker,
+        context: Arc<request::Context>,
+        patience: Duration,
+        streams: Arc<Streams>,
+    ) -> Self {
+        Self { tasks, context, patience, streams }
     }
 }
 
 impl<F: Future<Output: Send> + Send + 'static> Executor<F> for StreamExecutor {
     fn execute(&self, future: F) {
-        let (app, open) = (self.app.clone(), Stream::begin(&self.streams));
+        let (connection, open) = (self.context.clone(), Stream::begin(&self.streams));
         // It needs no word of the gateway's end: that ends the connection, and a stream without one ends.
         self.tasks.spawn(around(future, self.patience).map(move |ended| {
             drop(open);
             if let Err(pulled) = ended {
-                pulled.count(&app);
+                pulled.count(&connection.app);
             }
         }));
     }

@@ -1,9 +1,10 @@
 //! What becomes of a request for one of K3s' routes.
 
 use super::claims::{address, check_name};
+use super::joining::Joining;
 use super::queue::Place;
 use super::routes::{Issue, Route};
-use super::signing::{MAX_REQUEST, check_issued, requested_key};
+use super::signing::{MAX_REQUEST, requested_key};
 use super::{K3s, basic_seal};
 use crate::admit::{Lease, Permit, Upstream, View, admit, admit_join};
 use crate::audit::Entry;
@@ -14,6 +15,7 @@ use crate::refusal::Refusal;
 use crate::request::{Answer, App, Context};
 use crate::{hygiene, local, measure};
 use bytes::Bytes;
+use core::future::Future;
 use core::time::Duration;
 use daas_types::ErrorCode::{ApiServerUnavailable, CertificateRefused, TokenMissing, UsageNotPermitted};
 use daas_types::pop::Usage;
@@ -28,8 +30,6 @@ use tokio::time::timeout;
 const MAX_ANSWER: usize = 1024 * 1024;
 /// Its body arrives within this.
 const BODY: Duration = Duration::from_secs(10);
-/// For the master to make a joining agent's Node; the agent itself waits for ten seconds, K3s' answer in it.
-const JOINED: Duration = Duration::from_secs(8);
 
 // === impl K3s ===
 
@@ -63,7 +63,7 @@ impl K3s {
         &self,
         context: &Context,
         headers: &HeaderMap,
-        view: &View,
+        view: &View<'_>,
         entry: &mut Entry,
     ) -> Result<Permit, Refusal> {
         if headers.contains_key(AUTHORIZATION) {
@@ -88,7 +88,7 @@ impl K3s {
         app: &App,
         context: &Context,
         headers: &HeaderMap,
-        view: &View,
+        view: &View<'_>,
         entry: &mut Entry,
     ) -> Result<Permit, Refusal> {
         if let Some(seal) = basic_seal(headers)? {
@@ -132,7 +132,9 @@ impl K3s {
                 return Err(Refusal::form("a body where none is read"));
             }
             entry.begin().await?;
-            return self.ask(route, context, permit, (parts, Bytes::new()), place, &mut lease).await.map(forwarded);
+            let forwarder = context.forwarder.clone();
+            let asked = async move { ask(&forwarder, &permit, parts, Bytes::new()).await };
+            return self.in_turn(route, place, &mut lease, asked).await.map(forwarded);
         };
         let body = local::read(body, MAX_REQUEST, entry).await?;
         let key = requested_key(&body)?;
@@ -142,21 +144,22 @@ impl K3s {
         let crate::Kind::Node { id, .. } = permit.kind() else { return Err(nothing_shown()) };
         let node = NodeCaller { position, node_id: id.clone(), seal };
         let address = address(&parts.headers, context.info.peer.ip());
-        let answer = self.ask(route, context, permit, (parts, body), place, &mut lease).await?;
+        let joining = Joining { local: app.local.clone(), connection: context.info.clone(), node, address, key };
+        let forwarder = context.forwarder.clone();
+        let issued = async move {
+            if issue == Issue::Serving {
+                return joining.serve(&body).await;
+            }
+            joining.take(issue, ask(&forwarder, &permit, parts, body).await?).await
+        };
+        let answer = self.in_turn(route, place, &mut lease, issued).await?;
+        // A kubelet's as a server opens nothing here.
+        if issue == Issue::Serving {
+            return Ok(Answer { response: answer.map(GatewayBody::from), outcome: "local" });
+        }
         if answer.status().is_success() {
-            check_issued(answer.body(), key)?;
-            // K3s has compared its password by now, and its kubelet does not run yet.
-            if issue == Issue::Kubelet {
-                let joined = timeout(JOINED, app.local.agent_joins(&context.info, &node, address)).await;
-                joined.unwrap_or_else(|_| {
-                    Err(Refusal::unavailable(ApiServerUnavailable, "the Node is not made in time"))
-                })?;
-            }
-            // A kubelet's as a server opens nothing here.
-            if issue != Issue::Serving {
-                // By what is known now: K3s may have taken its time.
-                self.keys.bind(key, (position, seal), issue, &app.watch.view().snapshot).await?;
-            }
+            // By what is known now: K3s may have taken its time.
+            self.keys.bind(key, (position, seal), issue, &app.watch.view().snapshot).await?;
         }
         Ok(forwarded(answer))
     }
@@ -167,29 +170,27 @@ impl K3s {
         if matches!(route, Route::Issue(_)) { self.own.check(id, headers) } else { Ok(()) }
     }
 
-    /// K3s' whole answer: its room is somebody else's as soon as it has said it, however slowly the agent reads, and not before,
-    /// whether the agent waits for it or not. So whoever asks and hangs up has no more of K3s than others.
-    async fn ask(
+    /// Asks K3s, and the master, when there is room: which is somebody else's as soon as they have answered, however slowly the
+    /// agent reads, and not before, whether the agent waits for it or not. So whoever asks and hangs up has no more of them than
+    /// others.
+    async fn in_turn(
         &self,
         route: Route,
-        context: &Context,
-        permit: Permit,
-        (parts, body): (request::Parts, Bytes),
         place: Place,
         lease: &mut Lease,
+        asked: impl Future<Output = Result<Response<Bytes>, Refusal>> + Send + 'static,
     ) -> Result<Response<Bytes>, Refusal> {
         let turn = tokio::select! {
             biased;
             reason = &mut *lease => return Err(lost(reason)),
             turn = place.turn(route) => turn?,
         };
-        let (forwarder, kill) = (context.forwarder.clone(), self.kill.clone());
-        let asked = async move {
-            let answer = kill.run_until_cancelled(ask(&forwarder, &permit, parts, body)).await;
+        let kill = self.kill.clone();
+        let asked = self.tasks.spawn(async move {
+            let answer = kill.run_until_cancelled(asked).await;
             drop((turn, place));
             answer.unwrap_or_else(|| Err(unread()))
-        };
-        let asked = self.tasks.spawn(asked);
+        });
         tokio::select! {
             biased;
             reason = lease => Err(lost(reason)),

@@ -49,7 +49,7 @@ impl K3s {
     }
 
     /// Whose process it is. Its position need not have a right.
-    pub(crate) fn caller(&self, presented: &Presented, view: &View) -> Result<Caller, Refusal> {
+    pub(crate) fn caller(&self, presented: &Presented, view: &View<'_>) -> Result<Caller, Refusal> {
         let Shown { name, key, until, given } = presented.shown()?;
         let Bound { position, seal, issue, .. } = self.keys.get(*key).ok_or_else(|| {
             refused("no certificate was issued for its key through this gateway, or others were since")
@@ -73,7 +73,7 @@ impl K3s {
     }
 
     /// If it is K3s' own server.
-    pub(super) fn server(&self, presented: &Presented, view: &View) -> Option<Result<Permit, Refusal>> {
+    pub(super) fn server(&self, presented: &Presented, view: &View<'_>) -> Option<Result<Permit, Refusal>> {
         let (server, shown) = (self.server.as_ref()?, presented.shown().ok()?);
         let its = shown.key == server.key && shown.name == Name::Kubelet(server.node.clone());
         its.then(|| admit_k3s_server(&server.node, shown.until, view))

@@ -1,5 +1,5 @@
-//! What an agent says of its node when it asks for a certificate. K3s believes it: a node's certificate as a server is for the name
-//! and the addresses that it names, and of the CA that agents pin. So none is for the gateway's own, or for K3s'.
+//! What an agent says of its node when it asks for a certificate. By this address the API server calls its kubelet, and by this
+//! name K3s tells tunnels apart. So none is the gateway's own, or K3s'.
 
 use crate::refusal::Refusal;
 use daas_types::ErrorCode::{AddressRefused, CsrRefused, NodeIdMismatch};

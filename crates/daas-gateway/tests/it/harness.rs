@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -68,7 +69,13 @@ pub(crate) struct Local {
     pub(crate) attested: Mutex<Vec<(ConnectionInfo, AttestationRequest, bool)>>,
     pub(crate) callers: Mutex<Vec<NodeCaller>>,
     pub(crate) agents: Mutex<Vec<(NodeCaller, IpAddr)>>,
-    /// What the next agent that joins is told.
+    /// Kubelets that were certified as servers, and what they were given.
+    pub(crate) served: Mutex<Vec<(NodeCaller, IpAddr, String)>>,
+    /// How many agents join at this moment.
+    pub(crate) joining: watch::Sender<usize>,
+    /// Held, none of them comes to its end.
+    pub(crate) door: tokio::sync::Mutex<()>,
+    /// What the next agent is told.
     pub(crate) refuses: Mutex<Option<Refusal>>,
     /// A heartbeat came.
     pub(crate) asked: tokio::sync::Notify,
@@ -216,7 +223,25 @@ impl LocalEndpoints for Local {
         })
     }
 
+    async fn agent_serves(
+        &self,
+        _: &ConnectionInfo,
+        caller: &NodeCaller,
+        address: IpAddr,
+        request: &[u8],
+    ) -> Result<String, Refusal> {
+        if let Some(refusal) = self.refuses.lock().unwrap().take() {
+            return Err(refusal);
+        }
+        let pem = Ca::new("kubelets").sign_server_request(request, &[caller.node_id.as_str()]);
+        self.served.lock().unwrap().push((caller.clone(), address, pem.clone()));
+        Ok(pem)
+    }
+
     async fn agent_joins(&self, _: &ConnectionInfo, caller: &NodeCaller, address: IpAddr) -> Result<(), Refusal> {
+        self.joining.send_modify(|joining| *joining += 1);
+        drop(self.door.lock().await);
+        self.joining.send_modify(|joining| *joining -= 1);
         if let Some(refusal) = self.refuses.lock().unwrap().take() {
             return Err(refusal);
         }

@@ -3,8 +3,11 @@
 use super::*;
 use crate::config::tests::{load_text, pinned};
 use crate::control_plane;
+use crate::local::agents_certificate;
 use async_trait::async_trait;
+use daas_chain::clock;
 use daas_engine::build::Binaries;
+use daas_engine::pki::Pki;
 use daas_engine::{Engine, Role, Server, k3s};
 use daas_gateway::{ConnectionInfo, Gateway, LocalEndpoints, NodeCaller, Refusal};
 use daas_testkit::audit::Trail;
@@ -15,6 +18,10 @@ use daas_types::api::{
     RegisterWorkerResponse,
 };
 use daas_types::{ErrorCode, Permissions};
+use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier as _;
+use rustls::pki_types::{ServerName, UnixTime};
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -31,11 +38,11 @@ async fn simulated_k3s() {
     simulated::run().await;
 }
 
-/// Whoever asks a master for something else than K3s.
-struct Nobody;
+/// A master's part in a join, and nothing else: it knows every node.
+struct Joins(Pki);
 
 #[async_trait]
-impl LocalEndpoints for Nobody {
+impl LocalEndpoints for Joins {
     async fn attest(&self, _: &ConnectionInfo, _: AttestationRequest, _: bool) -> Result<AttestationResponse, Refusal> {
         Err(Refusal::unavailable(ErrorCode::Internal, "not asked here"))
     }
@@ -47,6 +54,16 @@ impl LocalEndpoints for Nobody {
         _: RegisterWorkerRequest,
     ) -> Result<RegisterWorkerResponse, Refusal> {
         Err(Refusal::unavailable(ErrorCode::Internal, "not asked here"))
+    }
+
+    async fn agent_serves(
+        &self,
+        _: &ConnectionInfo,
+        caller: &NodeCaller,
+        address: IpAddr,
+        request: &[u8],
+    ) -> Result<String, Refusal> {
+        agents_certificate(&self.0, caller, address, request)
     }
 
     async fn agent_joins(&self, _: &ConnectionInfo, _: &NodeCaller, _: IpAddr) -> Result<(), Refusal> {
@@ -116,7 +133,7 @@ impl Running {
         let gateway = gateway(&config, &pins, endpoints, Namespaces::default(), trail.log.clone()).unwrap();
         let gateway = GatewayConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..gateway };
         let bound =
-            Gateway::bind(gateway, tls(endpoints).unwrap(), chain.index.clone(), Arc::new(Nobody)).await.unwrap();
+            Gateway::bind(gateway, tls(endpoints).unwrap(), chain.index.clone(), Arc::new(Joins(pki))).await.unwrap();
         let gateway = bound.local_addr();
         let mut serving = JoinSet::new();
         serving.spawn(bound.run(CancellationToken::new(), Duration::from_millis(100)));
@@ -135,6 +152,23 @@ async fn a_stock_agent_joins_through_the_gateway_of_an_engine_that_runs_k3s() {
     let mut agent = ScriptedAgent::new(world.gateway, &staker.state.node_id, &staker.opaque());
     assert_eq!(timeout(LIMIT, agent.play(JOIN)).await.unwrap(), calls(JOIN));
     assert!(world.folder.path().join("master").join(KEYS).is_file());
+
+    // The API server calls its kubelet where it is, by an authority that agents do not take a gateway's for.
+    let serving = agent.leaf("serving").chain;
+    let believed = |ca: &str, by: &str| {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(world.folder.path().join("master").join(ca)).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let (name, now) = (ServerName::try_from(by).unwrap(), Duration::from_millis(clock::now().0));
+        let now = UnixTime::since_unix_epoch(now);
+        verifier.verify_server_cert(&serving[0], &serving[1..], &name, &[], now).is_ok()
+    };
+    assert!(believed("pki/kubelet-serving-ca.crt", &agent.address));
+    for name in ["127.0.0.1", "localhost", "10.0.0.8"] {
+        assert!(!believed("pki/kubelet-serving-ca.crt", name), "{name}");
+    }
+    assert!(!believed("k3s/server/tls/server-ca.crt", &agent.address), "it can be a gateway");
 
     // K3s' own server has its tunnel, by its certificate and under its name.
     assert_eq!(timeout(LIMIT, simulated::own_tunnel(world.gateway, &world.data(), "x")).await.unwrap(), 101);

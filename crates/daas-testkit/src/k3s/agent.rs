@@ -16,7 +16,9 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
@@ -70,6 +72,31 @@ impl ScriptedAgent {
             keys: FILES.map(|file| (file, (KeyRequest::new(), None))).into(),
             tunnels: Vec::new(),
         }
+    }
+
+    /// What `/cacerts` said, once it was read.
+    pub fn ca(&self) -> Option<&str> {
+        self.ca.as_deref()
+    }
+
+    /// Writes its keys, and what was issued for them, to where K3s' agent has them.
+    pub fn keep(&self, folder: &Path) {
+        for (file, (request, issued)) in &self.keys {
+            fs::write(folder.join(format!("{file}.key")), request.key()).unwrap();
+            if let Some(issued) = issued {
+                fs::write(folder.join(format!("{file}.crt")), issued).unwrap();
+            }
+        }
+    }
+
+    /// Goes on with those in a folder; whether all are there.
+    pub fn go_on(&mut self, folder: &Path) -> bool {
+        let read = |file: &str, end: &str| fs::read_to_string(folder.join(format!("{file}.{end}"))).ok();
+        for file in FILES {
+            let (Some(key), Some(issued)) = (read(file, "key"), read(file, "crt")) else { return false };
+            self.keys.insert(file, (KeyRequest::load(&key), Some(issued)));
+        }
+        true
     }
 
     /// Makes a transcript's calls, and says how each ended: the transcript again, if all ended as they should.
@@ -128,9 +155,13 @@ impl ScriptedAgent {
         status.as_u16().to_string()
     }
 
-    /// The certificate of `kubelet`, `kube-proxy` or `controller`, with its key.
+    /// The certificate of `kubelet`, `kube-proxy` or `controller`, or `serving`, the kubelet's as a server; with its key.
     pub fn leaf(&self, name: &str) -> Leaf {
-        let file = if name == "controller" { "client-k3s-controller".to_owned() } else { format!("client-{name}") };
+        let file = match name {
+            "controller" => "client-k3s-controller".to_owned(),
+            "serving" => "serving-kubelet".to_owned(),
+            client => format!("client-{client}"),
+        };
         let (request, issued) = &self.keys[file.as_str()];
         request.leaf(issued.as_ref().unwrap_or_else(|| panic!("no {file} was issued")))
     }

@@ -1,5 +1,10 @@
-//! `simulated-k3s`, a program with the command line of `k3s server`: what runs in it is the double, in a copy of the test's own
-//! program. It refuses arguments that K3s does not know, takes its CAs and tokens from where K3s does, and says when it is ready.
+//! `simulated-k3s`, a program with the command line of `k3s server` and `k3s agent`: what runs in it is the double, in a copy of the
+//! test's own program. It refuses arguments that K3s does not know, takes its CAs and tokens from where K3s does, and says when it
+//! is ready.
+
+mod agent;
+
+pub use agent::pods;
 
 use super::{Authorities, ScriptedAgent, ScriptedSupervisor, Settings};
 use crate::pki::Leaf;
@@ -70,7 +75,15 @@ pub fn write(folder: &Path, test: &str) -> PathBuf {
 /// Is the K3s, until it is killed, if this is such a copy; else there is nothing to do.
 pub async fn run() {
     let Ok(arguments) = std::env::var(ARGUMENTS) else { return };
-    let line = Line::parse(&arguments);
+    match arguments.split_once('\n') {
+        Some(("server", rest)) => server(Line::parse(rest, &VALUED, &BARE)).await,
+        Some(("agent", rest)) => agent::run(&Line::parse(rest, &agent::VALUED, &[])).await,
+        _ => panic!("what is simulated is the server, and the agent"),
+    }
+}
+
+async fn server(line: Line) {
+    assert!(line.0.contains_key("disable-agent"), "a server that is an agent as well runs pods");
     let data = PathBuf::from(line.one("data-dir"));
     let token = |name: &str| fs::read_to_string(line.one(name)).unwrap().trim().to_owned();
     let authorities = Authorities::load(&data.join("server/tls"));
@@ -84,9 +97,7 @@ pub async fn run() {
     let _supervisor = ScriptedSupervisor::with(&authorities, settings).await;
     let kubeconfig = PathBuf::from(line.one("write-kubeconfig"));
     fs::write(kubeconfig, "an administrator's").unwrap();
-    if let Some(socket) = std::env::var_os("NOTIFY_SOCKET") {
-        UnixDatagram::unbound().unwrap().send_to(b"READY=1\n", socket).unwrap();
-    }
+    say_ready();
     // A little later than all else.
     let node = format!("system:node:{}", line.one("node-name"));
     let (cert, key) = authorities.client.member(&node, &["system:nodes"]).pem();
@@ -95,6 +106,12 @@ pub async fn run() {
     fs::write(data.join("agent/client-kubelet.new"), cert).unwrap();
     fs::rename(data.join("agent/client-kubelet.new"), data.join("agent/client-kubelet.crt")).unwrap();
     std::future::pending::<()>().await;
+}
+
+fn say_ready() {
+    if let Some(socket) = std::env::var_os("NOTIFY_SOCKET") {
+        UnixDatagram::unbound().unwrap().send_to(b"READY=1\n", socket).unwrap();
+    }
 }
 
 /// What the gateway says to the server of this data folder when it takes its own tunnel there.
@@ -112,21 +129,18 @@ pub async fn own_tunnel(gateway: SocketAddr, data: &Path, node: &str) -> u16 {
 // === impl Line ===
 
 impl Line {
-    fn parse(arguments: &str) -> Self {
-        let mut arguments = arguments.lines();
-        assert_eq!(arguments.next(), Some("server"), "what is simulated is the server");
+    fn parse(arguments: &str, valued: &[&str], bare_ones: &[&str]) -> Self {
         let mut read: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for argument in arguments {
+        for argument in arguments.lines() {
             let bare = argument.trim_start_matches('-');
             match bare.split_once('=') {
-                Some((name, value)) if VALUED.contains(&name) => {
+                Some((name, value)) if valued.contains(&name) => {
                     read.entry(name.to_owned()).or_default().push(value.to_owned());
                 }
-                None if BARE.contains(&bare) => drop(read.entry(bare.to_owned()).or_default()),
+                None if bare_ones.contains(&bare) => drop(read.entry(bare.to_owned()).or_default()),
                 _ => panic!("flag provided but not defined: {argument}"),
             }
         }
-        assert!(read.contains_key("disable-agent"), "a server that is an agent as well runs pods");
         Self(read)
     }
 
@@ -139,11 +153,16 @@ impl Line {
 
     /// The API server's argument; K3s' own, if it is not said.
     fn apiserver(&self, name: &str) -> String {
-        let given = self.0.get("kube-apiserver-arg").into_iter().flatten();
+        self.component("kube-apiserver-arg", name).unwrap_or("system:auth-proxy").to_owned()
+    }
+
+    /// The argument of a component.
+    fn component(&self, component: &str, name: &str) -> Option<&str> {
+        let given = self.0.get(component).into_iter().flatten();
         let values: Vec<_> = given.filter_map(|given| given.strip_prefix(name)?.strip_prefix('=')).collect();
         match values[..] {
-            [] => "system:auth-proxy".to_owned(),
-            [value] => value.to_owned(),
+            [] => None,
+            [value] => Some(value),
             _ => panic!("{name} is {values:?}"),
         }
     }

@@ -43,7 +43,7 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         &[],
         "",
-        "Where the node's processes keep their data; `<state_dir>/node` by default.",
+        "Where the node's processes keep their data; `<state_dir>/node` by default, and `/var/lib/k3s` where they are K3s' agent.",
     ),
     key("node.id", Kind::Text, &["NODE_ID"], "", "The node's name; the host name by default."),
     key("node.ip", Kind::Ip, &[], "", "The address other nodes reach this machine by."),

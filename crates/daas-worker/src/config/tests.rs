@@ -35,7 +35,7 @@ fn the_documented_example_loads() {
     let config = load(EXAMPLE, &[], &[("cluster", "join.json")]).unwrap();
     assert_eq!(config.node_id, Some("worker-001".parse().unwrap()));
     assert_eq!(config.stake, Mist::from_sui(5));
-    assert_eq!(config.data_dir, Path::new("/var/lib/k3s"));
+    assert_eq!(config.data_dir(Joining::Kubernetes), Path::new("/var/lib/k3s"));
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
     let api = config.api.clone().unwrap();
     assert_eq!((api.address, api.asked), ("127.0.0.1:8080".parse().unwrap(), false));
@@ -52,7 +52,8 @@ fn the_documented_example_loads() {
 fn nothing_is_needed_beside_the_cluster_file() {
     let config = WorkerConfig::load(None, BTreeMap::new(), pairs(&[("cluster", "join.json")])).unwrap();
     assert_eq!((config.stake, config.health), (Mist::from_sui(5), None));
-    assert_eq!(config.data_dir, Path::new("/var/lib/k3s-daas/worker/node"));
+    assert_eq!(config.data_dir(Joining::Kubernetes), Path::new("/var/lib/k3s-daas/worker/node"));
+    assert_eq!(config.data_dir(Joining::K3s), Path::new("/var/lib/k3s"));
     assert!(config.warnings.is_empty());
 }
 

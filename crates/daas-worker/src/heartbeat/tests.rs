@@ -66,18 +66,45 @@ async fn a_refused_seal_or_master_is_not_mended_by_a_restart() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_only_the_chain_was_missing_for_is_tried_again_soon() {
-    let mut pulse = Pulse::default();
-    assert!(!pulse.waits_for_the_chain());
-    for (failure, soon) in [
-        (Some(ErrorCode::ChainStale), true),
-        (Some(ErrorCode::ChainUnreachable), true),
-        (Some(ErrorCode::MasterUnreachable), false),
-        (Some(ErrorCode::ChainUnproven), true),
-        (None, false),
-    ] {
-        pulse.beat(failure.map(problem).as_ref(), Instant::now());
-        assert_eq!(pulse.waits_for_the_chain(), soon, "{failure:?}");
+/// When what only the chain was missing for is tried again, in seconds since it failed last.
+async fn retries(pulse: &mut Pulse, code: ErrorCode, times: usize) -> Vec<u64> {
+    let mut pauses = vec![];
+    for _ in 0..times {
+        let failed = Instant::now();
+        pulse.beat(Some(&problem(code)), failed);
+        while !pulse.is_due(Instant::now()) {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            assert!(failed.elapsed() <= INTERVAL, "the next heartbeat is due before it");
+        }
+        pauses.push(failed.elapsed().as_secs());
     }
+    pauses
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_the_chain_was_missing_for_is_tried_again_soon_and_then_less_often() {
+    for code in [ErrorCode::ChainStale, ErrorCode::ChainUnreachable, ErrorCode::ChainUnproven] {
+        let mut pulse = Pulse::default();
+        assert!(!pulse.is_due(Instant::now()), "nothing has failed");
+        assert_eq!(retries(&mut pulse, code, 5).await, [5, 10, 20, 30, 30], "{code:?}");
+        // Another failure, or none, begins anew.
+        for other in [Some(problem(ErrorCode::MasterUnreachable)), None] {
+            pulse.beat(other.as_ref(), Instant::now());
+            tokio::time::advance(INTERVAL).await;
+            assert!(!pulse.is_due(Instant::now()), "{other:?}");
+            assert_eq!(retries(&mut pulse, code, 2).await, [5, 10]);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_that_an_outage_began_for_at_one_time_come_back_at_several() {
+    let mut all = Vec::new();
+    for early in [0, 64, 128, u8::MAX] {
+        let mut pulse = Pulse::new(early);
+        retries(&mut pulse, ErrorCode::ChainStale, 3).await;
+        pulse.beat(None, Instant::now());
+        all.push(retries(&mut pulse, ErrorCode::ChainStale, 4).await[3]);
+    }
+    assert_eq!(all, [30, 27, 23, 16], "a share of chance that outlives a success");
 }

@@ -3,6 +3,8 @@ use crate::config::WorkerConfig;
 use crate::host;
 use crate::state::Phase;
 use crate::store::Store;
+use daas_client::ClusterInfo;
+use daas_types::join::Joining;
 use daas_types::{ErrorCode, Problem};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -19,18 +21,27 @@ const CONTROLLERS: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
 /// Ports that programs of the node take.
 const PORTS: [(u16, &str); 3] = [(10250, "the kubelet"), (10248, "the kubelet"), (10256, "kube-proxy")];
 
+/// And one that is K3s' agent, on loopback, for its way to the gateway and for its containers.
+const AGENT_PORTS: [(u16, &str); 2] = [(6444, "K3s' agent"), (10010, "containerd")];
+
 /// What a node needs of this machine.
 pub fn machine(config: &WorkerConfig) -> Vec<Finding> {
+    // What is wrong with the file is said of the cluster.
+    let joining = ClusterInfo::load(&config.cluster).map(|cluster| cluster.join.engine).unwrap_or_default();
     let mut findings = vec![
-        Finding { what: "root and programs", found: host::check_programs().map(|()| "there".to_owned()) },
+        Finding { what: "root and programs", found: host::check_programs(joining).map(|()| "there".to_owned()) },
         Finding { what: "cgroups", found: cgroups(Path::new(MOUNTS)) },
     ];
-    for folder in BTreeSet::from([&config.state_dir, &config.data_dir]) {
-        findings.push(Finding { what: "disk", found: disk(folder, DISK) });
+    for folder in BTreeSet::from([config.state_dir.clone(), config.data_dir(joining)]) {
+        findings.push(Finding { what: "disk", found: disk(&folder, DISK) });
     }
     // The node of a worker that runs here, or was killed, has them by right.
     if !runs(&config.file("worker.lock")) && !left_node(&config.state_dir) {
-        findings.extend(PORTS.map(|(number, whose)| Finding { what: "port", found: port(number, whose) }));
+        let ports = PORTS.iter().chain(match joining {
+            Joining::Kubernetes => &[][..],
+            Joining::K3s => &AGENT_PORTS,
+        });
+        findings.extend(ports.map(|&(number, whose)| Finding { what: "port", found: port(number, whose) }));
     }
     findings
 }

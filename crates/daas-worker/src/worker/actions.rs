@@ -1,8 +1,9 @@
+use super::doubt::Doubt;
 use super::upkeep::PROOF;
 use super::{Verified, Worker};
 use crate::api::command::Staked;
 use crate::api::status::MasterStatus;
-use crate::host::{node_ip, verdict_dir};
+use crate::host::{Admission, node_ip, verdict_dir};
 use crate::kube::KubeApi;
 use crate::peers::Peers;
 use crate::stake::{Live, Minted, Standing, Wish};
@@ -36,7 +37,7 @@ impl Worker {
                 Ok(event) => return event,
                 Err(problem) => problem,
             };
-            if !self.is_passing(problem.code) {
+            if !is_passing(problem.code, &mut self.doubt, Instant::now()) {
                 return Some(Event::Failed(problem.code, problem.cause));
             }
             tracing::warn!(?action, %problem, retry.ms = wait.as_millis(), "not yet; trying again");
@@ -86,32 +87,6 @@ impl Worker {
                 Some(Event::StakeWithdrawn)
             }
         })
-    }
-
-    /// What a little time may mend.
-    fn is_passing(&self, code: ErrorCode) -> bool {
-        match code {
-            ErrorCode::ChainUnreachable
-            | ErrorCode::ChainUnproven
-            | ErrorCode::ChainStale
-            | ErrorCode::MasterUnreachable
-            | ErrorCode::MasterUnknown
-            | ErrorCode::ApiServerUnavailable
-            | ErrorCode::EvidenceUnavailable
-            | ErrorCode::TooManyRequests
-            // Only time and the worker itself take a node out of jail.
-            | ErrorCode::NodeJailed
-            // What takes money out waits for its time, and for the judge.
-            | ErrorCode::UnbondingNotOver
-            | ErrorCode::SlashPending
-            // Each of its transactions looks at the chain before it is made again.
-            | ErrorCode::OutcomeDoubtful
-            // The master sees a new Seal with the next checkpoint.
-            | ErrorCode::TokenUnknown => true,
-            // A master that was good may be being replaced; one that never was is for a person to look at.
-            ErrorCode::MasterUnverified => self.verified_once,
-            _ => false,
-        }
     }
 
     /// Makes a Seal by somebody's order, where there is a stake.
@@ -178,7 +153,7 @@ impl Worker {
         let told = MasterStatus { endpoint: self.cluster.join.endpoint.clone(), verified: clock::now() };
         self.board.tell(|status| status.master = Some(told));
         self.master = Some(Verified { connection, api, at: Instant::now() });
-        self.verified_once = true;
+        self.doubt.ended();
         Ok(())
     }
 
@@ -211,11 +186,17 @@ impl Worker {
         self.replace = false;
         self.proof = PROOF.min(Duration::from_secs(answer.cluster.attestation_interval));
         tracing::info!(node.id = %self.node_id, node.ip = %ip, "registered");
-        self.host.start(&self.store, &self.cluster.join, ip, &answer).await?;
+        let seal = self.held()?.clone();
+        let admission = Admission { join: &self.cluster.join, ip, answer: &answer, seal: &seal };
+        self.host.start(&self.store, admission).await?;
         if timeout(NETWORK, self.find_network()).await.is_err() {
             tracing::warn!(limit.s = NETWORK.as_secs(), "the control plane has assigned no pod network yet");
         }
         if let Err(problem) = self.host.wait_ready().await {
+            // What waits for the control plane is not mended by taking its pods down.
+            if problem.code == ErrorCode::ApiServerUnavailable {
+                return Err(problem);
+            }
             // It may be what the pods of an earlier run left that does not work.
             tracing::warn!(%problem, "the node does not come up; starting it without its former pods");
             self.host.start_anew().await?;
@@ -268,6 +249,31 @@ impl Worker {
     }
 }
 
+/// What a little time may mend.
+fn is_passing(code: ErrorCode, doubt: &mut Doubt, now: Instant) -> bool {
+    match code {
+        ErrorCode::ChainUnreachable
+        | ErrorCode::ChainUnproven
+        | ErrorCode::ChainStale
+        | ErrorCode::MasterUnreachable
+        | ErrorCode::MasterUnknown
+        | ErrorCode::ApiServerUnavailable
+        | ErrorCode::EvidenceUnavailable
+        | ErrorCode::TooManyRequests
+        // Only time and the worker itself take a node out of jail.
+        | ErrorCode::NodeJailed
+        // What takes money out waits for its time, and for the judge.
+        | ErrorCode::UnbondingNotOver
+        | ErrorCode::SlashPending
+        // Each of its transactions looks at the chain before it is made again.
+        | ErrorCode::OutcomeDoubtful
+        // The master sees a new Seal with the next checkpoint.
+        | ErrorCode::TokenUnknown => true,
+        ErrorCode::MasterUnverified => doubt.waits(now),
+        _ => false,
+    }
+}
+
 /// What who ordered a Seal is told of the one that lives now. Another stake than theirs may have been on its way.
 fn answer(order: &StakeOrder, live: &Live) -> Result<Staked, Problem> {
     let Live { seal, position, new, .. } = live;
@@ -277,4 +283,20 @@ fn answer(order: &StakeOrder, live: &Live) -> Result<Staked, Problem> {
     }
     let secret = new.then(|| seal.secret().clone());
     Ok(Staked { secret, expires: seal.expires, permissions: seal.permissions })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_pods_are_not_given_up_for() {
+        let passes = |code, runs| is_passing(code, &mut Doubt::new(runs), Instant::now());
+        for code in [ErrorCode::ChainStale, ErrorCode::MasterUnreachable, ErrorCode::ApiServerUnavailable] {
+            assert!(passes(code, false), "{code:?}");
+        }
+        assert!(!passes(ErrorCode::NodeFailed, true));
+        // One look at a master is not enough where something runs.
+        assert!(passes(ErrorCode::MasterUnverified, true) && !passes(ErrorCode::MasterUnverified, false));
+    }
 }

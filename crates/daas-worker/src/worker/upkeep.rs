@@ -72,7 +72,7 @@ impl Worker {
                 if let Err(problem) = self.peers().await {
                     tracing::debug!(%problem, "other nodes' networks not read");
                 }
-                if self.pulse.waits_for_the_chain() { self.beat().await } else { None }
+                if self.pulse.is_due(Instant::now()) { self.beat().await } else { None }
             }
             Duty::Seal => self.renew().await,
         }

@@ -4,9 +4,14 @@
 use crate::NODE;
 use crate::page::{self, Page};
 use crate::world::{World, wallet};
+use daas_client::SealFile;
+use daas_engine::{Engine, Role, k3s};
+use daas_testkit::k3s::simulated;
+use daas_types::join::{JoinFile, Joining};
 use daas_types::{ErrorCode, Mist, Permissions, Problem};
 use daas_worker::preflight;
 use daas_worker::stake::{Minted, Staker, Wish};
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -93,7 +98,7 @@ async fn a_name_that_is_taken_and_a_seal_that_ended_are_told_as_shown() {
     }
     // What was replaced is kept.
     let kept = bob.home.join(format!("seal-{prepared}.json"));
-    assert_eq!(daas_client::SealFile::load(&kept).unwrap().position, prepared);
+    assert_eq!(SealFile::load(&kept).unwrap().position, prepared);
     let Minted::Live(live) = staker(&bob, "worker-002").mint(Wish::default()).await.unwrap() else { panic!("refused") };
     assert_eq!((live.position.node_id.as_str(), live.position.active), ("worker-002", five));
     // What is staked stays what it is.
@@ -120,12 +125,52 @@ async fn on_a_network_where_no_master_can_be_verified_nothing_is_staked() {
     world.fill(&ann).await;
     let before = world.balance(&ann).await;
     // The same network, known by its digest alone, as any but a development network is.
-    let join = daas_types::join::JoinFile { genesis_summary: None, ..world.join.clone() };
+    let join = JoinFile { genesis_summary: None, ..world.join.clone() };
     ann.keeps("join.json", &serde_json::to_string(&join).unwrap());
     let said = ann.types("sudo k3s-daas-worker --config worker-config.yaml").await;
     assert!(said.contains("D301") && said.contains("what is newest"), "{said}");
     assert_eq!(world.balance(&ann).await, before);
     assert!(!ann.home.join("state/seal.json").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_k3s_nothing_is_staked_in_a_cluster_of_it() {
+    // Without root that is said first.
+    let code = if Engine::K3s.check(Role::Node).is_ok() { "D515" } else { "D50" };
+    let world = World::start(Duration::ZERO).await;
+    let ann = world.owner("ann");
+    world.fill(&ann).await;
+    let before = world.balance(&ann).await;
+    let join = JoinFile { engine: Joining::K3s, ..world.join.clone() };
+    ann.keeps("join.json", &serde_json::to_string(&join).unwrap());
+    for line in ["sudo k3s-daas-worker --config", "sudo k3s-daas-worker preflight --config"] {
+        let said = ann.types(&format!("{line} worker-config.yaml")).await;
+        assert!(said.contains(code), "{said}");
+    }
+    assert_eq!(world.balance(&ann).await, before);
+    assert!(!ann.home.join("state/seal.json").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_k3s_agent_will_show_is_written_down_with_the_stake() {
+    if let Err(missing) = Engine::K3s.check(Role::Node) {
+        // Past the capture of the test runner: a skipped test must not look like one that passed.
+        std::io::stderr().write_all(format!("\nSKIPPED (K3s' agent): {missing}\n").as_bytes()).unwrap();
+        return;
+    }
+    let world = World::start(Duration::ZERO).await;
+    let ann = world.owner("ann");
+    world.fill(&ann).await;
+    let join = JoinFile { engine: Joining::K3s, ..world.join.clone() };
+    ann.keeps("join.json", &serde_json::to_string(&join).unwrap());
+    ann.configures("k3s: {data_dir: data}");
+    // It is asked for its version, and as there is no master for nothing else.
+    let k3s = simulated::write(&ann.home, "none");
+    ann.types_until("sudo k3s-daas-worker --config worker-config.yaml", &k3s, "action=VerifyMaster").await;
+    let seal = SealFile::load(&ann.home.join("state/seal.json")).unwrap();
+    let token = std::fs::read_to_string(ann.home.join("state/k3s-token")).unwrap();
+    assert_eq!(token, *k3s::token(&join.ca, &seal.secret().expose_hex()));
+    assert!(seal.seal.is_some() && !ann.home.join("data").exists(), "nothing runs before the master is verified");
 }
 
 #[test]

@@ -10,13 +10,15 @@ use daas_chain::ops::{ClusterSpec, CompiledPackage, Ops, SealSpec, StakeSpec, fa
 use daas_chain::wallet::Wallet;
 use daas_devnet::{Config, Devnet, RunningDevnet};
 use daas_testkit::pki::Ca;
-use daas_types::join::JoinFile;
+use daas_types::join::{JoinFile, Joining};
 use daas_types::onchain::{PositionKey, position_id};
 use daas_types::{Mist, Permissions, SealSecret, UnixMs};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::Arc;
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 /// Longer than any command takes on a busy machine.
@@ -77,6 +79,7 @@ impl World {
             nautilus: ids.nautilus,
             endpoint: endpoint.clone(),
             ca: Ca::new("cluster").pem(),
+            engine: Joining::Kubernetes,
         };
         Self { devnet, client, operator, folder, moved_ms, ids, join, endpoint }
     }
@@ -170,6 +173,32 @@ impl Owner {
 
     /// Runs what is typed in their home folder; answers all that is printed. Who they are is not changed.
     pub(crate) async fn types(&self, line: &str) -> String {
+        let mut command = self.command(line);
+        let output = tokio::time::timeout(PATIENCE, command.output()).await.unwrap().unwrap();
+        assert!(!output.status.success(), "{line}");
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    }
+
+    /// The same with a K3s, until this is said; then it is killed.
+    pub(crate) async fn types_until(&self, line: &str, k3s: &Path, said: &str) {
+        let mut command = self.command(line);
+        command.env("K3S_BIN", k3s).env("RUST_LOG", "warn").stderr(Stdio::piped());
+        let mut worker = command.spawn().unwrap();
+        let mut lines = BufReader::new(worker.stderr.take().unwrap()).lines();
+        let mut heard = Vec::new();
+        loop {
+            let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap();
+            let Some(line) = line else { panic!("it ended before {said}:\n{}", heard.join("\n")) };
+            if line.contains(said) {
+                break;
+            }
+            heard.push(line);
+        }
+        worker.start_kill().unwrap();
+        worker.wait().await.unwrap();
+    }
+
+    fn command(&self, line: &str) -> Command {
         let args = line.strip_prefix("sudo k3s-daas-worker ").unwrap_or_else(|| panic!("{line}"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_k3s-daas-worker"));
         command
@@ -178,9 +207,7 @@ impl Owner {
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("RUST_LOG", "error");
         command.current_dir(&self.home).args(args.split_whitespace()).kill_on_drop(true);
-        let output = tokio::time::timeout(PATIENCE, command.output()).await.unwrap().unwrap();
-        assert!(!output.status.success(), "{line}");
-        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+        command
     }
 }
 

@@ -7,8 +7,12 @@ use super::person::Person;
 use super::say;
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
+use daas_chain::clock;
+use daas_chain::ops::{Ops, SlashSpec};
+use daas_chain::wallet::Wallet;
 use daas_client::{ClusterInfo, client_config, connect, exchange, write_private};
 use daas_engine::build::{self, Program};
+use daas_types::{PositionId, UnixMs};
 use http_body_util::Full;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -137,6 +141,20 @@ impl Cluster {
         };
         let (status, _) = timeout(ANSWERED, exchanged).await.context("the gateway does not answer")??;
         Ok(status.as_u16())
+    }
+
+    /// Proposes a slash, by the proposer's wallet beside the operator's. Answers when the checkpoint was published.
+    pub(crate) async fn propose_slash(&self, position: PositionId) -> Result<UnixMs> {
+        let info = self.info()?;
+        let wallet = Wallet::load(&self.state().join("wallets/proposer.key"))?;
+        let ops = Ops::new(info.chain().await?, wallet);
+        let spec = SlashSpec {
+            reason: 1,
+            evidence_hash: [7; 32],
+            evidence: UnixMs(clock::now().0.saturating_sub(1000)),
+            uri: "https://example.org/evidence".to_owned(),
+        };
+        Ok(ops.propose_slash(&info.ids(), position, &spec).await?.outcome.timestamp)
     }
 
     /// `status.json`.

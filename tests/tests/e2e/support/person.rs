@@ -2,7 +2,7 @@
 
 use super::cluster::{Cluster, kubectl, plain};
 use super::commands::{pipe, succeed};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use daas_client::SealFile;
 use daas_engine::build;
 use std::path::{Path, PathBuf};
@@ -75,6 +75,14 @@ impl Person {
     /// `kubectl …`, which must succeed; its output.
     pub(crate) async fn get(&self, args: &[&str]) -> Result<String> {
         succeed(self.kubectl(args).await?).await
+    }
+
+    /// Fails unless the node is Ready.
+    pub(crate) async fn node_is_ready(&self, node: &str) -> Result<()> {
+        let path = "-o=jsonpath={.status.conditions[?(@.type=='Ready')].status}";
+        let ready = self.get(&["get", "node", node, path]).await?;
+        ensure!(ready == "True", "{node}: Ready is {ready}");
+        Ok(())
     }
 
     /// `kubectl apply -f -`, with more flags.

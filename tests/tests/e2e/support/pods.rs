@@ -48,8 +48,11 @@ pub(crate) async fn serve(operator: &Person, pods: &[(&str, &str)]) -> Result<()
 
 /// Waits until a pod serves.
 pub(crate) async fn ready(operator: &Person, pod: &str) -> Result<()> {
-    let pod = format!("pod/{pod}");
-    operator.get(&["-n", NAMESPACE, "wait", &pod, "--for=condition=Ready", "--timeout=60s"]).await.map(drop)
+    let wanted = format!("pod/{pod}");
+    let wait = ["-n", NAMESPACE, "wait", &wanted, "--for=condition=Ready", "--timeout=60s"];
+    let Err(error) = operator.get(&wait).await else { return Ok(()) };
+    let told = operator.get(&["-n", NAMESPACE, "describe", "pod", pod]).await;
+    Err(error.context(told.unwrap_or_else(|error| error.to_string())))
 }
 
 /// A field of a pod.

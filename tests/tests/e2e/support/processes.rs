@@ -45,6 +45,25 @@ pub(crate) fn saying(text: &str) -> Vec<String> {
     all().filter(|seen| seen.words.contains(text)).map(|seen| seen.program).collect()
 }
 
+/// The processes whose programs lie in a folder, and all that they started: those of containers have programs elsewhere.
+pub(crate) fn below(folder: &Path) -> Vec<u32> {
+    let seen: Vec<_> = all().collect();
+    let of = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+    // After the name, which may hold anything: state, parent.
+    let parent = |stat: String| stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u32>().ok();
+    let parents: Vec<_> = seen.iter().map(|seen| (seen.pid, of(seen.pid).and_then(parent))).collect();
+    let mut found: Vec<_> =
+        seen.iter().filter(|seen| Path::new(&seen.program).starts_with(folder)).map(|seen| seen.pid).collect();
+    let mut next = 0;
+    while let Some(&pid) = found.get(next) {
+        let started = parents.iter().filter(|(child, parent)| *parent == Some(pid) && !found.contains(child));
+        let started: Vec<_> = started.map(|(child, _)| *child).collect();
+        found.extend(started);
+        next += 1;
+    }
+    found
+}
+
 /// Sends a signal to one process.
 pub(crate) fn signal(pid: u32, signal: Signal) -> Result<()> {
     kill(Pid::from_raw(i32::try_from(pid)?), signal).with_context(|| format!("{signal} to {pid}"))

@@ -115,6 +115,17 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
+    /// Takes the stake back, which ends the node, and stops it.
+    pub(crate) async fn leave(&mut self, seal: &SealFile, limit: Duration) -> Result<()> {
+        eventually(limit, async || {
+            let (status, body) = self.api(seal, "POST", "/api/v1/unstake").await?;
+            ensure!(status == 200 && body["status"] == "unstaked", "{status} {body}");
+            Ok(())
+        })
+        .await?;
+        self.stop(Signal::SIGTERM).await
+    }
+
     /// Whether it has ended by itself, with that exit code.
     pub(crate) fn has_ended(&mut self, code: i32) -> Result<()> {
         let ended = self.child.as_mut().context("no worker was started")?.try_wait()?;
@@ -123,10 +134,7 @@ impl<'a> Worker<'a> {
     }
 
     pub(crate) async fn node_is_ready(&self) -> Result<()> {
-        let path = "-o=jsonpath={.status.conditions[?(@.type=='Ready')].status}";
-        let ready = self.cluster.operator().get(&["get", "node", &self.node, path]).await?;
-        ensure!(ready == "True", "Ready is {ready}");
-        Ok(())
+        self.cluster.operator().node_is_ready(&self.node).await
     }
 
     /// When its kubelet last renewed its lease, in seconds.

@@ -33,11 +33,10 @@ pub(super) fn before_start(settings: &Settings) -> Result<(), Problem> {
     Ok(())
 }
 
-/// K3s is not built, and its nodes are started by itself.
+/// K3s is not built, and has its nodes on other machines.
 fn k3s_there(settings: &Settings) -> Result<(), Problem> {
     if !settings.no_node {
-        let cause =
-            "with `--engine k3s` this machine runs the control plane alone: add `--no-node`; nodes join by `k3s agent`";
+        let cause = "with `--engine k3s` this machine runs the control plane alone: add `--no-node`; nodes join from others: `k3s-daas join`";
         return Err(Problem::new(ErrorCode::ConfigInvalid, cause));
     }
     let found = k3s::locate().and_then(|found| found.ok_or(k3s::K3sError::NotFound));

@@ -308,6 +308,25 @@ async fn item_12_a_remembered_token_stands_for_itself_alone() {
     let (claims, _) = mine.rsplit_once('.').unwrap();
     let (_, signature) = theirs.rsplit_once('.').unwrap();
     assert_eq!(refused(&world, &format!("{claims}.{signature}")).await.0, 401);
+    // On one connection, too, where what was shown last is not read again.
+    let client = world.http2().await;
+    let last = mine.len() - 1;
+    let forged = format!("{}{}", &mine[..last], if mine.ends_with('A') { 'B' } else { 'A' });
+    let authorization = format!("Bearer {mine}");
+    let twice = [("authorization", authorization.as_str()), ("authorization", authorization.as_str())];
+    let bearer = format!("base64url.bearer.authorization.k8s.io.{}", B64.encode(&theirs));
+    let beside = [("authorization", authorization.as_str()), ("sec-websocket-protocol", bearer.as_str())];
+    for _ in 0..2 {
+        for (token, staker) in [(&mine, &a), (&mine, &a), (&theirs, &b), (&mine, &a)] {
+            assert_eq!(within(client.send(get("/api", token))).await.unwrap().status(), 200);
+            assert_eq!(world.upstream.last().all("x-remote-user"), [staker.state.owner.to_string()]);
+        }
+        let others = [get("/api", &forged), build("GET", "/api", &twice, ""), build("GET", "/api", &beside, "")];
+        for (request, reason) in others.into_iter().zip(["TokenMalformed", "TokenAmbiguous", "TokenAmbiguous"]) {
+            let response = within(client.send(request)).await.unwrap();
+            assert_eq!((response.status().as_u16(), &*self::reason(response).await), (401, reason));
+        }
+    }
     // Opaque secrets are compared whole.
     let opaque = a.opaque();
     assert_eq!(world.send(get("/api", &opaque)).await.status(), 200);

@@ -25,7 +25,7 @@ async fn an_agent_joins_with_its_seal() {
     }
     let asked = world.supervisor.asked();
     let kubelets = asked.iter().filter(|asked| asked.target.ends_with("kubelet.crt"));
-    assert_eq!(kubelets.clone().count(), 2);
+    assert_eq!(kubelets.clone().count(), 1);
     for asked in kubelets {
         assert_eq!(asked.all("k3s-node-name"), ["worker-1"]);
         assert_eq!(asked.all("k3s-node-password"), ["password-of-worker-1"]);
@@ -163,6 +163,25 @@ async fn whoever_joins_is_known_to_the_master_before_it_has_a_kubelets_certifica
     let (position, node) = (staker.state.position, staker.state.node_id.as_str());
     assert_eq!((caller.position, caller.node_id.as_str()), (position, node));
     assert_eq!(address.to_string(), agent.address);
+}
+
+#[tokio::test]
+async fn a_kubelets_certificate_as_a_server_is_the_masters_and_never_k3s() {
+    const SERVING: &str = "POST /v1-k3s/serving-kubelet.crt any seal";
+    let world = World::new().await;
+    let (staker, mut agent) = world.worker(1);
+    let refusal = Refusal::forbidden(ErrorCode::AddressRefused, "10.0.0.9 is claimed, 127.0.0.1 is seen");
+    *world.local.refuses.lock().unwrap() = Some(refusal);
+    let (ended, said) = world.refused(&mut agent, SERVING).await;
+    assert!(ended == "401" && said.contains("10.0.0.9 is claimed"), "{ended} {said}");
+    // Whatever K3s would say to it, or to nobody: it may be down.
+    world.supervisor.hold(true);
+    assert_eq!(world.refused(&mut agent, SERVING).await.0, "200");
+    let served = world.local.served.lock().unwrap().clone();
+    let [(caller, address, pem)] = &served[..] else { panic!("{served:?}") };
+    assert_eq!((caller.position, caller.seal), (staker.state.position, staker.state.seals[0].id));
+    assert_eq!((caller.node_id.as_str(), address.to_string()), ("worker-1", agent.address.clone()));
+    assert!(agent.leaf("serving").pem().0.contains(pem.lines().nth(1).unwrap()), "another one arrived");
 }
 
 #[tokio::test]

@@ -243,7 +243,7 @@ async fn a_key_that_k3s_gives_to_everyone_goes_to_nobody() {
     let world = World::new().await;
     let (_, mut agent) = world.worker(1);
     world.supervisor.share_its_key();
-    for file in ["serving-kubelet", "client-kubelet", "client-kube-proxy", "client-k3s-controller"] {
+    for file in ["client-kubelet", "client-kube-proxy", "client-k3s-controller"] {
         assert_eq!(within(agent.call(&format!("POST /v1-k3s/{file}.crt any seal"))).await, "502");
         assert!(agent.message.contains("K3s answered a request for a certificate with"), "{}", agent.message);
     }

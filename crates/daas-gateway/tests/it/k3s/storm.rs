@@ -57,6 +57,38 @@ async fn whoever_hangs_up_keeps_its_turn_until_k3s_has_answered() {
 }
 
 #[tokio::test]
+async fn the_master_has_no_more_joins_at_once_than_k3s_though_agents_hang_up() {
+    const CALL: &str = "POST /v1-k3s/client-kubelet.crt any seal";
+    let world = World::new().await;
+    let door = world.local.door.lock().await;
+    let mut joining = world.local.joining.subscribe();
+    for n in 1..=10 {
+        let (_, mut agent) = world.worker(n);
+        tokio::select! {
+            _ = agent.call(CALL) => panic!("nobody answers"),
+            now = within(joining.wait_for(|now| *now == usize::from(n))) => drop(now.unwrap()),
+        }
+    }
+    // K3s has answered all of them; the eleventh waits for the master.
+    let (_, mut next) = world.worker(11);
+    let mut call = Box::pin(next.call(CALL));
+    let (_, mut other) = world.worker(12);
+    let meanwhile = async {
+        for _ in 0..20 {
+            assert_eq!(other.call("GET /ping any -").await, "200");
+        }
+    };
+    tokio::select! {
+        _ = &mut call => panic!("its turn is not yet"),
+        () = within(meanwhile) => {}
+    }
+    assert_eq!((world.supervisor.asked().len(), *joining.borrow()), (10, 10));
+    drop(door);
+    assert_eq!(within(call).await, "200");
+    assert_eq!(world.local.agents.lock().unwrap().len(), 11);
+}
+
+#[tokio::test]
 async fn two_hundred_agents_join_at_once_and_none_is_refused() {
     let rates = Rates { address: Rate { per_minute: 60_000, burst: 10_000 }, ..Rates::default() };
     let world =

@@ -1,0 +1,134 @@
+//! What K3s leaves on a machine at places of its own choosing: made here by hand, in namespaces that a copy of this program has for
+//! itself, and gone when the node is.
+
+use crate::host::ADDRESS;
+use crate::life::skipped;
+use daas_engine::build::Binaries;
+use daas_engine::{AgentConfig, Engine, EngineError, NodeError, k3s};
+use daas_testkit::k3s::simulated;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::Command;
+
+/// Set for the copy: the folder of its files.
+const FOLDER: &str = "DAAS_WORKER_TEST_TRACES";
+
+#[tokio::test]
+async fn what_k3s_left_is_gone_and_what_others_have_stays() {
+    if skipped() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let copy = Command::new("unshare")
+        .args(["--net", "--mount", "--propagation", "private"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "traces::alone", "--nocapture"])
+        .env(FOLDER, folder.path())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let said = tokio::time::timeout(Duration::from_mins(2), copy).await.unwrap().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+}
+
+/// Not a test of its own: the machine.
+#[tokio::test]
+async fn alone() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let folder = Path::new(&folder);
+    runs("mount -t tmpfs none /run").await;
+    // What containers' networks keep is every network namespace's.
+    if Path::new("/var/lib/cni").exists() {
+        runs("mount -t tmpfs none /var/lib/cni").await;
+    }
+    runs("ip netns add cni-another").await;
+    let rules = tries("iptables -N OTHER").await;
+
+    std::fs::write(folder.join("token"), "none").unwrap();
+    // Its data may lie on a disk of the owner's.
+    let data = folder.join("data").display().to_string();
+    runs(&format!("mkdir {data}")).await;
+    runs(&format!("mount -t tmpfs none {data}")).await;
+    let k3s = simulated::write(folder, "host::simulated_k3s");
+    let config = AgentConfig {
+        state_dir: folder.join("data"),
+        node_name: "worker-1".to_owned(),
+        node_ip: ADDRESS.parse().unwrap(),
+        api_server: "https://127.0.0.1:1".to_owned(),
+        token_file: folder.join("token"),
+        max_pods: 110,
+        log_level: 1,
+    };
+    let programs = k3s::find_at(&k3s, &folder.join("cache")).await.unwrap();
+    Engine::K3s.check_place(&config.state_dir).unwrap();
+    let node = Engine::K3s.start_agent(&config, &programs).await.unwrap();
+    for made in [
+        "mkdir -p /run/k3s/containerd/rootfs /run/flannel /var/lib/cni/networks/cbr0",
+        "mount -t tmpfs none /run/k3s/containerd/rootfs",
+        "ip netns add cni-0b2c",
+        "ip link add cni0 type bridge",
+        "ip link add veth0 type veth peer name veth1",
+        "ip link set veth0 master cni0",
+        "ip link add flannel-wg type bridge",
+    ] {
+        runs(made).await;
+    }
+    assert_eq!(tries("iptables -N KUBE-SERVICES").await, rules);
+    node.stop(Duration::ZERO).await.unwrap();
+
+    let there = |path: &str| Path::new(path).exists();
+    for gone in ["/run/k3s", "/run/flannel", "/run/netns/cni-0b2c", "/var/lib/cni/networks"] {
+        assert!(!there(gone), "{gone}");
+    }
+    for gone in ["cni0", "flannel-wg", "veth0", "veth1"] {
+        assert!(!there(&format!("/sys/class/net/{gone}")) && !tries(&format!("ip link show {gone}")).await, "{gone}");
+    }
+    assert!(there("/run/netns/cni-another"));
+    assert!(!tries("iptables -L KUBE-SERVICES").await);
+    assert_eq!(tries("iptables -L OTHER").await, rules);
+    assert!(is_mounted(&data));
+    anothers_stays(&config, &programs).await;
+}
+
+/// Another K3s' containers, which run on where that has been stopped: beside them no node is started, and none is cleared away.
+async fn anothers_stays(config: &AgentConfig, programs: &Binaries) {
+    const ROOTFS: &str = "/run/k3s/containerd/rootfs";
+    let occupied = |result: Result<(), EngineError>| {
+        assert!(matches!(result, Err(EngineError::Node(NodeError::Occupied { .. }))), "{result:?}");
+        assert!(is_mounted(ROOTFS));
+    };
+    // Ours has died, and left what it had.
+    drop(Engine::K3s.start_agent(config, programs).await.unwrap());
+    runs(&format!("mkdir -p {ROOTFS}")).await;
+    runs(&format!("mount -t tmpfs none {ROOTFS}")).await;
+    let another = UnixListener::bind("/run/k3s/containerd/containerd.sock").unwrap();
+    occupied(Engine::K3s.start_agent(config, programs).await.map(drop));
+    occupied(Engine::K3s.cleanup_node(&config.state_dir).await);
+    drop(another);
+    Engine::K3s.cleanup_node(&config.state_dir).await.unwrap();
+    assert!(!is_mounted(ROOTFS), "what ours has left stays");
+    // And where nothing of ours is left, before any money is spent.
+    runs(&format!("mkdir -p {ROOTFS}")).await;
+    runs(&format!("mount -t tmpfs none {ROOTFS}")).await;
+    occupied(Engine::K3s.check_place(&config.state_dir));
+    occupied(Engine::K3s.start_agent(config, programs).await.map(drop));
+}
+
+fn is_mounted(place: &str) -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    mounts.lines().any(|line| line.split(' ').nth(1) == Some(place))
+}
+
+async fn runs(line: &str) {
+    assert!(tries(line).await, "{line}");
+}
+
+/// Whether it did what it says; also where there is no such program.
+async fn tries(line: &str) -> bool {
+    let mut words = line.split(' ');
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.kill_on_drop(true).status().await.is_ok_and(|status| status.success())
+}
