@@ -8,8 +8,6 @@ use crate::support::pods::{NAMESPACE, field, namespace, serve};
 use crate::support::{eventually, say, scenario, step};
 use anyhow::{Context as _, Result, ensure};
 use daas_chain::clock;
-use daas_chain::ops::{Ops, SlashSpec};
-use daas_chain::wallet::Wallet;
 use daas_types::UnixMs;
 use std::fs::File;
 use std::net::Ipv4Addr;
@@ -75,13 +73,7 @@ fn log(cluster: &Cluster, machine: Machine) -> std::path::PathBuf {
 }
 
 async fn ready(operator: &Person, machine: Machine) -> Result<()> {
-    eventually(Duration::from_mins(1), async || {
-        let path = "-o=jsonpath={.status.conditions[?(@.type=='Ready')].status}";
-        let ready = operator.get(&["get", "node", machine.name, path]).await?;
-        ensure!(ready == "True", "{}: Ready is {ready}", machine.name);
-        Ok(())
-    })
-    .await
+    eventually(Duration::from_mins(1), async || operator.node_is_ready(machine.name).await).await
 }
 
 /// Each pod fetches the other's page by the pod's own address, across the bridge between the machines.
@@ -145,10 +137,10 @@ fn nothing_of(cluster: &Cluster, machine: Machine) -> Result<()> {
     let node = cluster.state().join("nodes").join(machine.name).join("node");
     let left = crate::support::processes::saying(&node.display().to_string());
     ensure!(left.is_empty(), "processes of {} are left: {left:?}", machine.name);
-    let sockets = std::fs::read_dir("/run")?.flatten();
-    let sockets = sockets.filter(|entry| entry.file_name().to_string_lossy().starts_with("k3s-daas-")).count();
-    ensure!(sockets == 2, "{sockets} nodes have folders in /run, the operator's and the other staker's should");
     ensure!(!node.join("run/node.json").exists(), "the node's record is still there");
+    let names = std::fs::read_dir("/run")?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let sockets: Vec<_> = names.filter(|name| name.starts_with("k3s-daas-")).collect();
+    ensure!(sockets.len() == 2, "the operator's and the other staker's nodes have folders in /run, not {sockets:?}");
     Ok(())
 }
 
@@ -170,7 +162,7 @@ async fn slashed(cluster: &Cluster, one: &Person, two: &Person, mut worker: Chil
     let identity = "{.metadata.uid} {.status.containerStatuses[0].restartCount} {.status.phase}";
     let before = field(&operator, "pod-two", identity).await?;
 
-    let published = propose(cluster, one).await?;
+    let published = cluster.propose_slash(one.seal()?.position).await?;
     refused(cluster, one, published).await?;
     of_one.ended(Duration::from_secs(10)).await.context("the watch of the slashed staker")?;
     let took = clock::now().since(published);
@@ -184,7 +176,7 @@ async fn slashed(cluster: &Cluster, one: &Person, two: &Person, mut worker: Chil
     for word in ["D406", "k3s-daas appeal", "an audit root signed twice"] {
         ensure!(said.contains(word), "`{word}` is not in the slashed worker's last words: {said}");
     }
-    nothing_of(cluster, ONE)?;
+    nothing_of(cluster, ONE).with_context(|| tail(&log(cluster, ONE), 30))?;
     operator.get(&["-n", NAMESPACE, "create", "configmap", "later"]).await?;
     of_two.until("configmap/later", Duration::from_secs(5)).await.context("the watch of the other staker")?;
     ensure!(inside.child.try_wait()?.is_none(), "the other staker's exec ended");
@@ -193,20 +185,6 @@ async fn slashed(cluster: &Cluster, one: &Person, two: &Person, mut worker: Chil
     ready(&operator, TWO).await?;
     of_two.stop().await?;
     inside.stop().await
-}
-
-/// The proposer's wallet lies beside the operator's. Answers when the checkpoint was published.
-async fn propose(cluster: &Cluster, person: &Person) -> Result<UnixMs> {
-    let info = cluster.info()?;
-    let wallet = Wallet::load(&cluster.state().join("wallets/proposer.key"))?;
-    let ops = Ops::new(info.chain().await?, wallet);
-    let spec = SlashSpec {
-        reason: 1,
-        evidence_hash: [7; 32],
-        evidence: UnixMs(clock::now().0.saturating_sub(1000)),
-        uri: "https://example.org/evidence".to_owned(),
-    };
-    Ok(ops.propose_slash(&info.ids(), person.seal()?.position, &spec).await?.outcome.timestamp)
 }
 
 /// SIGTERM: the worker drains and leaves in order.
