@@ -1,7 +1,9 @@
-//! Container images made on the spot from a static busybox, for machines that reach no registry.
+//! Container images made on the spot from a static busybox, for machines that reach no registry. What was made is there for the
+//! next start, as long as the programs in it are what they were.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -49,7 +51,7 @@ struct Image<'a> {
     applets: &'a str,
 }
 
-/// Writes the archives of all images into `folder` and answers their paths.
+/// Makes the archives of all images in `folder`, unless they are there, and answers their paths.
 pub async fn build(folder: &Path, kubectl: &Path) -> Result<Vec<PathBuf>, ImageError> {
     let busybox = prerequisites::find_program("busybox").ok_or(ImageError::NoBusybox)?;
     check_static(&busybox)?;
@@ -58,21 +60,24 @@ pub async fn build(folder: &Path, kubectl: &Path) -> Result<Vec<PathBuf>, ImageE
     let own = ("bin/busybox".to_owned(), busybox);
     let mut with_kubectl = vec![own.clone(), ("bin/kubectl".to_owned(), kubectl.to_owned())];
     with_kubectl.extend(libraries(kubectl).await);
-    let pause = ["/bin/sh", "-c", PAUSE_SCRIPT];
-    let images = [
-        ("pause.tar", PAUSE, pause.as_slice(), vec![own.clone()]),
-        ("busybox.tar", BUSYBOX, &["/bin/sh"], vec![own]),
-        ("kubectl.tar", KUBECTL, &["/bin/sh"], with_kubectl),
-    ];
-    let mut written = Vec::new();
-    for (file, name, command, programs) in images {
-        let path = folder.join(file);
-        Image { name, command, programs, applets: &applets }
-            .write(&path)
-            .map_err(FileError::of("write the image", &path))?;
-        written.push(path);
-    }
-    Ok(written)
+    let folder = folder.to_owned();
+    let made = tokio::task::spawn_blocking(move || {
+        let pause = ["/bin/sh", "-c", PAUSE_SCRIPT];
+        let images = [
+            Image { name: PAUSE, command: &pause, programs: vec![own.clone()], applets: &applets },
+            Image { name: BUSYBOX, command: &["/bin/sh"], programs: vec![own], applets: &applets },
+            Image { name: KUBECTL, command: &["/bin/sh"], programs: with_kubectl, applets: &applets },
+        ];
+        let paths = images.iter().map(|image| image.place(&folder)).collect::<Result<Vec<_>, _>>()?;
+        // Made of programs that are no more.
+        for entry in fs::read_dir(&folder).map_err(FileError::of("read", &folder))?.flatten() {
+            if !paths.contains(&entry.path()) {
+                fs::remove_file(entry.path()).map_err(FileError::of("remove", &entry.path()))?;
+            }
+        }
+        Ok(paths)
+    });
+    made.await.expect("making images must not panic")
 }
 
 /// A dynamic program names its loader near its start.
@@ -96,6 +101,34 @@ async fn libraries(program: &Path) -> Vec<(String, PathBuf)> {
 // === impl Image ===
 
 impl Image<'_> {
+    /// Its archive in this folder, written if it is not there.
+    fn place(&self, folder: &Path) -> Result<PathBuf, FileError> {
+        let name = self.name.trim_start_matches("local/").replace(':', "-");
+        let path = folder.join(format!("{name}.{}.tar", self.key()?));
+        if !path.is_file() {
+            // An archive that has its name is whole.
+            let unfinished = path.with_extension("new");
+            let write = || self.write(&unfinished).and_then(|()| fs::rename(&unfinished, &path));
+            write().map_err(FileError::of("write the image", &path))?;
+        }
+        Ok(path)
+    }
+
+    /// Stands for what it is made of. A program is the same as long as its file is, by inode, size and time: to read them all is
+    /// most of what it takes to make the image.
+    fn key(&self) -> Result<String, FileError> {
+        let mut hash = Sha256::new();
+        hash.update(format!("{:?}{}", self.command, self.applets));
+        for (place, program) in &self.programs {
+            let file = fs::metadata(program).map_err(FileError::of("read", program))?;
+            let state = (file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec());
+            hash.update(format!("{place:?}{state:?}"));
+            hash.update(program.as_os_str().as_encoded_bytes());
+        }
+        let key = hex::encode(hash.finalize());
+        Ok(key.get(..16).unwrap_or(&key).to_owned())
+    }
+
     /// Writes it in the form of `docker save`.
     fn write(&self, path: &Path) -> io::Result<()> {
         let layer = self.layer()?;
@@ -159,4 +192,32 @@ fn header(kind: EntryType, mode: u32, size: u64) -> Header {
 
 fn sha256(data: &[u8]) -> String {
     hex::encode(Sha256::digest(data))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_made_is_made_again_when_a_program_in_it_is_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let (images, kubectl) = (folder.path().join("images"), folder.path().join("kubectl"));
+        fs::write(&kubectl, "one").unwrap();
+        let Ok(first) = build(&images, &kubectl).await else {
+            assert!(prerequisites::find_program("busybox").is_none());
+            return;
+        };
+        let look = || first.iter().map(|path| fs::metadata(path).ok().map(|file| (file.ino(), file.mtime_nsec())));
+        let before: Vec<_> = look().collect();
+        // As one that was killed leaves.
+        fs::write(images.join("half.new"), "").unwrap();
+        assert_eq!(build(&images, &kubectl).await.unwrap(), first);
+        assert_eq!(look().collect::<Vec<_>>(), before, "written again");
+        fs::write(&kubectl, "another").unwrap();
+        let second = build(&images, &kubectl).await.unwrap();
+        assert_eq!(second[..2], first[..2], "what has no kubectl in it is as it was");
+        assert_ne!(second[2], first[2]);
+        assert!(fs::read(&second[2]).unwrap().windows(7).any(|bytes| bytes == b"another"));
+        assert_eq!(fs::read_dir(&images).unwrap().count(), 3, "what is of no use any more stays");
+    }
 }

@@ -1,6 +1,7 @@
 //! What the master keeps true inside Kubernetes: tiers' rights, tenants' namespaces, nodes' taints, its own endpoint.
 //! Every effect is idempotent, so a round that fails is simply done again.
 
+use crate::applied::Applied;
 use crate::nodes::Nodes;
 use crate::{bindings, endpoint, namespaces, rbac, tenants};
 use daas_chain::clock;
@@ -34,29 +35,33 @@ pub(crate) struct Controllers {
 // === impl Controllers ===
 
 impl Controllers {
-    /// Brings everything in place once; to be done before the gateway serves.
+    /// Brings everything in place once, unless an earlier start has; to be done before the gateway serves.
     pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
-        rbac::apply_all(&self.client).await?;
         let nodes = Nodes::new(self.client.clone());
-        let dns = async {
-            if let Some(address) = self.cluster_dns {
-                // Not worth a cluster: where it is outside the service network, nobody can take it either.
-                logged("dns", endpoint::reserve_dns(&self.client, address).await);
-            }
-            Ok(())
-        };
+        let ours = Applied::of(self.gateway, self.cluster_dns);
+        if !ours.is_in_place(&self.client).await {
+            self.apply_all().await?;
+            ours.record(&self.client).await?;
+        }
         // None of them waits for another. Boxed: all of `main` would carry room for it.
         let together = async {
             tokio::try_join!(
                 nodes.prepare(),
                 namespaces::learn(&self.client, &self.namespaces),
-                dns,
-                endpoint::publish(&self.client, self.gateway.0, self.gateway.1),
+                rbac::in_force(&self.client),
             )
         };
-        Box::pin(together).await?;
-        // Last, so that what is asked for was written a while ago.
-        rbac::in_force(&self.client).await
+        Box::pin(together).await.map(drop)
+    }
+
+    /// All that depends neither on who has staked nor on nodes. What cannot be applied keeps nothing else from it.
+    async fn apply_all(&self) -> anyhow::Result<()> {
+        let rights = rbac::apply_all(&self.client).await;
+        if let Some(address) = self.cluster_dns {
+            // Not worth a cluster: where it is outside the service network, nobody can take it either.
+            logged("dns", endpoint::reserve_dns(&self.client, address).await);
+        }
+        rights.and(endpoint::publish(&self.client, self.gateway.0, self.gateway.1).await)
     }
 
     /// Keeps the gateway's knowledge of namespaces true.
@@ -107,8 +112,7 @@ impl Controllers {
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 _ = ticks.tick() => {
-                    logged("rights", rbac::apply_all(&self.client).await);
-                    logged("endpoint", endpoint::publish(&self.client, self.gateway.0, self.gateway.1).await);
+                    logged("applied", self.apply_all().await);
                     logged("nodes", nodes.reconcile(&self.index.snapshot()).await);
                     logged("bindings", bindings::sweep(&self.client, &self.index.snapshot()).await);
                 }

@@ -3,6 +3,7 @@
 //! `app` is the order in which things start; each other module is one of them.
 
 pub mod app;
+mod applied;
 mod attest;
 mod audit;
 mod bindings;

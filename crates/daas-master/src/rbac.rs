@@ -21,6 +21,7 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::iter;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -59,6 +60,11 @@ pub(crate) async fn apply_all(client: &Client) -> anyhow::Result<()> {
         result = result.and(apply_together(client, objects.into_iter().flatten()).await);
     }
     result.and(apply_together(client, custom_resources(client).await?).await)
+}
+
+/// Everything that [`apply_all`] applies but what depends on others' CRDs, as text.
+pub(crate) fn manifests() -> impl Iterator<Item = &'static str> {
+    iter::once(SYSTEM).chain(POLICIES).chain(TIERS)
 }
 
 /// Applies objects of which none has to be there before another.
@@ -221,7 +227,7 @@ mod tests {
 
     #[test]
     fn every_manifest_parses() {
-        for text in std::iter::once(SYSTEM).chain(POLICIES) {
+        for text in manifests() {
             assert!(!documents(text).unwrap().is_empty());
         }
     }

@@ -43,6 +43,8 @@ pub struct Host {
     node_id: NodeId,
     marks: NodeMarks,
     programs: Option<Binaries>,
+    /// Archives of what the node's containers are made of; K3s has its own.
+    images: Vec<PathBuf>,
     plan: Option<Plan>,
     node: Option<Node>,
     applied: Peers,
@@ -88,6 +90,7 @@ impl Host {
             node_id,
             marks: config.marks.clone(),
             programs: None,
+            images: Vec::new(),
             plan: None,
             node: None,
             applied: Peers::default(),
@@ -101,11 +104,17 @@ impl Host {
         self.engine.check_place(&self.data_dir).map_err(problem)
     }
 
-    /// The engine's programs, built first if they are not there. K3s is never built or fetched.
+    /// The engine's programs and images, built first if they are not there. K3s is never built or fetched.
     pub async fn prepare(&mut self) -> Result<(), Problem> {
         if self.programs.is_none() {
             let mut tell = |progress: Progress| tracing::debug!(?progress, "engine programs");
-            self.programs = Some(self.engine.programs(&self.cache, &mut tell).await.map_err(problem)?);
+            let programs = self.engine.programs(&self.cache, &mut tell).await.map_err(problem)?;
+            if !self.engine.has_agents() {
+                let kubectl = programs.path(Program::Kubectl);
+                let images = daas_engine::images::build(&self.state_dir.join("images"), &kubectl).await;
+                self.images = images.map_err(Problem::of(ErrorCode::NodeFailed))?;
+            }
+            self.programs = Some(programs);
         }
         Ok(())
     }
@@ -157,10 +166,6 @@ impl Host {
             return Ok(());
         }
         self.prepare().await?;
-        let programs = self.programs.as_ref().expect("prepare must have found the programs");
-        let kubectl = programs.path(Program::Kubectl);
-        let images = daas_engine::images::build(&self.state_dir.join("images"), &kubectl).await;
-        let images = images.map_err(Problem::of(ErrorCode::NodeFailed))?;
         self.plan = Some(Plan::Node(Box::new(NodeConfig {
             state_dir: self.data_dir.clone(),
             node_name: self.node_id.to_string(),
@@ -172,7 +177,7 @@ impl Host {
             serving: CertFiles { cert: store.file(SERVING_CERT), key: store.file(SERVING_KEY) },
             labels: self.marks.labels().clone(),
             taints: taints(&self.marks),
-            images,
+            images: self.images.clone(),
             max_pods: MAX_PODS,
             log_level: 2,
         })));

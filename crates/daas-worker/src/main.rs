@@ -43,8 +43,9 @@ fn run(mut args: RunArgs) -> Result<u8, Problem> {
     daas_daemon::logs::init(config.log_format, &config.log_level);
     daas_daemon::raise_open_files();
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    let runtime = tokio::runtime::Runtime::new().map_err(Problem::of(ErrorCode::Internal))?;
-    let ending = runtime.block_on(async {
+    // One thread is plenty for a node's owner, and each one more is memory that the node's pods do not have.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let ending = runtime.map_err(Problem::of(ErrorCode::Internal))?.block_on(async {
         let mut signals = JoinSet::new();
         let shutdown = daas_daemon::shutdown_on_signals(&mut signals).map_err(Problem::of(ErrorCode::Internal))?;
         if typed {
