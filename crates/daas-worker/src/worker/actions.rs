@@ -20,6 +20,8 @@ use tokio::time::{Instant, sleep, timeout};
 const POD_GRACE: Duration = Duration::from_secs(10);
 /// The same when its stake was slashed: with the kubelet's own end this stays within ten seconds.
 const SLASHED_GRACE: Duration = Duration::from_secs(5);
+/// For how long a node that does not stop is stopped again.
+const STOP: Duration = Duration::from_secs(20);
 /// How long the control plane is given to assign the node its pod network before the node is started to be ready.
 const NETWORK: Duration = Duration::from_mins(1);
 pub(super) const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -238,11 +240,13 @@ impl Worker {
         self.host.wait_ready().await
     }
 
+    /// What is left after that, nobody else takes away; a busy machine needs its time.
     async fn stop(&mut self, grace: Duration) {
-        for _ in 0..3 {
-            match self.host.stop(grace).await {
-                Ok(()) => return,
-                Err(problem) => tracing::error!(%problem, "node not stopped"),
+        let begun = Instant::now();
+        while let Err(problem) = self.host.stop(grace).await {
+            tracing::error!(%problem, "node not stopped");
+            if begun.elapsed() > STOP {
+                return;
             }
             sleep(FIRST_WAIT).await;
         }
