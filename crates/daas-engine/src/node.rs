@@ -6,6 +6,7 @@
 pub(crate) mod cgroups;
 pub(crate) mod cleanup;
 mod config;
+mod kubelets;
 mod network;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::mount::{MntFlags, umount2};
 use serde::{Deserialize, Serialize};
 
-use super::{Layout, NodeError, cgroups};
+use super::{Layout, NodeError, cgroups, kubelets};
 use crate::command;
 use crate::engine::Engine;
 use crate::files::{self, FileError};
@@ -238,7 +238,7 @@ fn remove_files(layout: &Layout) -> Result<(), FileError> {
     remove_if(Path::new("/var/log/containers"), |path| {
         fs::read_link(path).is_ok_and(|target| target.starts_with(&logs))
     });
-    if !another_kubelet_runs() {
+    if !kubelets::another_runs() {
         let devices = Path::new("/var/lib/kubelet/device-plugins");
         remove_if(devices, |path| named(path, "kubelet"));
     }
@@ -276,16 +276,6 @@ fn remove_if(folder: &Path, condition: impl Fn(&Path) -> bool) {
             tracing::warn!(path = %path.display(), %error, "file not removed");
         }
     }
-}
-
-fn another_kubelet_runs() -> bool {
-    // One that only waits to be reaped still has its name.
-    let runs = |entry: &fs::DirEntry| {
-        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        pid.and_then(process::start_time).is_some()
-            && fs::read_to_string(entry.path().join("comm")).is_ok_and(|comm| comm.trim() == "kubelet")
-    };
-    fs::read_dir("/proc").into_iter().flatten().flatten().any(|entry| runs(&entry))
 }
 
 pub(crate) fn remove_tree(path: &Path) -> Result<(), FileError> {
