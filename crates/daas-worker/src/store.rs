@@ -83,6 +83,15 @@ impl Store {
         Ok(id)
     }
 
+    /// Removes a file, if it is there.
+    pub fn remove(&self, name: &str) -> Result<(), Problem> {
+        let path = self.file(name);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(unusable(&path, &e)),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes a file for its owner alone, whole or not at all.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Problem> {
         let path = self.file(name);

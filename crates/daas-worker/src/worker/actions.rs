@@ -137,6 +137,13 @@ impl Worker {
 
     /// Asks the master for its evidence. Until this has succeeded there is nothing a token could be sent to.
     pub(super) async fn verify(&mut self) -> Result<(), Problem> {
+        let proven = self.ask_for_evidence().await;
+        self.doubt.heard(proven.as_ref().err().map(|problem| problem.code));
+        self.show();
+        proven
+    }
+
+    async fn ask_for_evidence(&mut self) -> Result<(), Problem> {
         let masters = match self.cluster.masters().await {
             Err(outage) if is_outage(outage.code) => {
                 let folder = verdict_dir(self.store.folder());
@@ -153,7 +160,6 @@ impl Worker {
         let told = MasterStatus { endpoint: self.cluster.join.endpoint.clone(), verified: clock::now() };
         self.board.tell(|status| status.master = Some(told));
         self.master = Some(Verified { connection, api, at: Instant::now() });
-        self.doubt.ended();
         Ok(())
     }
 
