@@ -35,6 +35,7 @@ impl Host {
         self.show(store, join, seal)?;
         let config = AgentConfig {
             state_dir: self.data_dir.clone(),
+            owner: self.owner.clone(),
             node_name: self.node_id.to_string(),
             node_ip: ip,
             api_server: join.endpoint.clone(),

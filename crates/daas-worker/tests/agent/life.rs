@@ -148,6 +148,7 @@ async fn one_that_waits_for_its_server_is_told_from_one_that_does_not_run() {
     let programs = k3s::find_at(&world.k3s, &world.path("cache")).await.unwrap();
     let config = AgentConfig {
         state_dir: world.path("data"),
+        owner: "a test".to_owned(),
         node_name: "worker-1".to_owned(),
         node_ip: ADDRESS.parse().unwrap(),
         api_server: world.endpoint.clone(),

@@ -171,6 +171,40 @@ async fn what_k3s_agent_would_show_is_not_there_while_no_master_is_believed() {
     assert!(!token.exists(), "an agent that is started now would show the Seal");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_workers_with_one_data_folder_the_second_spends_nothing() {
+    if skipped() {
+        return;
+    }
+    let world = World::start(Duration::ZERO).await;
+    let (ann, bob) = (world.owner("ann"), world.owner("bob"));
+    let data = ann.home.join("data").display().to_string();
+    for owner in [&ann, &bob] {
+        joins_k3s(&world, owner, &data).await;
+    }
+    let mut first = ann.starts("sudo k3s-daas-worker --config worker-config.yaml", "action=VerifyMaster").await;
+    let before = world.balance(&bob).await;
+    for line in [
+        "--config worker-config.yaml",
+        "--config worker-config.yaml --replace",
+        "preflight --config worker-config.yaml",
+    ] {
+        let said = bob.types(&format!("sudo k3s-daas-worker {line}")).await;
+        let whose = format!("{data} is the data folder of the worker of {}/state", ann.home.display());
+        assert!(said.contains("D516") && said.contains(&whose) && said.contains("k3s.data_dir"), "{line}: {said}");
+        assert!(!bob.home.join("state/seal.json").exists());
+    }
+    assert_eq!(world.balance(&bob).await, before);
+    // Its own folder is not another's to it.
+    let said = ann.types("sudo k3s-daas-worker preflight --config worker-config.yaml").await;
+    assert!(!said.contains("D516"), "{said}");
+    // SIGKILL: it could not have let go of anything by itself.
+    first.start_kill().unwrap();
+    first.wait().await.unwrap();
+    let said = bob.types("sudo k3s-daas-worker preflight --config worker-config.yaml").await;
+    assert!(said.contains("is no other worker's"), "{said}");
+}
+
 /// Whether nobody here could run K3s' agent.
 fn skipped() -> bool {
     let Err(missing) = Engine::K3s.check(Role::Node) else { return false };
