@@ -6,6 +6,7 @@ use crate::store::Store;
 use daas_client::ClusterInfo;
 use daas_engine::HeldFolder;
 use daas_types::join::Joining;
+use daas_types::worker::LOCK_FILE;
 use daas_types::{ErrorCode, Problem};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -36,11 +37,11 @@ pub fn machine(config: &WorkerConfig) -> Vec<Finding> {
     for folder in BTreeSet::from([config.state_dir.clone(), config.data_dir(joining)]) {
         findings.push(Finding { what: "disk", found: disk(&folder, DISK) });
     }
-    if !runs(&config.file("worker.lock")) {
+    if !runs(&config.file(LOCK_FILE)) {
         findings.push(Finding { what: "data folder", found: free(&config.data_dir(joining)) });
     }
     // The node of a worker that runs here, or was killed, has them by right.
-    if !runs(&config.file("worker.lock")) && !left_node(&config.state_dir) {
+    if !runs(&config.file(LOCK_FILE)) && !left_node(&config.state_dir) {
         let ports = PORTS.iter().chain(match joining {
             Joining::Kubernetes => &[][..],
             Joining::K3s => &AGENT_PORTS,

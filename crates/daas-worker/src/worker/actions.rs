@@ -34,12 +34,16 @@ impl Worker {
         let mut wait = FIRST_WAIT;
         loop {
             let problem = match self.attempt(action, why).await {
-                Ok(event) => return event,
+                Ok(event) => {
+                    self.board.done();
+                    return event;
+                }
                 Err(problem) => problem,
             };
             if !is_passing(problem.code, &mut self.doubt, Instant::now()) {
                 return Some(Event::Failed(problem.code, problem.cause));
             }
+            self.board.tries(action, &problem);
             tracing::warn!(?action, %problem, retry.ms = wait.as_millis(), "not yet; trying again");
             sleep(wait).await;
             wait = wait.saturating_mul(2).min(LONGEST_WAIT);
