@@ -45,6 +45,9 @@ mod tests {
             // As K3s shows itself, with what was in its arguments overwritten.
             ("k3s-agent\n", "/usr/local/bin/k3s agent\0\0\0\0"),
             ("k3s-server\n", "/usr/local/bin/k3s server\0\0\0\0"),
+            // By another name of its file's, and where nothing more can be read.
+            ("k3s-server\n", "/opt/rancher server\0\0"),
+            ("k3s-agent\n", ""),
             // In the moments before, and while it unpacks itself.
             ("k3s-server\n", "/usr/local/bin/k3s\0server\0--token-file\0/t\0"),
             ("k3s\n", "k3s\0agent\0--server\0https://192.0.2.1:6443\0"),

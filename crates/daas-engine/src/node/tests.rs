@@ -79,8 +79,11 @@ fn a_data_folder_is_one_workers_whatever_is_removed() {
     }
     std::fs::create_dir(&data).unwrap();
     assert_eq!(taken(), first);
-    // What was started meanwhile goes on, as containers' supervisors do, and does not hold it.
+    // What was started meanwhile goes on, as containers' supervisors do, and does not have it: else it would after a kill.
     let mut child = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
+    let open = std::fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap().map(|entry| entry.unwrap().path());
+    let inherited = open.filter(|fd| std::fs::read_link(fd).is_ok_and(|file| file == layout.lock()));
+    assert_eq!(inherited.count(), 0);
     drop(held);
     assert!(!layout.lock().exists(), "nothing is left on the machine");
     assert_eq!(HeldFolder::holder(&data), None);
