@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::mount::{MntFlags, umount2};
 use serde::{Deserialize, Serialize};
 
-use super::{Layout, NodeError, cgroups, kubelets};
+use super::{HeldFolder, Layout, NodeError, cgroups, kubelets};
 use crate::command;
 use crate::engine::Engine;
 use crate::files::{self, FileError};
@@ -62,6 +62,7 @@ pub(crate) async fn cleanup(state_dir: &Path) -> Result<(), NodeError> {
     }
     let layout = Layout::new(state_dir)?;
     process::reap_recorded(&layout.run(), PROCESS_GRACE).await?;
+    HeldFolder::forget_left(&layout);
     let record = Record::read(&layout)?;
     if record.is_some() {
         // Processes are known by this folder's name, even if somebody has removed it.

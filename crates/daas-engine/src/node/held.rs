@@ -50,6 +50,13 @@ impl HeldFolder {
         is_held.then(|| who_wrote(&path))
     }
 
+    /// Removes what a killed worker left of it. Of one that lives, which may be this process, it stays.
+    pub(super) fn forget_left(layout: &Layout) {
+        let path = layout.lock();
+        let left = File::open(&path).ok().filter(|lock| lock.try_lock().is_ok());
+        drop(left.map(|lock| Self { path, lock }));
+    }
+
     fn say(&mut self, who: &str) -> std::io::Result<()> {
         self.lock.set_len(0)?;
         self.lock.write_all(who.as_bytes())

@@ -94,8 +94,8 @@ fn a_data_folder_is_one_workers_whatever_is_removed() {
     drop(again);
 }
 
-#[test]
-fn a_file_left_by_a_killed_worker_locks_nobody_out() {
+#[tokio::test]
+async fn a_file_left_by_a_killed_worker_locks_nobody_out() {
     if skipped() {
         return;
     }
@@ -103,7 +103,14 @@ fn a_file_left_by_a_killed_worker_locks_nobody_out() {
     let layout = Layout::new(folder.path()).unwrap();
     std::fs::write(layout.lock(), "who was killed").unwrap();
     assert_eq!(HeldFolder::holder(folder.path()), None);
-    drop(HeldFolder::take(folder.path(), "the next").unwrap());
+    let held = HeldFolder::take(folder.path(), "the next").unwrap();
+    cleanup(folder.path()).await.unwrap();
+    assert!(HeldFolder::take(folder.path(), "the second").is_err(), "it was given up with what was cleaned up");
+    drop(held);
+    assert!(!layout.lock().exists());
+    // Nobody comes after it.
+    std::fs::write(layout.lock(), "who was killed").unwrap();
+    cleanup(folder.path()).await.unwrap();
     assert!(!layout.lock().exists());
 }
 
