@@ -22,6 +22,7 @@ mod stage;
 mod status_view;
 mod sui_cli;
 mod supervise;
+mod workers;
 
 use clap::Parser as _;
 use cli::Cli;

@@ -148,6 +148,11 @@ impl StateDir {
         self.0.join("nodes")
     }
 
+    /// Of the worker that is a service of this machine.
+    pub(crate) fn service_worker(&self) -> PathBuf {
+        self.0.join("worker")
+    }
+
     pub(crate) fn node(&self, node: &NodeId) -> PathBuf {
         self.nodes().join(node.as_str())
     }

@@ -2,6 +2,9 @@
 
 #[cfg(test)]
 mod tests;
+mod workers;
+
+pub(crate) use workers::{LifeLine, WorkerLine};
 
 use crate::gateway::AuditLog;
 use crate::output::one_line;
@@ -19,6 +22,8 @@ pub(crate) struct View {
     pub(crate) now: UnixMs,
     /// Not there when this machine runs no cluster.
     pub(crate) supervisor: Option<Supervisor>,
+    /// Of this machine, whichever cluster they are in.
+    pub(crate) workers: Vec<WorkerLine>,
     pub(crate) cluster: Part<ClusterLine>,
     pub(crate) chain: Part<ChainLine>,
     pub(crate) master: Part<MasterLine>,
@@ -171,6 +176,10 @@ impl View {
             text.push('\n');
             text.push_str(&jail(line, self.now));
         }
+        for steps in self.workers.iter().filter_map(|worker| worker.steps(self.now)) {
+            text.push('\n');
+            text.push_str(&steps.to_string());
+        }
         text
     }
 
@@ -181,6 +190,9 @@ impl View {
                 table.add_row(["supervisor", "✗ none on this machine", "→ `k3s-daas up` starts a cluster here"]);
             }
             Some(supervisor) => self.supervisor_rows(supervisor, &mut table),
+        }
+        for worker in &self.workers {
+            table.add_row(worker.row(self.now));
         }
         match self.cluster.as_ref() {
             Ok(cluster) => table.add_row(["cluster", &short(&cluster.id), &one_line(&cluster.endpoint)]),

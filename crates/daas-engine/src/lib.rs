@@ -26,7 +26,7 @@ pub use command::CommandError;
 pub use control_plane::{ControlPlane, ControlPlaneError};
 pub use engine::{Engine, EngineError, EngineKind, Node, Server};
 pub use files::FileError;
-pub use node::{KubernetesNode, NodeError};
+pub use node::{HeldFolder, KubernetesNode, NodeError};
 pub use prerequisites::{Missing, Need, Role};
 pub use settings::{
     AgentConfig, AgentEndpoints, ComponentHealth, CredentialPlugin, JoinMaterial, NodeConfig, ServerConfig,

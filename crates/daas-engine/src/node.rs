@@ -6,6 +6,8 @@
 pub(crate) mod cgroups;
 pub(crate) mod cleanup;
 mod config;
+mod held;
+mod kubelets;
 mod network;
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,7 @@ use crate::prerequisites;
 use crate::process::{Process, ProcessError, ProcessSpec, ProcessState, RestartPolicy};
 use crate::settings::{ComponentHealth, NodeConfig};
 pub(crate) use cleanup::cleanup;
+pub use held::HeldFolder;
 
 pub(crate) const POLL: Duration = Duration::from_millis(200);
 const PROBE_LIMIT: Duration = Duration::from_secs(4);
@@ -92,6 +95,14 @@ pub enum NodeError {
         #[source]
         source: std::io::Error,
     },
+    /// Another worker has it.
+    #[error("{} is the data folder of {by}", place.display())]
+    Taken {
+        /// The data folder.
+        place: PathBuf,
+        /// Who it says it is.
+        by: String,
+    },
     /// Something could not be removed.
     #[error("still there after the node was stopped: {}", left.join(", "))]
     Left {
@@ -126,12 +137,12 @@ impl KubernetesNode {
     /// started anew. Else what is left of them is removed. It takes pods after [`Self::set_pod_cidr`].
     pub async fn start(config: NodeConfig, binaries: &Binaries) -> Result<Self, NodeError> {
         let layout = Layout::new(&config.state_dir)?;
-        if cleanup::can_go_on(&layout, Engine::Kubernetes)? {
+        if cleanup::can_go_on(&layout, Engine::Kubernetes, &config.owner)? {
             cleanup::stop_components(&layout, &COMPONENTS).await?;
             tracing::info!(node.state = %layout.state.display(), "going on with what an earlier run left");
         } else {
             cleanup(&layout.state).await?;
-            cleanup::Record::look().await?.write(&layout)?;
+            cleanup::Record::look(&config.owner).await?.write(&layout)?;
         }
         layout.make_folders()?;
         cgroups::create(&layout)?;
@@ -219,9 +230,17 @@ impl KubernetesNode {
 
 impl Layout {
     pub(crate) fn new(state_dir: &Path) -> Result<Self, FileError> {
-        let state = files::make_canonical_folder(state_dir)?;
+        Ok(Self::of(files::make_canonical_folder(state_dir)?))
+    }
+
+    /// Of a folder that is there; makes none.
+    fn existing(state_dir: &Path) -> Option<Self> {
+        state_dir.canonicalize().ok().map(Self::of)
+    }
+
+    fn of(state: PathBuf) -> Self {
         let id = hex::encode(Sha256::digest(state.as_os_str().as_encoded_bytes()))[..8].to_owned();
-        Ok(Self { state, id })
+        Self { state, id }
     }
 
     pub(crate) fn run(&self) -> PathBuf {
@@ -246,6 +265,11 @@ impl Layout {
     /// Sockets lie here: containerd's shims allow their folder 42 bytes, whatever the state folder is called.
     pub(crate) fn sockets(&self) -> PathBuf {
         PathBuf::from(format!("/run/k3s-daas-{}", self.id))
+    }
+
+    /// Beside it: what is removed with the folder or its sockets ends no lock.
+    fn lock(&self) -> PathBuf {
+        self.sockets().with_extension("lock")
     }
 
     pub(crate) fn runtime_socket(&self) -> PathBuf {

@@ -139,6 +139,8 @@ pub struct Taint {
 pub struct NodeConfig {
     /// Where all its files lie; two nodes on one machine have two.
     pub state_dir: PathBuf,
+    /// Which worker's it is, in its own words: what another's left is not gone on with.
+    pub owner: String,
     /// The node's name.
     pub node_name: String,
     /// Its address towards the API server and other nodes.
@@ -170,6 +172,8 @@ pub struct NodeConfig {
 pub struct AgentConfig {
     /// Where all its files lie but the token's.
     pub state_dir: PathBuf,
+    /// Which worker's it is, in its own words: what another's left is not gone on with.
+    pub owner: String,
     /// The node's name.
     pub node_name: String,
     /// Its address towards the gateway and other nodes.

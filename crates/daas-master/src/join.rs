@@ -43,7 +43,8 @@ pub(crate) struct Facts<'a> {
 pub(crate) struct Joined {
     /// What is to be recorded.
     pub(crate) record: NodeRecord,
-    /// Whether the Node object is another machine's, with K3s' password of that one: this one's is refused until it is gone.
+    /// Whether the Node object has to go first, and with it the password by which K3s knows the machine: it is another machine's, or
+    /// this one has lost it, and what it shows instead is refused.
     pub(crate) anew: bool,
 }
 
@@ -65,28 +66,30 @@ pub(crate) fn decide(node: &NodeId, request: &RegisterWorkerRequest, facts: &Fac
     if request.instance_id.len() != 32 || !request.instance_id.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(Refusal::forbidden(ErrorCode::InstanceMismatch, "instance_id must be 32 hex characters"));
     }
-    let mut anew = false;
-    if let Some(held) = facts.records.get(node.as_str()).filter(|r| r.instance != request.instance_id) {
-        match replaces(node, request, facts) {
-            Ok(()) => anew = facts.agents,
-            // A machine that has joined without a worker has no instance here, and is where it was.
-            Err(_) if facts.agents && held.instance == BY_PASSWORD && held.address == address => {}
-            Err(why) => {
-                let cause = format!("{node} is held by the machine at {}: {why}", held.address);
-                return Err(Refusal::forbidden(ErrorCode::InstanceMismatch, cause));
-            }
-        }
+    let is_ordered = is_ordered(node, request, facts)?;
+    let other = facts.records.get(node.as_str()).filter(|held| held.instance != request.instance_id);
+    if let Some(held) = other.filter(|held| !is_ordered && !is_where_it_was(held, address, facts)) {
+        let cause = format!("{node} is held by the machine at {}: its owner has not moved it", held.address);
+        return Err(Refusal::forbidden(ErrorCode::InstanceMismatch, cause));
     }
     let record = NodeRecord { address, instance: request.instance_id.clone(), position: facts.position };
-    Ok(Joined { record, anew })
+    // Of the very machine that holds it, too: it may have lost the password by which K3s knew it.
+    Ok(Joined { record, anew: is_ordered && facts.agents })
 }
 
-/// Whether the owner has signed that this machine takes the other's place. The time it was said at is the request's, which counts.
-fn replaces(node: &NodeId, request: &RegisterWorkerRequest, facts: &Facts<'_>) -> Result<(), String> {
-    let signature = request.replacement.as_deref().ok_or("its owner has not moved it")?;
+/// Whether the owner has signed that this machine is the node from now on, whichever was. The time it was said at is the request's,
+/// which counts. Whoever says so and has not is refused: they would wait for what does not come.
+fn is_ordered(node: &NodeId, request: &RegisterWorkerRequest, facts: &Facts<'_>) -> Result<bool, Refusal> {
+    let Some(signature) = request.replacement.as_deref() else { return Ok(false) };
     let Facts { cluster, position, owner, .. } = *facts;
     let words = Replacement { cluster, position, node, instance: &request.instance_id, timestamp: request.timestamp };
-    words.verify(signature, owner).map_err(|error| error.to_string())
+    let refuse = |error| Refusal::forbidden(ErrorCode::InstanceMismatch, format!("{node} is not moved: {error}"));
+    words.verify(signature, owner).map(|()| true).map_err(refuse)
+}
+
+/// A machine that has joined without a worker has no instance here, and is known by its place.
+fn is_where_it_was(held: &NodeRecord, address: IpAddr, facts: &Facts<'_>) -> bool {
+    facts.agents && held.instance == BY_PASSWORD && held.address == address
 }
 
 /// The same for an agent that joins by K3s' own protocol, where a password tells machines apart. Its worker, if it has one, has
@@ -249,6 +252,47 @@ mod tests {
     }
 
     #[test]
+    fn the_machine_itself_is_ordered_anew_by_its_owner_alone() {
+        let said = |key: u8, agents: bool| {
+            let mut request = request();
+            let node: NodeId = "n1".parse().unwrap();
+            let (owner, cluster, position) = (owner().1, cluster(), position("0x1"));
+            let words = Replacement {
+                cluster,
+                position,
+                node: &node,
+                instance: &request.instance_id,
+                timestamp: request.timestamp,
+            };
+            request.replacement = Some(words.sign(&Ed25519PrivateKey::new([key; 32])).unwrap());
+            if agents {
+                request.serving_csr.clear();
+            }
+            let seen = "10.0.0.2".parse().unwrap();
+            let record = NodeRecord { address: seen, instance: request.instance_id.clone(), position };
+            let records = [("n1".to_owned(), record)].into();
+            let facts = Facts {
+                now: NOW,
+                position,
+                owner,
+                cluster,
+                seen,
+                own: &[],
+                operator: false,
+                agents,
+                records: &records,
+            };
+            decide(&node, &request, &facts).map(|joined| joined.anew).map_err(|refusal| refusal.code())
+        };
+        assert_eq!(said(7, true), Ok(true));
+        // Where no password tells machines apart, the Node object stays with its pods.
+        assert_eq!(said(7, false), Ok(false));
+        for agents in [true, false] {
+            assert_eq!(said(8, agents), Err(ErrorCode::InstanceMismatch));
+        }
+    }
+
+    #[test]
     fn the_worker_of_an_agent_registers_without_a_certificate() {
         const MINE: &str = "abababababababababababababababab";
         let node: NodeId = "n1".parse().unwrap();
@@ -283,6 +327,9 @@ mod tests {
         assert_eq!(registers(&others, false), Err(ErrorCode::InstanceMismatch));
         assert_eq!(registers(&others, true), mine(true));
         assert_eq!(registers(&held(BY_PASSWORD, "0x1"), true), mine(true));
+        // This one's, which has lost its password and says so; and one of which nothing is known any more.
+        assert_eq!(registers(&held(MINE, "0x1"), true), mine(true));
+        assert_eq!(registers(&BTreeMap::new(), true), mine(true));
         // A Seal alone moves no node to where it was not.
         assert_eq!(registers(&held_at("10.0.0.9", BY_PASSWORD, "0x1"), false), Err(ErrorCode::InstanceMismatch));
         // The agent that comes after it is the same machine's.

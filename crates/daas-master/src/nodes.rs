@@ -3,7 +3,7 @@
 //! Left alone, Kubernetes takes 55 s to notice a cut node and 300 s more to move its pods. So a node without a right is
 //! tainted and its pods are deleted at once, which also takes them out of every Service.
 
-use crate::departed::{is_departed, remove};
+use crate::departed::{is_departed, remove, until_gone};
 use crate::kubernetes::NAMESPACE;
 use daas_chain::index::{LivePosition, Snapshot};
 use daas_types::{NodeId, NodeMarks, NodeTaint, PositionId};
@@ -116,13 +116,13 @@ impl Nodes {
         }
     }
 
-    /// Removes a Node object, if there is one, and with it what the control plane knows the machine by.
+    /// Removes a Node object, if there is one, and with it what the control plane knows the machine by. When this is done, both are
+    /// gone.
     pub(crate) async fn forget(&self, node: &NodeId) -> anyhow::Result<()> {
         let nodes: Api<Node> = Api::all(self.client.clone());
-        match nodes.delete(node.as_str(), &DeleteParams::default()).await {
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-            deleted => deleted.map(drop).map_err(Into::into),
-        }
+        let Some(former) = nodes.get_opt(node.as_str()).await? else { return Ok(()) };
+        remove(&self.client, &former).await?;
+        until_gone(former.uid(), || nodes.get_opt(node.as_str())).await
     }
 
     /// Brings every node's taints, and the pods of those without a right, in line with the chain.

@@ -264,6 +264,8 @@ catalogue! {
         "The cause names the file or the command; `--dry-run` shows what is to be done.";
     K3sMissing "D515" "사용할 수 있는 K3s가 없습니다." "There is no K3s here that can be used."
         "Download `k3s` of a release, v1.36 or later, from https://github.com/k3s-io/k3s/releases, compare its sha256sum, `chmod +x`, and put it on PATH or name it with K3S_BIN.";
+    DataFolderTaken "D516" "다른 워커가 이 데이터 폴더를 쓰고 있습니다." "Another worker runs its node from this data folder; nothing was changed and nothing was spent."
+        "Stop that worker, or name a folder of its own for this one: `k3s.data_dir` in its configuration, or `--data-dir`.";
     CgroupMissing "D518" "컨테이너에 필요한 cgroup이 없습니다." "The kernel lacks cgroup controllers that containers need."
         "Have the kernel start with cgroup v2 (`systemd.unified_cgroup_hierarchy=1`; on a Raspberry Pi also `cgroup_enable=cpuset cgroup_enable=memory`), and reboot.";
     DemoFailed "D520" "데모의 한 단계가 실패했습니다." "A step of the demo failed; everything it started was stopped."

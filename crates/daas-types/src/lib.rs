@@ -26,6 +26,7 @@ mod rpc_urls;
 mod seal;
 mod tier;
 mod time;
+pub mod worker;
 
 pub use amount::{AmountError, Mist};
 pub use catalogue::ErrorCode;

@@ -30,8 +30,8 @@ pub(crate) trait Hands {
     fn seal(&self) -> Option<(SealId, PositionId, u64)>;
     /// Saves where the worker stands.
     fn save(&self, journal: &Journal) -> Result<(), Problem>;
-    /// Told whenever the worker has moved on, and why.
-    fn moved(&mut self, state: &State, reason: &str);
+    /// Told of all that was written down; whether the worker has `moved` on by it, or only has something to do.
+    fn noted(&mut self, journal: &Journal, moved: bool);
     /// Told once the node has joined.
     fn joined(&mut self);
 }
@@ -269,9 +269,7 @@ impl<H: Hands> Driver<H> {
             // New orders replace old ones: whatever was queued belonged to the former state.
             self.queue = actions.into();
         }
-        if *self.state() != before || is_start {
-            self.hands.moved(&self.journal.state, &why);
-        }
+        self.hands.noted(&self.journal, *self.state() != before || is_start);
         // Only now: who is told that nothing was staked does not find it staked after a kill.
         if let Some(made) = made.filter(|_| before.order.is_some() && before.order == self.desk.stake_order()) {
             self.desk.staked(made);

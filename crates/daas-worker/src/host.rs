@@ -7,12 +7,13 @@ use crate::config::WorkerConfig;
 use crate::peers::Peers;
 use crate::store::Store;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use daas_client::SealFile;
+use daas_client::{ClusterInfo, SealFile};
 use daas_engine::build::{self, Binaries, BuildError, Program, Progress};
 use daas_engine::k3s::{self, K3sError};
 use daas_engine::pki::CertFiles;
 use daas_engine::{
-    AgentConfig, Cidr, CredentialPlugin, Engine, EngineError, EngineKind, Need, Node, NodeConfig, NodeError, Role,
+    AgentConfig, Cidr, CredentialPlugin, Engine, EngineError, EngineKind, HeldFolder, Need, Node, NodeConfig,
+    NodeError, Role,
 };
 use daas_types::api::RegisterWorkerResponse;
 use daas_types::join::{JoinFile, Joining};
@@ -40,6 +41,8 @@ pub struct Host {
     cache: PathBuf,
     data_dir: PathBuf,
     state_dir: PathBuf,
+    /// This machine's identity, by which what it leaves in the data folder is told from another worker's.
+    owner: String,
     node_id: NodeId,
     marks: NodeMarks,
     programs: Option<Binaries>,
@@ -50,6 +53,8 @@ pub struct Host {
     applied: Peers,
     /// The Seal that K3s' agent was last started with.
     shown: Option<SealId>,
+    /// The data folder, from the check on. Last: what runs there ends before it is anybody else's.
+    held: Option<HeldFolder>,
 }
 
 /// What is started.
@@ -87,6 +92,7 @@ impl Host {
             cache,
             data_dir,
             state_dir: store.folder().to_owned(),
+            owner: store.instance_id()?,
             node_id,
             marks: config.marks.clone(),
             programs: None,
@@ -95,12 +101,16 @@ impl Host {
             node: None,
             applied: Peers::default(),
             shown: None,
+            held: None,
         })
     }
 
-    /// Refuses a machine that cannot run a node, before any money is spent.
-    pub fn check(&self) -> Result<(), Problem> {
+    /// Refuses a machine that cannot run a node, and a data folder that another worker runs one from, before any money is spent.
+    pub fn check(&mut self) -> Result<(), Problem> {
         self.engine.check(Role::Node).map_err(problem)?;
+        if self.held.is_none() {
+            self.held = Some(hold(&self.data_dir, &self.state_dir)?);
+        }
         self.engine.check_place(&self.data_dir).map_err(problem)
     }
 
@@ -168,6 +178,7 @@ impl Host {
         self.prepare().await?;
         self.plan = Some(Plan::Node(Box::new(NodeConfig {
             state_dir: self.data_dir.clone(),
+            owner: self.owner.clone(),
             node_name: self.node_id.to_string(),
             node_ip: ip,
             api_server: join.endpoint.clone(),
@@ -307,6 +318,19 @@ pub fn check_programs(joining: Joining) -> Result<(), Problem> {
     Ok(())
 }
 
+/// What [`Host::check`] refuses, for who is about to spend something before there is a host. The folder is held as long as the
+/// answer lives.
+pub fn reserve(config: &WorkerConfig) -> Result<HeldFolder, Problem> {
+    let joining = ClusterInfo::load(&config.cluster)?.join.engine;
+    check_programs(joining)?;
+    hold(&config.data_dir(joining), &config.state_dir)
+}
+
+fn hold(data_dir: &Path, state_dir: &Path) -> Result<HeldFolder, Problem> {
+    let who = format!("the worker of {} (pid {})", state_dir.display(), std::process::id());
+    HeldFolder::take(data_dir, &who).map_err(|error| problem(error.into()))
+}
+
 fn engine(joining: Joining) -> Engine {
     match joining {
         Joining::Kubernetes => EngineKind::Kubernetes.resolve(),
@@ -344,6 +368,7 @@ fn problem(error: EngineError) -> Problem {
         EngineError::Build(_) => ErrorCode::EngineBuildFailed,
         EngineError::K3s(_) => ErrorCode::K3sMissing,
         EngineError::OtherWay(_) | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
+        EngineError::Node(NodeError::Taken { .. }) => ErrorCode::DataFolderTaken,
         EngineError::Node(NodeError::Waiting { .. }) => ErrorCode::ApiServerUnavailable,
         EngineError::Server(_) | EngineError::Node(_) | EngineError::Process(_) => ErrorCode::NodeFailed,
     };

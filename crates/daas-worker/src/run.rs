@@ -125,7 +125,21 @@ impl Hands for Joining {
         self.worker.store().save(journal)
     }
 
-    fn moved(&mut self, state: &State, reason: &str) {
+    fn noted(&mut self, journal: &Journal, moved: bool) {
+        if moved {
+            self.moved(&journal.state);
+        }
+        self.worker.board().noted(journal, moved);
+    }
+
+    fn joined(&mut self) {
+        self.ready = None;
+    }
+}
+
+impl Joining {
+    /// Tells the service manager, and who is asked for an amount.
+    fn moved(&mut self, state: &State) {
         match &state.ending {
             None => self.notifier.status(&state.phase.to_string()),
             Some(ending) => {
@@ -141,10 +155,5 @@ impl Hands for Joining {
         }
         let ordered = state.order.map(|order| order.amount.unwrap_or(self.stake));
         self.worker.board().tell(|status| status.ordered = ordered);
-        self.worker.board().moved(state.phase, state.position, reason);
-    }
-
-    fn joined(&mut self) {
-        self.ready = None;
     }
 }

@@ -24,35 +24,10 @@ mod tests;
 use daas_types::{ErrorCode, PositionId, UnixMs};
 use serde::{Deserialize, Serialize};
 
+pub use daas_types::worker::{Phase, Transition};
 pub use ending::{Ending, Why};
-pub use journal::{Journal, Transition};
+pub use journal::Journal;
 pub use order::StakeOrder;
-
-/// The phases.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// Nothing on chain vouches for this node yet.
-    Unproven,
-    /// The node was silent for too long; it stays out until its time is over.
-    Jailed,
-    /// The position is on its way back: out of jail, or restaked after a slash.
-    Recovering,
-    /// The position is active and holds this node's Seal.
-    Staked,
-    /// The master's evidence held.
-    VerifiedMaster,
-    /// The node runs.
-    Joined,
-    /// Pods and node are being stopped.
-    Draining,
-    /// The node is gone, the stake on its way out.
-    Unbonding,
-    /// The stake is in the wallet again. Only its owner's word leads on.
-    Withdrawn,
-    /// Nothing is left to do for this process.
-    Gone,
-}
 
 /// How far the owner's way out is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,12 +2,11 @@
 
 use crate::state::Journal;
 use daas_client::write_private;
+use daas_types::worker::{LOCK_FILE, STATE_FILE};
 use daas_types::{ErrorCode, NodeId, Problem};
 use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-
-const STATE: &str = "worker-state.json";
 
 /// A worker's state folder, held by this process alone.
 #[derive(Debug)]
@@ -23,7 +22,7 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Self, Problem> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| unusable(folder, &e))?;
         let folder = folder.canonicalize().map_err(|e| unusable(folder, &e))?;
-        let path = folder.join("worker.lock");
+        let path = folder.join(LOCK_FILE);
         let lock = File::options().create(true).truncate(false).write(true).open(&path);
         let lock = lock.map_err(|e| unusable(&path, &e))?;
         match lock.try_lock() {
@@ -52,7 +51,7 @@ impl Store {
 
     /// The same of a folder that is not held.
     pub fn read(folder: &Path) -> Result<Journal, Problem> {
-        let path = folder.join(STATE);
+        let path = folder.join(STATE_FILE);
         match std::fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map_err(|e| Problem::new(ErrorCode::StateUnreadable, format!("{}: {e}", path.display()))),
@@ -64,7 +63,7 @@ impl Store {
     /// Saves where it stands, whole or not at all.
     pub fn save(&self, journal: &Journal) -> Result<(), Problem> {
         let bytes = serde_json::to_vec_pretty(journal).map_err(Problem::of(ErrorCode::Internal))?;
-        self.write(STATE, &bytes)
+        self.write(STATE_FILE, &bytes)
     }
 
     /// 32 hex characters chosen at this machine's first start.
@@ -81,6 +80,15 @@ impl Store {
         let id = hex::encode(bytes);
         self.write("instance-id", id.as_bytes())?;
         Ok(id)
+    }
+
+    /// Removes a file, if it is there.
+    pub fn remove(&self, name: &str) -> Result<(), Problem> {
+        let path = self.file(name);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(unusable(&path, &e)),
+            _ => Ok(()),
+        }
     }
 
     /// Writes a file for its owner alone, whole or not at all.

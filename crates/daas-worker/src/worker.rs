@@ -158,12 +158,23 @@ impl Worker {
 
     fn hold(&mut self, live: Live) {
         self.board.sealed(&live.seal);
-        if let Err(problem) = self.host.show(&self.store, &self.cluster.join, &live.seal) {
-            // Written again before the node is started by the worker.
-            tracing::warn!(%problem, "the agent's next start is without the new seal");
-        }
         let generation = live.position.generation;
         self.held = Some(Held { seal: live.seal, renew: live.renew, generation });
+        self.show();
+    }
+
+    /// Leaves for K3s' agent what it shows when it is started, as long as the master is believed, and nothing while it is not.
+    fn show(&self) {
+        let Some(held) = &self.held else { return };
+        let done = if self.doubt.believes() {
+            self.host.show(&self.store, &self.cluster.join, &held.seal)
+        } else {
+            self.host.hide(&self.store)
+        };
+        if let Err(problem) = done {
+            // Written again before the node is started by the worker.
+            tracing::warn!(%problem, believes = self.doubt.believes(), "what the agent shows at its next start is as it was");
+        }
     }
 
     fn held(&self) -> Result<&SealFile, Problem> {

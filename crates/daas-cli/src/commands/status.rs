@@ -4,6 +4,7 @@ use crate::gateway;
 use crate::paths::Office;
 use crate::status_view::{ChainLine, ClusterLine, MasterLine, PositionLine, Supervisor, View, datastore};
 use crate::supervise::{lock, report::Report};
+use crate::workers;
 use daas_chain::client::ChainClient;
 use daas_chain::index::namespace_of;
 use daas_chain::{clock, wallet::Wallet};
@@ -21,7 +22,8 @@ pub(crate) async fn run(context: &Context, args: &StatusArgs) -> Result<(), Prob
     }
     let (view, chain) = gather(context).await?;
     context.output.result(view.text(), &view);
-    let running = view.supervisor.as_ref().is_some_and(|supervisor| supervisor.running);
+    let supervised = view.supervisor.as_ref().is_some_and(|supervisor| supervisor.running);
+    let running = supervised || view.workers.iter().any(|worker| worker.running);
     match chain {
         // A cluster that was named is elsewhere: starting one here would not mend it.
         Some(problem) if context.names_cluster() => Err(problem),
@@ -58,6 +60,7 @@ async fn gather(context: &Context) -> Result<(View, Option<Problem>), Problem> {
     let view = View {
         now: clock::now(),
         supervisor: report.map(|report| Supervisor { running, report }),
+        workers: workers::of_this_machine(&context.state),
         cluster: cluster.into(),
         chain: chain.into(),
         master: master.into(),

@@ -3,6 +3,7 @@ use crate::supervise::report::{Child, Recorded, StepName, StepState};
 use daas_audit::{Anchor, Digest};
 use daas_types::ErrorCode;
 use daas_types::onchain::{Proposal, Stage, Status};
+use daas_types::worker::{End, Life, Phase as WorkerPhase, Transition};
 use daas_types::{Address, Mist};
 
 const NOW: UnixMs = UnixMs(1_000_000_000);
@@ -75,6 +76,7 @@ fn view(supervisor: Option<Supervisor>) -> View {
             error: None,
         }),
         datastore: datastore(supervisor_runs),
+        workers: vec![],
         positions: vec![],
     }
 }
@@ -156,6 +158,49 @@ fn a_jailed_node_is_told_how_to_come_back() {
     assert_eq!(line.tier, Some("admin"), "people keep their tier");
     assert_eq!(jail(&line, NOW), "✗ 0xaaaabb…9999: n1 is jailed for its silence; in 10 s: `k3s-daas unjail`");
     assert!(jail(&line, NOW.plus(Duration::from_secs(10))).ends_with("silence; `k3s-daas unjail`"));
+}
+
+fn worker(name: &str, running: bool, phase: WorkerPhase, steps: &[(u64, WorkerPhase, &str)]) -> WorkerLine {
+    let mut life = Life { phase, ending: None, history: [].into() };
+    if phase == WorkerPhase::Gone {
+        life.ending = Some(End { code: "StakeSlashed".to_owned(), cause: "0.5 SUI of 5".to_owned() });
+    }
+    let mut from = WorkerPhase::Unproven;
+    for (ago, to, reason) in steps {
+        let at_ms = UnixMs(NOW.0 - ago * 1000);
+        life.history.push_back(Transition { at_ms, from, to: *to, reason: (*reason).to_owned() });
+        from = *to;
+    }
+    WorkerLine { name: name.to_owned(), folder: "/s/nodes".into(), running, life: Part::Up(LifeLine::new(&life)) }
+}
+
+#[test]
+fn a_worker_shows_where_it_stands_since_when_and_how_it_came_there() {
+    use WorkerPhase::{Draining, Gone, Joined, Staked, Unproven, VerifiedMaster};
+    let mut view = view(None);
+    let way = [
+        (200, Unproven, "the worker started"),
+        (190, Staked, "the Seal is live on chain"),
+        (180, VerifiedMaster, "the master's evidence held"),
+        (170, Joined, "the node is registered and running"),
+        (9, Joined, "several heartbeats in a row failed"),
+    ];
+    let slashed = [(500, Draining, "slashed: 0.5 SUI\nof 5"), (490, Gone, "pods and node have stopped")];
+    view.workers = vec![
+        worker("n1", true, Joined, &way),
+        worker("n2", false, Staked, &way[..2]),
+        worker("n3", false, Gone, &slashed),
+    ];
+    let error = Problem::new(ErrorCode::StateUnreadable, "/s/nodes/n4/worker-state.json: Permission denied");
+    let unreadable = WorkerLine { life: Err(error).into(), ..worker("n4", false, Gone, &[]) };
+    view.workers.push(unreadable);
+    insta::assert_snapshot!(view.text());
+    let json = serde_json::to_value(&view).unwrap();
+    let first = &json["workers"][0];
+    assert_eq!((first["phase"].as_str(), first["running"].as_bool()), (Some("joined"), Some(true)));
+    assert_eq!(first["since_ms"], NOW.0 - 170_000, "what was only done does not change it");
+    assert_eq!((first["history"].as_array().unwrap().len(), &first["history"][0]["to"]), (5, &"unproven".into()));
+    assert_eq!(json["workers"][3]["error"], "StateUnreadable");
 }
 
 #[test]

@@ -43,14 +43,14 @@ impl K3sAgent {
     /// Starts it. Pods of an earlier run go on if they are whole; else what is left of them is removed.
     pub async fn start(config: &AgentConfig, binaries: &Binaries) -> Result<Self, NodeError> {
         let layout = Layout::new(&config.state_dir)?;
-        if cleanup::can_go_on(&layout, Engine::K3s)? {
+        if cleanup::can_go_on(&layout, Engine::K3s, &config.owner)? {
             cleanup::stop_components(&layout, &COMPONENTS).await?;
             Traces::refuse_another()?;
             tracing::info!(node.state = %layout.state.display(), "going on with what an earlier run left");
         } else {
             cleanup::cleanup(&layout.state).await?;
             Traces::refuse_others_pods()?;
-            Record::of_k3s().await?.write(&layout)?;
+            Record::of_k3s(&config.owner).await?.write(&layout)?;
         }
         prepare(&layout)?;
         cgroups::create(&layout)?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::mount::{MntFlags, umount2};
 use serde::{Deserialize, Serialize};
 
-use super::{Layout, NodeError, cgroups};
+use super::{HeldFolder, Layout, NodeError, cgroups, kubelets};
 use crate::command;
 use crate::engine::Engine;
 use crate::files::{self, FileError};
@@ -46,6 +46,9 @@ pub(crate) struct Record {
     network: u64,
     /// The nft tables that were there already.
     tables: Vec<String>,
+    /// Which worker's node it is. Older records do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
     /// What there was beside, if the node is K3s', which leaves other things than the components do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     k3s: Option<Traces>,
@@ -59,6 +62,7 @@ pub(crate) async fn cleanup(state_dir: &Path) -> Result<(), NodeError> {
     }
     let layout = Layout::new(state_dir)?;
     process::reap_recorded(&layout.run(), PROCESS_GRACE).await?;
+    HeldFolder::forget_left(&layout);
     let record = Record::read(&layout)?;
     if record.is_some() {
         // Processes are known by this folder's name, even if somebody has removed it.
@@ -105,12 +109,16 @@ pub(crate) fn is_left(state_dir: &Path) -> bool {
 }
 
 /// Whether what an earlier run left is whole: the state folder has its record, and the machine, not started anew since, the same.
-/// A node of the other engine is none to go on with.
-pub(crate) fn can_go_on(layout: &Layout, engine: Engine) -> Result<bool, FileError> {
+/// A node of the other engine, or of another worker, is none to go on with.
+pub(crate) fn can_go_on(layout: &Layout, engine: Engine, owner: &str) -> Result<bool, FileError> {
     let [kept, fleeting] = Record::paths(layout).map(|path| Record::read_at(&path));
     let (Some(kept), Some(fleeting)) = (kept?, fleeting?) else {
         return Ok(false);
     };
+    if let Some(former) = kept.owner.as_deref().filter(|former| *former != owner) {
+        tracing::warn!(node.state = %layout.state.display(), former, "another worker's node was left here; taking it down");
+        return Ok(false);
+    }
     let same = kept.k3s.is_some() == (engine == Engine::K3s);
     Ok(same && kept == fleeting && kept.network == network_namespace())
 }
@@ -132,13 +140,17 @@ pub(super) fn forget_half_images(layout: &Layout) -> Result<(), FileError> {
 
 impl Record {
     /// Of this moment, before a node of upstream components runs.
-    pub(super) async fn look() -> Result<Self, NodeError> {
-        Ok(Self { network: network_namespace(), tables: tables().await?, k3s: None })
+    pub(super) async fn look(owner: &str) -> Result<Self, NodeError> {
+        Ok(Self { tables: tables().await?, ..Self::of(owner) })
     }
 
     /// Of this moment, before K3s' agent runs.
-    pub(crate) async fn of_k3s() -> Result<Self, NodeError> {
-        Ok(Self { network: network_namespace(), tables: Vec::new(), k3s: Some(Traces::look().await?) })
+    pub(crate) async fn of_k3s(owner: &str) -> Result<Self, NodeError> {
+        Ok(Self { k3s: Some(Traces::look().await?), ..Self::of(owner) })
+    }
+
+    pub(super) fn of(owner: &str) -> Self {
+        Self { network: network_namespace(), tables: Vec::new(), owner: Some(owner.to_owned()), k3s: None }
     }
 
     pub(crate) fn write(&self, layout: &Layout) -> Result<(), FileError> {
@@ -238,7 +250,7 @@ fn remove_files(layout: &Layout) -> Result<(), FileError> {
     remove_if(Path::new("/var/log/containers"), |path| {
         fs::read_link(path).is_ok_and(|target| target.starts_with(&logs))
     });
-    if !another_kubelet_runs() {
+    if !kubelets::another_runs() {
         let devices = Path::new("/var/lib/kubelet/device-plugins");
         remove_if(devices, |path| named(path, "kubelet"));
     }
@@ -276,16 +288,6 @@ fn remove_if(folder: &Path, condition: impl Fn(&Path) -> bool) {
             tracing::warn!(path = %path.display(), %error, "file not removed");
         }
     }
-}
-
-fn another_kubelet_runs() -> bool {
-    // One that only waits to be reaped still has its name.
-    let runs = |entry: &fs::DirEntry| {
-        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        pid.and_then(process::start_time).is_some()
-            && fs::read_to_string(entry.path().join("comm")).is_ok_and(|comm| comm.trim() == "kubelet")
-    };
-    fs::read_dir("/proc").into_iter().flatten().flatten().any(|entry| runs(&entry))
 }
 
 pub(crate) fn remove_tree(path: &Path) -> Result<(), FileError> {

@@ -252,6 +252,7 @@ pub(crate) async fn start_node(paths: &Paths, programs: &Binaries, join: &JoinMa
     let plugin = credential_plugin(paths, place.name, &pki.issue_node_client(place.name, now()).unwrap());
     let config = NodeConfig {
         state_dir: place.state_dir.clone(),
+        owner: place.name.to_owned(),
         node_name: place.name.to_owned(),
         node_ip: place.ip,
         api_server: format!("https://127.0.0.1:{}", PORTS.api),

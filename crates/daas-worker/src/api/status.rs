@@ -1,10 +1,11 @@
 //! What the worker tells of itself. It writes whenever something changes; the API reads without asking it.
 
 use super::credential::Key;
-use crate::state::Phase;
+use crate::state::{Action, Journal, Phase};
 use daas_chain::clock;
 use daas_client::SealFile;
-use daas_types::{Mist, PositionId, SealId, UnixMs};
+use daas_types::worker::Life;
+use daas_types::{Mist, PositionId, Problem, SealId, UnixMs};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -17,6 +18,10 @@ pub struct Status {
     pub reason: String,
     /// Since when.
     pub since: UnixMs,
+    /// The last transitions, those that only had something done among them.
+    pub life: Life,
+    /// What it tries now and has not come to yet.
+    pub trouble: Option<Trouble>,
     /// The position, from before its stake is submitted.
     pub position: Option<PositionId>,
     /// What is ordered to be staked and is not yet.
@@ -31,6 +36,19 @@ pub struct Status {
     pub pods: Option<u64>,
     /// Containers that run here, once counted.
     pub containers: Option<u64>,
+}
+
+/// What is tried again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// What it does.
+    pub doing: String,
+    /// What the last try ended with, by its name in the catalogue.
+    pub reason: &'static str,
+    /// The cause, for people.
+    pub cause: String,
+    /// When the first try failed.
+    pub since: UnixMs,
 }
 
 /// A Seal in use.
@@ -77,12 +95,29 @@ impl Board {
         self.status.send_modify(change);
     }
 
-    /// The worker has come into a phase.
-    pub fn moved(&self, phase: Phase, position: Option<PositionId>, reason: &str) {
+    /// What the worker has written down. Whether it has `moved`, or only has something to do.
+    pub fn noted(&self, journal: &Journal, moved: bool) {
         self.tell(|status| {
-            (status.phase, status.position, status.since) = (phase, position, clock::now());
-            reason.clone_into(&mut status.reason);
+            (status.life, status.trouble) = (journal.life(), None);
+            let Some(last) = journal.history.back().filter(|_| moved) else { return };
+            (status.phase, status.position) = (journal.state.phase, journal.state.position);
+            (status.since, status.reason) = (last.at_ms, last.reason.clone());
         });
+    }
+
+    /// What it does has failed and is tried again.
+    pub fn tries(&self, action: Action, problem: &Problem) {
+        let (doing, reason, cause) = (action.to_string(), problem.code.name(), problem.cause.clone());
+        self.tell(|status| {
+            let before = status.trouble.take().filter(|before| before.doing == doing);
+            let since = before.map_or_else(clock::now, |before| before.since);
+            status.trouble = Some(Trouble { doing, reason, cause, since });
+        });
+    }
+
+    /// It has come to what it did.
+    pub fn done(&self) {
+        self.status.send_if_modified(|status| status.trouble.take().is_some());
     }
 
     /// The worker uses this Seal from now on, and so does who speaks to its API. One that was never minted is no Seal.
@@ -110,6 +145,8 @@ impl Default for Board {
             phase: Phase::Unproven,
             reason: String::new(),
             since: clock::now(),
+            life: Journal::default().life(),
+            trouble: None,
             position: None,
             ordered: None,
             seal: None,

@@ -7,6 +7,7 @@ use super::command::{Command, Leaving, Staked};
 use super::credential::{METRICS_FILE, TOKEN_FILE};
 use super::listen::Listen;
 use super::server::Server;
+use crate::state::Action;
 use core::time::Duration;
 use daas_client::exchange;
 use daas_testkit::pki::Ca;
@@ -169,6 +170,21 @@ async fn what_is_told_is_the_chains() {
     assert_eq!(told["status"]["seal_token"], Value::Null);
     assert_eq!(told["seal_token"], Value::Null);
     assert_eq!(told["seal"]["expires_at"], 1_234_567);
+    let steps: Vec<_> = told["history"].as_array().unwrap().iter().map(|step| step["to"].as_str().unwrap()).collect();
+    assert_eq!((steps, &told["phase"]), (vec!["verified-master", "joined"], &json!("joined")));
+    assert_eq!((&told["history"][1]["from"], &told["history"][1]["at"]), (&json!("verified-master"), &told["since"]));
+    assert_eq!((&told["history"][1]["reason"], &told["trouble"]), (&told["reason"], &Value::Null));
+    let problem = daas_types::Problem::new(daas_types::ErrorCode::MasterUnreachable, "test");
+    rig.board.tries(Action::VerifyMaster, &problem);
+    let since = rig.get("/api/v1/staking", &secret).await.json()["trouble"]["since"].clone();
+    rig.board.tries(Action::VerifyMaster, &problem);
+    let tried = rig.get("/api/v1/staking", &secret).await.json()["trouble"].clone();
+    assert_eq!(
+        tried,
+        json!({ "doing": "verifying the master", "reason": "MasterUnreachable", "cause": "test", "since": since })
+    );
+    rig.board.done();
+    assert_eq!(rig.get("/api/v1/staking", &secret).await.json()["trouble"], Value::Null);
     assert_eq!(told["wallet_address"], rig.staker.state.owner.to_string());
     assert_eq!(told["min_stake"], rig.chain.index.snapshot().policy().node_minimum.0);
     let health = rig.get("/health", &secret).await.json();

@@ -64,6 +64,10 @@ pub struct Staking {
     pub reason: String,
     /// Since when.
     pub since: u64,
+    /// The last transitions, the oldest first, and those that only had something done.
+    pub history: Vec<Step>,
+    /// What it tries now and has not come to yet.
+    pub trouble: Option<Trouble>,
     /// What is ordered to be staked and is not yet, in MIST. After a refusal it is tried again at the next start, unless
     /// something else is ordered or it is unstaked.
     pub ordered: Option<u64>,
@@ -77,6 +81,32 @@ pub struct Staking {
     pub unbonding: u64,
     /// When that can be taken out.
     pub withdrawable_at: Option<u64>,
+}
+
+/// What happened, and where it led.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// When.
+    pub at: u64,
+    /// Where the worker stood.
+    pub from: String,
+    /// Where it stood from then on.
+    pub to: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What is tried again and again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Trouble {
+    /// What it does.
+    pub doing: String,
+    /// What the last try ended with, by its name in the catalogue.
+    pub reason: String,
+    /// The cause, for people.
+    pub cause: String,
+    /// When the first try failed.
+    pub since: u64,
 }
 
 /// A Seal, without what is secret in it.

@@ -1,10 +1,10 @@
 //! What is told of the worker, made of what it published and what the chain's index has.
 
 use super::routes::About;
-use super::status::Status;
-use super::types::{Health, Seal, Staking, StakingStatus};
+use super::status::{self, Status};
+use super::types::{Health, Seal, Staking, StakingStatus, Step, Trouble};
 use crate::heartbeat::{FAILURES, INTERVAL};
-use crate::state::Phase;
+use crate::state::{Phase, Transition};
 use daas_chain::index::Snapshot;
 use daas_types::onchain::{self, PositionState};
 use daas_types::{Mist, UnixMs};
@@ -62,6 +62,8 @@ pub(super) fn staking(about: &About, status: &Status, snapshot: &Snapshot, stake
         phase: status.phase.to_string(),
         reason: status.reason.clone(),
         since: status.since.secs(),
+        history: status.life.shown().map(step).collect(),
+        trouble: status.trouble.as_ref().map(trouble),
         ordered: status.ordered.map(|amount| amount.0),
         seal: status.seal.map(|seal| Seal { id: seal.id.to_string(), expires_at: seal.expires.secs() }),
         master: status.master.as_ref().map(|master| master.endpoint.clone()),
@@ -69,6 +71,14 @@ pub(super) fn staking(about: &About, status: &Status, snapshot: &Snapshot, stake
         unbonding,
         withdrawable_at: withdrawable,
     }
+}
+
+fn step(Transition { at_ms, from, to, reason }: &Transition) -> Step {
+    Step { at: at_ms.secs(), from: from.to_string(), to: to.to_string(), reason: reason.clone() }
+}
+
+fn trouble(status::Trouble { doing, reason, cause, since }: &status::Trouble) -> Trouble {
+    Trouble { doing: doing.clone(), reason: (*reason).to_owned(), cause: cause.clone(), since: since.secs() }
 }
 
 fn staking_status(status: &Status, snapshot: &Snapshot, stake: Option<&PositionState>) -> StakingStatus {

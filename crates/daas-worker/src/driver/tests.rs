@@ -2,6 +2,7 @@ mod orders;
 
 use super::*;
 use crate::api::command::{self, Commands, Leaving};
+use crate::api::status::Board;
 use crate::heartbeat::{INTERVAL, Pulse, Verdict};
 use crate::interrupts::tests::{Chain, POSITION, seal};
 use crate::state::Leave;
@@ -37,6 +38,7 @@ struct Script {
     /// What the configured amount is refused for.
     refuses: Option<ErrorCode>,
     made: Option<Staked>,
+    board: Board,
     resealed: Arc<AtomicUsize>,
 }
 
@@ -129,7 +131,9 @@ impl Hands for Script {
         Ok(())
     }
 
-    fn moved(&mut self, _state: &State, _reason: &str) {}
+    fn noted(&mut self, journal: &Journal, moved: bool) {
+        self.board.noted(journal, moved);
+    }
 
     fn joined(&mut self) {
         self.at.send_replace(None);
@@ -156,6 +160,7 @@ impl Rig {
             full: Arc::default(),
             refuses: None,
             made: None,
+            board: Board::default(),
             resealed: Arc::default(),
         };
         let shutdown = CancellationToken::new();
@@ -217,6 +222,37 @@ impl Rig {
 }
 
 use Action::{Clean, Cordon, Join, Mint, Prepare, StopNode, StopPods, Unstake, VerifyMaster, Withdraw};
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_sees_each_transition_and_why_it_stands_where_it_stands() {
+    let mut rig = Rig::found(State { position: Some(POSITION), ..State::default() });
+    let board = rig.driver.hands.board.clone();
+    let way = [
+        (Event::Started, Phase::Unproven),
+        (Event::SealLive, Phase::Staked),
+        (Event::MasterVerified, Phase::VerifiedMaster),
+        (Event::NodeUp, Phase::Joined),
+    ];
+    for (event, phase) in way {
+        let why = event.to_string();
+        rig.driver.take(event);
+        let status = board.status();
+        assert_eq!((status.phase, status.reason, status.position), (phase, why, Some(POSITION)));
+        assert_eq!(status.life, rig.driver.journal.life());
+    }
+    // Something is done about it, and it stands where it stood.
+    let before = board.status();
+    board.tries(Action::RestartNode, &Problem::new(ErrorCode::NodeFailed, "test"));
+    rig.driver.take(Event::HeartbeatsFailing);
+    let status = board.status();
+    assert_eq!((status.since, status.reason.as_str()), (before.since, "the node is registered and running"));
+    let last = status.life.history.back().unwrap();
+    assert_eq!(
+        (last.from, last.to, last.reason.as_str()),
+        (Phase::Joined, Phase::Joined, "several heartbeats in a row failed")
+    );
+    assert_eq!(status.trouble, None, "what it tried is over");
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_joined_node_leaves_in_order_when_asked() {

@@ -21,6 +21,12 @@ impl Host {
         store.write(TOKEN, token.as_bytes())
     }
 
+    /// Takes away what an agent shows that is started now. One that runs goes on; one that is started waits for the file, which K3s
+    /// does for four minutes before it ends and is started again, and the pods go on meanwhile.
+    pub fn hide(&self, store: &Store) -> Result<(), Problem> {
+        store.remove(TOKEN)
+    }
+
     /// Starts the agent, unless it runs. One that was started otherwise is started again, pods go on: it keeps to the gateway and
     /// the address it was told of, and with its first calls by another Seal everything ends that somebody else was given by the
     /// former one.
@@ -29,6 +35,7 @@ impl Host {
         self.show(store, join, seal)?;
         let config = AgentConfig {
             state_dir: self.data_dir.clone(),
+            owner: self.owner.clone(),
             node_name: self.node_id.to_string(),
             node_ip: ip,
             api_server: join.endpoint.clone(),

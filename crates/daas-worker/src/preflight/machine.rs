@@ -4,7 +4,9 @@ use crate::host;
 use crate::state::Phase;
 use crate::store::Store;
 use daas_client::ClusterInfo;
+use daas_engine::HeldFolder;
 use daas_types::join::Joining;
+use daas_types::worker::LOCK_FILE;
 use daas_types::{ErrorCode, Problem};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -35,8 +37,11 @@ pub fn machine(config: &WorkerConfig) -> Vec<Finding> {
     for folder in BTreeSet::from([config.state_dir.clone(), config.data_dir(joining)]) {
         findings.push(Finding { what: "disk", found: disk(&folder, DISK) });
     }
+    if !runs(&config.file(LOCK_FILE)) {
+        findings.push(Finding { what: "data folder", found: free(&config.data_dir(joining)) });
+    }
     // The node of a worker that runs here, or was killed, has them by right.
-    if !runs(&config.file("worker.lock")) && !left_node(&config.state_dir) {
+    if !runs(&config.file(LOCK_FILE)) && !left_node(&config.state_dir) {
         let ports = PORTS.iter().chain(match joining {
             Joining::Kubernetes => &[][..],
             Joining::K3s => &AGENT_PORTS,
@@ -91,6 +96,17 @@ pub fn disk(folder: &Path, needed: u64) -> Result<String, Problem> {
     }
     let cause = format!("{place}: {} free, a node begins with {}", gigabytes(free), gigabytes(needed));
     Err(Problem::new(ErrorCode::DiskFull, cause))
+}
+
+/// Whether no other worker runs a node from this data folder.
+fn free(data_dir: &Path) -> Result<String, Problem> {
+    match HeldFolder::holder(data_dir) {
+        None => Ok(format!("{} is no other worker's", data_dir.display())),
+        Some(who) => {
+            let cause = format!("{} is the data folder of {who}", data_dir.display());
+            Err(Problem::new(ErrorCode::DataFolderTaken, cause))
+        }
+    }
 }
 
 fn gigabytes(bytes: u64) -> String {

@@ -1,5 +1,6 @@
-use super::{Phase, State};
+use super::{State, Transition};
 use daas_types::UnixMs;
+use daas_types::worker::{End, Life};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -19,19 +20,6 @@ pub struct Journal {
     pub history: VecDeque<Transition>,
 }
 
-/// What happened, and where it led.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Transition {
-    /// When.
-    pub at_ms: UnixMs,
-    /// Where the worker stood.
-    pub from: Phase,
-    /// Where it stands since. The same, if something was to be done and nothing else.
-    pub to: Phase,
-    /// Why.
-    pub reason: String,
-}
-
 // === impl Journal ===
 
 impl Journal {
@@ -44,11 +32,18 @@ impl Journal {
         }
         self.state = state;
     }
+
+    /// What of it is for everybody.
+    pub fn life(&self) -> Life {
+        let ending = self.state.ending.as_ref();
+        let ending = ending.map(|ending| End { code: ending.code.clone(), cause: ending.cause.clone() });
+        Life { phase: self.state.phase, ending, history: self.history.clone() }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Event, step};
+    use super::super::{Event, Phase, step};
     use super::*;
 
     #[test]
@@ -63,6 +58,25 @@ mod tests {
         assert!(journal.history.iter().all(|transition| transition.reason.len() <= LONGEST_REASON));
         let json = serde_json::to_string(&journal).unwrap();
         assert_eq!(serde_json::from_str::<Journal>(&json).unwrap(), journal);
+    }
+
+    /// What `k3s-daas status` reads of it.
+    #[test]
+    fn other_programs_read_where_it_stands_and_how_it_came_there() {
+        let mut journal = Journal::default();
+        for event in [Event::Started, Event::Prepared(daas_types::Address::new([1; 32]).into()), Event::SealLive] {
+            let (state, _) = step(journal.state.clone(), event.clone());
+            journal.note(UnixMs(7), &event.to_string(), state);
+        }
+        let life: Life = serde_json::from_str(&serde_json::to_string(&journal).unwrap()).unwrap();
+        assert_eq!((life.phase, life.history.len()), (Phase::Staked, 3));
+        assert_eq!(life, journal.life());
+        assert_eq!(life.arrival().map(|step| step.reason.as_str()), Some("the Seal is live on chain"));
+        let (slashed, _) = step(journal.state.clone(), Event::Slashed("test".to_owned()));
+        journal.note(UnixMs(8), "slashed", slashed);
+        let life: Life = serde_json::from_str(&serde_json::to_string(&journal).unwrap()).unwrap();
+        let ending = Some(End { code: "StakeSlashed".to_owned(), cause: "test".to_owned() });
+        assert_eq!((&life, &life.ending), (&journal.life(), &ending));
     }
 
     #[test]

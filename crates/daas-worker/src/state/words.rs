@@ -1,21 +1,24 @@
-//! How phases and events are told: in logs, in the state file, in the API.
+//! How events and actions are told: in logs, in the state file, in the API.
 
-use super::{Event, Phase};
+use super::{Action, Event};
 use core::fmt;
 
-impl fmt::Display for Phase {
+impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unproven => "unproven",
-            Self::Jailed => "jailed",
-            Self::Recovering => "recovering",
-            Self::Staked => "staked",
-            Self::VerifiedMaster => "verified-master",
-            Self::Joined => "joined",
-            Self::Draining => "draining",
-            Self::Unbonding => "unbonding",
-            Self::Withdrawn => "withdrawn",
-            Self::Gone => "gone",
+            Self::Prepare(_) => "preparing a Seal",
+            Self::Mint(_) => "bringing stake and Seal on chain",
+            Self::AwaitRelease => "waiting for the end of its time in jail",
+            Self::Recover => "taking the node out of jail",
+            Self::VerifyMaster => "verifying the master",
+            Self::Join => "registering and starting the node",
+            Self::RestartNode => "restarting the node's processes",
+            Self::Cordon => "asking the pods to go",
+            Self::StopPods => "stopping the pods",
+            Self::StopNode => "stopping the node",
+            Self::Clean => "tidying up",
+            Self::Unstake => "sending the stake on its way out",
+            Self::Withdraw => "taking the stake out",
         })
     }
 }

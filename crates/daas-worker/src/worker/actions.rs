@@ -36,12 +36,16 @@ impl Worker {
         let mut wait = FIRST_WAIT;
         loop {
             let problem = match self.attempt(action, why).await {
-                Ok(event) => return event,
+                Ok(event) => {
+                    self.board.done();
+                    return event;
+                }
                 Err(problem) => problem,
             };
             if !is_passing(problem.code, &mut self.doubt, Instant::now()) {
                 return Some(Event::Failed(problem.code, problem.cause));
             }
+            self.board.tries(action, &problem);
             tracing::warn!(?action, %problem, retry.ms = wait.as_millis(), "not yet; trying again");
             sleep(wait).await;
             wait = wait.saturating_mul(2).min(LONGEST_WAIT);
@@ -139,6 +143,13 @@ impl Worker {
 
     /// Asks the master for its evidence. Until this has succeeded there is nothing a token could be sent to.
     pub(super) async fn verify(&mut self) -> Result<(), Problem> {
+        let proven = self.ask_for_evidence().await;
+        self.doubt.heard(proven.as_ref().err().map(|problem| problem.code));
+        self.show();
+        proven
+    }
+
+    async fn ask_for_evidence(&mut self) -> Result<(), Problem> {
         let masters = match self.cluster.masters().await {
             Err(outage) if is_outage(outage.code) => {
                 let folder = verdict_dir(self.store.folder());
@@ -155,7 +166,6 @@ impl Worker {
         let told = MasterStatus { endpoint: self.cluster.join.endpoint.clone(), verified: clock::now() };
         self.board.tell(|status| status.master = Some(told));
         self.master = Some(Verified { connection, api, at: Instant::now() });
-        self.doubt.ended();
         Ok(())
     }
 

@@ -62,6 +62,7 @@ async fn hosting() {
         match order {
             "start" | "move" => host.start(&store, admission).await.unwrap(),
             "show" => host.show(&store, &join, &seal).unwrap(),
+            "hide" => host.hide(&store).unwrap(),
             "restart" => host.restart().await.unwrap(),
             "stop" => host.stop(Duration::from_secs(1)).await.unwrap(),
             other => panic!("{other}"),

@@ -148,6 +148,7 @@ async fn one_that_waits_for_its_server_is_told_from_one_that_does_not_run() {
     let programs = k3s::find_at(&world.k3s, &world.path("cache")).await.unwrap();
     let config = AgentConfig {
         state_dir: world.path("data"),
+        owner: "a test".to_owned(),
         node_name: "worker-1".to_owned(),
         node_ip: ADDRESS.parse().unwrap(),
         api_server: world.endpoint.clone(),
@@ -177,6 +178,40 @@ async fn one_that_waits_for_its_server_is_told_from_one_that_does_not_run() {
     assert_eq!(world.supervisor.asked().len(), 0);
     let ended = told("none", "ended").await;
     assert!(matches!(ended, NodeError::NotReady { .. }), "{ended}");
+}
+
+#[tokio::test]
+async fn an_agent_that_is_started_while_its_master_is_in_doubt_waits_and_shows_nothing() {
+    if skipped() {
+        return;
+    }
+    let world = World::new().await;
+    let seal = world.seal();
+    let mut hosting = Hosting::start(world.folder(), &world.k3s).await;
+    hosting.does("start", &seal).await;
+    tunnels(&world, &["system:node:worker-1"]).await;
+    let (pods, first) = (world.pods(), world.agent());
+    hosting.does("hide", &seal).await;
+    assert!(runs(first) && world.agent() == first, "what runs goes on");
+    assert!(!has(&world.path("state"), &format!("::node:{}", world.staker.opaque())));
+    hosting.does("hide", &seal).await;
+    kill(Pid::from_raw(first.try_into().unwrap()), Signal::SIGKILL).unwrap();
+    tunnels(&world, &[]).await;
+    let asked = world.supervisor.asked().len();
+    let waits = async {
+        while !std::fs::read_to_string(world.path("data/log/k3s-agent.log")).unwrap().contains("Waiting for ") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LIMIT, waits).await.unwrap();
+    assert_eq!(world.supervisor.asked().len(), asked, "it has spoken to its server");
+    assert_eq!(world.pods(), pods);
+    // The master has proven itself again.
+    hosting.does("show", &seal).await;
+    tunnels(&world, &["system:node:worker-1"]).await;
+    assert_ne!(world.agent(), first);
+    assert_eq!(world.pods(), pods);
+    hosting.does("stop", &seal).await;
 }
 
 #[tokio::test]

@@ -54,6 +54,7 @@ async fn alone() {
     let k3s = simulated::write(folder, "host::simulated_k3s");
     let config = AgentConfig {
         state_dir: folder.join("data"),
+        owner: "a test".to_owned(),
         node_name: "worker-1".to_owned(),
         node_ip: ADDRESS.parse().unwrap(),
         api_server: "https://127.0.0.1:1".to_owned(),

@@ -3,7 +3,7 @@
 
 use crate::NODE;
 use crate::page::{self, Page};
-use crate::world::{World, wallet};
+use crate::world::{Owner, World, wallet};
 use daas_client::SealFile;
 use daas_engine::{Engine, Role, k3s};
 use daas_testkit::k3s::simulated;
@@ -152,25 +152,75 @@ async fn without_a_k3s_nothing_is_staked_in_a_cluster_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_k3s_agent_will_show_is_written_down_with_the_stake() {
-    if let Err(missing) = Engine::K3s.check(Role::Node) {
-        // Past the capture of the test runner: a skipped test must not look like one that passed.
-        std::io::stderr().write_all(format!("\nSKIPPED (K3s' agent): {missing}\n").as_bytes()).unwrap();
+async fn what_k3s_agent_would_show_is_not_there_while_no_master_is_believed() {
+    if skipped() {
         return;
     }
     let world = World::start(Duration::ZERO).await;
     let ann = world.owner("ann");
-    world.fill(&ann).await;
-    let join = JoinFile { engine: Joining::K3s, ..world.join.clone() };
-    ann.keeps("join.json", &serde_json::to_string(&join).unwrap());
-    ann.configures("k3s: {data_dir: data}");
-    // It is asked for its version, and as there is no master for nothing else.
-    let k3s = simulated::write(&ann.home, "none");
-    ann.types_until("sudo k3s-daas-worker --config worker-config.yaml", &k3s, "action=VerifyMaster").await;
+    joins_k3s(&world, &ann, "data").await;
+    ann.types_until("sudo k3s-daas-worker --config worker-config.yaml", "action=VerifyMaster").await;
     let seal = SealFile::load(&ann.home.join("state/seal.json")).unwrap();
-    let token = std::fs::read_to_string(ann.home.join("state/k3s-token")).unwrap();
-    assert_eq!(token, *k3s::token(&join.ca, &seal.secret().expose_hex()));
-    assert!(seal.seal.is_some() && !ann.home.join("data").exists(), "nothing runs before the master is verified");
+    let nothing = || std::fs::read_dir(ann.home.join("data")).unwrap().next().is_none();
+    assert!(seal.seal.is_some() && nothing(), "nothing runs before the master is verified");
+    let token = ann.home.join("state/k3s-token");
+    assert!(!token.exists(), "nobody has proven anything yet");
+    // Of a worker that was killed while its agent ran. Nothing is known of the master now.
+    ann.keeps("state/k3s-token", &k3s::token(&world.join.ca, &seal.secret().expose_hex()));
+    ann.types_until("sudo k3s-daas-worker --config worker-config.yaml", "action=VerifyMaster").await;
+    assert!(!token.exists(), "an agent that is started now would show the Seal");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_workers_with_one_data_folder_the_second_spends_nothing() {
+    if skipped() {
+        return;
+    }
+    let world = World::start(Duration::ZERO).await;
+    let (ann, bob) = (world.owner("ann"), world.owner("bob"));
+    let data = ann.home.join("data").display().to_string();
+    for owner in [&ann, &bob] {
+        joins_k3s(&world, owner, &data).await;
+    }
+    let mut first = ann.starts("sudo k3s-daas-worker --config worker-config.yaml", "action=VerifyMaster").await;
+    let before = world.balance(&bob).await;
+    for line in [
+        "--config worker-config.yaml",
+        "--config worker-config.yaml --replace",
+        "preflight --config worker-config.yaml",
+    ] {
+        let said = bob.types(&format!("sudo k3s-daas-worker {line}")).await;
+        let whose = format!("{data} is the data folder of the worker of {}/state", ann.home.display());
+        assert!(said.contains("D516") && said.contains(&whose) && said.contains("k3s.data_dir"), "{line}: {said}");
+        assert!(!bob.home.join("state/seal.json").exists());
+    }
+    assert_eq!(world.balance(&bob).await, before);
+    // Its own folder is not another's to it.
+    let said = ann.types("sudo k3s-daas-worker preflight --config worker-config.yaml").await;
+    assert!(!said.contains("D516"), "{said}");
+    // SIGKILL: it could not have let go of anything by itself.
+    first.start_kill().unwrap();
+    first.wait().await.unwrap();
+    let said = bob.types("sudo k3s-daas-worker preflight --config worker-config.yaml").await;
+    assert!(said.contains("is no other worker's"), "{said}");
+}
+
+/// Whether nobody here could run K3s' agent.
+fn skipped() -> bool {
+    let Err(missing) = Engine::K3s.check(Role::Node) else { return false };
+    // Past the capture of the test runner: a skipped test must not look like one that passed.
+    std::io::stderr().write_all(format!("\nSKIPPED (K3s' agent): {missing}\n").as_bytes()).unwrap();
+    true
+}
+
+/// An owner with SUI and a K3s, in a cluster of it.
+async fn joins_k3s(world: &World, owner: &Owner, data: &str) {
+    world.fill(owner).await;
+    let join = JoinFile { engine: Joining::K3s, ..world.join.clone() };
+    owner.keeps("join.json", &serde_json::to_string(&join).unwrap());
+    owner.configures(&format!("k3s: {{data_dir: '{data}'}}"));
+    // It is asked for its version, and as there is no master for nothing else.
+    simulated::write(&owner.home, "none");
 }
 
 #[test]

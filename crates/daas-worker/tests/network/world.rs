@@ -14,12 +14,12 @@ use daas_types::join::{JoinFile, Joining};
 use daas_types::onchain::{PositionKey, position_id};
 use daas_types::{Mist, Permissions, SealSecret, UnixMs};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 /// Longer than any command takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -179,10 +179,17 @@ impl Owner {
         String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
     }
 
-    /// The same with a K3s, until this is said; then it is killed.
-    pub(crate) async fn types_until(&self, line: &str, k3s: &Path, said: &str) {
+    /// The same until this is said; then it is killed.
+    pub(crate) async fn types_until(&self, line: &str, said: &str) {
+        let mut worker = self.starts(line, said).await;
+        worker.start_kill().unwrap();
+        worker.wait().await.unwrap();
+    }
+
+    /// Has it run, once this is said.
+    pub(crate) async fn starts(&self, line: &str, said: &str) -> Child {
         let mut command = self.command(line);
-        command.env("K3S_BIN", k3s).env("RUST_LOG", "warn").stderr(Stdio::piped());
+        command.env("RUST_LOG", "warn").stderr(Stdio::piped());
         let mut worker = command.spawn().unwrap();
         let mut lines = BufReader::new(worker.stderr.take().unwrap()).lines();
         let mut heard = Vec::new();
@@ -194,8 +201,9 @@ impl Owner {
             }
             heard.push(line);
         }
-        worker.start_kill().unwrap();
-        worker.wait().await.unwrap();
+        // Whoever writes to a pipe that nobody reads stops when it is full, or is told so.
+        worker.stderr = Some(lines.into_inner().into_inner());
+        worker
     }
 
     fn command(&self, line: &str) -> Command {
@@ -206,6 +214,11 @@ impl Owner {
             .env("HOME", &self.home)
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("RUST_LOG", "error");
+        // The K3s that they have, if they have one.
+        let k3s = self.home.join("simulated-k3s");
+        if k3s.exists() {
+            command.env("K3S_BIN", k3s);
+        }
         command.current_dir(&self.home).args(args.split_whitespace()).kill_on_drop(true);
         command
     }

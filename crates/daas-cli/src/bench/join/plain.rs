@@ -42,6 +42,7 @@ impl Plain {
         };
         let config = NodeConfig {
             state_dir: folder.join("node"),
+            owner: "plain".to_owned(),
             node_name: observer.node.to_string(),
             node_ip: ours.address,
             api_server: format!("https://127.0.0.1:{API_PORT}"),

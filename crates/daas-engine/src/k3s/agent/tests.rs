@@ -4,6 +4,7 @@ use std::path::Path;
 fn config(state_dir: PathBuf) -> AgentConfig {
     AgentConfig {
         state_dir,
+        owner: "a worker".to_owned(),
         node_name: "worker-1".to_owned(),
         node_ip: [192, 0, 2, 7].into(),
         api_server: "https://192.0.2.1:6443".to_owned(),

@@ -30,7 +30,7 @@ pub(super) async fn run(line: &Line) {
     let folder = PathBuf::from(line.one("data-dir")).join("agent");
     fs::create_dir_all(&folder).unwrap();
     // At its start, and never again.
-    let text = fs::read_to_string(line.one("token-file")).unwrap();
+    let text = token(line.one("token-file")).await;
     let (pinned, secret) = text.trim().strip_prefix("K10").and_then(|rest| rest.split_once("::node:")).unwrap();
     let server: SocketAddr = line.one("server").strip_prefix("https://").unwrap().parse().unwrap();
     let mut agent = ScriptedAgent::new(server, line.one("node-name"), secret);
@@ -44,6 +44,19 @@ pub(super) async fn run(line: &Line) {
     let _node = agent.live().await.expect("its processes must come up");
     say_ready();
     std::future::pending::<()>().await;
+}
+
+/// What it shows. K3s waits for the file, looking every two seconds, and gives up after four minutes.
+async fn token(path: &str) -> String {
+    if !Path::new(path).exists() {
+        log(&format!("Waiting for {path} to be available"));
+    }
+    loop {
+        match fs::read_to_string(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => tokio::time::sleep(PAUSE).await,
+            text => return text.unwrap(),
+        }
+    }
 }
 
 /// Whether all calls ended as they should. What did not is in the log.

@@ -2,8 +2,8 @@
 
 use crate::api::routes::{ROUTES, Route};
 use crate::api::types::{
-    Config, Health, Metrics, RegisterResponse, Seal, StakeRequest, StakeResponse, Staking, StakingStatus,
-    UnstakeResponse,
+    Config, Health, Metrics, RegisterResponse, Seal, StakeRequest, StakeResponse, Staking, StakingStatus, Step,
+    Trouble, UnstakeResponse,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -77,6 +77,8 @@ fn staking(ordered: Option<u64>, seal: Option<Seal>, master: Option<String>, wit
         phase: text(),
         reason: text(),
         since: 1,
+        history: vec![Step { at: 1, from: text(), to: text(), reason: text() }],
+        trouble: ordered.map(|since| Trouble { doing: text(), reason: text(), cause: text(), since }),
         ordered,
         seal,
         master,

@@ -7,10 +7,11 @@ use crate::api::routes::{About, Api};
 use crate::api::server::Server;
 use crate::api::status::Board;
 use crate::config::seal_path;
-use crate::state::Phase;
+use crate::state::{Journal, Phase, State};
 use crate::store::Store;
 use bytes::Bytes;
 use core::net::SocketAddr;
+use daas_chain::clock;
 use daas_client::{SealFile, exchange};
 use daas_testkit::chain::{Chain, Staker};
 use daas_testkit::pki::Ca;
@@ -89,7 +90,15 @@ impl Rig {
     /// The stake is on chain, and the worker uses its Seal.
     pub(super) fn staked(&mut self) -> String {
         self.chain.put(&mut self.staker, |_| ());
-        self.board.moved(Phase::Joined, Some(self.staker.state.position), "the node is registered and running");
+        let mut journal = Journal::default();
+        let position = Some(self.staker.state.position);
+        for (phase, reason) in [
+            (Phase::VerifiedMaster, "the master's evidence held"),
+            (Phase::Joined, "the node is registered and running"),
+        ] {
+            journal.note(clock::now(), reason, State { phase, position, ..State::default() });
+        }
+        self.board.noted(&journal, true);
         let seal = seal();
         self.board.sealed(&seal);
         seal.secret().expose_hex().as_str().to_owned()
