@@ -2,22 +2,22 @@
 
 mod agent;
 mod material;
+mod programs;
 
 use crate::config::WorkerConfig;
 use crate::peers::Peers;
 use crate::store::Store;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use daas_client::SealFile;
-use daas_engine::build::{self, Binaries, BuildError, Program, Progress};
-use daas_engine::k3s::{self, K3sError};
+use daas_engine::build::{Binaries, Program, Progress};
 use daas_engine::pki::CertFiles;
-use daas_engine::{
-    AgentConfig, Cidr, CredentialPlugin, Engine, EngineError, EngineKind, Need, Node, NodeConfig, NodeError, Role,
-};
+use daas_engine::{AgentConfig, Cidr, CredentialPlugin, Engine, Node, NodeConfig, Role};
 use daas_types::api::RegisterWorkerResponse;
 use daas_types::join::{JoinFile, Joining};
 use daas_types::{ErrorCode, NodeId, NodeMarks, Problem, SealId};
 use material::{join_material, pem, taints};
+use programs::{cache, engine, problem};
+pub use programs::{check_programs, fetch};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
@@ -74,10 +74,7 @@ impl Host {
     /// A host that runs nothing yet, for a cluster whose nodes join like this.
     pub fn new(config: &WorkerConfig, store: &Store, node_id: NodeId, joining: Joining) -> Result<Self, Problem> {
         let engine = engine(joining);
-        let cache = match &config.engine_dir {
-            Some(cache) => cache.clone(),
-            None => build::default_cache_dir().map_err(|e| problem(e.into()))?,
-        };
+        let cache = cache(config)?;
         let data_dir =
             std::path::absolute(config.data_dir(joining)).map_err(Problem::of(ErrorCode::StateUnreadable))?;
         Ok(Self {
@@ -292,23 +289,6 @@ async fn persist(mut launch: impl AsyncFnMut() -> Result<(), Problem>) -> Result
     launch().await
 }
 
-/// Whether this machine has what a node needs that joins like this.
-pub fn check_programs(joining: Joining) -> Result<(), Problem> {
-    let engine = engine(joining);
-    engine.check(Role::Node).map_err(problem)?;
-    if engine.has_agents() && k3s::locate().map_err(|error| problem(error.into()))?.is_none() {
-        return Err(problem(K3sError::NotFound.into()));
-    }
-    Ok(())
-}
-
-fn engine(joining: Joining) -> Engine {
-    match joining {
-        Joining::Kubernetes => EngineKind::Kubernetes.resolve(),
-        Joining::K3s => EngineKind::K3s.resolve(),
-    }
-}
-
 /// The address other nodes reach this machine by: the configured one, else the one from which the master is reached.
 pub fn node_ip(configured: Option<IpAddr>, endpoint: &str) -> Result<Ipv4Addr, Problem> {
     let refused = |cause: String| Problem::new(ErrorCode::AddressRefused, cause);
@@ -326,23 +306,6 @@ pub fn node_ip(configured: Option<IpAddr>, endpoint: &str) -> Result<Ipv4Addr, P
         IpAddr::V4(ip) if !ip.is_loopback() && !ip.is_unspecified() => Ok(ip),
         other => Err(refused(format!("{other} is not an IPv4 address that other nodes can reach"))),
     }
-}
-
-/// The engine's errors in the catalogue's words.
-fn problem(error: EngineError) -> Problem {
-    let code = match &error {
-        EngineError::Prerequisites(missing) if missing.needs.contains(&Need::Root) => ErrorCode::RootNeeded,
-        EngineError::Prerequisites(_) | EngineError::Build(BuildError::NoCompiler) => ErrorCode::ToolMissing,
-        EngineError::Build(BuildError::NoGo { .. } | BuildError::GoTooOld { .. }) => ErrorCode::GoMissing,
-        EngineError::Build(BuildError::NoNetwork { .. }) => ErrorCode::NetworkNeeded,
-        EngineError::Build(BuildError::DiskFull { .. }) => ErrorCode::DiskFull,
-        EngineError::Build(_) => ErrorCode::EngineBuildFailed,
-        EngineError::K3s(_) => ErrorCode::K3sMissing,
-        EngineError::OtherWay(_) | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
-        EngineError::Node(NodeError::Waiting { .. }) => ErrorCode::ApiServerUnavailable,
-        EngineError::Server(_) | EngineError::Node(_) | EngineError::Process(_) => ErrorCode::NodeFailed,
-    };
-    Problem::of(code)(error)
 }
 
 /// Where the credential plugin remembers verdicts.
