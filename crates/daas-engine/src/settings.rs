@@ -57,6 +57,8 @@ pub struct ServerConfig {
     pub cipher_suites: Vec<String>,
     /// Verbosity of the components' logs, 0 to 10.
     pub log_level: u8,
+    /// Whether the datastore is etcd, which K3s has in it; with K3s alone.
+    pub cluster_init: bool,
 }
 
 /// Where and how the gateway and the controllers reach the API server. Keys are named by file, never carried.

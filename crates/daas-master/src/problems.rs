@@ -15,6 +15,8 @@ pub(crate) fn engine(error: EngineError) -> Problem {
         EngineError::Process(_) => ErrorCode::StateUnreadable,
         EngineError::Server(server) => match server {
             ControlPlaneError::PortBusy { .. } => ErrorCode::PortBusy,
+            ControlPlaneError::Older { .. } => ErrorCode::K3sOlder,
+            ControlPlaneError::Held { .. } => ErrorCode::AlreadyRunning,
             ControlPlaneError::File(_)
             | ControlPlaneError::PathTooLong { .. }
             | ControlPlaneError::Authority { .. }
