@@ -178,6 +178,8 @@ pub struct AgentConfig {
     pub node_ip: Ipv4Addr,
     /// The gateway, `https://host:port`.
     pub api_server: String,
+    /// Whether its pods run in the machine's Docker, and not in the containerd that K3s brings along.
+    pub docker: bool,
     /// What it shows at each start, in a file that nobody else reads; made by [`crate::k3s::token`].
     pub token_file: PathBuf,
     /// The most pods it takes.

@@ -17,7 +17,7 @@ use daas_types::join::{JoinFile, Joining};
 use daas_types::{ErrorCode, NodeId, NodeMarks, Problem, SealId};
 use material::{join_material, pem, taints};
 use programs::{cache, engine, problem};
-pub use programs::{check_programs, fetch};
+pub use programs::{check_docker, check_programs, fetch};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
@@ -42,6 +42,7 @@ pub struct Host {
     state_dir: PathBuf,
     node_id: NodeId,
     marks: NodeMarks,
+    docker: bool,
     programs: Option<Binaries>,
     plan: Option<Plan>,
     node: Option<Node>,
@@ -84,6 +85,7 @@ impl Host {
             state_dir: store.folder().to_owned(),
             node_id,
             marks: config.marks.clone(),
+            docker: config.docker,
             programs: None,
             plan: None,
             node: None,
@@ -93,8 +95,11 @@ impl Host {
     }
 
     /// Refuses a machine that cannot run a node, before any money is spent.
-    pub fn check(&self) -> Result<(), Problem> {
+    pub async fn check(&self) -> Result<(), Problem> {
         self.engine.check(Role::Node).map_err(problem)?;
+        if self.docker {
+            self.engine.check_docker(&self.data_dir).await.map_err(problem)?;
+        }
         self.engine.check_place(&self.data_dir).map_err(problem)
     }
 

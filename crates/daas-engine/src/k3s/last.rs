@@ -54,8 +54,8 @@ impl LastRun {
         }
     }
 
-    /// Writes it down as the next one, unless it would go back behind what wrote the data.
-    pub(super) fn follow(&self, state: &Path) -> Result<(), ControlPlaneError> {
+    /// Refuses to go back behind what wrote the data.
+    pub(super) fn may_follow(&self, state: &Path) -> Result<(), ControlPlaneError> {
         let last = Self::read(state)?;
         let versions = last.as_ref().and_then(|last| Version::parse(&last.version).zip(Version::parse(&self.version)));
         if let Some((wrote, now)) = versions {
@@ -70,8 +70,13 @@ impl LastRun {
                 tracing::info!(k3s.wrote = %wrote, k3s.now = %now, "another version of K3s takes over");
             }
         }
+        Ok(())
+    }
+
+    /// Writes it down, in the moment before it begins.
+    pub(super) fn write(&self, state: &Path) -> Result<(), FileError> {
         let text = serde_json::to_vec(self).expect("a record of plain fields must encode");
-        Ok(files::write_private(&state.join(RECORD), text)?)
+        files::write_private(&state.join(RECORD), text)
     }
 }
 
@@ -122,16 +127,17 @@ mod tests {
         let last = || LastRun::read(folder.path()).unwrap().map(|run| run.version);
         assert_eq!(last(), None);
         for version in ["v1.36.2+k3s1", "v1.37.1+k3s1", "v1.37.0+k3s1"] {
-            run(version).follow(folder.path()).unwrap();
+            run(version).may_follow(folder.path()).unwrap();
+            run(version).write(folder.path()).unwrap();
             assert_eq!(last().as_deref(), Some(version));
         }
-        let error = run("v1.36.9+k3s1").follow(folder.path()).unwrap_err();
+        let error = run("v1.36.9+k3s1").may_follow(folder.path()).unwrap_err();
         assert!(matches!(error, ControlPlaneError::Older { .. }), "{error}");
         let said = error.to_string();
         assert!(said.contains("v1.36.9+k3s1") && said.contains("v1.37.0+k3s1"), "{said}");
         assert_eq!(last().as_deref(), Some("v1.37.0+k3s1"));
         fs::write(folder.path().join(RECORD), "no record").unwrap();
-        assert!(run("v1.37.0+k3s1").follow(folder.path()).is_err(), "what ran last is not known");
+        assert!(run("v1.37.0+k3s1").may_follow(folder.path()).is_err(), "what ran last is not known");
     }
 
     #[test]

@@ -64,7 +64,8 @@ impl K3sServer {
         let held = last::take(&layout.state)?;
         let held = held.ok_or_else(|| ControlPlaneError::Held { folder: layout.state.clone() })?;
         cleanup(&layout.state).await?;
-        LastRun::of(binaries, config.ports.api).follow(&layout.state)?;
+        let run = LastRun::of(binaries, config.ports.api);
+        run.may_follow(&layout.state)?;
         // Not before: an earlier run's K3s may still run it.
         layout.forget_unpacked()?;
         // The next one is its API server's.
@@ -77,6 +78,7 @@ impl K3sServer {
         let probe = Probe::new(pki).map_err(ControlPlaneError::Certificates)?;
         let path = layout.notify();
         let socket = Socket::bind(&path).map_err(|source| ControlPlaneError::Notify { path, source })?;
+        run.write(&layout.state)?;
         let process = layout.process(binaries, flags::server(&layout, &config, pki, &tokens))?;
         let notify = socket.hear(process.watch());
         let join = join_material(&config, pki);

@@ -92,6 +92,12 @@ async fn a_newer_version_goes_on_and_an_older_one_does_not_begin() {
     assert_eq!(agent.play(RESTART).await, calls(RESTART));
     server.stop().await;
 
+    // What never began has written nothing.
+    let held = TcpListener::bind((Ipv4Addr::LOCALHOST, place.api)).unwrap();
+    let busy = place.start("v1.38.0+k3s1", false).await;
+    assert!(matches!(busy, Err(EngineError::Server(ControlPlaneError::PortBusy { .. }))), "{busy:?}");
+    drop(held);
+
     let said = older(place.start(PATCHED, false).await);
     assert!(said.contains(NEW) && said.contains(PATCHED), "{said}");
     assert_eq!(place.read("k3s/server/db/state.db"), format!("{OLD}\n{NEW}\n"), "it has run");

@@ -85,7 +85,7 @@ pub async fn run() {
     let Ok(arguments) = std::env::var(ARGUMENTS) else { return };
     match arguments.split_once('\n') {
         Some(("server", rest)) => server(Line::parse(rest, &VALUED, &BARE)).await,
-        Some(("agent", rest)) => agent::run(&Line::parse(rest, &agent::VALUED, &[])).await,
+        Some(("agent", rest)) => agent::run(&Line::parse(rest, &agent::VALUED, &agent::BARE)).await,
         Some(("etcd-snapshot", rest)) => upkeep::etcd_snapshot(rest),
         Some(("certificate", rest)) => upkeep::certificate(rest),
         _ => panic!("what is simulated is the server, the agent, and what keeps a server up"),

@@ -19,6 +19,12 @@ pub fn check_programs(config: &WorkerConfig, joining: Joining) -> Result<(), Pro
     Ok(())
 }
 
+/// Whether this machine's Docker takes the pods of a node that joins like this.
+pub async fn check_docker(config: &WorkerConfig, joining: Joining) -> Result<(), Problem> {
+    let data_dir = std::path::absolute(config.data_dir(joining)).map_err(Problem::of(ErrorCode::StateUnreadable))?;
+    engine(joining).check_docker(&data_dir).await.map_err(problem)
+}
+
 /// Where the engine's programs are.
 pub(super) fn cache(config: &WorkerConfig) -> Result<PathBuf, Problem> {
     let set = config.engine_dir.clone();
@@ -71,7 +77,8 @@ pub(super) fn problem(error: EngineError) -> Problem {
         EngineError::Build(_) => ErrorCode::EngineBuildFailed,
         EngineError::K3s(K3sError::Fetch(error)) => unfetched(error),
         EngineError::K3s(_) => ErrorCode::K3sMissing,
-        EngineError::OtherWay(_) | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
+        EngineError::Node(NodeError::Docker(_)) => ErrorCode::DockerMissing,
+        EngineError::NoDocker | EngineError::OtherWay(_) | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
         EngineError::Node(NodeError::Waiting { .. }) => ErrorCode::ApiServerUnavailable,
         EngineError::Server(_) | EngineError::Node(_) | EngineError::Process(_) => ErrorCode::NodeFailed,
     };
