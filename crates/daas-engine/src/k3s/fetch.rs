@@ -10,7 +10,6 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
 use tempfile::TempPath;
 use tokio::fs::File;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
@@ -18,7 +17,7 @@ use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use super::program::{K3sError, LEAST_VERSION, ask_version, folder_of};
 use super::release::{Names, Place, Release, is_hash};
 use super::version::Version;
-use crate::build::{self, Binaries, Program, Progress};
+use crate::build::{self, Binaries, BuildError, Program, Progress};
 use crate::files::{self, FileError};
 use curl::{Curl, Sink};
 
@@ -153,7 +152,9 @@ pub async fn fetch(
         let mut told = |bytes| progress(Progress::Downloading { bytes });
         let receiving = curl.get(&program, receiving, LONGEST_PROGRAM, &mut told).await;
         let receiving = receiving.map_err(|error| error.at(&cache_dir))?;
-        let (path, got) = receiving.complete().await.map_err(|error| full_or(error, &cache_dir))?;
+        let path = receiving.complete().await.map_err(|error| full_or(error, &cache_dir))?;
+        // Of what is on the disk, which is what will run.
+        let got = hash(&path).await?;
         if got != expected {
             return Err(FetchError::Checksum { url: program.shown(), expected, got }.into());
         }
@@ -167,9 +168,12 @@ pub async fn fetch(
 }
 
 async fn is_whole(placed: &Path, sha256: &str) -> bool {
-    let (path, sha256) = (placed.to_owned(), sha256.to_owned());
-    let hash = build::run_blocking(move || build::hash_file(&path)).await;
-    placed.is_file() && hash.is_ok_and(|hash| hash == sha256)
+    placed.is_file() && hash(placed).await.is_ok_and(|hash| hash == sha256)
+}
+
+async fn hash(path: &Path) -> Result<String, BuildError> {
+    let path = path.to_owned();
+    build::run_blocking(move || build::hash_file(&path)).await
 }
 
 /// Only called with what has the release's checksum: it is run for this.
@@ -222,7 +226,6 @@ impl From<FetchError> for Failed {
 struct Receiving {
     path: TempPath,
     file: File,
-    hash: Sha256,
 }
 
 // === impl Receiving ===
@@ -231,16 +234,16 @@ impl Receiving {
     fn begin(cache_dir: &Path) -> Result<Self, FileError> {
         let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(cache_dir);
         let (file, path) = file.map_err(FileError::of("make a file in", cache_dir))?.into_parts();
-        Ok(Self { path, file: File::from_std(file), hash: Sha256::new() })
+        Ok(Self { path, file: File::from_std(file) })
     }
 
-    /// Closes it, so that it can be run; and says what came.
-    async fn complete(mut self) -> io::Result<(TempPath, String)> {
+    /// Closes it, so that it can be run.
+    async fn complete(mut self) -> io::Result<TempPath> {
         self.file.flush().await?;
         self.file.set_permissions(Permissions::from_mode(0o755)).await?;
         self.file.sync_all().await?;
         drop(self.file.into_std().await);
-        Ok((self.path, hex::encode(self.hash.finalize())))
+        Ok(self.path)
     }
 }
 
@@ -249,12 +252,10 @@ impl Sink for Receiving {
         self.file.flush().await?;
         self.file.set_len(0).await?;
         self.file.rewind().await?;
-        self.hash = Sha256::new();
         Ok(())
     }
 
     async fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.hash.update(bytes);
         self.file.write_all(bytes).await
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -51,7 +52,10 @@ impl Mirror {
     }
 
     fn sends_on(&self, name: &str, to: &str) {
-        self.answers(name, &format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 5\r\n\r\nmoved"));
+        // Longer than what it leads to: none of it may stay.
+        let page = "moved".repeat(100_000);
+        let length = page.len();
+        self.answers(name, &format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: {length}\r\n\r\n{page}"));
     }
 
     async fn fetch(&self, cache: &Path) -> Result<Binaries, K3sError> {
