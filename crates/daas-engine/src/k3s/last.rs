@@ -62,7 +62,7 @@ impl LastRun {
             match step(wrote.minor(), now.minor()) {
                 Step::Fine => {}
                 Step::Leap => {
-                    tracing::warn!(k3s.wrote = %wrote, k3s.now = %now, "a minor version of Kubernetes is left out")
+                    tracing::warn!(k3s.wrote = %wrote, k3s.now = %now, "a minor version of Kubernetes is left out");
                 }
                 Step::Back => return Err(ControlPlaneError::Older { wrote, now }),
             }

@@ -212,7 +212,7 @@ async fn a_full_disk_is_called_that() {
     let mut full = Receiving::begin(folder.path()).unwrap();
     full.file = File::from_std(File::options().write(true).open("/dev/full").await.unwrap().into_std().await);
     let kept = async {
-        full.take(&[0; 100_000]).await?;
+        full.take(program(VERSION).as_bytes()).await?;
         full.complete().await.map(drop)
     };
     let error = full_or(kept.await.unwrap_err(), folder.path());

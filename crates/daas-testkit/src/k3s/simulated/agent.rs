@@ -45,14 +45,13 @@ pub(super) async fn run(line: &Line) {
         tokio::time::sleep(PAUSE).await;
     }
     agent.keep(&folder);
-    match line.component("kubelet-arg", "cgroup-root") {
-        Some(cgroup) => start_pod(&folder, cgroup.trim_start_matches('/')),
+    if let Some(cgroup) = line.component("kubelet-arg", "cgroup-root") {
+        start_pod(&folder, cgroup.trim_start_matches('/'));
+    } else {
         // Its pods are Docker's, and are named otherwise there.
-        None => {
-            assert!(line.0.contains_key("docker"), "pods are nowhere");
-            UnixStream::connect(DOCKER).expect("failed to get docker runtime info");
-            fs::create_dir_all(CRI_DOCKERD).unwrap();
-        }
+        assert!(line.0.contains_key("docker"), "pods are nowhere");
+        UnixStream::connect(DOCKER).expect("failed to get docker runtime info");
+        fs::create_dir_all(CRI_DOCKERD).unwrap();
     }
     let _node = agent.live().await.expect("its processes must come up");
     say_ready();
