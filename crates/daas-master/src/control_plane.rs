@@ -121,3 +121,30 @@ async fn start_server(config: &Config, settings: ServerConfig, pki: &Pki) -> any
     }
     Ok((server, version))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::load_text;
+
+    #[test]
+    fn etcd_comes_with_k3s_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |engine: &str, more: &str| {
+            let data = folder.path().display();
+            let k3s = format!("k3s: {{data_dir: '{data}', engine: {engine}{more}}}");
+            let text = format!("api: {{advertise: 10.0.0.1}}\nsui: {{pins: /a}}\n{k3s}\n");
+            settings(&load_text(&text).unwrap().config).map(|(settings, _)| settings.cluster_init)
+        };
+        assert!(of("k3s", ", cluster_init: true").unwrap());
+        for engine in ["k3s", "kubernetes", "auto"] {
+            assert!(!of(engine, "").unwrap(), "{engine}");
+        }
+        for engine in ["kubernetes", "auto"] {
+            let error = of(engine, ", cluster_init: true").unwrap_err();
+            let problem = error.downcast_ref::<Problem>().unwrap();
+            assert_eq!(problem.code, ErrorCode::ConfigInvalid, "{engine}");
+            assert!(problem.cause.contains("k3s.cluster_init"), "{problem}");
+        }
+    }
+}

@@ -99,6 +99,7 @@ async fn alone() {
 async fn pods_in_docker_go_and_others_stay(config: &AgentConfig, programs: &Binaries) {
     let (place, engine) = (&config.state_dir, Engine::K3s);
     runs("umount /run/k3s/containerd/rootfs").await;
+    std::fs::remove_dir_all("/run/k3s").unwrap();
     let socket = Path::new("/var/run/docker.sock");
     let refused = engine.check_docker(place).await;
     assert!(matches!(refused, Err(EngineError::Node(NodeError::Docker(_)))), "{refused:?}");
@@ -118,7 +119,11 @@ async fn pods_in_docker_go_and_others_stay(config: &AgentConfig, programs: &Bina
     drop(node);
     let node = engine.start_agent(config, programs).await.unwrap();
     assert_eq!((docker.pods().len(), docker.running()), (1, 2));
+    for made in ["mkdir -p /run/k3s/cri-dockerd", "ip link add cni0 type bridge"] {
+        runs(made).await;
+    }
     node.stop(Duration::from_secs(3)).await.unwrap();
+    assert!(!Path::new("/run/k3s").exists() && !Path::new("/sys/class/net/cni0").exists());
     assert_eq!((docker.pods().len(), docker.running()), (0, 1));
     assert!(docker.asked().iter().any(|line| line.ends_with("/stop?t=3")), "{:?}", docker.asked());
     assert!(!engine.has_left_node(place));
