@@ -15,7 +15,7 @@ use audit::AuditCommand;
 use chain::ChainArgs;
 use clap::{Args, Parser, Subcommand};
 pub(crate) use cluster::{
-    CredentialArgs, DownArgs, Engine, JoinArgs, KubeconfigArgs, Settings, StatusArgs, SuperviseArgs, UpArgs,
+    CredentialArgs, DownArgs, Engine, EngineArgs, JoinArgs, KubeconfigArgs, Settings, StatusArgs, SuperviseArgs, UpArgs,
 };
 pub(crate) use staking::{
     AppealArgs, FaucetArgs, KeepArgs, MaintenanceArgs, OperatorCommand, OwnerCommand, PositionFlags, RestakeArgs,
@@ -123,8 +123,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         bench: Bench,
     },
-    /// Build Kubernetes into the cache, if it is not there
-    Engine,
+    /// Build Kubernetes into the cache, if it is not there, or fetch K3s into it
+    Engine(EngineArgs),
     /// Print a shell's completion script
     Completions {
         /// The shell

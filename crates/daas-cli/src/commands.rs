@@ -62,7 +62,7 @@ async fn run_async(context: &Context, command: Command) -> Result<(), Problem> {
         Command::Wallet { command } => wallet::run(context, &command).await,
         Command::Bench { bench } => Box::pin(bench::run(context, &bench)).await,
         Command::Demo(args) => Box::pin(demo::run(context, &args)).await,
-        Command::Engine => up::build(context).await,
+        Command::Engine(args) => up::engine(context, &args).await,
         Command::Credential(args) => credential::run(context, &args).await,
         Command::Supervise(args) => Box::pin(supervise::run(context, &args)).await,
         Command::Completions { .. } | Command::Man { .. } | Command::Join(_) => Ok(()),

@@ -5,6 +5,8 @@ use daas_client::SealFile;
 use daas_types::join::JoinFile;
 use daas_types::{Address, Permissions, WalletAddress};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -195,6 +197,60 @@ fn a_k3s_that_is_not_there_is_missed_before_anything_runs() {
     let words = text(&output.stderr);
     assert!(output.status.code() == Some(1) && words.contains("k3s-of-nobody, which is no program"), "{words}");
     assert!(!machine.state().exists());
+}
+
+/// Answers with these files, whoever asks, until the test ends.
+fn serve(files: Vec<(String, String)>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map(Result::unwrap) {
+            let lines = BufReader::new(&stream).lines().map(Result::unwrap);
+            let head: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+            let path = head[0].split(' ').nth(1).unwrap();
+            let (status, body) = match files.iter().find(|(name, _)| name == path) {
+                Some((_, body)) => ("200 OK", body.as_str()),
+                None => ("404 Not Found", ""),
+            };
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    url
+}
+
+#[test]
+fn k3s_is_fetched_when_that_is_typed_and_found_afterwards() {
+    let machine = Machine::new();
+    let (file, list) = match std::env::consts::ARCH {
+        "aarch64" => ("k3s-arm64", "sha256sum-arm64.txt"),
+        _ => ("k3s", "sha256sum-amd64.txt"),
+    };
+    let program = |version: &str| format!("#!/bin/sh\necho 'k3s version {version} (0)'\n");
+    let release = |version: &str, summed: &str| {
+        let folder = format!("/{}", version.replace('+', "%2B"));
+        let sum = hex::encode(Sha256::digest(summed));
+        [(format!("{folder}/{file}"), program(version)), (format!("{folder}/{list}"), format!("{sum}  {file}\n"))]
+    };
+    let good = release("v1.36.2+k3s1", &program("v1.36.2+k3s1"));
+    let url = serve(good.into_iter().chain(release("v1.36.3+k3s1", "another")).collect());
+    let fetch = |version: &str, url: &str| {
+        let output = machine.run(&["--json", "engine", "--k3s", version, "--k3s-releases", url]);
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let refused = |version: &str, url: &str, code: &str| {
+        let (status, words) = fetch(version, url);
+        assert!(status == Some(1) && words.contains(code), "{version}: {words}");
+    };
+    refused("v1.36.3+k3s1", &url, "D517");
+    refused("v1.36.4+k3s1", &url, "D516");
+    refused("v1.36.2+k3s1", "http://127.0.0.1:1", "D505");
+    assert_eq!(fetch("v1.35.0+k3s1", &url).0, Some(2));
+    assert_eq!(fetch("v1.36.2+k3s1", "http://192.0.2.1").0, Some(2));
+    let (status, words) = fetch("v1.36.2+k3s1", &url);
+    assert_eq!(status, Some(0), "{words}");
+    let up = machine.run(&["up", "--no-node", "--engine", "k3s", "--port", "1"]);
+    assert!(!text(&up.stderr).contains("D515"), "{}", text(&up.stderr));
 }
 
 #[test]

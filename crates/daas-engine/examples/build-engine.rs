@@ -17,6 +17,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let binaries = build::ensure(&cache, &mut |progress| match progress {
         Progress::WaitingForOther => bar.set_message("another build is running"),
         Progress::Fetching => bar.set_message("fetching modules"),
+        Progress::Downloading { .. } => {}
         Progress::Hashing => bar.set_message("hashing"),
         Progress::Compiling { done, total } => {
             bar.set_message("compiling");

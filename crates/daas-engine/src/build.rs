@@ -5,7 +5,7 @@
 //! later start would use.
 
 mod cache;
-pub(crate) use cache::{copy_hashed, hash_file, run_blocking};
+pub(crate) use cache::{copy_hashed, hash_file, lock, run_blocking};
 mod go;
 #[cfg(test)]
 mod tests;
@@ -54,6 +54,11 @@ pub enum Progress {
         done: usize,
         /// Packages in all.
         total: usize,
+    },
+    /// A release is fetched.
+    Downloading {
+        /// Bytes so far.
+        bytes: u64,
     },
     /// The finished programs are hashed.
     Hashing,
@@ -164,7 +169,7 @@ async fn ensure_with(
     if let Some(found) = cache::find(&target).await? {
         return Ok(found);
     }
-    let _lock = cache::lock(&cache_dir, progress).await?;
+    let _lock = lock(&cache_dir, progress).await?;
     // Whoever held the lock before may have built what is asked for.
     if let Some(found) = cache::find(&target).await? {
         return Ok(found);

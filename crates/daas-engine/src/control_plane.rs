@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::build::{Binaries, Program};
 use crate::files::{self, FileError};
+use crate::k3s::Version;
 use crate::pki::Pki;
 use crate::probe::Probe;
 use crate::process::{self, Process, ProcessError, ProcessSpec, ProcessState, RestartPolicy};
@@ -84,6 +85,20 @@ pub enum ControlPlaneError {
     )]
     Tokens {
         /// The folder with both.
+        folder: PathBuf,
+    },
+    /// An older K3s would read what a newer one has written.
+    #[error("this is K3s {now}, and K3s {wrote} has written these data: a minor version is not gone back")]
+    Older {
+        /// What ran last.
+        wrote: Version,
+        /// What was to run.
+        now: Version,
+    },
+    /// Another master has the data, or a command that wants no K3s there.
+    #[error("{folder} is in use by another master, or by `k3s-daas-master k3s`")]
+    Held {
+        /// The state folder.
         folder: PathBuf,
     },
     /// There is no randomness.

@@ -51,6 +51,9 @@ pub enum EngineError {
     /// A node was to join as those of the other engine do.
     #[error("a node of the {0} engine does not join that way")]
     OtherWay(Engine),
+    /// Pods were to run in Docker.
+    #[error("nodes of the kubernetes engine run their containers in a containerd of their own, not in Docker")]
+    NoDocker,
     /// An engine nobody knows.
     #[error("unknown engine {0:?}: expected auto, kubernetes or k3s")]
     Unknown(String),
@@ -226,6 +229,16 @@ impl Engine {
         match self {
             Self::K3s if !self.has_left_node(state_dir) => Ok(k3s::Traces::refuse_others_pods()?),
             Self::Kubernetes | Self::K3s => Ok(()),
+        }
+    }
+
+    /// Refuses a machine whose Docker does not answer, or has pods already, for a node whose pods are to run there. What was left in
+    /// this folder has its own.
+    pub async fn check_docker(self, state_dir: &Path) -> Result<(), EngineError> {
+        match self {
+            Self::Kubernetes => Err(EngineError::NoDocker),
+            Self::K3s if self.has_left_node(state_dir) => Ok(k3s::Docker::of_machine().answers().await?),
+            Self::K3s => Ok(k3s::Docker::of_machine().is_free().await?),
         }
     }
 

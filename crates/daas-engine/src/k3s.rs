@@ -3,15 +3,24 @@
 
 mod agent;
 mod authorities;
+mod fetch;
 mod flags;
+mod last;
 mod notify;
 mod program;
+mod release;
 mod server;
 mod tokens;
+mod upkeep;
+mod version;
 
-pub(crate) use agent::Traces;
-pub use agent::{K3sAgent, token};
+pub(crate) use agent::{Docker, Traces};
+pub use agent::{DockerError, K3sAgent, token};
+pub use fetch::{FetchError, fetch};
 pub(crate) use program::find;
 pub use program::{K3sError, LEAST_VERSION, find_at, locate};
+pub use release::{Place, RELEASES, Release};
 pub use server::K3sServer;
 pub(crate) use server::cleanup;
+pub use upkeep::{Upkeep, UpkeepError, upkeep};
+pub use version::Version;

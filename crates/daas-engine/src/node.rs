@@ -25,6 +25,7 @@ use crate::cidr::Cidr;
 use crate::command::{self, CommandError, SYSTEM_PATH};
 use crate::engine::Engine;
 use crate::files::{self, FileError};
+use crate::k3s::DockerError;
 use crate::prerequisites;
 use crate::process::{Process, ProcessError, ProcessSpec, ProcessState, RestartPolicy};
 use crate::settings::{ComponentHealth, NodeConfig};
@@ -88,6 +89,9 @@ pub enum NodeError {
         /// Its container runtime's socket, or a mount of a container's.
         place: PathBuf,
     },
+    /// Docker does not do what is asked of it.
+    #[error(transparent)]
+    Docker(#[from] DockerError),
     /// It cannot be heard.
     #[error("the agent's notification socket cannot be opened")]
     Notify {

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::files::{self, FileError};
 pub use record::{Reaped, kill_marked, reap_recorded};
-pub(crate) use record::{kill_and_wait, kill_marked_programs, start_time};
+pub(crate) use record::{kill_and_wait, kill_marked_programs, runs_recorded, start_time};
 
 /// The variable by which every child, and what it starts in turn, can be told from other processes.
 pub(crate) const RUN_MARK: &str = "K3S_DAAS_RUN";

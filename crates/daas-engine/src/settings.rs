@@ -57,6 +57,8 @@ pub struct ServerConfig {
     pub cipher_suites: Vec<String>,
     /// Verbosity of the components' logs, 0 to 10.
     pub log_level: u8,
+    /// Whether the datastore is etcd, which K3s has in it; with K3s alone.
+    pub cluster_init: bool,
 }
 
 /// Where and how the gateway and the controllers reach the API server. Keys are named by file, never carried.
@@ -180,6 +182,8 @@ pub struct AgentConfig {
     pub node_ip: Ipv4Addr,
     /// The gateway, `https://host:port`.
     pub api_server: String,
+    /// Whether its pods run in the machine's Docker, and not in the containerd that K3s brings along.
+    pub docker: bool,
     /// What it shows at each start, in a file that nobody else reads; made by [`crate::k3s::token`].
     pub token_file: PathBuf,
     /// The most pods it takes.

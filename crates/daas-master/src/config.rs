@@ -70,6 +70,7 @@ pub struct K3s {
     pub data_dir: PathBuf,
     pub bind_address: IpAddr,
     pub https_port: u16,
+    pub cluster_init: bool,
     pub cluster_cidr: String,
     pub service_cidr: String,
     pub cluster_dns: Ipv4Addr,

@@ -29,6 +29,10 @@ pub(crate) fn settings(config: &Config) -> anyhow::Result<(ServerConfig, Pki)> {
         return Err(invalid(cause.to_owned()).into());
     }
     let k3s = &config.k3s;
+    if k3s.cluster_init && k3s.engine.parse::<EngineKind>().map_err(problems::engine)?.resolve() != Engine::K3s {
+        let cause = "k3s.cluster_init: etcd comes with K3s: set `k3s.engine: k3s`, or leave it out";
+        return Err(invalid(cause.to_owned()).into());
+    }
     let cidr = |text: &str, key: &str| text.parse().map_err(|e| invalid(format!("{key}: {e}")));
     let settings = ServerConfig {
         state_dir: k3s.data_dir.clone(),
@@ -42,6 +46,7 @@ pub(crate) fn settings(config: &Config) -> anyhow::Result<(ServerConfig, Pki)> {
         domain: k3s.cluster_domain.clone(),
         tls_min_version: if k3s.tls_min_version == "VersionTLS12" { TlsVersion::Tls12 } else { TlsVersion::Tls13 },
         cipher_suites: k3s.cipher_suites.clone(),
+        cluster_init: k3s.cluster_init,
         log_level: if config.logging.level.contains("debug") { 4 } else { 1 },
     };
     std::fs::create_dir_all(&k3s.data_dir).map_err(|e| Problem::new(ErrorCode::StateUnreadable, e))?;
@@ -115,4 +120,31 @@ async fn start_server(config: &Config, settings: ServerConfig, pki: &Pki) -> any
         return Err(problems::engine(error).into());
     }
     Ok((server, version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::load_text;
+
+    #[test]
+    fn etcd_comes_with_k3s_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |engine: &str, more: &str| {
+            let data = folder.path().display();
+            let k3s = format!("k3s: {{data_dir: '{data}', engine: {engine}{more}}}");
+            let text = format!("api: {{advertise: 10.0.0.1}}\nsui: {{pins: /a}}\n{k3s}\n");
+            settings(&load_text(&text).unwrap().config).map(|(settings, _)| settings.cluster_init)
+        };
+        assert!(of("k3s", ", cluster_init: true").unwrap());
+        for engine in ["k3s", "kubernetes", "auto"] {
+            assert!(!of(engine, "").unwrap(), "{engine}");
+        }
+        for engine in ["kubernetes", "auto"] {
+            let error = of(engine, ", cluster_init: true").unwrap_err();
+            let problem = error.downcast_ref::<Problem>().unwrap();
+            assert_eq!(problem.code, ErrorCode::ConfigInvalid, "{engine}");
+            assert!(problem.cause.contains("k3s.cluster_init"), "{problem}");
+        }
+    }
 }

@@ -15,6 +15,7 @@ mod endpoint;
 pub mod identity;
 pub mod install;
 mod join;
+pub mod k3s;
 mod kubernetes;
 mod local;
 mod namespaces;

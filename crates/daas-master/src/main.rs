@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 use daas_daemon::service::Target;
 use daas_daemon::{logs, shutdown_on_signals};
-use daas_master::{app, config, install};
+use daas_master::k3s::K3sArgs;
+use daas_master::{app, config, install, k3s};
 use daas_types::{ErrorCode, Problem};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,6 +41,8 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// K3s' own commands on this master's data: snapshots of the datastore, and certificates
+    K3s(K3sArgs),
     /// Stop the service `k3s-master` and take it away; its data stay
     Uninstall(Place),
 }
@@ -97,12 +100,13 @@ async fn service(command: Command) -> ExitCode {
     let target = |place: Place| Target { prefix: place.prefix, dry_run: place.dry_run };
     let done = match command {
         Command::Install { config, place } => install::install(&target(place), &config).await,
+        Command::K3s(args) => k3s::run(&args).await,
         Command::Uninstall(place) => install::uninstall(&target(place)).await,
     };
     match done {
         Ok(text) => {
             #[expect(clippy::print_stdout, reason = "what was done is this call's result")]
-            {
+            if !text.is_empty() {
                 println!("{text}");
             }
             ExitCode::SUCCESS

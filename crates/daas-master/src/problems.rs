@@ -6,7 +6,7 @@ use daas_types::{ErrorCode, Problem};
 /// Which entry an engine's error is.
 pub(crate) fn engine(error: EngineError) -> Problem {
     let code = match &error {
-        EngineError::OtherWay(_) | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
+        EngineError::NoDocker | EngineError::OtherWay(_) | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
         EngineError::K3s(_) => ErrorCode::K3sMissing,
         EngineError::Prerequisites(missing) if missing.needs.contains(&Need::Root) => ErrorCode::RootNeeded,
         EngineError::Prerequisites(_) => ErrorCode::ToolMissing,
@@ -15,6 +15,8 @@ pub(crate) fn engine(error: EngineError) -> Problem {
         EngineError::Process(_) => ErrorCode::StateUnreadable,
         EngineError::Server(server) => match server {
             ControlPlaneError::PortBusy { .. } => ErrorCode::PortBusy,
+            ControlPlaneError::Older { .. } => ErrorCode::K3sOlder,
+            ControlPlaneError::Held { .. } => ErrorCode::AlreadyRunning,
             ControlPlaneError::File(_)
             | ControlPlaneError::PathTooLong { .. }
             | ControlPlaneError::Authority { .. }

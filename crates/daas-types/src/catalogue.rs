@@ -242,8 +242,8 @@ catalogue! {
         "Install Go 1.26 or later, then run the command again.";
     ToolMissing "D504" "필요한 프로그램이 없습니다." "A program the node needs is not on PATH."
         "`make prerequisites`, or apt-get install the package named.";
-    NetworkNeeded "D505" "네트워크가 필요합니다." "The sources of Kubernetes could not be fetched."
-        "Check the network or GOPROXY and run the command again; finished parts are kept.";
+    NetworkNeeded "D505" "네트워크가 필요합니다." "The sources of Kubernetes, or K3s' release, could not be fetched."
+        "Check the network (HTTPS_PROXY, GOPROXY, for K3s `--k3s-releases`) and run the command again; finished parts are kept.";
     DiskFull "D506" "디스크가 가득 찼습니다." "There is no space left."
         "Free at least 4 GB and run the command again; nothing half-built is used.";
     ConfigInvalid "D507" "설정이 잘못되었습니다." "The configuration has errors."
@@ -263,15 +263,29 @@ catalogue! {
     ServiceFailed "D514" "서비스를 설치하거나 제거하지 못했습니다." "The service could not be installed or removed."
         "The cause names the file or the command; `--dry-run` shows what is to be done.";
     K3sMissing "D515" "사용할 수 있는 K3s가 없습니다." "There is no K3s here that can be used."
-        "Download `k3s` of a release, v1.36 or later, from https://github.com/k3s-io/k3s/releases, compare its sha256sum, `chmod +x`, and put it on PATH or name it with K3S_BIN.";
-    DataFolderTaken "D516" "다른 워커가 이 데이터 폴더를 쓰고 있습니다." "Another worker runs its node from this data folder; nothing was changed and nothing was spent."
-        "Stop that worker, or name a folder of its own for this one: `k3s.data_dir` in its configuration, or `--data-dir`.";
+        "`sudo k3s-daas engine --k3s VERSION` (or `k3s-daas-worker engine --k3s VERSION`) fetches a release, v1.36 or later, and checks its checksum; or put one on PATH, or name it with K3S_BIN.";
+    ReleaseMissing "D516" "그런 K3s 릴리스가 없습니다." "There is no such release of K3s there."
+        "Name a version as https://github.com/k3s-io/k3s/releases has it, v1.36 or later, such as `v1.36.2+k3s1`; a mirror has to have the same folders and files.";
+    ChecksumWrong "D517" "내려받은 파일이 릴리스의 체크섬과 다릅니다." "What was fetched is not what the release's checksum says; it was not run, and it was removed."
+        "Run the command again; if it stays so, ask whoever runs the mirror or the proxy in between.";
     CgroupMissing "D518" "컨테이너에 필요한 cgroup이 없습니다." "The kernel lacks cgroup controllers that containers need."
         "Have the kernel start with cgroup v2 (`systemd.unified_cgroup_hierarchy=1`; on a Raspberry Pi also `cgroup_enable=cpuset cgroup_enable=memory`), and reboot.";
+    K3sOlder "D519" "데이터를 쓴 K3s보다 오래된 버전입니다." "This K3s is older than the one that wrote the data; it was not started, and nothing was changed."
+        "Use the version that the cause names, or a later one; the older one runs on a copy of the data folder from before the upgrade.";
     DemoFailed "D520" "데모의 한 단계가 실패했습니다." "A step of the demo failed; everything it started was stopped."
         "The cause names the step; the last log lines stand above it.";
     BenchFailed "D521" "측정에 실패했습니다." "A measurement failed; everything it started was stopped."
         "The cause names the step; the last log lines stand above it.";
+    DockerMissing "D522" "Docker가 실행 중이 아닙니다." "Docker does not answer, and `container_runtime` is `docker`."
+        "`sudo systemctl start docker`; or leave `container_runtime` out: K3s brings a containerd of its own.";
+    K3sRuns "D523" "K3s가 실행 중입니다." "K3s runs, and this is done only while it is stopped."
+        "`sudo systemctl stop k3s-master` (or `k3s-daas down`), run the command again, and start the master.";
+    K3sRefused "D524" "허용되지 않는 K3s 명령입니다." "This command of K3s' is not for this cluster."
+        "The cause says why; `k3s-daas-master k3s --help` lists what there is.";
+    K3sFailed "D525" "K3s의 명령이 실패했습니다." "K3s' own command failed."
+        "Its words stand above; while the master runs, `log/k3s.log` in its data folder has the server's.";
+    DataFolderTaken "D526" "다른 워커가 이 데이터 폴더를 쓰고 있습니다." "Another worker runs its node from this data folder; nothing was changed and nothing was spent."
+        "Stop that worker, or name a folder of its own for this one: `k3s.data_dir` in its configuration, or `--data-dir`.";
     ApiTokenRefused "D530" "워커의 Seal이 필요합니다." "The worker's API opens to the secret of the worker's own Seal."
         "Send `Authorization: Bearer SECRET`: `secret` in the state folder's `seal.json`, or before the first Seal the contents of `api-token`.";
     ApiOriginRefused "D531" "다른 곳에서 온 요청은 받지 않습니다." "The request names another host, or comes from a web page."

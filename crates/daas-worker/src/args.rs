@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use daas_daemon::service::Target;
+use daas_engine::k3s::{Place, RELEASES, Release};
 use daas_types::{ErrorCode, Mist, NodeId, Problem, SealSecret};
 use daas_worker::config::WorkerConfig;
 use std::net::IpAddr;
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Preflight(Settings),
     /// Make it the systemd service `k3s-worker`, which starts with the machine
     Install(InstallArgs),
+    /// Fetch a release of K3s and check its checksum, for a cluster whose nodes are K3s' agents
+    Engine(EngineArgs),
     /// Stop the service `k3s-worker` and take it away; stake and state folder stay
     Uninstall(PlaceArgs),
     /// Print a credential for kubelet or kube-proxy, which run this as their exec plugin
@@ -50,6 +53,19 @@ pub(crate) struct InstallArgs {
     pub(crate) config: PathBuf,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct EngineArgs {
+    /// Its version, such as v1.36.2+k3s1
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) k3s: Release,
+    /// Where releases of K3s lie; HTTPS, or HTTP on this machine
+    #[arg(long, value_name = "URL", env = "K3S_DAAS_K3S_RELEASES", default_value = RELEASES)]
+    pub(crate) k3s_releases: Place,
+    /// Where to keep it, if not in the usual cache: `engine.dir` of the configuration
+    #[arg(long, value_name = "DIR", env = "K3S_DAAS_ENGINE_DIR")]
+    pub(crate) engine_dir: Option<PathBuf>,
 }
 
 #[derive(Args)]

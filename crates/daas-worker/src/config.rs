@@ -49,6 +49,8 @@ pub struct WorkerConfig {
     /// How much to stake.
     pub stake: Mist,
     data_dir: Option<PathBuf>,
+    /// Whether pods are to run in the machine's Docker.
+    pub docker: bool,
     /// Where Kubernetes' programs are, if not in the usual cache.
     pub engine_dir: Option<PathBuf>,
     /// Where the HTTP API listens, if it is wanted.
@@ -114,6 +116,7 @@ impl WorkerConfig {
             marks,
             stake: raw.node.stake_amount,
             data_dir: raw.k3s.data_dir,
+            docker: raw.container_runtime == "docker",
             engine_dir: raw.engine.and_then(|engine| engine.dir),
             api,
             settings: shown.into_iter().map(masked).collect(),

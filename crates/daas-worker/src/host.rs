@@ -2,23 +2,22 @@
 
 mod agent;
 mod material;
+mod programs;
 
 use crate::config::WorkerConfig;
 use crate::peers::Peers;
 use crate::store::Store;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use daas_client::{ClusterInfo, SealFile};
-use daas_engine::build::{self, Binaries, BuildError, Program, Progress};
-use daas_engine::k3s::{self, K3sError};
+use daas_engine::build::{Binaries, Program, Progress};
 use daas_engine::pki::CertFiles;
-use daas_engine::{
-    AgentConfig, Cidr, CredentialPlugin, Engine, EngineError, EngineKind, HeldFolder, Need, Node, NodeConfig,
-    NodeError, Role,
-};
+use daas_engine::{AgentConfig, Cidr, CredentialPlugin, Engine, HeldFolder, Node, NodeConfig, Role};
 use daas_types::api::RegisterWorkerResponse;
 use daas_types::join::{JoinFile, Joining};
 use daas_types::{ErrorCode, NodeId, NodeMarks, Problem, SealId};
 use material::{join_material, pem, taints};
+use programs::{cache, engine, problem};
+pub use programs::{check_docker, check_programs, fetch};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
@@ -45,6 +44,7 @@ pub struct Host {
     owner: String,
     node_id: NodeId,
     marks: NodeMarks,
+    docker: bool,
     programs: Option<Binaries>,
     /// Archives of what the node's containers are made of; K3s has its own.
     images: Vec<PathBuf>,
@@ -81,10 +81,7 @@ impl Host {
     /// A host that runs nothing yet, for a cluster whose nodes join like this.
     pub fn new(config: &WorkerConfig, store: &Store, node_id: NodeId, joining: Joining) -> Result<Self, Problem> {
         let engine = engine(joining);
-        let cache = match &config.engine_dir {
-            Some(cache) => cache.clone(),
-            None => build::default_cache_dir().map_err(|e| problem(e.into()))?,
-        };
+        let cache = cache(config)?;
         let data_dir =
             std::path::absolute(config.data_dir(joining)).map_err(Problem::of(ErrorCode::StateUnreadable))?;
         Ok(Self {
@@ -95,6 +92,7 @@ impl Host {
             owner: store.instance_id()?,
             node_id,
             marks: config.marks.clone(),
+            docker: config.docker,
             programs: None,
             images: Vec::new(),
             plan: None,
@@ -106,10 +104,13 @@ impl Host {
     }
 
     /// Refuses a machine that cannot run a node, and a data folder that another worker runs one from, before any money is spent.
-    pub fn check(&mut self) -> Result<(), Problem> {
+    pub async fn check(&mut self) -> Result<(), Problem> {
         self.engine.check(Role::Node).map_err(problem)?;
         if self.held.is_none() {
             self.held = Some(hold(&self.data_dir, &self.state_dir)?);
+        }
+        if self.docker {
+            self.engine.check_docker(&self.data_dir).await.map_err(problem)?;
         }
         self.engine.check_place(&self.data_dir).map_err(problem)
     }
@@ -308,34 +309,17 @@ async fn persist(mut launch: impl AsyncFnMut() -> Result<(), Problem>) -> Result
     launch().await
 }
 
-/// Whether this machine has what a node needs that joins like this.
-pub fn check_programs(joining: Joining) -> Result<(), Problem> {
-    let engine = engine(joining);
-    engine.check(Role::Node).map_err(problem)?;
-    if engine.has_agents() && k3s::locate().map_err(|error| problem(error.into()))?.is_none() {
-        return Err(problem(K3sError::NotFound.into()));
-    }
-    Ok(())
-}
-
 /// What [`Host::check`] refuses, for who is about to spend something before there is a host. The folder is held as long as the
 /// answer lives.
 pub fn reserve(config: &WorkerConfig) -> Result<HeldFolder, Problem> {
     let joining = ClusterInfo::load(&config.cluster)?.join.engine;
-    check_programs(joining)?;
+    check_programs(config, joining)?;
     hold(&config.data_dir(joining), &config.state_dir)
 }
 
 fn hold(data_dir: &Path, state_dir: &Path) -> Result<HeldFolder, Problem> {
     let who = format!("the worker of {} (pid {})", state_dir.display(), std::process::id());
     HeldFolder::take(data_dir, &who).map_err(|error| problem(error.into()))
-}
-
-fn engine(joining: Joining) -> Engine {
-    match joining {
-        Joining::Kubernetes => EngineKind::Kubernetes.resolve(),
-        Joining::K3s => EngineKind::K3s.resolve(),
-    }
 }
 
 /// The address other nodes reach this machine by: the configured one, else the one from which the master is reached.
@@ -355,24 +339,6 @@ pub fn node_ip(configured: Option<IpAddr>, endpoint: &str) -> Result<Ipv4Addr, P
         IpAddr::V4(ip) if !ip.is_loopback() && !ip.is_unspecified() => Ok(ip),
         other => Err(refused(format!("{other} is not an IPv4 address that other nodes can reach"))),
     }
-}
-
-/// The engine's errors in the catalogue's words.
-fn problem(error: EngineError) -> Problem {
-    let code = match &error {
-        EngineError::Prerequisites(missing) if missing.needs.contains(&Need::Root) => ErrorCode::RootNeeded,
-        EngineError::Prerequisites(_) | EngineError::Build(BuildError::NoCompiler) => ErrorCode::ToolMissing,
-        EngineError::Build(BuildError::NoGo { .. } | BuildError::GoTooOld { .. }) => ErrorCode::GoMissing,
-        EngineError::Build(BuildError::NoNetwork { .. }) => ErrorCode::NetworkNeeded,
-        EngineError::Build(BuildError::DiskFull { .. }) => ErrorCode::DiskFull,
-        EngineError::Build(_) => ErrorCode::EngineBuildFailed,
-        EngineError::K3s(_) => ErrorCode::K3sMissing,
-        EngineError::OtherWay(_) | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
-        EngineError::Node(NodeError::Taken { .. }) => ErrorCode::DataFolderTaken,
-        EngineError::Node(NodeError::Waiting { .. }) => ErrorCode::ApiServerUnavailable,
-        EngineError::Server(_) | EngineError::Node(_) | EngineError::Process(_) => ErrorCode::NodeFailed,
-    };
-    Problem::of(code)(error)
 }
 
 /// Where the credential plugin remembers verdicts.

@@ -2,7 +2,7 @@
 
 mod args;
 
-use args::{Cli, Command, Component, InstallArgs, PlaceArgs, RunArgs, Settings};
+use args::{Cli, Command, Component, EngineArgs, InstallArgs, PlaceArgs, RunArgs, Settings};
 use clap::Parser as _;
 use daas_types::pop::Usage;
 use daas_types::{ErrorCode, Problem};
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Some(Command::Run(args)) => run(args),
         Some(Command::Preflight(settings)) => preflight(settings),
         Some(Command::Install(args)) => install(args),
+        Some(Command::Engine(args)) => engine(&args),
         Some(Command::Uninstall(place)) => uninstall(place),
         None => run(cli.run),
     };
@@ -96,6 +97,19 @@ fn credential(usage: Component, state_dir: &std::path::Path) -> Result<u8, Probl
 fn install(args: InstallArgs) -> Result<u8, Problem> {
     let (target, env) = (args.place.target(), std::env::vars().collect());
     print(daas_worker::install::install(&target, &args.config, env))
+}
+
+fn engine(args: &EngineArgs) -> Result<u8, Problem> {
+    // One line for each ten megabytes: it may be a log.
+    let (mut said, step) = (0, 10);
+    let tell = |megabytes: u64| {
+        if megabytes >= said + step {
+            said = megabytes;
+            drop(writeln!(std::io::stderr(), "{megabytes} MB"));
+        }
+    };
+    drop(writeln!(std::io::stderr(), "fetching K3s {} from {}", args.k3s.version(), args.k3s_releases));
+    print(daas_worker::host::fetch(&args.k3s, &args.k3s_releases, args.engine_dir.as_deref(), tell))
 }
 
 fn uninstall(place: PlaceArgs) -> Result<u8, Problem> {

@@ -84,7 +84,7 @@ impl Worker {
         config.check_wallet(wallet.address())?;
         let node_id = own_node_id(config)?;
         let mut host = Host::new(config, &store, node_id.clone(), cluster.join.engine)?;
-        host.check()?;
+        host.check().await?;
         if !seal_path(store.folder()).exists() {
             preflight::before_money(config, cluster.join.engine)?;
         }

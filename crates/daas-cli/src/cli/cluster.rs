@@ -1,6 +1,7 @@
 //! Arguments of the commands about machines and clusters.
 
 use clap::{Args, ValueEnum};
+use daas_engine::k3s::{Place, RELEASES, Release};
 use daas_types::{Mist, NodeId};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -49,6 +50,16 @@ pub(crate) struct Settings {
     /// Configuration file of the master; these flags win over it
     #[arg(long, value_name = "FILE", env = "NAUTILUS_CONFIG_PATH")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct EngineArgs {
+    /// Fetch this release of K3s instead, such as v1.36.2+k3s1, and check its checksum
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) k3s: Option<Release>,
+    /// Where releases of K3s lie; HTTPS, or HTTP on this machine
+    #[arg(long, value_name = "URL", env = "K3S_DAAS_K3S_RELEASES", default_value = RELEASES)]
+    pub(crate) k3s_releases: Place,
 }
 
 #[derive(Args, Clone, Debug)]

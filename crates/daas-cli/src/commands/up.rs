@@ -5,7 +5,7 @@ mod checks;
 mod engine;
 mod follow;
 
-pub(crate) use engine::{build, problem as build_problem, programs};
+pub(crate) use engine::{problem as build_problem, programs, run as engine};
 
 use super::down;
 use crate::cli::{DEFAULT_STATE_DIR, Engine, Settings, UpArgs};

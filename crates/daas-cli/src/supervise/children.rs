@@ -2,6 +2,7 @@
 
 use super::report::{Child, Reporter};
 use crate::paths::{StateDir, sibling};
+use daas_engine::build;
 use daas_engine::k3s::{self, K3sError};
 use daas_engine::process::{Process, ProcessSpec, ProcessState, RestartPolicy};
 use daas_types::{ErrorCode, Problem};
@@ -229,7 +230,8 @@ fn is_slashed(state: &ProcessState) -> bool {
 fn environment() -> Vec<(String, String)> {
     const PASSED: [&str; 2] = ["HOME", "XDG_CACHE_HOME"];
     let passed = PASSED.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
-    let k3s = k3s_bin(k3s::locate(), std::env::var_os(K3S_BIN)).map(|path| (K3S_BIN.to_owned(), path));
+    let cache = build::default_cache_dir().ok();
+    let k3s = k3s_bin(k3s::locate(cache.as_deref()), std::env::var_os(K3S_BIN)).map(|path| (K3S_BIN.to_owned(), path));
     passed.chain(k3s).chain([("PATH".to_owned(), PATH.to_owned())]).collect()
 }
 

@@ -65,8 +65,8 @@ pub(super) async fn verify(folder: PathBuf, manifest: String) -> Result<(), Buil
     .await
 }
 
-/// Waits until no other process builds in this cache.
-pub(super) async fn lock(cache_dir: &Path, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<File, BuildError> {
+/// Waits until no other process builds in this cache, or fetches into it.
+pub(crate) async fn lock(cache_dir: &Path, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<File, BuildError> {
     let path = cache_dir.join("lock");
     let file =
         File::options().create(true).truncate(false).write(true).open(&path).map_err(FileError::of("open", &path))?;
@@ -125,7 +125,7 @@ impl Building {
                 let hash = hash_file(&path)?;
                 writeln!(manifest, "{hash}  {}", program.file_name()).expect("a string must take text");
             }
-            Ok(manifest)
+            Ok::<_, BuildError>(manifest)
         })
         .await?;
         files::write_private(&self.temporary.path().join(MANIFEST), &manifest)?;
@@ -193,8 +193,8 @@ fn sync(path: &Path) -> Result<(), BuildError> {
     Ok(())
 }
 
-pub(crate) async fn run_blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, BuildError> + Send + 'static,
-) -> Result<T, BuildError> {
+pub(crate) async fn run_blocking<T: Send + 'static, E: Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
     tokio::task::spawn_blocking(work).await.expect("hashing must not panic")
 }

@@ -2,6 +2,7 @@
 //! outlive it, and the next one goes on with them, as K3s has it.
 
 mod arguments;
+mod docker;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -21,6 +22,8 @@ use crate::node::cleanup::{self, Record};
 use crate::node::{Layout, NodeError, POLL, SHOWN, STOP_GRACE, cgroups};
 use crate::process::{Process, ProcessSpec, ProcessState, RestartPolicy};
 use crate::settings::{AgentConfig, ComponentHealth};
+pub(crate) use docker::Docker;
+pub use docker::DockerError;
 pub use token::token;
 pub(crate) use traces::Traces;
 
@@ -43,14 +46,18 @@ impl K3sAgent {
     /// Starts it. Pods of an earlier run go on if they are whole; else what is left of them is removed.
     pub async fn start(config: &AgentConfig, binaries: &Binaries) -> Result<Self, NodeError> {
         let layout = Layout::new(&config.state_dir)?;
-        if cleanup::can_go_on(&layout, Engine::K3s, &config.owner)? {
+        let same_runtime = cleanup::had_docker(&layout)? == config.docker;
+        if same_runtime && cleanup::can_go_on(&layout, Engine::K3s, &config.owner)? {
             cleanup::stop_components(&layout, &COMPONENTS).await?;
             Traces::refuse_another()?;
             tracing::info!(node.state = %layout.state.display(), "going on with what an earlier run left");
         } else {
             cleanup::cleanup(&layout.state).await?;
             Traces::refuse_others_pods()?;
-            Record::of_k3s(&config.owner).await?.write(&layout)?;
+            if config.docker {
+                Docker::of_machine().is_free().await?;
+            }
+            Record::of_k3s(&config.owner, config.docker).await?.write(&layout)?;
         }
         prepare(&layout)?;
         cgroups::create(&layout)?;
@@ -100,6 +107,9 @@ impl K3sAgent {
     pub async fn stop(mut self, grace: Duration) -> Result<(), NodeError> {
         // First, or it would start the pods anew.
         self.process.stop(STOP_GRACE).await;
+        if cleanup::had_docker(&self.layout)? {
+            Docker::of_machine().stop_pods(grace).await?;
+        }
         cgroups::stop_all(&self.layout, grace).await?;
         cleanup::cleanup(&self.layout.state).await
     }

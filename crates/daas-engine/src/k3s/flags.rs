@@ -18,6 +18,9 @@ pub(super) fn server(layout: &Layout, config: &ServerConfig, pki: &Pki, tokens: 
     let mut flags = vec!["server".to_owned(), "--disable-agent".to_owned()];
     flags.extend(places(layout, config, tokens));
     flags.extend(network(config));
+    if config.cluster_init {
+        flags.push("--cluster-init".to_owned());
+    }
     flags.extend(NOT_PACKAGED.map(|name| format!("--disable={name}")));
     // What this one sets on a Node is the master's to decide: where it is, and whether it takes pods.
     flags.push("--disable-cloud-controller".to_owned());
@@ -122,12 +125,17 @@ mod tests {
             tls_min_version: TlsVersion::Tls12,
             cipher_suites: vec!["TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384".to_owned()],
             log_level: 1,
+            cluster_init: false,
         }
     }
 
     fn made() -> (tempfile::TempDir, Vec<String>, Tokens, Pki) {
+        made_with(false)
+    }
+
+    fn made_with(cluster_init: bool) -> (tempfile::TempDir, Vec<String>, Tokens, Pki) {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path().to_owned());
+        let config = ServerConfig { cluster_init, ..config(folder.path().to_owned()) };
         let now = UNIX_EPOCH + Duration::from_hours(500_000);
         let pki = Pki::load_or_create(folder.path(), &config.pki_names(), now).unwrap();
         let layout = Layout { state: folder.path().to_owned() };
@@ -146,6 +154,19 @@ mod tests {
             std::fs::write(&golden, &text).unwrap();
         }
         assert_eq!(text, std::fs::read_to_string(&golden).unwrap(), "UPDATE_GOLDEN=1 rewrites {}", golden.display());
+    }
+
+    #[test]
+    fn a_cluster_with_etcd_has_one_argument_more() {
+        let plain = |(folder, flags, ..): (tempfile::TempDir, Vec<String>, Tokens, Pki)| -> Vec<String> {
+            let state = folder.path().display().to_string();
+            flags.iter().map(|flag| flag.replace(&state, "STATE")).collect()
+        };
+        let (without, mut with) = (plain(made()), plain(made_with(true)));
+        assert!(!without.iter().any(|flag| flag == "--cluster-init"));
+        with.retain(|flag| flag != "--cluster-init");
+        assert_eq!(with, without);
+        assert_eq!(made_with(true).1.len(), without.len() + 1);
     }
 
     /// Apart from the golden file, so that rewriting it does not lose them.

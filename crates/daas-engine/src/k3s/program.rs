@@ -1,5 +1,6 @@
-//! Which K3s: the one that `K3S_BIN` names, else the one on PATH. It is copied into the cache under its hash and runs from
-//! there, so that what was hashed, and with it measured, is what runs, whatever becomes of the file meanwhile.
+//! Which K3s: the one that `K3S_BIN` names, else the one on PATH, else the one that was fetched last. It is copied into the cache
+//! under its hash and runs from there, so that what was hashed, and with it measured, is what runs, whatever becomes of the file
+//! meanwhile.
 
 use std::env;
 use std::ffi::OsStr;
@@ -7,6 +8,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::fetch::{self, FetchError};
+use super::version::Version;
 use crate::build::{self, Binaries, BuildError, Program};
 use crate::command::{self, CommandError};
 use crate::files::{self, FileError};
@@ -14,7 +17,7 @@ use crate::files::{self, FileError};
 /// The oldest release whose Kubernetes has what the master's policies are written in: `MutatingAdmissionPolicy` in
 /// `admissionregistration.k8s.io/v1`. Older ones refuse it; those before 1.34 also make agents' private keys themselves.
 pub const LEAST_VERSION: &str = "v1.36";
-const LEAST: (u32, u32) = (1, 36);
+pub(super) const LEAST: (u32, u32) = (1, 36);
 /// Names a K3s that is not on PATH.
 const NAMED_BY: &str = "K3S_BIN";
 /// What `k3s --version` begins with.
@@ -24,7 +27,7 @@ const SAYS: &str = "k3s version ";
 #[derive(Debug, thiserror::Error)]
 pub enum K3sError {
     /// There is none.
-    #[error("no `k3s` on PATH, and K3S_BIN names none")]
+    #[error("no `k3s` on PATH, K3S_BIN names none, and none was fetched")]
     NotFound,
     /// K3S_BIN leads elsewhere from every folder.
     #[error("K3S_BIN names {path}, which is relative: it has to be the full path")]
@@ -54,6 +57,17 @@ pub enum K3sError {
         /// Its version.
         found: String,
     },
+    /// It lies in the cache, and is not what was put there.
+    #[error("{path} was altered: its SHA-256 is {got}; remove its folder, and fetch it again")]
+    Altered {
+        /// The file.
+        path: PathBuf,
+        /// What it is now.
+        got: String,
+    },
+    /// It cannot be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// It does not run.
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -65,10 +79,11 @@ pub enum K3sError {
     File(#[from] FileError),
 }
 
-/// Where this machine's K3s lies, if it has one. Looks, and runs nothing.
-pub fn locate() -> Result<Option<PathBuf>, K3sError> {
+/// Where this machine's K3s lies, if it has one; those that were fetched are in the cache. Looks, and runs nothing.
+pub fn locate(cache_dir: Option<&Path>) -> Result<Option<PathBuf>, K3sError> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
-    locate_in(set(NAMED_BY).as_deref(), set("PATH").as_deref())
+    let named = locate_in(set(NAMED_BY).as_deref(), set("PATH").as_deref())?;
+    Ok(named.or_else(|| cache_dir.and_then(fetch::fetched).filter(|program| is_program(program))))
 }
 
 fn locate_in(named: Option<&OsStr>, path: Option<&OsStr>) -> Result<Option<PathBuf>, K3sError> {
@@ -92,7 +107,7 @@ fn is_program(path: &Path) -> bool {
 
 /// This machine's K3s, ready to run; `None` if there is none.
 pub(crate) async fn find(cache_dir: &Path) -> Result<Option<Binaries>, K3sError> {
-    match locate()? {
+    match locate(Some(cache_dir))? {
         Some(program) => find_at(&program, cache_dir).await.map(Some),
         None => Ok(None),
     }
@@ -104,16 +119,30 @@ pub async fn find_at(program: &Path, cache_dir: &Path) -> Result<Binaries, K3sEr
     let (source, cache) = (program.to_owned(), cache_dir.clone());
     let (folder, sha256) = build::run_blocking(move || place(&source, &cache)).await?;
     let placed = folder.join(Program::K3s.file_name());
-    let said = command::run(&placed, &["--version"]).await?;
-    let version = version(program, &said)?;
-    Ok(build::k3s(folder, &sha256, version))
+    let version = ask_version(&placed, program).await?;
+    Ok(build::k3s(folder, &sha256, version.to_string()))
+}
+
+/// What version this program says it is; `from` is where people know it from.
+pub(super) async fn ask_version(program: &Path, from: &Path) -> Result<Version, K3sError> {
+    let said = command::run(program, &["--version"]).await?;
+    version(from, &said)
+}
+
+/// Where in the cache the program with this hash lies.
+pub(super) fn folder_of(cache_dir: &Path, sha256: &str) -> PathBuf {
+    cache_dir.join(format!("k3s-{sha256}"))
 }
 
 /// The folder below the cache in which a copy of this program lies, made if it is not there or not whole; and its hash.
-fn place(program: &Path, cache_dir: &Path) -> Result<(PathBuf, String), BuildError> {
-    let folder_of = |sha256: &str| cache_dir.join(format!("k3s-{sha256}"));
+fn place(program: &Path, cache_dir: &Path) -> Result<(PathBuf, String), K3sError> {
+    let folder_of = |sha256: &str| folder_of(cache_dir, sha256);
     let sha256 = build::hash_file(program)?;
     let folder = folder_of(&sha256);
+    // One of ours lies in the folder with its hash's name: in any other it is not what was put there.
+    if program.canonicalize().is_ok_and(|lies| lies.starts_with(cache_dir) && !lies.starts_with(&folder)) {
+        return Err(K3sError::Altered { path: program.to_owned(), got: sha256 });
+    }
     let placed = folder.join(Program::K3s.file_name());
     if placed.is_file() && build::hash_file(&placed)? == sha256 {
         return Ok((folder, sha256));
@@ -138,16 +167,15 @@ fn place(program: &Path, cache_dir: &Path) -> Result<(PathBuf, String), BuildErr
 }
 
 /// The version in `k3s version v1.36.2+k3s1 (01b6f04a)`.
-fn version(program: &Path, said: &str) -> Result<String, K3sError> {
+fn version(program: &Path, said: &str) -> Result<Version, K3sError> {
     let line = said.lines().next().unwrap_or_default();
     let other = || K3sError::Other { path: program.to_owned(), said: line.chars().take(80).collect() };
-    let version = line.strip_prefix(SAYS).and_then(|rest| rest.split(' ').next()).ok_or_else(other)?;
-    let mut numbers = version.strip_prefix('v').ok_or_else(other)?.split('.').map(str::parse::<u32>);
-    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else { return Err(other()) };
-    if (major, minor) < LEAST {
-        return Err(K3sError::TooOld { path: program.to_owned(), found: version.to_owned() });
+    let version = line.strip_prefix(SAYS).and_then(|rest| rest.split(' ').next()).and_then(Version::parse);
+    let version = version.ok_or_else(other)?;
+    if version.is_too_old() {
+        return Err(K3sError::TooOld { path: program.to_owned(), found: version.to_string() });
     }
-    Ok(version.to_owned())
+    Ok(version)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::authorities;
 use super::flags::{self, NODE};
+use super::last::{self, LastRun};
 use super::notify::{Notify, Socket};
 use super::tokens::Tokens;
 use crate::build::{Binaries, Program};
@@ -36,6 +37,8 @@ pub struct K3sServer {
     probe: Probe,
     notify: Notify,
     process: Process,
+    /// Nobody else uses its folder.
+    _held: File,
 }
 
 /// Where it keeps its files.
@@ -58,7 +61,11 @@ impl K3sServer {
     pub async fn start(config: ServerConfig, binaries: &Binaries, pki: &Pki) -> Result<Self, ControlPlaneError> {
         let layout = Layout { state: files::make_canonical_folder(&config.state_dir)? };
         layout.prepare()?;
+        let held = last::take(&layout.state)?;
+        let held = held.ok_or_else(|| ControlPlaneError::Held { folder: layout.state.clone() })?;
         cleanup(&layout.state).await?;
+        let run = LastRun::of(binaries, config.ports.api);
+        run.may_follow(&layout.state)?;
         // Not before: an earlier run's K3s may still run it.
         layout.forget_unpacked()?;
         // The next one is its API server's.
@@ -71,9 +78,11 @@ impl K3sServer {
         let probe = Probe::new(pki).map_err(ControlPlaneError::Certificates)?;
         let path = layout.notify();
         let socket = Socket::bind(&path).map_err(|source| ControlPlaneError::Notify { path, source })?;
+        run.write(&layout.state)?;
         let process = layout.process(binaries, flags::server(&layout, &config, pki, &tokens))?;
         let notify = socket.hear(process.watch());
-        Ok(Self { endpoints, join: join_material(&config, pki), layout, tokens, probe, notify, process })
+        let join = join_material(&config, pki);
+        Ok(Self { endpoints, join, layout, tokens, probe, notify, process, _held: held })
     }
 
     /// Waits until it is ready, at most `limit`.
@@ -188,7 +197,7 @@ impl Layout {
     }
 
     /// K3s unpacks there what it runs, and what it finds there it runs: it is to be what was hashed.
-    fn forget_unpacked(&self) -> Result<(), FileError> {
+    pub(super) fn forget_unpacked(&self) -> Result<(), FileError> {
         let unpacked = self.data().join("data");
         match fs::remove_dir_all(&unpacked) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FileError::of("empty", &unpacked)(error)),

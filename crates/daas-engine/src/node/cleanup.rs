@@ -72,9 +72,10 @@ pub(crate) async fn cleanup(state_dir: &Path) -> Result<(), NodeError> {
     }
     process::kill_marked(&layout.run()).await?;
     let Some(record) = record else { return Ok(()) };
-    if record.k3s.is_some() {
+    if let Some(traces) = &record.k3s {
         // Ours has ended: who answers there is another's, and so is what lies beside it.
         Traces::refuse_another()?;
+        traces.remove_pods().await?;
     }
     let mut left = unmount_below(&[&layout.state, &layout.sockets()]);
     if let Some(traces) = &record.k3s {
@@ -99,13 +100,18 @@ pub(crate) async fn cleanup(state_dir: &Path) -> Result<(), NodeError> {
         return Err(NodeError::Left { left });
     }
     let [kept, _] = Record::paths(&layout);
-    remove_tree(&kept)?;
-    Ok(())
+    Ok(remove_tree(&kept)?)
 }
 
 /// Whether a node was started in this folder, and not taken down since.
 pub(crate) fn is_left(state_dir: &Path) -> bool {
     state_dir.join("run").join(RECORD).is_file()
+}
+
+/// Whether the pods of what an earlier run left are in Docker.
+pub(crate) fn had_docker(layout: &Layout) -> Result<bool, FileError> {
+    let record = Record::read(layout)?;
+    Ok(record.and_then(|record| record.k3s).is_some_and(|traces| traces.has_docker()))
 }
 
 /// Whether what an earlier run left is whole: the state folder has its record, and the machine, not started anew since, the same.
@@ -145,8 +151,8 @@ impl Record {
     }
 
     /// Of this moment, before K3s' agent runs.
-    pub(crate) async fn of_k3s(owner: &str) -> Result<Self, NodeError> {
-        Ok(Self { k3s: Some(Traces::look().await?), ..Self::of(owner) })
+    pub(crate) async fn of_k3s(owner: &str, docker: bool) -> Result<Self, NodeError> {
+        Ok(Self { k3s: Some(Traces::look(docker).await?), ..Self::of(owner) })
     }
 
     pub(super) fn of(owner: &str) -> Self {

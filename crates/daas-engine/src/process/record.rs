@@ -56,6 +56,12 @@ pub async fn reap_recorded(run_dir: &Path, grace: Duration) -> Result<Vec<Reaped
     Ok(reaped)
 }
 
+/// Whether any that the run folder records runs.
+pub(crate) fn runs_recorded(run_dir: &Path) -> Result<bool, ProcessError> {
+    let records = read_records(run_dir)?;
+    Ok(records.iter().any(|(_, record)| start_time(record.pid) == Some(record.start_time)))
+}
+
 /// Kills every process that carries the run folder's mark in its environment: what was started in the moment
 /// before a record was written, and what recorded processes started in turn.
 pub async fn kill_marked(run_dir: &Path) -> Result<Vec<u32>, ProcessError> {

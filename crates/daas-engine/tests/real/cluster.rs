@@ -157,6 +157,7 @@ fn server_config(paths: &Paths) -> ServerConfig {
         tls_min_version: TlsVersion::Tls12,
         cipher_suites: Vec::new(),
         log_level: 1,
+        cluster_init: false,
     }
 }
 

@@ -194,7 +194,7 @@ async fn k3s_itself_lets_an_agent_join_through_the_gateway() {
     let folder = tempfile::tempdir().unwrap();
     let programs = match Engine::K3s.find_programs(&folder.path().join("cache")).await {
         Ok(Some(programs)) => programs,
-        Ok(None) => return skipped(&"no `k3s` on PATH, and K3S_BIN names none"),
+        Ok(None) => return skipped(&"no `k3s` on PATH, K3S_BIN names none, and none was fetched"),
         // One that only lies on PATH was not meant for this.
         Err(error) if std::env::var_os("K3S_BIN").is_none_or(|name| name.is_empty()) => return skipped(&error),
         Err(error) => panic!("{error}"),

@@ -3,6 +3,7 @@
 //! is ready.
 
 mod agent;
+mod upkeep;
 
 pub use agent::pods;
 
@@ -21,7 +22,9 @@ use std::path::{Path, PathBuf};
 
 /// Holds the arguments, one a line, in the copy that is to be a K3s.
 const ARGUMENTS: &str = "SIMULATED_K3S";
-/// The version that it gives itself.
+/// Holds its version there.
+const SAID: &str = "SIMULATED_K3S_VERSION";
+/// The version that it gives itself, if nothing else is said.
 pub const VERSION: &str = "v1.36.2+simulated";
 
 /// Arguments of `k3s server` with a value, as v1.36.2 has them, of those that are of use here.
@@ -52,19 +55,24 @@ const VALUED: [&str; 24] = [
     "write-kubeconfig-mode",
 ];
 /// And without.
-const BARE: [&str; 4] =
-    ["disable-agent", "disable-cloud-controller", "disable-helm-controller", "disable-network-policy"];
+const BARE: [&str; 5] =
+    ["cluster-init", "disable-agent", "disable-cloud-controller", "disable-helm-controller", "disable-network-policy"];
 
 /// A command line, read.
 struct Line(BTreeMap<String, Vec<String>>);
 
 /// Writes the program into a folder. `test` is the test that calls [`run`], by its whole name.
 pub fn write(folder: &Path, test: &str) -> PathBuf {
+    write_version(folder, test, VERSION)
+}
+
+/// The same of another version.
+pub fn write_version(folder: &Path, test: &str, version: &str) -> PathBuf {
     let path = folder.join("simulated-k3s");
     let own = std::env::current_exe().unwrap();
     let script = format!(
-        "#!/bin/sh\n[ \"$1\" = --version ] && {{ echo 'k3s version {VERSION} (0)'; exit; }}\n\
-         {ARGUMENTS}=$(printf '%s\\n' \"$@\") exec '{}' --exact {test} --nocapture\n",
+        "#!/bin/sh\n[ \"$1\" = --version ] && {{ echo 'k3s version {version} (0)'; exit; }}\n\
+         {SAID}='{version}' {ARGUMENTS}=$(printf '%s\\n' \"$@\") exec '{}' --exact {test} --nocapture\n",
         own.display()
     );
     fs::write(&path, script).unwrap();
@@ -77,8 +85,10 @@ pub async fn run() {
     let Ok(arguments) = std::env::var(ARGUMENTS) else { return };
     match arguments.split_once('\n') {
         Some(("server", rest)) => server(Line::parse(rest, &VALUED, &BARE)).await,
-        Some(("agent", rest)) => agent::run(&Line::parse(rest, &agent::VALUED, &[])).await,
-        _ => panic!("what is simulated is the server, and the agent"),
+        Some(("agent", rest)) => agent::run(&Line::parse(rest, &agent::VALUED, &agent::BARE)).await,
+        Some(("etcd-snapshot", rest)) => upkeep::etcd_snapshot(rest),
+        Some(("certificate", rest)) => upkeep::certificate(rest),
+        _ => panic!("what is simulated is the server, the agent, and what keeps a server up"),
     }
 }
 
@@ -87,6 +97,7 @@ async fn server(line: Line) {
     let data = PathBuf::from(line.one("data-dir"));
     let token = |name: &str| fs::read_to_string(line.one(name)).unwrap().trim().to_owned();
     let authorities = Authorities::load(&data.join("server/tls"));
+    upkeep::keep(&data, line.0.contains_key("cluster-init"), &token("token-file"));
     let settings = Settings {
         listen: format!("{}:{}", line.one("bind-address"), line.one("https-listen-port")).parse().unwrap(),
         token: token("token-file"),

@@ -179,7 +179,7 @@ impl Api {
             }
             Route::Config => ok(&Config {
                 node_id: self.about.node_id.to_string(),
-                runtime: "containerd".to_owned(),
+                runtime: views::runtime(&self.about),
                 settings: self.about.settings.clone(),
             }),
             Route::Stake => {

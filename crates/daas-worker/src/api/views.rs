@@ -97,3 +97,9 @@ fn staking_status(status: &Status, snapshot: &Snapshot, stake: Option<&PositionS
         },
     }
 }
+
+/// What runs containers here.
+pub(super) fn runtime(about: &About) -> String {
+    let set = about.settings.get("container_runtime").and_then(serde_json::Value::as_str);
+    set.unwrap_or("containerd").to_owned()
+}

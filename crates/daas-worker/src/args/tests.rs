@@ -6,7 +6,7 @@ use clap::CommandFactory as _;
 fn help_texts() {
     let mut cli = Cli::command().term_width(100);
     cli.build();
-    for name in ["install", "preflight", "uninstall"] {
+    for name in ["engine", "install", "preflight", "uninstall"] {
         let command = cli.find_subcommand_mut(name).unwrap();
         insta::assert_snapshot!(format!("help-{name}"), command.render_help().to_string());
     }

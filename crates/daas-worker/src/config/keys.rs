@@ -108,7 +108,13 @@ pub const KEYS: &[Key] = &[
     same("sui_private_key", "sui.private_key"),
     same("contract_address", "sui.staking_contract"),
     same("nautilus_endpoint", "k3s.master_endpoint"),
-    key("container_runtime", Kind::OneOf(&["containerd"]), &[], "", "What runs the node's containers."),
+    key(
+        "container_runtime",
+        Kind::OneOf(&["containerd", "docker"]),
+        &[],
+        "\"containerd\"",
+        "What runs the node's containers: a containerd that the node brings along, or the machine's Docker, where nodes are K3s' agents.",
+    ),
     key("min_stake_amount", Kind::Ignored(MINIMUM), &[], "", ""),
 ];
 

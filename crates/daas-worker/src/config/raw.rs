@@ -11,6 +11,7 @@ pub(super) struct Raw {
     pub(super) cluster: Option<PathBuf>,
     pub(super) state_dir: PathBuf,
     pub(super) wallet: Option<PathBuf>,
+    pub(super) container_runtime: String,
     #[serde(default)]
     pub(super) sui: RawSui,
     #[serde(default)]

@@ -126,6 +126,7 @@ fn the_flat_file_of_old_loads() {
     join.cluster = "0x2".parse().unwrap();
     config.apply_to(&mut join).unwrap();
     assert_eq!(join.endpoint, "https://tee-master:6443");
+    assert!(!config.docker && load("container_runtime: docker\ncluster: j", &[], &[]).unwrap().docker);
     assert!(load("container_runtime: rkt\ncluster: j", &[], &[]).is_err());
     let problem = load("sui_private_key: suiprivkey1secret", &[], &[]).unwrap_err();
     assert!(problem.cause.contains("sui.private_key") && !problem.cause.contains("1secret"), "{problem}");

@@ -31,7 +31,10 @@ pub fn machine(config: &WorkerConfig) -> Vec<Finding> {
     // What is wrong with the file is said of the cluster.
     let joining = ClusterInfo::load(&config.cluster).map(|cluster| cluster.join.engine).unwrap_or_default();
     let mut findings = vec![
-        Finding { what: "root and programs", found: host::check_programs(joining).map(|()| "there".to_owned()) },
+        Finding {
+            what: "root and programs",
+            found: host::check_programs(config, joining).map(|()| "there".to_owned()),
+        },
         Finding { what: "cgroups", found: cgroups(Path::new(MOUNTS)) },
     ];
     for folder in BTreeSet::from([config.state_dir.clone(), config.data_dir(joining)]) {

@@ -152,6 +152,7 @@ async fn one_that_waits_for_its_server_is_told_from_one_that_does_not_run() {
         node_name: "worker-1".to_owned(),
         node_ip: ADDRESS.parse().unwrap(),
         api_server: world.endpoint.clone(),
+        docker: false,
         token_file: world.path("token"),
         max_pods: 110,
         log_level: 1,

@@ -5,6 +5,7 @@ use crate::host::ADDRESS;
 use crate::life::skipped;
 use daas_engine::build::Binaries;
 use daas_engine::{AgentConfig, Engine, EngineError, NodeError, k3s};
+use daas_testkit::docker::ScriptedDocker;
 use daas_testkit::k3s::simulated;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -58,6 +59,7 @@ async fn alone() {
         node_name: "worker-1".to_owned(),
         node_ip: ADDRESS.parse().unwrap(),
         api_server: "https://127.0.0.1:1".to_owned(),
+        docker: false,
         token_file: folder.join("token"),
         max_pods: 110,
         log_level: 1,
@@ -91,6 +93,52 @@ async fn alone() {
     assert_eq!(tries("iptables -L OTHER").await, rules);
     assert!(is_mounted(&data));
     anothers_stays(&config, &programs).await;
+    pods_in_docker_go_and_others_stay(&AgentConfig { docker: true, ..config }, &programs).await;
+}
+
+/// Docker has no pods before the node, and none after it; who else uses it notices nothing.
+async fn pods_in_docker_go_and_others_stay(config: &AgentConfig, programs: &Binaries) {
+    let (place, engine) = (&config.state_dir, Engine::K3s);
+    runs("umount /run/k3s/containerd/rootfs").await;
+    std::fs::remove_dir_all("/run/k3s").unwrap();
+    let socket = Path::new("/var/run/docker.sock");
+    let refused = engine.check_docker(place).await;
+    assert!(matches!(refused, Err(EngineError::Node(NodeError::Docker(_)))), "{refused:?}");
+    let anothers = ScriptedDocker::start(socket, 1, 1);
+    for refused in [engine.check_docker(place).await, engine.start_agent(config, programs).await.map(drop)] {
+        assert!(matches!(refused, Err(EngineError::Node(NodeError::Occupied { .. }))), "{refused:?}");
+    }
+    assert_eq!(anothers.running(), 2, "another's pod");
+    drop(anothers);
+    std::fs::remove_file(socket).unwrap();
+
+    let docker = ScriptedDocker::start(socket, 0, 1);
+    engine.check_docker(place).await.unwrap();
+    let node = engine.start_agent(config, programs).await.unwrap();
+    docker.starts_pod();
+    // A worker that is killed leaves them, and the next one goes on.
+    drop(node);
+    let node = engine.start_agent(config, programs).await.unwrap();
+    assert_eq!((docker.pods().len(), docker.running()), (1, 2));
+    for made in ["mkdir -p /run/k3s/cri-dockerd", "ip link add cni0 type bridge"] {
+        runs(made).await;
+    }
+    node.stop(Duration::from_secs(3)).await.unwrap();
+    assert!(!Path::new("/run/k3s").exists() && !Path::new("/sys/class/net/cni0").exists());
+    assert_eq!((docker.pods().len(), docker.running()), (0, 1));
+    assert!(docker.asked().iter().any(|line| line.ends_with("/stop?t=3")), "{:?}", docker.asked());
+    assert!(!engine.has_left_node(place));
+
+    // With another runtime none of the former one's pods goes on; and what is left of a killed worker goes by its record.
+    drop(engine.start_agent(config, programs).await.unwrap());
+    docker.starts_pod();
+    let node = engine.start_agent(&AgentConfig { docker: false, ..config.clone() }, programs).await.unwrap();
+    assert_eq!((docker.pods().len(), docker.running()), (0, 1));
+    node.stop(Duration::ZERO).await.unwrap();
+    drop(engine.start_agent(config, programs).await.unwrap());
+    docker.starts_pod();
+    engine.cleanup_node(place).await.unwrap();
+    assert_eq!((docker.pods().len(), docker.running()), (0, 1));
 }
 
 /// Another K3s' containers, which run on where that has been stopped: beside them no node is started, and none is cleared away.

@@ -160,10 +160,6 @@ impl Owner {
         self.keeps("worker-config.yaml", &format!("{known}{more}\n"));
     }
 
-    pub(crate) fn config(&self) -> String {
-        self.home.join("worker-config.yaml").display().to_string()
-    }
-
     /// A file of theirs alone.
     pub(crate) fn keeps(&self, name: &str, text: &str) {
         let path = self.home.join(name);

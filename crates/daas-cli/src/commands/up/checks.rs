@@ -3,7 +3,7 @@
 use crate::cli::Settings;
 use crate::machine;
 use crate::paths::{StateDir, sibling};
-use daas_engine::{Engine, EngineError, Need, Role, k3s};
+use daas_engine::{Engine, EngineError, Need, Role, build, k3s};
 use daas_types::{ErrorCode, Problem};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -39,7 +39,8 @@ fn k3s_there(settings: &Settings) -> Result<(), Problem> {
         let cause = "with `--engine k3s` this machine runs the control plane alone: add `--no-node`; nodes join from others: `k3s-daas join`";
         return Err(Problem::new(ErrorCode::ConfigInvalid, cause));
     }
-    let found = k3s::locate().and_then(|found| found.ok_or(k3s::K3sError::NotFound));
+    let cache = build::default_cache_dir().ok();
+    let found = k3s::locate(cache.as_deref()).and_then(|found| found.ok_or(k3s::K3sError::NotFound));
     found.map(drop).map_err(Problem::of(ErrorCode::K3sMissing))
 }
 

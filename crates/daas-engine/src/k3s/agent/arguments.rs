@@ -12,6 +12,13 @@ use crate::settings::AgentConfig;
 pub(super) fn agent(layout: &Layout, config: &AgentConfig) -> Vec<String> {
     let kubelet_argument = |name: &str, value: &dyn Display| format!("--kubelet-arg={name}={value}");
     let folder = kubelet(layout);
+    let runtime = if config.docker {
+        // Docker's cgroups are where it puts them; its containers are found by their labels.
+        "--docker".to_owned()
+    } else {
+        // Pods are below it: who takes the node down finds them there.
+        kubelet_argument("cgroup-root", &format_args!("/{}", layout.cgroup_root()))
+    };
     vec![
         "agent".to_owned(),
         // Empty, and in place of the machine's: what is there for another K3s would be added to all this.
@@ -21,8 +28,7 @@ pub(super) fn agent(layout: &Layout, config: &AgentConfig) -> Vec<String> {
         format!("--token-file={}", config.token_file.display()),
         format!("--node-name={}", config.node_name),
         format!("--node-ip={}", config.node_ip),
-        // Pods are below it: who takes the node down finds them there.
-        kubelet_argument("cgroup-root", &format_args!("/{}", layout.cgroup_root())),
+        runtime,
         // What it mounts for pods is below the node's folder.
         kubelet_argument("root-dir", &folder.display()),
         kubelet_argument("cert-dir", &folder.join("pki").display()),

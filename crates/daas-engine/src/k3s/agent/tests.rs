@@ -8,6 +8,7 @@ fn config(state_dir: PathBuf) -> AgentConfig {
         node_name: "worker-1".to_owned(),
         node_ip: [192, 0, 2, 7].into(),
         api_server: "https://192.0.2.1:6443".to_owned(),
+        docker: false,
         token_file: "TOKEN".into(),
         max_pods: 110,
         log_level: 1,
@@ -32,6 +33,17 @@ fn the_arguments_are_these() {
         std::fs::write(&golden, &text).unwrap();
     }
     assert_eq!(text, std::fs::read_to_string(&golden).unwrap(), "UPDATE_GOLDEN=1 rewrites {}", golden.display());
+}
+
+/// Docker's own driver of cgroups decides how they are called: a root of ours would not be found.
+#[test]
+fn with_docker_one_argument_is_another() {
+    let (_folder, layout, without) = made();
+    let with = arguments::agent(&layout, &AgentConfig { docker: true, ..config(layout.state.clone()) });
+    let differ: Vec<_> = without.iter().zip(&with).filter(|(one, other)| one != other).collect();
+    assert_eq!(with.len(), without.len());
+    let [(cgroups, docker)] = differ[..] else { panic!("{differ:?}") };
+    assert!(cgroups.starts_with("--kubelet-arg=cgroup-root=") && docker == "--docker");
 }
 
 /// Apart from the golden file, so that rewriting it does not lose them.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::Docker;
 use crate::command::{self, SYSTEM_PATH};
 use crate::files::FileError;
 use crate::links;
@@ -17,6 +18,9 @@ const RUN: &str = "/run/k3s";
 /// There once its container runtime has run.
 const RUNTIME: &str = "/run/k3s/containerd";
 const SOCKET: &str = "/run/k3s/containerd/containerd.sock";
+/// The same where it runs its pods in Docker.
+const DOCKER_RUNTIME: &str = "/run/k3s/cri-dockerd";
+const DOCKER_SOCKET: &str = "/run/k3s/cri-dockerd/cri-dockerd.sock";
 const NAMESPACES: &str = "/run/netns";
 /// The links of pods' networks, by K3s' own list of them.
 const ITS_LINKS: [&str; 6] = ["cni0", "flannel.1", "flannel-v6.1", "flannel-wg", "flannel-wg-v6", "kube-ipvs0"];
@@ -30,6 +34,9 @@ const ITS_CHAINS: [&str; 3] = ["KUBE-", "CNI-", "FLANNEL"];
 pub(crate) struct Traces {
     links: Vec<String>,
     namespaces: Vec<String>,
+    /// Whether its pods are in Docker, where none were before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    docker: bool,
 }
 
 // === impl Traces ===
@@ -37,7 +44,10 @@ pub(crate) struct Traces {
 impl Traces {
     /// Two of them would have the same containers.
     pub(crate) fn refuse_another() -> Result<(), NodeError> {
-        if answers(Path::new(SOCKET)) { Err(NodeError::Occupied { place: PathBuf::from(SOCKET) }) } else { Ok(()) }
+        match [SOCKET, DOCKER_SOCKET].map(Path::new).into_iter().find(|socket| answers(socket)) {
+            Some(socket) => Err(NodeError::Occupied { place: socket.to_owned() }),
+            None => Ok(()),
+        }
     }
 
     /// The same where none of ours has left anything: pods go on when their K3s has been stopped, and have mounts there.
@@ -51,8 +61,18 @@ impl Traces {
     }
 
     /// Looks at what is there.
-    pub(crate) async fn look() -> Result<Self, NodeError> {
-        Ok(Self { links: links::names().await?, namespaces: names(NAMESPACES) })
+    pub(crate) async fn look(docker: bool) -> Result<Self, NodeError> {
+        Ok(Self { links: links::names().await?, namespaces: names(NAMESPACES), docker })
+    }
+
+    /// Whether its pods are in Docker.
+    pub(crate) fn has_docker(&self) -> bool {
+        self.docker
+    }
+
+    /// Removes them from there. Nothing else is in reach of their labels.
+    pub(crate) async fn remove_pods(&self) -> Result<(), NodeError> {
+        if self.docker { Ok(Docker::of_machine().remove_pods().await?) } else { Ok(()) }
     }
 
     /// Detaches what containers had mounted, their network namespaces too. Answers what stays.
@@ -113,7 +133,7 @@ fn below_run(mounts: &str) -> Option<PathBuf> {
 
 /// Whether it has run containers since the machine was started.
 fn has_run() -> bool {
-    Path::new(RUNTIME).exists()
+    [RUNTIME, DOCKER_RUNTIME].iter().any(|folder| Path::new(folder).exists())
 }
 
 fn names(folder: impl AsRef<Path>) -> Vec<String> {
@@ -189,7 +209,7 @@ mod tests {
 
     #[test]
     fn namespaces_of_others_stay() {
-        let traces = Traces { links: vec![], namespaces: vec!["cni-another".to_owned()] };
+        let traces = Traces { links: vec![], namespaces: vec!["cni-another".to_owned()], docker: false };
         let is_its = |path: &str| traces.is_its_namespace(Path::new(path));
         assert!(is_its("/run/netns/cni-0b2c"));
         for other in ["/run/netns/cni-another", "/run/netns/vpn", "/run/netns", "/home/cni-0b2c"] {

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,6 +16,11 @@ use std::time::Duration;
 /// Arguments of `k3s agent`, as v1.36.2 has them, of those that are of use here. All have a value.
 pub(super) const VALUED: [&str; 8] =
     ["config", "data-dir", "kubelet-arg", "node-ip", "node-name", "server", "token-file", "v"];
+/// And without.
+pub(super) const BARE: [&str; 1] = ["docker"];
+/// Where the machine's Docker listens, and where K3s speaks to it for its kubelet.
+const DOCKER: &str = "/var/run/docker.sock";
+const CRI_DOCKERD: &str = "/run/k3s/cri-dockerd";
 /// What an agent's environment must not tell it.
 const FOREIGN: [&str; 4] = ["K3S_TOKEN", "K3S_TOKEN_FILE", "K3S_URL", "K3S_DATA_DIR"];
 /// How long it waits before it tries again what was refused; K3s waits for a few seconds.
@@ -39,8 +45,14 @@ pub(super) async fn run(line: &Line) {
         tokio::time::sleep(PAUSE).await;
     }
     agent.keep(&folder);
-    let cgroup = line.component("kubelet-arg", "cgroup-root").unwrap();
-    start_pod(&folder, cgroup.trim_start_matches('/'));
+    if let Some(cgroup) = line.component("kubelet-arg", "cgroup-root") {
+        start_pod(&folder, cgroup.trim_start_matches('/'));
+    } else {
+        // Its pods are Docker's, and are named otherwise there.
+        assert!(line.0.contains_key("docker"), "pods are nowhere");
+        UnixStream::connect(DOCKER).expect("failed to get docker runtime info");
+        fs::create_dir_all(CRI_DOCKERD).unwrap();
+    }
     let _node = agent.live().await.expect("its processes must come up");
     say_ready();
     std::future::pending::<()>().await;

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod upkeep;
+
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -59,6 +61,7 @@ fn config(state_dir: &Path, api: u16) -> ServerConfig {
         tls_min_version: TlsVersion::Tls13,
         cipher_suites: Vec::new(),
         log_level: 1,
+        cluster_init: false,
     }
 }
 
@@ -68,14 +71,22 @@ fn now() -> SystemTime {
 }
 
 async fn programs(folder: &Path) -> Binaries {
+    programs_of(folder, simulated::VERSION).await
+}
+
+/// Another version is another program.
+async fn programs_of(folder: &Path, version: &str) -> Binaries {
     std::fs::create_dir_all(folder).unwrap();
-    k3s::find_at(&simulated::write(folder, "simulated_k3s"), &folder.join("cache")).await.unwrap()
+    let program = simulated::write_version(folder, "simulated_k3s", version);
+    k3s::find_at(&program, &folder.join("cache")).await.unwrap()
 }
 
 async fn start(state: &Path, api: u16) -> Result<Server, EngineError> {
-    let programs = programs(&state.join("programs")).await;
-    let config = config(state, api);
-    let pki = Pki::load_or_create(state, &config.pki_names(), now()).unwrap();
+    start_with(config(state, api), programs(&state.join("programs")).await).await
+}
+
+async fn start_with(config: ServerConfig, programs: Binaries) -> Result<Server, EngineError> {
+    let pki = Pki::load_or_create(&config.state_dir, &config.pki_names(), now()).unwrap();
     ENGINE.start_server(config, programs, &pki).await
 }
 
@@ -249,7 +260,7 @@ async fn k3s_itself_becomes_ready_with_our_authorities_and_leaves_nothing() {
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("k3s");
     let programs = match ENGINE.find_programs(&cache).await {
         Ok(Some(programs)) => programs,
-        Ok(None) => return skipped(&"no `k3s` on PATH, and K3S_BIN names none"),
+        Ok(None) => return skipped(&"no `k3s` on PATH, K3S_BIN names none, and none was fetched"),
         // One that only lies on PATH was not meant for this.
         Err(error) if !named() => return skipped(&error),
         Err(error) => panic!("{error}"),
