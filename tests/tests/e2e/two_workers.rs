@@ -139,8 +139,8 @@ fn nothing_of(cluster: &Cluster, machine: Machine) -> Result<()> {
     ensure!(left.is_empty(), "processes of {} are left: {left:?}", machine.name);
     ensure!(!node.join("run/node.json").exists(), "the node's record is still there");
     let names = std::fs::read_dir("/run")?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let (locks, sockets): (Vec<_>, Vec<_>) =
-        names.filter(|name| name.starts_with("k3s-daas-")).partition(|name| name.ends_with(".lock"));
+    let ours = names.filter_map(|name| name.strip_prefix("k3s-daas-").map(str::to_owned));
+    let (locks, sockets): (Vec<_>, Vec<_>) = ours.partition(|name| name.contains(".lock"));
     ensure!(sockets.len() == 2, "the operator's and the other staker's nodes have folders in /run, not {sockets:?}");
     ensure!(locks.len() == 2, "their workers hold their data folders, and nobody else does: {locks:?}");
     Ok(())
