@@ -184,6 +184,7 @@ async fn what_k3s_agent_would_show_is_not_there_while_no_master_is_believed() {
     ann.keeps("state/k3s-token", &k3s::token(&world.join.ca, &seal.secret().expose_hex()));
     ann.types_until("sudo k3s-daas-worker --config worker-config.yaml", "action=VerifyMaster").await;
     assert!(!token.exists(), "an agent that is started now would show the Seal");
+    leaves(&ann.home.join("data")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -218,6 +219,12 @@ async fn of_two_workers_with_one_data_folder_the_second_spends_nothing() {
     first.wait().await.unwrap();
     let said = bob.types("sudo k3s-daas-worker preflight --config worker-config.yaml").await;
     assert!(said.contains("is no other worker's"), "{said}");
+    leaves(Path::new(&data)).await;
+}
+
+/// What a killed worker has left goes, as its owner's next one would see to.
+async fn leaves(data: &Path) {
+    Engine::K3s.cleanup_node(data).await.unwrap();
 }
 
 /// Whether nobody here could run K3s' agent.
