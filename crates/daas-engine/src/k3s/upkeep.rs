@@ -1,7 +1,6 @@
 //! K3s' own commands on the data of a server: snapshots of its datastore, and its certificates. They are run by the very program
 //! that the server is, and what can be said to them is listed here: nothing that reads another K3s' configuration, and no secret.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
@@ -210,15 +209,7 @@ fn of_services(services: &[String]) -> impl Iterator<Item = Result<String, Upkee
 fn plain(word: &str) -> Result<&str, UpkeepError> {
     let letter = |c: char| c.is_ascii_alphanumeric();
     let good = word.starts_with(letter) && word.len() <= 200 && word.chars().all(|c| letter(c) || "._-".contains(c));
-    if good { Ok(word) } else { Err(UpkeepError::BadWord { word: shortened(word) }) }
-}
-
-fn shortened(word: &str) -> String {
-    let mut short: String = word.chars().take(40).collect();
-    if short.len() < word.len() {
-        write!(short, "…").expect("a string must take text");
-    }
-    short
+    if good { Ok(word) } else { Err(UpkeepError::BadWord { word: word.chars().take(40).collect() }) }
 }
 
 const SNAPSHOT: &str = "etcd-snapshot";

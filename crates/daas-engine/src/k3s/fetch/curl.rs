@@ -18,8 +18,8 @@ const LIMITS: [&str; 8] =
     ["--connect-timeout", "20", "--speed-time", "30", "--speed-limit", "1000", "--max-time", "1800"];
 /// GitHub sends on once.
 const REDIRECTS: usize = 5;
-/// How many of the last lines an error shows.
-const SHOWN: usize = 4;
+/// How many of the last lines are kept.
+const SHOWN: usize = 16;
 const CHUNK: usize = 64 << 10;
 
 /// What takes an answer's body.
@@ -96,9 +96,7 @@ impl Curl {
         }
         let status = child.wait().await.map_err(|error| failed(error.to_string()))?;
         if !status.success() {
-            // The last line is for us.
-            let said: Vec<_> = said.iter().filter(|line| !line.starts_with(MARK)).map(String::as_str).collect();
-            return Err(failed(format!("{} ({status})", said.join("; "))).into());
+            return Err(failed(format!("{} ({status})", reason(&said))).into());
         }
         let answer = said.iter().find_map(|line| Answer::parse(line));
         answer.ok_or_else(|| failed("curl did not say how it ended".to_owned()).into())
@@ -151,6 +149,12 @@ async fn body<S: Sink>(
     }
 }
 
+/// What curl says went wrong: one line of the many about it.
+fn reason(said: &VecDeque<String>) -> String {
+    let own = said.iter().find(|line| line.starts_with("curl: "));
+    own.or_else(|| said.iter().find(|line| !line.starts_with(MARK))).cloned().unwrap_or_default()
+}
+
 async fn last_lines(err: ChildStderr) -> VecDeque<String> {
     let (mut lines, mut last) = (BufReader::new(err.take(64 << 10)).lines(), VecDeque::new());
     while let Ok(Some(line)) = lines.next_line().await {
@@ -184,6 +188,15 @@ mod tests {
     fn arguments(place: &str) -> Vec<String> {
         let command = Curl { path: "curl".into() }.command(&place.parse().unwrap());
         command.as_std().get_args().map(|word| word.to_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn one_line_says_what_went_wrong() {
+        let said = |lines: &[&str]| reason(&lines.iter().map(|line| (*line).to_owned()).collect());
+        let told = ["curl: (60) certificate problem", "More details here: https://", "answer: 000 "];
+        assert_eq!(said(&told), told[0]);
+        assert_eq!(said(&["answer: 000 ", "killed"]), "killed");
+        assert_eq!(said(&[]), "");
     }
 
     #[test]
