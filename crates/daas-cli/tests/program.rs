@@ -171,7 +171,9 @@ fn up_on_a_running_cluster_changes_nothing() {
 fn up_names_who_holds_its_port_and_starts_nothing() {
     let machine = Machine::new();
     // `up` looks for its programs beside itself; where they are not built yet, that is what it says.
-    let built = Path::new(env!("CARGO_BIN_EXE_k3s-daas")).with_file_name("k3s-daas-worker").exists();
+    let own = Path::new(env!("CARGO_BIN_EXE_k3s-daas"));
+    let programs = ["k3s-daas-devnet", "k3s-daas-master", "k3s-daas-worker"];
+    let built = programs.iter().all(|name| own.with_file_name(name).exists());
     let holder = TcpListener::bind("0.0.0.0:0").unwrap();
     let port = holder.local_addr().unwrap().port().to_string();
     let output = machine.run(&["up", "--no-node", "--port", &port]);
