@@ -21,6 +21,8 @@ pub const BUSYBOX: &str = "local/busybox:1";
 /// The same with kubectl in it.
 pub const KUBECTL: &str = "local/kubectl:1";
 
+/// Another number where what is written of the same programs becomes another.
+const FORMAT: u8 = 1;
 /// As process 1, `sleep` would ignore SIGTERM and every stop would take its whole grace.
 const PAUSE_SCRIPT: &str = "trap 'exit 0' TERM INT; while :; do sleep 2147483647 & wait $!; done";
 
@@ -69,15 +71,22 @@ pub async fn build(folder: &Path, kubectl: &Path) -> Result<Vec<PathBuf>, ImageE
             Image { name: KUBECTL, command: &["/bin/sh"], programs: with_kubectl, applets: &applets },
         ];
         let paths = images.iter().map(|image| image.place(&folder)).collect::<Result<Vec<_>, _>>()?;
-        // Made of programs that are no more.
-        for entry in fs::read_dir(&folder).map_err(FileError::of("read", &folder))?.flatten() {
-            if !paths.contains(&entry.path()) {
-                fs::remove_file(entry.path()).map_err(FileError::of("remove", &entry.path()))?;
-            }
-        }
+        remove_others(&folder, &paths);
         Ok(paths)
     });
     made.await.expect("making images must not panic")
+}
+
+/// Removes archives of programs that are no more, and what was not finished. What stays costs space and nothing else.
+fn remove_others(folder: &Path, paths: &[PathBuf]) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let archive =
+        |path: &PathBuf| path.extension().is_some_and(|kind| kind == "tar" || kind == "new") && path.is_file();
+    for path in entries.filter(|path| archive(path) && !paths.contains(path)) {
+        if let Err(error) = fs::remove_file(&path) {
+            tracing::warn!(path = %path.display(), %error, "former image not removed");
+        }
+    }
 }
 
 /// A dynamic program names its loader near its start.
@@ -118,7 +127,7 @@ impl Image<'_> {
     /// most of what it takes to make the image.
     fn key(&self) -> Result<String, FileError> {
         let mut hash = Sha256::new();
-        hash.update(format!("{:?}{}", self.command, self.applets));
+        hash.update(format!("{FORMAT}{:?}{}", self.command, self.applets));
         for (place, program) in &self.programs {
             let file = fs::metadata(program).map_err(FileError::of("read", program))?;
             let state = (file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec());
@@ -211,6 +220,7 @@ mod tests {
         let before: Vec<_> = look().collect();
         // As one that was killed leaves.
         fs::write(images.join("half.new"), "").unwrap();
+        fs::create_dir(images.join("another's")).unwrap();
         assert_eq!(build(&images, &kubectl).await.unwrap(), first);
         assert_eq!(look().collect::<Vec<_>>(), before, "written again");
         fs::write(&kubectl, "another").unwrap();
@@ -218,6 +228,10 @@ mod tests {
         assert_eq!(second[..2], first[..2], "what has no kubectl in it is as it was");
         assert_ne!(second[2], first[2]);
         assert!(fs::read(&second[2]).unwrap().windows(7).any(|bytes| bytes == b"another"));
-        assert_eq!(fs::read_dir(&images).unwrap().count(), 3, "what is of no use any more stays");
+        assert_eq!(
+            fs::read_dir(&images).unwrap().count(),
+            4,
+            "what is of no use any more stays, or more than that goes"
+        );
     }
 }

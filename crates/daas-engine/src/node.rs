@@ -99,6 +99,17 @@ pub enum NodeError {
         #[source]
         source: std::io::Error,
     },
+    /// Docker has pods that nobody here knows of.
+    #[error(
+        "Docker at {} has {count} containers of pods, which a kubelet would take for its own; if they are a former node's, remove \
+         them: docker rm -f $(docker ps -aq --filter label=io.kubernetes.pod.uid)", socket.display()
+    )]
+    PodsInDocker {
+        /// Its socket.
+        socket: PathBuf,
+        /// How many.
+        count: usize,
+    },
     /// Another worker has it.
     #[error("{} is the data folder of {by}", place.display())]
     Taken {

@@ -40,28 +40,20 @@ impl Controllers {
         let nodes = Nodes::new(self.client.clone());
         let ours = Applied::of(self.gateway, self.cluster_dns);
         if !ours.is_in_place(&self.client).await {
-            self.apply_all().await?;
+            // What is half applied is not in place, whichever version looks.
+            Applied::forget(&self.client).await?;
+            rbac::apply_all(&self.client).await?;
+            if let Some(address) = self.cluster_dns {
+                // Not worth a cluster: where it is outside the service network, nobody can take it either.
+                logged("dns", endpoint::reserve_dns(&self.client, address).await);
+            }
+            endpoint::publish(&self.client, self.gateway.0, self.gateway.1).await?;
+            rbac::in_force(&self.client).await?;
             ours.record(&self.client).await?;
         }
         // None of them waits for another. Boxed: all of `main` would carry room for it.
-        let together = async {
-            tokio::try_join!(
-                nodes.prepare(),
-                namespaces::learn(&self.client, &self.namespaces),
-                rbac::in_force(&self.client),
-            )
-        };
+        let together = async { tokio::try_join!(nodes.prepare(), namespaces::learn(&self.client, &self.namespaces)) };
         Box::pin(together).await.map(drop)
-    }
-
-    /// All that depends neither on who has staked nor on nodes. What cannot be applied keeps nothing else from it.
-    async fn apply_all(&self) -> anyhow::Result<()> {
-        let rights = rbac::apply_all(&self.client).await;
-        if let Some(address) = self.cluster_dns {
-            // Not worth a cluster: where it is outside the service network, nobody can take it either.
-            logged("dns", endpoint::reserve_dns(&self.client, address).await);
-        }
-        rights.and(endpoint::publish(&self.client, self.gateway.0, self.gateway.1).await)
     }
 
     /// Keeps the gateway's knowledge of namespaces true.
@@ -112,7 +104,8 @@ impl Controllers {
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 _ = ticks.tick() => {
-                    logged("applied", self.apply_all().await);
+                    logged("rights", rbac::apply_all(&self.client).await);
+                    logged("endpoint", endpoint::publish(&self.client, self.gateway.0, self.gateway.1).await);
                     logged("nodes", nodes.reconcile(&self.index.snapshot()).await);
                     logged("bindings", bindings::sweep(&self.client, &self.index.snapshot()).await);
                 }

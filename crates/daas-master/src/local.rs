@@ -94,7 +94,7 @@ impl LocalEndpoints for MasterEndpoints {
     ) -> Result<String, Refusal> {
         let decide = |facts: &Facts<'_>| join::decide_agent(&caller.node_id, address, facts);
         // Not written down: its password has not been compared yet.
-        let (joined, _) = self.decided(&*self.nodes.lock().await, connection, caller, decide).await?;
+        let (joined, _) = self.decided(&*self.nodes.lock().await, connection, caller, &decide).await?;
         agents_certificate(&self.pki, caller, joined.record.address, request)
     }
 
@@ -145,20 +145,28 @@ impl LocalEndpoints for MasterEndpoints {
 // === impl MasterEndpoints ===
 
 impl MasterEndpoints {
-    /// Decides a join and records it, all under one lock.
+    /// Decides a join and records it, all under one lock. What takes seconds, and however many its asker wants, is before that.
     async fn record(
         &self,
         connection: &ConnectionInfo,
         caller: &NodeCaller,
         marks: &NodeMarks,
-        decide: impl FnOnce(&Facts<'_>) -> Result<Joined, Refusal> + Send,
+        decide: impl Fn(&Facts<'_>) -> Result<Joined, Refusal> + Send + Sync,
     ) -> Result<NodeRecord, Refusal> {
         let nodes = self.nodes.lock().await;
-        let (Joined { record, anew }, operator) = self.decided(&nodes, connection, caller, decide).await?;
-        // Before the machine is written down: who asks again after a failure is to come here again.
-        if anew {
-            nodes.forget(&caller.node_id).await.map_err(|error| unanswered(&error))?;
-        }
+        let (Joined { mut record, anew }, mut operator) = self.decided(&nodes, connection, caller, &decide).await?;
+        let nodes = if anew {
+            // Before the machine is written down: who asks again after a failure is to come here again.
+            let former = nodes.clone();
+            drop(nodes);
+            former.forget(&caller.node_id).await.map_err(|error| unanswered(&error))?;
+            let nodes = self.nodes.lock().await;
+            let (joined, its) = self.decided(&nodes, connection, caller, &decide).await?;
+            (record, operator) = (joined.record, its);
+            nodes
+        } else {
+            nodes
+        };
         nodes.admit(&caller.node_id, &record, operator, marks).await.map_err(|error| unanswered(&error))?;
         Ok(record)
     }
@@ -169,7 +177,7 @@ impl MasterEndpoints {
         nodes: &Nodes,
         connection: &ConnectionInfo,
         caller: &NodeCaller,
-        decide: impl FnOnce(&Facts<'_>) -> Result<Joined, Refusal> + Send,
+        decide: &(impl Fn(&Facts<'_>) -> Result<Joined, Refusal> + Send + Sync),
     ) -> Result<(Joined, bool), Refusal> {
         let snapshot = self.index.snapshot();
         let mut records = nodes.records().await.map_err(|error| unanswered(&error))?;

@@ -77,18 +77,20 @@ async fn apply_together(client: &Client, objects: impl IntoIterator<Item = Value
 /// that they forbid would be allowed. Asked as an admin makes a namespace, and nothing is made.
 pub(crate) async fn in_force(client: &Client) -> anyhow::Result<()> {
     let asked = async {
-        loop {
-            // Whatever it says of its maker, what is written down is the maker; and what the master says, nobody else does.
-            let made = probe(client, json!({ POSITION: "0x1" }));
-            let (made, forged) = tokio::join!(made, probe(client, json!({ "daas/lost-at-ms": "1" })));
-            let marked = made.is_ok_and(|n| n.annotations().get(POSITION).is_some_and(|id| id == PROBE));
-            if marked && matches!(forged, Err(kube::Error::Api(ref status)) if status.code == 403) {
-                return;
-            }
+        while !are_in_force(client).await {
             sleep(Duration::from_millis(50)).await;
         }
     };
     timeout(IN_FORCE, asked).await.map_err(|_| anyhow::anyhow!("the policies are not in force after {IN_FORCE:?}"))
+}
+
+/// Whether it asks them now.
+pub(crate) async fn are_in_force(client: &Client) -> bool {
+    // Whatever it says of its maker, what is written down is the maker; and what the master says, nobody else does.
+    let made = probe(client, json!({ POSITION: "0x1" }));
+    let (made, forged) = tokio::join!(made, probe(client, json!({ "daas/lost-at-ms": "1" })));
+    let marked = made.is_ok_and(|n| n.annotations().get(POSITION).is_some_and(|id| id == PROBE));
+    marked && matches!(forged, Err(kube::Error::Api(ref status)) if status.code == 403)
 }
 
 async fn probe(client: &Client, annotations: Value) -> kube::Result<Namespace> {

@@ -99,7 +99,7 @@ impl fmt::Display for Phase {
 impl Life {
     /// The transition by which it came into its phase, as far as it is remembered.
     pub fn arrival(&self) -> Option<&Transition> {
-        self.history.iter().rev().find(|step| step.from != step.to).or(self.history.back())
+        self.history.iter().rev().find(|step| step.from != step.to).or(self.history.front())
     }
 
     /// The last transitions, the oldest first.

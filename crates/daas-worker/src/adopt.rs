@@ -5,6 +5,7 @@
 //! put a Seal of its own in its place. That also makes worthless what was typed.
 
 use crate::config::{WorkerConfig, seal_path};
+use crate::host::reserve;
 use crate::state::State;
 use crate::store::Store;
 use crate::worker::{CORDONED, ids, load_wallet, own_node_id};
@@ -47,6 +48,8 @@ pub async fn adopt(config: &WorkerConfig, secret: SealSecret) -> Result<(), Prob
 /// goes on where it was.
 pub async fn replace(config: &WorkerConfig) -> Result<(), Problem> {
     let Owned { store, chain, wallet, ids, node_id } = Owned::open(config).await?;
+    // It costs gas and ends Seals: not for a machine that cannot be the node.
+    let _held = reserve(config).await?;
     let (owner, path) = (wallet.address(), seal_path(store.folder()));
     let former = path.exists().then(|| SealFile::load(&path)).transpose()?;
     let seals = chain.seals(&ids, owner).await?;

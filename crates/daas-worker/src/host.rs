@@ -1,14 +1,17 @@
 //! The node on this machine: its programs, its serving key, starting and stopping it.
 
+mod address;
 mod agent;
 mod material;
 mod programs;
+mod reserve;
 
 use crate::config::WorkerConfig;
 use crate::peers::Peers;
 use crate::store::Store;
+pub use address::node_ip;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use daas_client::{ClusterInfo, SealFile};
+use daas_client::SealFile;
 use daas_engine::build::{Binaries, Program, Progress};
 use daas_engine::pki::CertFiles;
 use daas_engine::{AgentConfig, Cidr, CredentialPlugin, Engine, HeldFolder, Node, NodeConfig, Role};
@@ -19,8 +22,10 @@ use material::{join_material, pem, taints};
 use programs::{cache, engine, problem};
 pub use programs::{check_docker, check_programs, fetch};
 use rcgen::{CertificateParams, DnType, KeyPair};
+use reserve::hold;
+pub(crate) use reserve::reserve;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -309,38 +314,6 @@ async fn persist(mut launch: impl AsyncFnMut() -> Result<(), Problem>) -> Result
     launch().await
 }
 
-/// What [`Host::check`] refuses, for who is about to spend something before there is a host. The folder is held as long as the
-/// answer lives.
-pub fn reserve(config: &WorkerConfig) -> Result<HeldFolder, Problem> {
-    let joining = ClusterInfo::load(&config.cluster)?.join.engine;
-    check_programs(config, joining)?;
-    hold(&config.data_dir(joining), &config.state_dir)
-}
-
-fn hold(data_dir: &Path, state_dir: &Path) -> Result<HeldFolder, Problem> {
-    let who = format!("the worker of {} (pid {})", state_dir.display(), std::process::id());
-    HeldFolder::take(data_dir, &who).map_err(|error| problem(error.into()))
-}
-
-/// The address other nodes reach this machine by: the configured one, else the one from which the master is reached.
-pub fn node_ip(configured: Option<IpAddr>, endpoint: &str) -> Result<Ipv4Addr, Problem> {
-    let refused = |cause: String| Problem::new(ErrorCode::AddressRefused, cause);
-    let address = if let Some(ip) = configured {
-        ip
-    } else {
-        let (host, port) =
-            daas_client::split(endpoint).ok_or_else(|| refused(format!("{endpoint} is not https://host:port")))?;
-        // Connecting a datagram socket sends nothing; it only asks the routing table.
-        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|s| s.connect((host, port)).map(|()| s));
-        let local = socket.and_then(|s| s.local_addr()).map_err(|e| refused(format!("no route to {endpoint}: {e}")))?;
-        local.ip()
-    };
-    match address.to_canonical() {
-        IpAddr::V4(ip) if !ip.is_loopback() && !ip.is_unspecified() => Ok(ip),
-        other => Err(refused(format!("{other} is not an IPv4 address that other nodes can reach"))),
-    }
-}
-
 /// Where the credential plugin remembers verdicts.
 pub fn verdict_dir(state_dir: &Path) -> PathBuf {
     state_dir.join("verified")
@@ -349,16 +322,6 @@ pub fn verdict_dir(state_dir: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_node_needs_an_address_others_reach() {
-        let ip = |text: &str| Some(text.parse().unwrap());
-        assert_eq!(node_ip(ip("10.0.0.1"), "").unwrap(), Ipv4Addr::new(10, 0, 0, 1));
-        for bad in ["127.0.0.1", "0.0.0.0", "fd00::1"] {
-            assert_eq!(node_ip(ip(bad), "").unwrap_err().code, ErrorCode::AddressRefused, "{bad}");
-        }
-        assert_eq!(node_ip(None, "https://127.0.0.1:6443").unwrap_err().code, ErrorCode::AddressRefused);
-    }
 
     #[tokio::test(start_paused = true)]
     async fn a_start_that_fails_once_or_twice_costs_no_pods() {

@@ -56,11 +56,7 @@ fn run(mut args: RunArgs) -> Result<u8, Problem> {
         }
         match secret {
             Some(secret) => daas_worker::adopt::adopt(&config, secret).await?,
-            None if config.replace => {
-                // It costs gas and ends Seals: not for a machine that cannot be the node.
-                let _held = daas_worker::host::reserve(&config)?;
-                daas_worker::adopt::replace(&config).await?;
-            }
+            None if config.replace => daas_worker::adopt::replace(&config).await?,
             None => {}
         }
         // Boxed: a worker's whole life is one large future.

@@ -1,8 +1,9 @@
 //! What this machine has and how much of it is used.
 
 use daas_types::api::{Capacity, ResourceUsage};
+use nix::sys::statvfs::statvfs;
 use std::path::{Path, PathBuf};
-use sysinfo::{CpuRefreshKind, Disks, MemoryRefreshKind, Networks, RefreshKind, System};
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, Networks, RefreshKind, System};
 
 const GIB: u64 = 1 << 30;
 /// The loopback interface, and what container networks make: traffic over those is either none or counted again elsewhere.
@@ -61,18 +62,21 @@ impl Machine {
         })
     }
 
-    /// Total and free bytes of the disk with the folder: the longest mount point above it.
     fn disk(&self) -> (u64, u64) {
-        let disks = Disks::new_with_refreshed_list();
-        let above = disks.list().iter().filter(|disk| self.folder.starts_with(disk.mount_point()));
-        let nearest = above.max_by_key(|disk| disk.mount_point().as_os_str().len());
-        nearest.map_or((0, 0), |disk| (disk.total_space(), disk.available_space()))
+        disk_of(&self.folder).unwrap_or_default()
     }
 
     fn looked_at() -> RefreshKind {
         let cpu = CpuRefreshKind::nothing().with_cpu_usage();
         RefreshKind::nothing().with_cpu(cpu).with_memory(MemoryRefreshKind::nothing().with_ram())
     }
+}
+
+/// Total and free bytes of the folder's own disk. No other is asked: a pod's volume whose server is gone would never answer.
+pub(crate) fn disk_of(folder: &Path) -> Option<(u64, u64)> {
+    let disk = statvfs(folder).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(disk.fragment_size());
+    Some((bytes(disk.blocks()), bytes(disk.blocks_available())))
 }
 
 fn is_outer(interface: &str) -> bool {
@@ -114,6 +118,7 @@ mod tests {
         let capacity = machine.capacity();
         assert!(capacity.cpu.parse::<u32>().unwrap() >= 1);
         assert!(capacity.memory.ends_with("Gi"));
+        assert_ne!(capacity.storage, "0Gi");
         let usage = machine.usage();
         assert!(usage.memory > 0.0 && usage.memory <= 100.0);
     }

@@ -72,10 +72,12 @@ pub(crate) async fn cleanup(state_dir: &Path) -> Result<(), NodeError> {
     }
     process::kill_marked(&layout.run()).await?;
     let Some(record) = record else { return Ok(()) };
+    let mut pods = Ok(());
     if let Some(traces) = &record.k3s {
         // Ours has ended: who answers there is another's, and so is what lies beside it.
         Traces::refuse_another()?;
-        traces.remove_pods().await?;
+        // A Docker that has stopped keeps nothing else from going.
+        pods = traces.remove_pods().await;
     }
     let mut left = unmount_below(&[&layout.state, &layout.sockets()]);
     if let Some(traces) = &record.k3s {
@@ -99,6 +101,7 @@ pub(crate) async fn cleanup(state_dir: &Path) -> Result<(), NodeError> {
     if !left.is_empty() {
         return Err(NodeError::Left { left });
     }
+    pods?;
     let [kept, _] = Record::paths(&layout);
     Ok(remove_tree(&kept)?)
 }

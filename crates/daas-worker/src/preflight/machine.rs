@@ -3,6 +3,7 @@ use crate::config::WorkerConfig;
 use crate::host;
 use crate::state::Phase;
 use crate::store::Store;
+use crate::usage::disk_of;
 use daas_client::ClusterInfo;
 use daas_engine::HeldFolder;
 use daas_types::join::Joining;
@@ -12,7 +13,6 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use sysinfo::Disks;
 
 /// The list of what is mounted.
 pub const MOUNTS: &str = "/proc/mounts";
@@ -88,12 +88,10 @@ fn controllers(mount: &str) -> Vec<String> {
 pub fn disk(folder: &Path, needed: u64) -> Result<String, Problem> {
     let absolute = std::path::absolute(folder).map_err(Problem::of(ErrorCode::StateUnreadable))?;
     let there = absolute.ancestors().find_map(|above| above.canonicalize().ok()).unwrap_or_else(|| PathBuf::from("/"));
-    let disks = Disks::new_with_refreshed_list();
-    let above = disks.list().iter().filter(|disk| there.starts_with(disk.mount_point()));
-    let Some(nearest) = above.max_by_key(|disk| disk.mount_point().as_os_str().len()) else {
-        return Ok(format!("{}: not known how much is free", folder.display()));
+    let place = folder.display();
+    let Some((_, free)) = disk_of(&there) else {
+        return Ok(format!("{place}: not known how much is free"));
     };
-    let (free, place) = (nearest.available_space(), folder.display());
     if free >= needed {
         return Ok(format!("{place}: {} free", gigabytes(free)));
     }

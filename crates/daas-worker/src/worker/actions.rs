@@ -172,7 +172,7 @@ impl Worker {
     async fn join(&mut self) -> Result<(), Problem> {
         // Long before the token is made: a first build takes minutes, a token lives for five.
         self.host.prepare().await?;
-        let ip = node_ip(self.node_ip, &self.cluster.join.endpoint)?;
+        let ip = node_ip(self.node_ip, &self.cluster.join.endpoint).await?;
         let (timestamp, instance_id) = (clock::now().secs(), self.store.instance_id()?);
         let replacement = self.replace.then(|| self.staker.replacement(&instance_id, timestamp)).transpose()?;
         let request = RegisterWorkerRequest {

@@ -106,7 +106,7 @@ async fn pods_in_docker_go_and_others_stay(config: &AgentConfig, programs: &Bina
     assert!(matches!(refused, Err(EngineError::Node(NodeError::Docker(_)))), "{refused:?}");
     let anothers = ScriptedDocker::start(socket, 1, 1);
     for refused in [engine.check_docker(place).await, engine.start_agent(config, programs).await.map(drop)] {
-        assert!(matches!(refused, Err(EngineError::Node(NodeError::Occupied { .. }))), "{refused:?}");
+        assert!(matches!(refused, Err(EngineError::Node(NodeError::PodsInDocker { count: 1, .. }))), "{refused:?}");
     }
     assert_eq!(anothers.running(), 2, "another's pod");
     drop(anothers);
@@ -139,6 +139,19 @@ async fn pods_in_docker_go_and_others_stay(config: &AgentConfig, programs: &Bina
     docker.starts_pod();
     engine.cleanup_node(place).await.unwrap();
     assert_eq!((docker.pods().len(), docker.running()), (0, 1));
+    // A Docker that has stopped keeps nothing else from going, and is not forgotten.
+    drop(engine.start_agent(config, programs).await.unwrap());
+    for made in ["mkdir -p /run/k3s/cri-dockerd", "ip link add cni0 type bridge"] {
+        runs(made).await;
+    }
+    drop(docker);
+    std::fs::remove_file(socket).unwrap();
+    let left = engine.cleanup_node(place).await;
+    assert!(matches!(left, Err(EngineError::Node(NodeError::Docker(_)))), "{left:?}");
+    assert!(engine.has_left_node(place) && !tries("ip link show cni0").await);
+    let _docker = ScriptedDocker::start(socket, 0, 1);
+    engine.cleanup_node(place).await.unwrap();
+    assert!(!engine.has_left_node(place));
 }
 
 /// Another K3s' containers, which run on where that has been stopped: beside them no node is started, and none is cleared away.

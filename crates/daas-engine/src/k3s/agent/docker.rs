@@ -20,8 +20,8 @@ const PODS: &str = "/containers/json?all=1&filters=%7B%22label%22%3A%5B%22io.kub
 const LIMIT: Duration = Duration::from_secs(20);
 /// A thousand containers' descriptions are less.
 const LONGEST: u64 = 32 << 20;
-/// What is asked at once.
-const AT_ONCE: usize = 16;
+/// What is asked at once: all containers of a node of some hundred pods, so that their grace is one.
+const AT_ONCE: usize = 512;
 
 /// Why Docker did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +64,10 @@ impl Docker {
 
     /// Refuses a machine where it does not answer, or has pods: a kubelet takes all that it finds for its own, and ends it.
     pub(crate) async fn is_free(&self) -> Result<(), NodeError> {
-        if self.pods().await?.is_empty() { Ok(()) } else { Err(NodeError::Occupied { place: self.socket.clone() }) }
+        match self.pods().await?.len() {
+            0 => Ok(()),
+            count => Err(NodeError::PodsInDocker { socket: self.socket.clone(), count }),
+        }
     }
 
     /// Stops all pods' containers: SIGTERM, `grace`, SIGKILL.
@@ -170,7 +173,7 @@ mod tests {
         let socket = folder.path().join("docker.sock");
         let scripted = ScriptedDocker::start(&socket, 40, 2);
         let docker = Docker::at(&socket);
-        assert!(matches!(docker.is_free().await, Err(NodeError::Occupied { .. })));
+        assert!(matches!(docker.is_free().await, Err(NodeError::PodsInDocker { count: 40, .. })));
         docker.stop_pods(Duration::from_secs(7)).await.unwrap();
         assert_eq!((scripted.pods().len(), scripted.running()), (40, 2), "the others run on");
         assert!(scripted.asked().iter().any(|line| line.ends_with("/stop?t=7")));
