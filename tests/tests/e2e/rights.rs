@@ -134,6 +134,16 @@ const ADMIN: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// What is the master's alone.
+const MASTERS: &[(&str, &[&str])] = &[
+    ("a right of the master's", &["label", "clusterrole", "daas:admin", "x=y"]),
+    (
+        "what the master has in place",
+        &["-n", "daas-system", "patch", "configmap", "applied", "--type=merge", r#"-p={"data":{"digest":"x"}}"#],
+    ),
+    ("that nothing is in place", &["-n", "daas-system", "delete", "configmap", "applied"]),
+];
+
 /// What an admin tries on what is there already.
 const CHANGES: &[(&str, &[&str], &str)] = &[
     ("a right of the master's", &["label", "clusterrole", "daas:admin", "x=y"], "cannot patch resource"),
@@ -232,10 +242,10 @@ fn rights() {
         for (what, manifest, words) in DEVELOPER {
             step(&format!("developer: {what}"), denied(&developer, &[], manifest, words)).await?;
         }
-        step("super: a right of the master's", async {
-            refuse(&cluster.operator(), &["label", "clusterrole", "daas:admin", "x=y"], "the master owns").await
-        })
-        .await?;
+        for (what, args) in MASTERS {
+            let refused = async { refuse(&cluster.operator(), args, "the master owns").await };
+            step(&format!("super: {what}"), refused).await?;
+        }
         accounts_and_nodes(&cluster).await?;
         step("admin: unstaked, and nothing left of it", outlives(&cluster, &admin)).await?;
         cluster.finish().await
