@@ -119,6 +119,9 @@ mod tests {
         assert_eq!((life.arrival(), life.shown().count()), (None, 0));
         life.history.push_back(step(0, Phase::Joined, Phase::Joined));
         assert_eq!(life.arrival().map(|step| step.at_ms), Some(UnixMs(0)), "nothing before it is remembered");
+        life.history.push_back(step(9, Phase::Joined, Phase::Joined));
+        assert_eq!(life.arrival().map(|step| step.at_ms), Some(UnixMs(0)), "at least since then");
+        life.history.pop_back();
         life.history.push_back(step(1, Phase::VerifiedMaster, Phase::Joined));
         life.history.extend((2..40).map(|n| step(n, Phase::Joined, Phase::Joined)));
         assert_eq!(life.arrival().map(|step| step.at_ms), Some(UnixMs(1)));
