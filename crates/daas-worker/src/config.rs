@@ -5,7 +5,7 @@ mod raw;
 #[cfg(test)]
 mod tests;
 
-use crate::api::listen::Listen;
+use crate::api::listen::{Listen, Tls};
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use daas_daemon::config::{ConfigError, Loaded, Mistake, Sources};
@@ -228,13 +228,15 @@ fn node(raw: &RawNode) -> Result<(Option<NodeId>, NodeMarks), Problem> {
 }
 
 fn listen(api: RawApi, security: RawSecurity) -> Result<Option<Listen>, Problem> {
-    let tls = match (security.tls_cert, security.tls_key) {
-        (Some(cert), Some(key)) => Some((cert, key)),
-        (None, None) => None,
-        _ => {
-            let cause = "security.tls_cert and security.tls_key belong together: set both or none";
-            return Err(Problem::new(ErrorCode::ConfigInvalid, cause));
+    let invalid = |cause: &str| Err(Problem::new(ErrorCode::ConfigInvalid, cause));
+    let RawSecurity { tls_cert, tls_key, client_ca: clients } = security;
+    let tls = match (tls_cert, tls_key) {
+        (Some(cert), Some(key)) => Some(Tls { cert, key, clients }),
+        (None, None) if clients.is_some() => {
+            return invalid("security.client_ca needs security.tls_cert and security.tls_key");
         }
+        (None, None) => None,
+        _ => return invalid("security.tls_cert and security.tls_key belong together: set both or none"),
     };
     let port = api.port.unwrap_or(API_PORT);
     if port == 0 {

@@ -1,11 +1,14 @@
 //! Who may speak to the API: who shows the secret of the worker's Seal, and before the first Seal who can read the token
-//! in its state folder. That somebody is on the same machine says nothing.
+//! in its state folder; and who has a certificate of an authority that its owner has named. That somebody is on the same machine
+//! says nothing.
 
 use crate::store::Store;
+use core::net::{IpAddr, SocketAddr};
 use daas_client::SealFile;
 use daas_types::{Address, ClusterId, Commitment, ErrorCode, PositionId, Problem, SealSecret};
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
+use rustls::ServerConnection;
 use std::os::unix::fs::MetadataExt as _;
 use zeroize::Zeroizing;
 
@@ -20,6 +23,37 @@ pub struct Key {
     cluster: ClusterId,
     position: PositionId,
     commitment: Commitment,
+}
+
+/// Who is at the other end of a connection, as far as that tells.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    local: IpAddr,
+    certified: bool,
+}
+
+// === impl Peer ===
+
+impl Peer {
+    /// Anyone.
+    pub(super) fn unknown(local: SocketAddr) -> Self {
+        Self { local: local.ip(), certified: false }
+    }
+
+    /// Who has made this handshake: a certificate is there only if an authority's that the configuration names, and proved.
+    pub(super) fn of(local: SocketAddr, handshake: &ServerConnection) -> Self {
+        Self { local: local.ip(), certified: handshake.peer_certificates().is_some_and(|chain| !chain.is_empty()) }
+    }
+
+    /// The address it came to.
+    pub(super) fn local(self) -> IpAddr {
+        self.local
+    }
+
+    /// Whether it has shown a certificate that opens the API.
+    pub(super) fn is_certified(self) -> bool {
+        self.certified
+    }
 }
 
 // === impl Key ===

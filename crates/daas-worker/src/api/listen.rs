@@ -2,8 +2,9 @@
 
 use core::net::SocketAddr;
 use daas_types::{ErrorCode, Problem};
-use rustls::ServerConfig;
+use rustls::server::WebPkiClientVerifier;
 use rustls::version::TLS13;
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,8 @@ const RESERVED: [(u16, &str); 8] = [
     (10256, "kube-proxy's, for its health"),
 ];
 
+const CLIENTS: &str = "security.client_ca";
+
 /// A place to listen that was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
@@ -28,10 +31,21 @@ pub struct Listen {
     pub address: SocketAddr,
     /// Whether the port was asked for by name; else the worker goes on without its API where something else has it.
     pub asked: bool,
-    /// Certificate chain and key, PEM.
-    pub tls: Option<(PathBuf, PathBuf)>,
+    /// What it is served over HTTPS with.
+    pub tls: Option<Tls>,
     /// What this machine is called beside `localhost`, its node id and the address a request came to.
     pub names: Vec<String>,
+}
+
+/// Files of PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate chain.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Authorities, if any: whoever has a certificate of one of them may speak to the API.
+    pub clients: Option<PathBuf>,
 }
 
 // === impl Listen ===
@@ -53,22 +67,45 @@ impl Listen {
 
     /// Reads the certificate, if there is one.
     pub(super) fn server_config(&self) -> Result<Option<Arc<ServerConfig>>, Problem> {
-        let Some((certificates, key)) = &self.tls else { return Ok(None) };
-        let bad = |name: &str, path: &Path, cause: &dyn core::fmt::Display| {
-            Problem::new(ErrorCode::ConfigInvalid, format!("{name} {}: {cause}", path.display()))
-        };
-        let chain = CertificateDer::pem_file_iter(certificates).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        let chain = chain.map_err(|error| bad("security.tls_cert", certificates, &error))?;
+        let Some(Tls { cert, key, clients }) = &self.tls else { return Ok(None) };
+        let chain = certificates("security.tls_cert", cert)?;
         let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| bad("security.tls_key", key, &error))?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
+        let config = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&TLS13])
-            .map_err(Problem::of(ErrorCode::Internal))?
-            .with_no_client_auth()
-            .with_single_cert(chain, key_der)
-            .map_err(|error| bad("security.tls_cert", certificates, &error))?;
+            .map_err(Problem::of(ErrorCode::Internal))?;
+        let config = match clients {
+            None => config.with_no_client_auth(),
+            Some(path) => {
+                let roots = Arc::new(authorities(path)?);
+                // Who has none shows a token, as without all this.
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).allow_unauthenticated();
+                config.with_client_cert_verifier(verifier.build().map_err(|error| bad(CLIENTS, path, &error))?)
+            }
+        };
+        let config = config.with_single_cert(chain, key_der);
+        let mut config = config.map_err(|error| bad("security.tls_cert", cert, &error))?;
+        // Each connection shows its certificate anew: one that has expired opens nothing.
+        config.send_tls13_tickets = 0;
         Ok(Some(Arc::new(config)))
     }
+}
+
+fn authorities(path: &Path) -> Result<RootCertStore, Problem> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(CLIENTS, path)? {
+        roots.add(certificate).map_err(|error| bad(CLIENTS, path, &error))?;
+    }
+    Ok(roots)
+}
+
+fn certificates(name: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    read.map_err(|error| bad(name, path, &error))
+}
+
+fn bad(name: &str, path: &Path, cause: &dyn core::fmt::Display) -> Problem {
+    Problem::new(ErrorCode::ConfigInvalid, format!("{name} {}: {cause}", path.display()))
 }
 
 #[cfg(test)]
@@ -76,7 +113,7 @@ mod tests {
     use super::*;
 
     fn listen(address: &str, tls: bool) -> Result<Listen, Problem> {
-        let tls = tls.then(|| (PathBuf::from("/c.crt"), PathBuf::from("/c.key")));
+        let tls = tls.then(|| Tls { cert: "/c.crt".into(), key: "/c.key".into(), clients: None });
         Listen { address: address.parse().unwrap(), asked: true, tls, names: Vec::new() }.checked()
     }
 
@@ -110,7 +147,7 @@ mod tests {
         let listen = Listen {
             address: "127.0.0.1:0".parse().unwrap(),
             asked: true,
-            tls: Some((dir.path().join("worker.crt"), dir.path().join("worker.key"))),
+            tls: Some(Tls { cert: dir.path().join("worker.crt"), key: dir.path().join("worker.key"), clients: None }),
             names: Vec::new(),
         };
         let problem = listen.server_config().unwrap_err();

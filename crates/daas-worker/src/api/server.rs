@@ -1,5 +1,6 @@
 //! Connections: how many, how long, and their end.
 
+use super::credential::Peer;
 use super::listen::Listen;
 use super::routes::Api;
 use core::convert::Infallible;
@@ -90,10 +91,10 @@ impl Server {
 async fn connection(tcp: TcpStream, tls: Option<TlsAcceptor>, api: Arc<Api>) {
     let whole = async {
         let local = tcp.local_addr()?;
-        match tls {
-            None => serve(tcp, local, api).await,
-            Some(tls) => serve(timeout(HANDSHAKE, tls.accept(tcp)).await??, local, api).await,
-        }
+        let Some(tls) = tls else { return serve(tcp, Peer::unknown(local), api).await };
+        let stream = timeout(HANDSHAKE, tls.accept(tcp)).await??;
+        let peer = Peer::of(local, stream.get_ref().1);
+        serve(stream, peer, api).await
     };
     match timeout(WHOLE, whole).await {
         Ok(Ok(())) => {}
@@ -103,13 +104,13 @@ async fn connection(tcp: TcpStream, tls: Option<TlsAcceptor>, api: Arc<Api>) {
 }
 
 /// One request: whoever has another connects again, so nobody keeps a place.
-async fn serve<S>(stream: S, local: SocketAddr, api: Arc<Api>) -> anyhow::Result<()>
+async fn serve<S>(stream: S, peer: Peer, api: Arc<Api>) -> anyhow::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request| {
         let api = api.clone();
-        async move { Ok::<_, Infallible>(api.handle(local.ip(), request).await) }
+        async move { Ok::<_, Infallible>(api.handle(peer, request).await) }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())

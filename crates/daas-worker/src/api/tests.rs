@@ -80,12 +80,12 @@ async fn who_scrapes_reads_the_metrics_and_nothing_else_whatever_the_seal() {
 #[tokio::test]
 async fn a_worker_that_starts_again_has_had_its_first_seal() {
     let kept = seal();
-    let rig = Rig::with(None, Some(&kept)).await;
+    let rig = Rig::with(None, None, Some(&kept)).await;
     assert!(!rig.store.file(TOKEN_FILE).exists());
     assert_eq!(rig.get("/api/v1/config", kept.secret().expose_hex().as_str()).await.status, 200);
     let mut prepared = seal();
     prepared.seal = None;
-    let rig = Rig::with(None, Some(&prepared)).await;
+    let rig = Rig::with(None, None, Some(&prepared)).await;
     assert_eq!(rig.get("/api/v1/config", prepared.secret().expose_hex().as_str()).await.status, 401);
     assert_eq!(rig.get("/api/v1/config", &rig.token()).await.status, 200);
 }
@@ -315,7 +315,7 @@ async fn a_connection_answers_once() {
 #[tokio::test]
 async fn with_a_certificate_it_is_https() {
     let ca = Ca::new("owner");
-    let rig = Rig::with(Some(&ca), None).await;
+    let rig = Rig::with(Some(&ca), None, None).await;
     let config = std::sync::Arc::new(daas_client::client_config(&ca.pem(), &[]).unwrap());
     let endpoint = format!("https://localhost:{}", rig.address.port());
     let tls = daas_client::connect(&endpoint, &config).await.unwrap();
@@ -327,6 +327,26 @@ async fn with_a_certificate_it_is_https() {
     let mut answer = Vec::new();
     drop(plain.read_to_end(&mut answer).await);
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_certificate_of_a_named_authority_opens_it() {
+    let (server, owner, other) = (Ca::new("server"), Ca::new("owner"), Ca::new("other"));
+    let mut rig = Rig::with(Some(&server), Some(&owner), None).await;
+    let (seal, token) = (rig.staked(), format!("Bearer {}", "ab".repeat(32)));
+    // One that is good opens it, whatever else is shown; a wrong one, an expired one or one for servers is no connection.
+    assert_eq!(rig.asked_over_tls(&server, Some(owner.client("me")), None).await, Some(200));
+    assert_eq!(rig.asked_over_tls(&server, Some(owner.client("me")), Some(&token)).await, Some(200));
+    for bad in [other.client("me"), owner.expired(&["me"]), owner.server(&["me"])] {
+        assert_eq!(rig.asked_over_tls(&server, Some(bad), None).await, None);
+    }
+    // Who has none shows a token.
+    assert_eq!(rig.asked_over_tls(&server, None, None).await, Some(401));
+    assert_eq!(rig.asked_over_tls(&server, None, Some(&token)).await, Some(401));
+    assert_eq!(rig.asked_over_tls(&server, None, Some(&format!("Bearer {seal}"))).await, Some(200));
+    // Nobody is asked for one where no authority is named.
+    let rig = Rig::with(Some(&server), None, None).await;
+    assert_eq!(rig.asked_over_tls(&server, Some(owner.client("me")), None).await, Some(401));
 }
 
 #[tokio::test]

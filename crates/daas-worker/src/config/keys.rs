@@ -86,6 +86,13 @@ pub const KEYS: &[Key] = &[
     key("security.tls_cert", Kind::Text, &[], "", "Certificate chain of the HTTP API, PEM. With it the API is HTTPS."),
     key("security.tls_key", Kind::Text, &[], "", "Its private key, PEM."),
     key(
+        "security.client_ca",
+        Kind::Text,
+        &[],
+        "",
+        "Certificates of authorities, PEM: a client that shows one of theirs needs no token for the HTTP API. They should sign nothing else.",
+    ),
+    key(
         "engine.dir",
         Kind::Text,
         &["K3S_DAAS_ENGINE_DIR"],

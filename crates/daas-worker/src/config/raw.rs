@@ -61,6 +61,7 @@ pub(super) struct RawApi {
 pub(super) struct RawSecurity {
     pub(super) tls_cert: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
+    pub(super) client_ca: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]

@@ -39,8 +39,8 @@ fn the_documented_example_loads() {
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
     let api = config.api.clone().unwrap();
     assert_eq!((api.address, api.asked), ("127.0.0.1:8080".parse().unwrap(), false));
-    let files = ("/etc/k3s/certs/worker.crt".into(), "/etc/k3s/certs/worker.key".into());
-    assert_eq!(api.tls, Some(files));
+    let (cert, key) = ("/etc/k3s/certs/worker.crt".into(), "/etc/k3s/certs/worker.key".into());
+    assert_eq!(api.tls, Some(Tls { cert, key, clients: None }));
     let mut join = daas_testkit::join::file();
     config.apply_to(&mut join).unwrap();
     assert_eq!(join.rpc.to_string(), "https://fullnode.testnet.sui.io:443");
@@ -155,6 +155,9 @@ fn the_api_listens_where_it_may() {
     assert!(api("security: {tls_cert: /c}").unwrap_err().cause.contains("belong together"));
     let open = api("api: {bind: 0.0.0.0, names: [edge-1]}\nsecurity: {tls_cert: /c, tls_key: /k}").unwrap().unwrap();
     assert_eq!((open.address.port(), open.names), (8080, vec!["edge-1".to_owned()]));
+    assert!(api("security: {client_ca: /a}").unwrap_err().cause.contains("needs security.tls_cert"));
+    let mutual = api("security: {tls_cert: /c, tls_key: /k, client_ca: /a}").unwrap().unwrap();
+    assert_eq!(mutual.tls.unwrap().clients, Some("/a".into()));
 }
 
 #[test]

@@ -191,13 +191,16 @@ fn document() -> Value {
             "description": "The machine owner's API. Amounts are in MIST, times in Unix seconds. Every refusal is a Status with a stable reason.",
         },
         "servers": [{ "url": "http://127.0.0.1:8080" }],
-        "security": [{ "seal": [] }],
+        "security": [{ "seal": [] }, { "certificate": [] }],
         "paths": paths,
         "components": {
             "securitySchemes": { "seal": {
                 "type": "http",
                 "scheme": "bearer",
                 "description": "The secret of the worker's own Seal; before the first one, the contents of the state folder's api-token. `/metrics` opens to the contents of metrics-token, too.",
+            }, "certificate": {
+                "type": "mutualTLS",
+                "description": "A client certificate of an authority of `security.client_ca`; where that is set.",
             } },
             "responses": { "Refusal": {
                 "description": "Refused.",

@@ -2,7 +2,7 @@
 
 use crate::api::command::{Command, Inbox, channel};
 use crate::api::credential::TOKEN_FILE;
-use crate::api::listen::Listen;
+use crate::api::listen::{Listen, Tls};
 use crate::api::routes::{About, Api};
 use crate::api::server::Server;
 use crate::api::status::Board;
@@ -14,11 +14,13 @@ use core::net::SocketAddr;
 use daas_chain::clock;
 use daas_client::{SealFile, exchange};
 use daas_testkit::chain::{Chain, Staker};
-use daas_testkit::pki::Ca;
+use daas_testkit::pki::{Ca, Leaf};
 use daas_types::{Address, Permissions, SealId, UnixMs};
 use http_body_util::Full;
 use hyper::{Method, Request};
+use rustls::ClientConfig;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -55,10 +57,10 @@ impl Answer {
 
 impl Rig {
     pub(super) async fn new() -> Self {
-        Self::with(None, None).await
+        Self::with(None, None, None).await
     }
 
-    pub(super) async fn with(tls: Option<&Ca>, kept: Option<&SealFile>) -> Self {
+    pub(super) async fn with(tls: Option<&Ca>, clients: Option<&Ca>, kept: Option<&SealFile>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("state")).unwrap();
         if let Some(kept) = kept {
@@ -66,10 +68,13 @@ impl Rig {
         }
         let tls = tls.map(|ca| {
             let (cert, key) = ca.server(&["localhost"]).pem();
-            let files = (folder.path().join("worker.crt"), folder.path().join("worker.key"));
-            std::fs::write(&files.0, cert).unwrap();
-            std::fs::write(&files.1, key).unwrap();
-            files
+            let file = |name: &str, text: String| {
+                let path = folder.path().join(name);
+                std::fs::write(&path, text).unwrap();
+                path
+            };
+            let clients = clients.map(|ca| file("clients.crt", ca.pem()));
+            Tls { cert: file("worker.crt", cert), key: file("worker.key", key), clients }
         });
         let listen = Listen { address: "127.0.0.1:0".parse().unwrap(), asked: true, tls, names: Vec::new() };
         let server = Server::bind(&listen).await.unwrap().unwrap();
@@ -117,6 +122,24 @@ impl Rig {
         let tcp = TcpStream::connect(self.address).await.unwrap();
         let (status, body) = exchange(tcp, request, 1 << 20).await.unwrap();
         Answer { status: status.as_u16(), text: String::from_utf8(body.to_vec()).unwrap() }
+    }
+
+    /// Asks what only the owner may, on a connection of its own, and perhaps with a certificate; what status that has, if any.
+    pub(super) async fn asked_over_tls(&self, server: &Ca, shown: Option<Leaf>, bearer: Option<&str>) -> Option<u16> {
+        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+        let config = config.with_safe_default_protocol_versions().unwrap().with_root_certificates(server.roots());
+        let config = match shown {
+            Some(Leaf { chain, key }) => config.with_client_auth_cert(chain, key).unwrap(),
+            None => config.with_no_client_auth(),
+        };
+        let endpoint = format!("https://localhost:{}", self.address.port());
+        let tls = daas_client::connect(&endpoint, &Arc::new(config)).await.unwrap();
+        let mut request = Request::builder().uri("/api/v1/staking").header("host", "localhost");
+        if let Some(bearer) = bearer {
+            request = request.header("authorization", bearer);
+        }
+        let answered = exchange(tls, request.body(Full::default()).unwrap(), 1 << 20).await;
+        answered.ok().map(|(status, _)| status.as_u16())
     }
 
     pub(super) async fn get(&self, path: &str, secret: &str) -> Answer {
