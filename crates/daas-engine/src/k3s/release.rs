@@ -66,7 +66,7 @@ impl FromStr for Release {
 // === impl Place ===
 
 impl Place {
-    /// As curl is told it.
+    /// As curl is told it: without quotation marks, backslashes and blanks.
     pub(super) fn url(&self) -> &str {
         &self.url
     }
@@ -103,12 +103,13 @@ impl Place {
                 .collect(),
             reason,
         };
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        // RFC 3986 has neither of the two, and in curl's configuration they mean something.
+        if !text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')) {
             return Err(refused("it is no address"));
         }
         let (scheme, rest) = text.split_once("://").ok_or_else(|| refused("it has to begin with https://"))?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        // Programs' arguments can be read by everyone on the machine.
+        // What is typed can be read by everyone on the machine.
         if authority.contains('@') {
             return Err(refused("a user and a password do not belong into it"));
         }
@@ -219,6 +220,8 @@ mod tests {
             "https://",
             "https://mirror.example/?a=b",
             "https://mirror.example/ -o /etc/passwd",
+            "https://mirror.example/\"x",
+            "https://mirror.example/\\x",
         ] {
             let error = bad.parse::<Place>().unwrap_err().to_string();
             assert!(!error.contains("secret"), "{error}");

@@ -7,8 +7,8 @@ use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{ChildStderr, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 
 use super::{Failed, FetchError};
 use crate::k3s::release::Place;
@@ -88,9 +88,11 @@ impl Curl {
     ) -> Result<Answer, Failed> {
         let failed = |said: String| FetchError::Network { url: place.shown(), said };
         let mut child = self.command(place).spawn().map_err(|error| failed(format!("curl: {error}")))?;
+        let input = child.stdin.take().expect("stdin must be piped");
         let out = child.stdout.take().expect("stdout must be piped");
         let err = child.stderr.take().expect("stderr must be piped");
-        let (body, said) = tokio::join!(body(out, sink, limit, progress), last_lines(err));
+        let told = tell(input, place);
+        let ((), body, said) = tokio::join!(told, body(out, sink, limit, progress), last_lines(err));
         if !body? {
             return Err(FetchError::TooLong { url: place.shown(), limit }.into());
         }
@@ -112,8 +114,8 @@ impl Curl {
         } else {
             command.args(["--proto", "=https"]);
         }
-        command.args(["--write-out", "%{stderr}\nanswer: %{http_code} %{redirect_url}\n", "--url", place.url()]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.args(["--write-out", "%{stderr}\nanswer: %{http_code} %{redirect_url}\n", "--config", "-"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command
     }
 }
@@ -127,6 +129,12 @@ impl Answer {
         let (status, redirect) = line.strip_prefix(MARK)?.split_once(' ')?;
         Some(Self { status: status.parse().ok()?, redirect: redirect.to_owned() })
     }
+}
+
+/// The address, as a line of a configuration: what a server signs into one is not for everyone who can list processes.
+async fn tell(mut input: ChildStdin, place: &Place) {
+    // One that has ended already says itself why.
+    let _ = input.write_all(format!("url = \"{}\"\n", place.url()).as_bytes()).await;
 }
 
 /// Takes it all; `false` if there is more than is wanted, which ends it.
@@ -204,6 +212,7 @@ mod tests {
         let words = arguments(RELEASES);
         assert_eq!(words[0], "--disable", "a .curlrc may say `insecure`");
         assert!(words.windows(2).any(|pair| pair == ["--proto", "=https"]), "{words:?}");
+        assert!(!words.iter().any(|word| word.contains("://")), "an address may be signed: {words:?}");
         for forbidden in ["--location", "--insecure", "--proxy-insecure", "--noproxy"] {
             assert!(!words.iter().any(|word| word == forbidden), "{forbidden}");
         }
