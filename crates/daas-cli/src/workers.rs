@@ -3,11 +3,12 @@
 
 use crate::paths::StateDir;
 use crate::status_view::{LifeLine, WorkerLine};
+use daas_engine::lock::is_held;
 use daas_types::worker::{LOCK_FILE, Life, STATE_FILE};
 use daas_types::{ErrorCode, Problem};
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What the service is called, whose node's name its folder does not say.
 const SERVICE: &str = "k3s-worker";
@@ -37,16 +38,12 @@ fn look(name: String, folder: PathBuf) -> Option<WorkerLine> {
     Some(WorkerLine { name, folder, running, life: life.map(|life| LifeLine::new(&life)).into() })
 }
 
-/// Whether somebody has it locked.
-fn is_held(lock: &Path) -> bool {
-    File::open(lock).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::status_view::Part;
     use daas_types::worker::Phase;
+    use std::fs::File;
 
     #[test]
     fn who_lives_who_was_killed_and_whose_file_is_damaged() {

@@ -13,6 +13,7 @@ mod files;
 pub mod images;
 pub mod k3s;
 mod links;
+pub mod lock;
 mod node;
 pub mod pki;
 mod prerequisites;

@@ -2,6 +2,7 @@
 
 use crate::state::Journal;
 use daas_client::write_private;
+use daas_engine::lock::hold;
 use daas_types::worker::{LOCK_FILE, STATE_FILE};
 use daas_types::{ErrorCode, NodeId, Problem};
 use std::fs::{DirBuilder, File, TryLockError};
@@ -25,7 +26,7 @@ impl Store {
         let path = folder.join(LOCK_FILE);
         let lock = File::options().create(true).truncate(false).write(true).open(&path);
         let lock = lock.map_err(|e| unusable(&path, &e))?;
-        match lock.try_lock() {
+        match hold(&lock) {
             Ok(()) => Ok(Self { folder, _lock: lock }),
             Err(TryLockError::WouldBlock) => {
                 Err(Problem::new(ErrorCode::AlreadyRunning, format!("another worker holds {}", path.display())))

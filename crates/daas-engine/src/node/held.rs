@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Layout, NodeError};
 use crate::files::FileError;
+use crate::lock;
 
 /// A data folder that no other worker runs a node from, for as long as this lives. What is started meanwhile does not inherit it.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ impl HeldFolder {
         loop {
             let lock = File::options().create(true).truncate(false).read(true).write(true).mode(0o600).open(&path);
             let lock = lock.map_err(FileError::of("open", &path))?;
-            match lock.try_lock() {
+            match lock::hold(&lock) {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     return Err(NodeError::Taken { place: layout.state, by: who_wrote(&path) });
@@ -45,9 +46,7 @@ impl HeldFolder {
     /// Who has it, if somebody does. Changes nothing.
     pub fn holder(state_dir: &Path) -> Option<String> {
         let path = Layout::existing(state_dir)?.lock();
-        let is_held =
-            File::open(&path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)));
-        is_held.then(|| who_wrote(&path))
+        lock::is_held(&path).then(|| who_wrote(&path))
     }
 
     /// Removes what a killed worker left of it. Of one that lives, which may be this process, it stays.

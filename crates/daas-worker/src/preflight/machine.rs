@@ -6,11 +6,11 @@ use crate::store::Store;
 use crate::usage::disk_of;
 use daas_client::ClusterInfo;
 use daas_engine::HeldFolder;
+use daas_engine::lock::is_held;
 use daas_types::join::Joining;
 use daas_types::worker::LOCK_FILE;
 use daas_types::{ErrorCode, Problem};
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
@@ -40,11 +40,11 @@ pub fn machine(config: &WorkerConfig) -> Vec<Finding> {
     for folder in BTreeSet::from([config.state_dir.clone(), config.data_dir(joining)]) {
         findings.push(Finding { what: "disk", found: disk(&folder, DISK) });
     }
-    if !runs(&config.file(LOCK_FILE)) {
+    if !is_held(&config.file(LOCK_FILE)) {
         findings.push(Finding { what: "data folder", found: free(&config.data_dir(joining)) });
     }
     // The node of a worker that runs here, or was killed, has them by right.
-    if !runs(&config.file(LOCK_FILE)) && !left_node(&config.state_dir) {
+    if !is_held(&config.file(LOCK_FILE)) && !left_node(&config.state_dir) {
         let ports = PORTS.iter().chain(match joining {
             Joining::Kubernetes => &[][..],
             Joining::K3s => &AGENT_PORTS,
@@ -122,11 +122,6 @@ fn port(number: u16, whose: &str) -> Result<String, Problem> {
     }
 }
 
-/// Whether somebody holds the lock of a worker's state folder.
-fn runs(lock: &Path) -> bool {
-    File::open(lock).is_ok_and(|file| file.try_lock_shared().is_err())
-}
-
 /// Whether a worker had a node when it was killed: it may run still, and the next worker takes it down.
 fn left_node(state_dir: &Path) -> bool {
     Store::read(state_dir).is_ok_and(|journal| match journal.state.phase {
@@ -185,11 +180,11 @@ mod tests {
     fn a_worker_that_runs_holds_its_folder() {
         let dir = tempfile::tempdir().unwrap();
         let lock = dir.path().join("worker.lock");
-        assert!(!runs(&lock));
+        assert!(!is_held(&lock));
         let store = Store::open(dir.path()).unwrap();
-        assert!(runs(&lock));
+        assert!(is_held(&lock));
         drop(store);
-        assert!(!runs(&lock));
+        assert!(!is_held(&lock));
     }
 
     #[test]
