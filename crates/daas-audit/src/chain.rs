@@ -1,4 +1,4 @@
-//! The growing end of a log: links, tree, and the segment they are written to. Blocking; knows no queue and no task.
+//! The growing end of a log: leaves, tree, and the segment they are written to. Blocking; knows no queue and no task.
 
 use crate::disk::{self, Disk, DiskFile as _};
 use crate::hash::{Digest, LogId};
@@ -11,7 +11,8 @@ use std::sync::Arc;
 /// Where the log ends, for whoever extends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tip {
-    pub(crate) link: Digest,
+    /// Of the last record; before the first, the log's origin.
+    pub(crate) leaf: Digest,
     pub(crate) tree: Frontier,
 }
 
@@ -52,27 +53,33 @@ pub enum WriteError {
 
 impl Tip {
     pub(crate) fn origin(log: &LogId) -> Self {
-        Self { link: log.origin(), tree: Frontier::default() }
+        Self { leaf: log.origin(), tree: Frontier::default() }
     }
 
-    /// Takes a record's leaf in; returns its link.
-    pub(crate) fn extend(&mut self, leaf: Digest) -> Digest {
-        self.link = Digest::link(&self.link, &leaf);
+    /// Takes a record in; returns its leaf.
+    pub(crate) fn extend(&mut self, record: &[u8]) -> Digest {
+        let leaf = Digest::leaf(&self.leaf, record);
+        self.push(leaf);
+        leaf
+    }
+
+    /// Takes in a record whose leaf this is.
+    pub(crate) fn push(&mut self, leaf: Digest) {
+        self.leaf = leaf;
         self.tree.push(leaf);
-        self.link
     }
 
     /// Whether a record is the one after this, by all it says of itself.
     pub(crate) fn fits(&self, frame: &Frame<'_>) -> Result<(), &'static str> {
         let next = self.tree.leaves();
-        if frame.opens.is_some_and(|mark| mark.first != next || mark.link != self.link) {
+        if frame.opens.is_some_and(|mark| mark.first != next || mark.leaf != self.leaf) {
             return Err("a batch does not continue the one before");
         }
         if frame.sequence != next {
             return Err("a record is not where its number says");
         }
-        if Digest::link(&self.link, &Digest::leaf(frame.record)) != frame.link {
-            return Err("a record does not match its link");
+        if Digest::leaf(&self.leaf, frame.record) != frame.leaf {
+            return Err("a record does not match its leaf");
         }
         Ok(())
     }
@@ -109,7 +116,7 @@ impl<D: Disk> Chain<D> {
     /// The first segment of a log.
     pub(crate) fn begin(disk: Arc<D>, log: LogId, now: UnixMs) -> io::Result<Self> {
         let tip = Tip::origin(&log);
-        let (file, synced) = create(&*disk, &Header::new(log, 0, tip.link, tip.tree.clone(), now))?;
+        let (file, synced) = create(&*disk, &Header::new(log, 0, tip.leaf, tip.tree.clone(), now))?;
         Ok(Self { disk, log, file, index: 0, opened: now, synced, tip, out: Vec::new(), written: 0 })
     }
 
@@ -126,7 +133,7 @@ impl<D: Disk> Chain<D> {
     /// too: torn by a crash it would be damage.
     pub(crate) fn rotate(&mut self, now: UnixMs) -> Result<(), WriteError> {
         self.rest().and_then(|()| self.file.sync()).map_err(WriteError::of)?;
-        let header = Header::new(self.log, self.index.saturating_add(1), self.tip.link, self.tip.tree.clone(), now);
+        let header = Header::new(self.log, self.index.saturating_add(1), self.tip.leaf, self.tip.tree.clone(), now);
         let (file, synced) = create(&*self.disk, &header).map_err(WriteError::of)?;
         (self.file, self.index, self.opened, self.synced) = (file, header.index, now, synced);
         Ok(())
@@ -137,19 +144,19 @@ impl<D: Disk> Chain<D> {
         self.disk.room().unwrap_or(0)
     }
 
-    /// Links a batch to the log. [`Self::flush`] then writes it.
+    /// Chains a batch to the log. [`Self::flush`] then writes it.
     pub(crate) fn stage(&mut self, batch: &Batch) {
-        let (first, link) = (self.tip.tree.leaves(), self.tip.link);
+        let (first, leaf) = (self.tip.tree.leaves(), self.tip.leaf);
         let records = usize::try_from(batch.count).unwrap_or_default();
         self.out.clear();
         self.out.reserve(MARK.saturating_add(batch.bytes.len()).saturating_add(records.saturating_mul(FRAMING)));
         self.out.resize(MARK, 0);
         for record in batch.records() {
-            let link = self.tip.extend(Digest::leaf(record));
-            segment::frame(&mut self.out, record, &link);
+            let leaf = self.tip.extend(record);
+            segment::frame(&mut self.out, record, &leaf);
         }
         let length = u32::try_from(self.out.len().saturating_sub(MARK)).unwrap_or(u32::MAX);
-        let mark = Mark { segment: self.index, offset: self.synced, first, count: batch.count, length, link };
+        let mark = Mark { segment: self.index, offset: self.synced, first, count: batch.count, length, leaf };
         if let Some(place) = self.out.first_chunk_mut::<MARK>() {
             *place = mark.to_bytes();
         }
@@ -191,7 +198,7 @@ impl WriteError {
 
 /// What stands after the last batch when all is on disk.
 pub(crate) fn empty_mark(segment: u64, offset: u64, tip: &Tip) -> [u8; MARK] {
-    Mark { segment, offset, first: tip.tree.leaves(), count: 0, length: 0, link: tip.link }.to_bytes()
+    Mark { segment, offset, first: tip.tree.leaves(), count: 0, length: 0, leaf: tip.leaf }.to_bytes()
 }
 
 fn create<D: Disk>(disk: &D, header: &Header) -> io::Result<(D::File, u64)> {

@@ -1,4 +1,4 @@
-//! One hash function, SHA-256, under four prefixes, so that no hash of one kind is ever a hash of another.
+//! One hash function, SHA-256, under three prefixes, so that no hash of one kind is ever a hash of another.
 //!
 //! Why SHA-256 and not BLAKE2b-256, which Sui's own digests use: RFC 9162 trees are defined over it, so that any
 //! transparency-log tool can check our proofs; every processor that has a TEE computes it in hardware; and the chain only
@@ -12,7 +12,6 @@ use sha2::{Digest as _, Sha256};
 
 const LEAF: &[u8] = &[0];
 const NODE: &[u8] = &[1];
-const LINK: &[u8] = &[2];
 const ORIGIN: &[u8] = &[3];
 
 macro_rules! bytes32 {
@@ -62,7 +61,7 @@ macro_rules! bytes32 {
 }
 
 bytes32!(
-    /// A SHA-256 of this log: of a record, of two subtrees, of a link of the chain, or of something kept out of it.
+    /// A SHA-256 of this log: of a record, of two subtrees, or of something kept out of it.
     Digest
 );
 bytes32!(
@@ -101,18 +100,19 @@ impl Digest {
         Self::of(&[], &[bytes])
     }
 
-    /// The leaf of a record's canonical bytes, as RFC 9162 has it.
-    pub fn leaf(record: &[u8]) -> Self {
-        Self::of(LEAF, &[record])
+    /// The leaf of a record's canonical bytes behind the leaf of the record before, which together are an entry of RFC 9162. So one
+    /// hash both chains the records and makes them a tree's.
+    pub fn leaf(previous: &Self, record: &[u8]) -> Self {
+        Self::entry(&[&previous.0, record])
+    }
+
+    /// The leaf of an entry, which lies in parts.
+    pub(crate) fn entry(parts: &[&[u8]]) -> Self {
+        Self::of(LEAF, parts)
     }
 
     pub(crate) fn node(left: &Self, right: &Self) -> Self {
         Self::of(NODE, &[&left.0, &right.0])
-    }
-
-    /// The link of a record, from the one before it.
-    pub(crate) fn link(previous: &Self, leaf: &Self) -> Self {
-        Self::of(LINK, &[&previous.0, &leaf.0])
     }
 
     fn of(prefix: &[u8], parts: &[&[u8]]) -> Self {

@@ -8,7 +8,7 @@
 //!              queue: canonical bytes, bounded           (record.rs, redact.rs, queue.rs)
 //!                │ every ≤5 ms
 //!                ▼
-//!              writer: links, tree, one write, one sync  (writer.rs, chain.rs, merkle.rs)
+//!              writer: leaves, tree, one write, one sync  (writer.rs, chain.rs, merkle.rs)
 //!                ▼
 //!              segments on a disk                        (segment.rs, disk.rs)
 //!                ├── taken up after any end              (open.rs)

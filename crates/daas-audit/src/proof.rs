@@ -8,6 +8,7 @@ use crate::merkle::{ProofBuilder, consistency_holds, inclusion_holds};
 use crate::record::Record;
 use crate::segment::{self, Frame};
 use crate::walk::{Damaged, ReadError, Walk};
+use core::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 use std::io;
 
@@ -19,6 +20,8 @@ pub struct Proof {
     pub log: LogId,
     /// The anchor: to be compared with the chain's.
     pub anchor: Anchor,
+    /// The leaf of the record before; of the first, the log's origin.
+    pub previous: Digest,
     /// The record's canonical bytes, in hex.
     pub record: String,
     /// The siblings from the record's leaf up to the root.
@@ -68,14 +71,14 @@ pub enum ProofError {
 pub fn prove<D: Disk>(disk: &D, log: LogId, sequence: u64, anchor: Anchor) -> Result<Proof, ProofError> {
     let too_late = ProofError::NotAnchored { asked: sequence, records: anchor.records };
     let builder = ProofBuilder::inclusion(sequence, anchor.records).ok_or(too_late)?;
-    let mut record = None;
-    let path = build(disk, log, builder, &[anchor], |frame| {
-        if frame.sequence == sequence {
-            record = Some(hex::encode(frame.record));
-        }
+    let (mut previous, mut record) = (log.origin(), None);
+    let path = build(disk, log, builder, &[anchor], |frame| match frame.sequence.cmp(&sequence) {
+        Ordering::Less => previous = frame.leaf,
+        Ordering::Equal => record = Some(hex::encode(frame.record)),
+        Ordering::Greater => {}
     })?;
     let record = record.ok_or(ProofError::LacksAnchor(anchor.records))?;
-    Ok(Proof { log, anchor, record, path })
+    Ok(Proof { log, anchor, previous, record, path })
 }
 
 /// Proves that the log at `new` begins with all it had at `old`. Reads the log up to there.
@@ -104,7 +107,7 @@ fn build<D: Disk>(
             met += 1;
         }
         if let Some(frame) = frame.filter(|frame| frame.sequence < all) {
-            builder.push(frame.sequence, Digest::leaf(frame.record));
+            builder.push(frame.sequence, frame.leaf);
             visit(frame);
         }
         Ok::<_, ProofError>(())
@@ -135,7 +138,7 @@ impl Proof {
         let bytes = hex::decode(&self.record).map_err(|_| ProofError::Form)?;
         let record = Record::from_bytes(&bytes).ok_or(ProofError::Form)?;
         let Anchor { records, root, sequence: _ } = self.anchor;
-        let holds = inclusion_holds(Digest::leaf(&bytes), record.sequence, records, &self.path, root);
+        let holds = inclusion_holds(Digest::leaf(&self.previous, &bytes), record.sequence, records, &self.path, root);
         if holds { Ok(record) } else { Err(ProofError::Broken) }
     }
 }

@@ -3,9 +3,9 @@
 //! ```text
 //! audit-00000000.seg   header  batch  batch …
 //! header   "K3DAUDIT"  length u32  BCS Header                                             SHA-256 of all before
-//! batch    "K3DBATCH"  segment u64  offset u64  first u64  count u32  length u32  link 32  SHA-256 of all before
+//! batch    "K3DBATCH"  segment u64  offset u64  first u64  count u32  length u32  leaf 32  SHA-256 of all before
 //!          record, record …
-//! record   length u32  BCS Record  link 32
+//! record   length u32  BCS Record  leaf 32
 //! ```
 //!
 //! A header is complete before its segment has its name. A batch is written only after the one before it was synced, so
@@ -23,7 +23,7 @@ pub(crate) use reader::{Damage, Frame, Frames, mark_after};
 
 use crate::hash::Digest;
 
-/// Before and after a record's bytes: its length, and its link.
+/// Before and after a record's bytes: its length, and its leaf.
 pub(crate) const FRAMING: usize = 4 + 32;
 
 /// A segment's name.
@@ -46,12 +46,12 @@ pub(crate) fn index(name: &str) -> Option<u64> {
 }
 
 /// Appends a record as it lies in a batch.
-pub(crate) fn frame(to: &mut Vec<u8>, record: &[u8], link: &Digest) {
+pub(crate) fn frame(to: &mut Vec<u8>, record: &[u8], leaf: &Digest) {
     // Records are bounded far below 4 GiB.
     let length = u32::try_from(record.len()).unwrap_or(u32::MAX);
     to.extend_from_slice(&length.to_le_bytes());
     to.extend_from_slice(record);
-    to.extend_from_slice(&link.0);
+    to.extend_from_slice(&leaf.0);
 }
 
 /// The first `N` bytes, and the rest.

@@ -106,7 +106,7 @@ pub fn verify<D: Disk>(disk: &D, log: LogId, anchors: &[Anchor]) -> io::Result<R
 
 impl Report {
     fn new(log: LogId) -> Self {
-        let Tip { tree, link: _ } = Tip::origin(&log);
+        let Tip { tree, leaf: _ } = Tip::origin(&log);
         Self {
             log,
             segments: 0,

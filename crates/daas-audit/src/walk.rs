@@ -3,7 +3,7 @@
 
 use crate::chain::{Tip, long};
 use crate::disk::{self, Disk};
-use crate::hash::{Digest, LogId};
+use crate::hash::LogId;
 use crate::record::Record;
 use crate::segment::{self, Damage, Frame, Frames, Header, MARK, Mark};
 use core::ops::ControlFlow;
@@ -134,7 +134,7 @@ impl<'a, D: Disk> Walk<'a, D> {
         while let Some(index) = indices.get(place) {
             let loaded = self.load::<E>(*index)??;
             if place == 0 || loaded.header.before.leaves() <= records {
-                // The first of all is linked to the log's name.
+                // The first of all is chained to the log's name.
                 self.tip = if *index == 0 { Tip::origin(&self.log) } else { loaded.tip() };
                 last = Some(loaded);
                 break;
@@ -206,7 +206,7 @@ impl<'a, D: Disk> Walk<'a, D> {
                 }
                 Err(damage) => return Ok(Whole { rest: Some(damage), ..whole }),
             };
-            self.tip.extend(Digest::leaf(frame.record));
+            self.tip.push(frame.leaf);
             whole.took(&frame, frames.offset());
             visit(&self.tip, Some(&frame))?;
         }
@@ -223,7 +223,7 @@ impl<'a, D: Disk> Walk<'a, D> {
 impl Loaded {
     /// What its header says of all before it.
     pub(crate) fn tip(&self) -> Tip {
-        Tip { link: self.header.previous, tree: self.header.before.clone() }
+        Tip { leaf: self.header.previous, tree: self.header.before.clone() }
     }
 }
 

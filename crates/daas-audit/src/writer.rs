@@ -1,4 +1,4 @@
-//! The one task that writes: takes what has gathered, links it, writes it, syncs it, and only then says so.
+//! The one task that writes: takes what has gathered, chains it, writes it, syncs it, and only then says so.
 
 use crate::chain::{Batch, Chain, WriteError};
 use crate::disk::Disk;

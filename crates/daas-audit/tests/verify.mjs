@@ -64,7 +64,7 @@ const entries = [
   (r) => ({ lost: { requests: r.u64(), ends: r.u64(), since: r.u64(), until: r.u64() } }),
 ];
 
-let link = prefixed(3, Buffer.from(cluster, 'hex'), Buffer.from(key, 'hex'));
+let leaf = prefixed(3, Buffer.from(cluster, 'hex'), Buffer.from(key, 'hex'));
 const counts = { opened: 0, start: 0, end: 0, lost: 0 };
 
 function record(bytes, said) {
@@ -74,9 +74,8 @@ function record(bytes, said) {
   const entry = entries[r.u8()](r);
   r.end();
   counts[Object.keys(entry)[0]] += 1;
-  const leaf = prefixed(0, bytes);
-  link = prefixed(2, link, leaf);
-  ensure(link.equals(said), 'a record does not match its link');
+  leaf = prefixed(0, leaf, bytes);
+  ensure(leaf.equals(said), 'a record does not match its leaf');
   push(leaf);
 }
 
@@ -85,10 +84,10 @@ function header(r, index) {
   const body = new Reader(r.take(r.u32()));
   const hash = sha(r.bytes.subarray(0, r.at));
   ensure(hash.equals(r.hash()), 'a header does not match its hash');
-  ensure(body.u16() === 1, 'another format');
+  ensure(body.u16() === 2, 'another format');
   ensure(body.hash().toString('hex') === cluster && body.hash().toString('hex') === key, 'another log');
   ensure(body.u64() === BigInt(index), 'another segment');
-  ensure(body.hash().equals(link), 'the segment does not continue the one before');
+  ensure(body.hash().equals(leaf), 'the segment does not continue the one before');
   const tree = [body.u64(), ...body.list(body.hash)];
   ensure(tree[0] === leaves && Buffer.concat(tree.slice(1)).equals(Buffer.concat(peaks)), 'another tree');
   body.u64();
@@ -101,7 +100,7 @@ function batch(r, index) {
   ensure(r.u64() === BigInt(index) && r.u64() === BigInt(begin), 'a batch was moved');
   ensure(r.u64() === leaves, 'a batch does not continue the one before');
   const [count, length] = [r.u32(), r.u32()];
-  ensure(r.hash().equals(link), 'a batch does not continue the one before');
+  ensure(r.hash().equals(leaf), 'a batch does not continue the one before');
   const hash = sha(r.bytes.subarray(begin, r.at));
   ensure(hash.equals(r.hash()), 'a mark does not match its hash');
   const body = new Reader(r.take(length));

@@ -26,6 +26,7 @@ fn what_was_changed_does_not_hold() {
     let other = prove(&log.disk, id(), 4, log.anchors[1]).unwrap();
     let broken = [
         Proof { record: other.record, ..proof.clone() },
+        Proof { previous: other.previous, ..proof.clone() },
         Proof { path: other.path, ..proof.clone() },
         Proof { anchor: log.anchors[0], ..proof.clone() },
         Proof { anchor: Anchor { root: digest(1), ..proof.anchor }, ..proof.clone() },

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 8] = b"K3DAUDIT";
 /// The format, so that a later one is refused by name.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// A frontier has at most 64 hashes.
 const LONGEST: usize = 4096;
 
@@ -17,7 +17,7 @@ pub(crate) struct Header {
     pub(crate) log: LogId,
     /// Place of the segment among the segments.
     pub(crate) index: u64,
-    /// Link of the last record of the segment before.
+    /// Leaf of the last record of the segment before.
     pub(crate) previous: Digest,
     /// The tree of all records before: also how many there are.
     pub(crate) before: Frontier,

@@ -15,15 +15,15 @@ pub(crate) struct Mark {
     pub(crate) count: u32,
     /// Length of its records in bytes.
     pub(crate) length: u32,
-    /// Link of the record before it.
-    pub(crate) link: Digest,
+    /// Leaf of the record before it.
+    pub(crate) leaf: Digest,
 }
 
 // === impl Mark ===
 
 impl Mark {
     pub(crate) fn to_bytes(self) -> [u8; MARK] {
-        let Self { segment, offset, first, count, length, link } = self;
+        let Self { segment, offset, first, count, length, leaf } = self;
         let mut bytes = [0; MARK];
         let parts: [&[u8]; 7] = [
             MAGIC,
@@ -32,7 +32,7 @@ impl Mark {
             &first.to_le_bytes(),
             &count.to_le_bytes(),
             &length.to_le_bytes(),
-            &link.0,
+            &leaf.0,
         ];
         let (body, check) = bytes.split_at_mut(MARK - 32);
         let places = body.iter_mut().zip(parts.into_iter().flatten());
@@ -57,14 +57,14 @@ impl Mark {
         let (first, rest) = take::<8>(rest)?;
         let (count, rest) = take::<4>(rest)?;
         let (length, rest) = take::<4>(rest)?;
-        let (link, _) = take::<32>(rest)?;
+        let (leaf, _) = take::<32>(rest)?;
         let mark = Self {
             segment: u64::from_le_bytes(itself),
             offset: u64::from_le_bytes(place),
             first: u64::from_le_bytes(first),
             count: u32::from_le_bytes(count),
             length: u32::from_le_bytes(length),
-            link: Digest(link),
+            leaf: Digest(leaf),
         };
         (mark.segment == segment && mark.offset == offset).then_some(mark)
     }

@@ -5,7 +5,7 @@ use super::{FRAMING, MARK, Mark, take};
 use crate::hash::Digest;
 use crate::record::LONGEST;
 
-/// A record as it lies there, its link not yet checked.
+/// A record as it lies there, its leaf not yet checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Frame<'a> {
     /// In which segment.
@@ -14,8 +14,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) offset: usize,
     /// Its canonical bytes.
     pub(crate) record: &'a [u8],
-    /// The link it is said to have.
-    pub(crate) link: Digest,
+    /// The leaf it is said to have.
+    pub(crate) leaf: Digest,
     /// Its own claim of its place in the log.
     pub(crate) sequence: u64,
     /// The batch it lies in, if it is the first there.
@@ -103,11 +103,11 @@ impl<'a> Frames<'a> {
             return Err(self.damage("a record is too long", false));
         }
         let (record, rest) = rest.split_at_checked(length).ok_or_else(short)?;
-        let (link, _) = take::<32>(rest).ok_or_else(short)?;
+        let (leaf, _) = take::<32>(rest).ok_or_else(short)?;
         let (sequence, _) = take::<8>(record).ok_or_else(|| self.damage("a record is too short", false))?;
         let sequence = u64::from_le_bytes(sequence);
         let (segment, offset, opens) = (self.segment, self.offset, self.opens.take());
-        let frame = Frame { segment, offset, record, link: Digest(link), sequence, opens };
+        let frame = Frame { segment, offset, record, leaf: Digest(leaf), sequence, opens };
         self.offset = self.offset.saturating_add(length).saturating_add(FRAMING);
         self.left = self.left.saturating_sub(1);
         if self.left == 0 && self.offset != self.end {

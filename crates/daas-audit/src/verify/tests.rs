@@ -73,7 +73,7 @@ fn damage_is_named_with_its_place_and_the_rest_is_still_read() {
         bytes[at + 4] = b'7';
     });
     let report = check(&disk, &anchors);
-    assert_eq!(damaged(&report), [(0, 3, "a record does not match its link")]);
+    assert_eq!(damaged(&report), [(0, 3, "a record does not match its leaf")]);
     let unread: Vec<_> = report.findings.iter().filter(|f| matches!(f, Finding::Anchor(_))).collect();
     assert_eq!(unread, [&Finding::Anchor(anchors[0].unread())], "the others are met by what the headers say");
     assert_eq!((report.records, report.anchored), (31, Some(anchors[4])));
@@ -149,7 +149,7 @@ fn a_batch_says_what_it_continues() {
     let bytes = sample(&[2]).disk.read("audit-00000000.seg").unwrap();
     let second = bytes.windows(8).enumerate().filter(|(_, window)| window == b"K3DBATCH").nth(1).unwrap().0;
     let mark = Mark::parse(&bytes[second..], 0, second as u64).unwrap();
-    for mark in [Mark { first: 6, ..mark }, Mark { link: digest(1), ..mark }] {
+    for mark in [Mark { first: 6, ..mark }, Mark { leaf: digest(1), ..mark }] {
         let Sample { disk, .. } = sample(&[2]);
         disk.edit("audit-00000000.seg", |bytes| bytes[second..second + MARK_LENGTH].copy_from_slice(&mark.to_bytes()));
         assert_eq!(damaged(&check(&disk, &[])), [(0, 7, "a batch does not continue the one before")]);
@@ -165,7 +165,7 @@ fn a_change_in_the_last_batch_is_no_tail() {
         bytes.truncate(end);
         bytes[end - 200] ^= 1;
     });
-    assert_eq!(damaged(&check(&disk, &[])), [(0, 11, "a record does not match its link")]);
+    assert_eq!(damaged(&check(&disk, &[])), [(0, 11, "a record does not match its leaf")]);
 }
 
 #[test]
