@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 
 const LEAF: &[u8] = &[0];
-const NODE: &[u8] = &[1];
+const NODE: u8 = 1;
 const ORIGIN: &[u8] = &[3];
 
 macro_rules! bytes32 {
@@ -112,7 +112,12 @@ impl Digest {
     }
 
     pub(crate) fn node(left: &Self, right: &Self) -> Self {
-        Self::of(NODE, &[&left.0, &right.0])
+        // In one piece: what a hash is given in parts it copies together first.
+        let mut bytes = [NODE; 65];
+        for (place, byte) in bytes.iter_mut().skip(1).zip(left.0.iter().chain(&right.0)) {
+            *place = *byte;
+        }
+        Self(Sha256::digest(bytes).into())
     }
 
     fn of(prefix: &[u8], parts: &[&[u8]]) -> Self {
