@@ -18,7 +18,7 @@ use crate::node::{self, KubernetesNode, NodeError};
 use crate::pki::Pki;
 use crate::prerequisites::{self, Missing, Role};
 use crate::process::ProcessError;
-use crate::settings::{AgentConfig, ComponentHealth, JoinMaterial, NodeConfig, ServerConfig, ServerEndpoints};
+use crate::settings::{AgentConfig, ComponentHealth, ContainerRuntime, JoinMaterial, NodeConfig, ServerConfig, ServerEndpoints};
 
 /// Which engine is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,9 +51,12 @@ pub enum EngineError {
     /// A node was to join as those of the other engine do.
     #[error("a node of the {0} engine does not join that way")]
     OtherWay(Engine),
-    /// Pods were to run in Docker.
-    #[error("nodes of the kubernetes engine run their containers in a containerd of their own, not in Docker")]
-    NoDocker,
+    /// Pods were to run in what is not the node's.
+    #[error("nodes of the kubernetes engine run their containers in a containerd of their own, not in {}", match .0 {
+        ContainerRuntime::Socket(socket) => format!("the one at {}", socket.display()),
+        ContainerRuntime::Docker | ContainerRuntime::Own => "Docker".to_owned(),
+    })]
+    NoRuntime(ContainerRuntime),
     /// An engine nobody knows.
     #[error("unknown engine {0:?}: expected auto, kubernetes or k3s")]
     Unknown(String),
@@ -232,13 +235,14 @@ impl Engine {
         }
     }
 
-    /// Refuses a machine whose Docker does not answer, or has pods already, for a node whose pods are to run there. What was left in
-    /// this folder has its own.
-    pub async fn check_docker(self, state_dir: &Path) -> Result<(), EngineError> {
-        match self {
-            Self::Kubernetes => Err(EngineError::NoDocker),
-            Self::K3s if self.has_left_node(state_dir) => Ok(k3s::Docker::of_machine().answers().await?),
-            Self::K3s => Ok(k3s::Docker::of_machine().is_free().await?),
+    /// Refuses a machine whose Docker or containerd does not answer, or has pods already, for a node whose pods are to run there. What
+    /// was left in this folder has its own.
+    pub async fn check_runtime(self, runtime: &ContainerRuntime, state_dir: &Path) -> Result<(), EngineError> {
+        match (self, k3s::Lent::of(runtime)) {
+            (_, None) => Ok(()),
+            (Self::Kubernetes, Some(_)) => Err(EngineError::NoRuntime(runtime.clone())),
+            (Self::K3s, Some(lent)) if self.has_left_node(state_dir) => Ok(lent.answers().await?),
+            (Self::K3s, Some(lent)) => Ok(lent.is_free().await?),
         }
     }
 

@@ -14,8 +14,8 @@ mod tokens;
 mod upkeep;
 mod version;
 
-pub(crate) use agent::{Docker, Traces};
-pub use agent::{DockerError, K3sAgent, token};
+pub use agent::{K3sAgent, RuntimeError, token};
+pub(crate) use agent::{Lent, Traces};
 pub use fetch::{FetchError, fetch};
 pub(crate) use program::find;
 pub use program::{K3sError, LEAST_VERSION, find_at, locate};

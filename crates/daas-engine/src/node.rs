@@ -25,7 +25,7 @@ use crate::cidr::Cidr;
 use crate::command::{self, CommandError, SYSTEM_PATH};
 use crate::engine::Engine;
 use crate::files::{self, FileError};
-use crate::k3s::DockerError;
+use crate::k3s::RuntimeError;
 use crate::prerequisites;
 use crate::process::{Process, ProcessError, ProcessSpec, ProcessState, RestartPolicy};
 use crate::settings::{ComponentHealth, NodeConfig};
@@ -89,9 +89,9 @@ pub enum NodeError {
         /// Its container runtime's socket, or a mount of a container's.
         place: PathBuf,
     },
-    /// Docker does not do what is asked of it.
+    /// The Docker or containerd that pods are in does not do what is asked of it.
     #[error(transparent)]
-    Docker(#[from] DockerError),
+    Runtime(#[from] RuntimeError),
     /// It cannot be heard.
     #[error("the agent's notification socket cannot be opened")]
     Notify {
@@ -99,16 +99,17 @@ pub enum NodeError {
         #[source]
         source: std::io::Error,
     },
-    /// Docker has pods that nobody here knows of.
+    /// It has pods that nobody here knows of.
     #[error(
-        "Docker at {} has {count} containers of pods, which a kubelet would take for its own; if they are a former node's, remove \
-         them: docker rm -f $(docker ps -aq --filter label=io.kubernetes.pod.uid)", socket.display()
+        "{runtime} has {found}, which a kubelet would take for its own; if they are a former node's, remove them: {fix}"
     )]
-    PodsInDocker {
-        /// Its socket.
-        socket: PathBuf,
+    ForeignPods {
+        /// What has them, and where it listens.
+        runtime: String,
         /// How many.
-        count: usize,
+        found: String,
+        /// A command line that removes them.
+        fix: String,
     },
     /// Another worker has it.
     #[error("{} is the data folder of {by}", place.display())]

@@ -169,6 +169,18 @@ pub struct NodeConfig {
     pub log_level: u8,
 }
 
+/// What runs the pods of a node that joins by K3s' own protocol.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ContainerRuntime {
+    /// The containerd that K3s brings along.
+    #[default]
+    Own,
+    /// The machine's Docker.
+    Docker,
+    /// A containerd, or another that speaks CRI, at this socket.
+    Socket(PathBuf),
+}
+
 /// A node to run that joins by K3s' own protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentConfig {
@@ -182,8 +194,8 @@ pub struct AgentConfig {
     pub node_ip: Ipv4Addr,
     /// The gateway, `https://host:port`.
     pub api_server: String,
-    /// Whether its pods run in the machine's Docker, and not in the containerd that K3s brings along.
-    pub docker: bool,
+    /// What runs its pods.
+    pub runtime: ContainerRuntime,
     /// What it shows at each start, in a file that nobody else reads; made by [`crate::k3s::token`].
     pub token_file: PathBuf,
     /// The most pods it takes.

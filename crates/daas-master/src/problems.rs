@@ -6,7 +6,7 @@ use daas_types::{ErrorCode, Problem};
 /// Which entry an engine's error is.
 pub(crate) fn engine(error: EngineError) -> Problem {
     let code = match &error {
-        EngineError::NoDocker | EngineError::OtherWay(_) | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
+        EngineError::NoRuntime(_) | EngineError::OtherWay(_) | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
         EngineError::K3s(_) => ErrorCode::K3sMissing,
         EngineError::Prerequisites(missing) if missing.needs.contains(&Need::Root) => ErrorCode::RootNeeded,
         EngineError::Prerequisites(_) => ErrorCode::ToolMissing,

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod bench;
 pub mod chain;
 pub mod client;
+pub mod cri;
 pub mod docker;
 pub mod join;
 pub mod k3s;

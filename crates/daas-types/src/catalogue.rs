@@ -286,6 +286,8 @@ catalogue! {
         "Its words stand above; while the master runs, `log/k3s.log` in its data folder has the server's.";
     DataFolderTaken "D526" "다른 워커가 이 데이터 폴더를 쓰고 있습니다." "Another worker runs its node from this data folder; nothing was changed and nothing was spent."
         "Stop that worker, or name a folder of its own for this one: `k3s.data_dir` in its configuration, or `--data-dir`.";
+    RuntimeMissing "D527" "컨테이너 런타임이 응답하지 않습니다." "The container runtime at `container_runtime_endpoint` does not answer."
+        "`systemctl status containerd`, and `sudo systemctl start containerd`; or leave `container_runtime_endpoint` out: K3s brings a containerd of its own.";
     ApiTokenRefused "D530" "워커의 Seal이 필요합니다." "The worker's API opens to the secret of the worker's own Seal."
         "Send `Authorization: Bearer SECRET`: `secret` in the state folder's `seal.json`, or before the first Seal the contents of `api-token`.";
     ApiOriginRefused "D531" "다른 곳에서 온 요청은 받지 않습니다." "The request names another host, or comes from a web page."

@@ -10,6 +10,7 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use daas_daemon::config::{ConfigError, Loaded, Mistake, Sources};
 use daas_daemon::logs::Format;
+use daas_engine::ContainerRuntime;
 use daas_types::join::{JoinFile, Joining};
 use daas_types::{ClusterId, ErrorCode, Mist, NodeId, NodeMarks, Problem, WalletAddress};
 use raw::{Raw, RawApi, RawK3s, RawNode, RawSecurity, RawSui};
@@ -49,8 +50,8 @@ pub struct WorkerConfig {
     /// How much to stake.
     pub stake: Mist,
     data_dir: Option<PathBuf>,
-    /// Whether pods are to run in the machine's Docker.
-    pub docker: bool,
+    /// What is to run the pods.
+    pub runtime: ContainerRuntime,
     /// Where Kubernetes' programs are, if not in the usual cache.
     pub engine_dir: Option<PathBuf>,
     /// Where the HTTP API listens, if it is wanted.
@@ -103,6 +104,7 @@ impl WorkerConfig {
         let Loaded { config: raw, warnings, shown } = loaded;
         let (node_id, marks) = node(&raw.node)?;
         let api = listen(raw.api, raw.security)?;
+        let runtime = runtime(&raw.container_runtime, raw.container_runtime_endpoint.as_deref())?;
         let Some(cluster) = raw.cluster else {
             return Err(no_cluster_file(&raw.sui, &raw.k3s));
         };
@@ -116,7 +118,7 @@ impl WorkerConfig {
             marks,
             stake: raw.node.stake_amount,
             data_dir: raw.k3s.data_dir,
-            docker: raw.container_runtime == "docker",
+            runtime,
             engine_dir: raw.engine.and_then(|engine| engine.dir),
             api,
             settings: shown.into_iter().map(masked).collect(),
@@ -225,6 +227,21 @@ fn node(raw: &RawNode) -> Result<(Option<NodeId>, NodeMarks), Problem> {
         NodeMarks::default()
     });
     if mistakes.is_empty() { Ok((id, marks)) } else { Err(invalid(ConfigError(mistakes))) }
+}
+
+fn runtime(named: &str, endpoint: Option<&str>) -> Result<ContainerRuntime, Problem> {
+    let invalid = |cause: String| Err(Problem::new(ErrorCode::ConfigInvalid, cause));
+    let Some(endpoint) = endpoint else {
+        return Ok(if named == "docker" { ContainerRuntime::Docker } else { ContainerRuntime::Own });
+    };
+    if named == "docker" {
+        return invalid("container_runtime_endpoint is not for container_runtime: docker; leave one of them out".to_owned());
+    }
+    let path = Path::new(endpoint.strip_prefix("unix://").unwrap_or(endpoint));
+    if path.is_absolute() && path.file_name().is_some() {
+        return Ok(ContainerRuntime::Socket(path.to_owned()));
+    }
+    invalid(format!("container_runtime_endpoint is {endpoint:?}, not a socket such as unix:///run/containerd/containerd.sock"))
 }
 
 fn listen(api: RawApi, security: RawSecurity) -> Result<Option<Listen>, Problem> {

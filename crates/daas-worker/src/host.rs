@@ -14,13 +14,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use daas_client::SealFile;
 use daas_engine::build::{Binaries, Program, Progress};
 use daas_engine::pki::CertFiles;
-use daas_engine::{AgentConfig, Cidr, CredentialPlugin, Engine, HeldFolder, Node, NodeConfig, Role};
+use daas_engine::{AgentConfig, Cidr, ContainerRuntime, CredentialPlugin, Engine, HeldFolder, Node, NodeConfig, Role};
 use daas_types::api::RegisterWorkerResponse;
 use daas_types::join::{JoinFile, Joining};
 use daas_types::{ErrorCode, NodeId, NodeMarks, Problem, SealId};
 use material::{join_material, pem, taints};
 use programs::{cache, engine, problem};
-pub use programs::{check_docker, check_programs, fetch};
+pub use programs::{check_runtime, check_programs, fetch};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use reserve::hold;
 pub(crate) use reserve::reserve;
@@ -49,7 +49,7 @@ pub struct Host {
     owner: String,
     node_id: NodeId,
     marks: NodeMarks,
-    docker: bool,
+    runtime: ContainerRuntime,
     programs: Option<Binaries>,
     /// Archives of what the node's containers are made of; K3s has its own.
     images: Vec<PathBuf>,
@@ -97,7 +97,7 @@ impl Host {
             owner: store.instance_id()?,
             node_id,
             marks: config.marks.clone(),
-            docker: config.docker,
+            runtime: config.runtime.clone(),
             programs: None,
             images: Vec::new(),
             plan: None,
@@ -114,9 +114,7 @@ impl Host {
         if self.held.is_none() {
             self.held = Some(hold(&self.data_dir, &self.state_dir)?);
         }
-        if self.docker {
-            self.engine.check_docker(&self.data_dir).await.map_err(problem)?;
-        }
+        self.engine.check_runtime(&self.runtime, &self.data_dir).await.map_err(problem)?;
         self.engine.check_place(&self.data_dir).map_err(problem)
     }
 

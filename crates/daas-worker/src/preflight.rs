@@ -10,6 +10,7 @@ pub use machine::{DISK, MOUNTS, cgroups, disk, machine};
 use crate::config::WorkerConfig;
 use crate::host;
 use daas_client::ClusterInfo;
+use daas_engine::ContainerRuntime;
 use daas_types::join::Joining;
 use daas_types::{ErrorCode, Problem};
 use std::path::Path;
@@ -26,9 +27,14 @@ pub struct Finding {
 /// Looks at all of it.
 pub async fn preflight(config: &WorkerConfig) -> Vec<Finding> {
     let mut findings = machine(config);
-    if let (true, Ok(cluster)) = (config.docker, ClusterInfo::load(&config.cluster)) {
-        let found = host::check_docker(config, cluster.join.engine).await;
-        findings.push(Finding { what: "docker", found: found.map(|()| "answers, and has no pods".to_owned()) });
+    let runtime = match config.runtime {
+        ContainerRuntime::Own => None,
+        ContainerRuntime::Docker => Some("docker"),
+        ContainerRuntime::Socket(_) => Some("container runtime"),
+    };
+    if let (Some(what), Ok(cluster)) = (runtime, ClusterInfo::load(&config.cluster)) {
+        let found = host::check_runtime(config, cluster.join.engine).await;
+        findings.push(Finding { what, found: found.map(|()| "answers, and has no pods".to_owned()) });
     }
     findings.extend(cluster(config).await);
     findings

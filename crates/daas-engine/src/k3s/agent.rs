@@ -2,7 +2,9 @@
 //! outlive it, and the next one goes on with them, as K3s has it.
 
 mod arguments;
+mod cri;
 mod docker;
+mod lent;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -22,8 +24,8 @@ use crate::node::cleanup::{self, Record};
 use crate::node::{Layout, NodeError, POLL, SHOWN, STOP_GRACE, cgroups};
 use crate::process::{Process, ProcessSpec, ProcessState, RestartPolicy};
 use crate::settings::{AgentConfig, ComponentHealth};
-pub(crate) use docker::Docker;
-pub use docker::DockerError;
+pub(crate) use lent::Lent;
+pub use lent::RuntimeError;
 pub use token::token;
 pub(crate) use traces::Traces;
 
@@ -46,7 +48,7 @@ impl K3sAgent {
     /// Starts it. Pods of an earlier run go on if they are whole; else what is left of them is removed.
     pub async fn start(config: &AgentConfig, binaries: &Binaries) -> Result<Self, NodeError> {
         let layout = Layout::new(&config.state_dir)?;
-        let same_runtime = cleanup::had_docker(&layout)? == config.docker;
+        let same_runtime = cleanup::former_runtime(&layout)? == config.runtime;
         if same_runtime && cleanup::can_go_on(&layout, Engine::K3s, &config.owner)? {
             cleanup::stop_components(&layout, &COMPONENTS).await?;
             Traces::refuse_another()?;
@@ -54,10 +56,11 @@ impl K3sAgent {
         } else {
             cleanup::cleanup(&layout.state).await?;
             Traces::refuse_others_pods()?;
-            if config.docker {
-                Docker::of_machine().is_free().await?;
+            if let Some(lent) = Lent::of(&config.runtime) {
+                lent.is_free().await?;
             }
-            Record::of_k3s(&config.owner, config.docker).await?.write(&layout)?;
+            Traces::forget_network(&layout)?;
+            Record::of_k3s(&config.owner, &config.runtime).await?.write(&layout)?;
         }
         prepare(&layout)?;
         cgroups::create(&layout)?;
@@ -107,8 +110,8 @@ impl K3sAgent {
     pub async fn stop(mut self, grace: Duration) -> Result<(), NodeError> {
         // First, or it would start the pods anew.
         self.process.stop(STOP_GRACE).await;
-        if cleanup::had_docker(&self.layout)? {
-            Docker::of_machine().stop_pods(grace).await?;
+        if let Some(lent) = Lent::of(&cleanup::former_runtime(&self.layout)?) {
+            lent.stop_pods(grace).await?;
         }
         cgroups::stop_all(&self.layout, grace).await?;
         cleanup::cleanup(&self.layout.state).await

@@ -17,6 +17,7 @@ use crate::k3s::Traces;
 use crate::links;
 use crate::process;
 use crate::routes;
+use crate::settings::ContainerRuntime;
 
 /// A record's file.
 const RECORD: &str = "node.json";
@@ -76,12 +77,12 @@ pub(crate) async fn cleanup(state_dir: &Path) -> Result<(), NodeError> {
     if let Some(traces) = &record.k3s {
         // Ours has ended: who answers there is another's, and so is what lies beside it.
         Traces::refuse_another()?;
-        // A Docker that has stopped keeps nothing else from going.
+        // A Docker or containerd that has stopped keeps nothing else from going.
         pods = traces.remove_pods().await;
     }
     let mut left = unmount_below(&[&layout.state, &layout.sockets()]);
     if let Some(traces) = &record.k3s {
-        left.extend(traces.unmount());
+        left.extend(traces.unmount(&layout));
     }
     if !left.is_empty() {
         // Removing files now could reach through a mount.
@@ -94,8 +95,8 @@ pub(crate) async fn cleanup(state_dir: &Path) -> Result<(), NodeError> {
         }
     }
     let left = cgroups::remove(&layout).await;
-    if record.k3s.is_some() {
-        Traces::remove_files()?;
+    if let Some(traces) = &record.k3s {
+        traces.remove_files(&layout)?;
     }
     remove_files(&layout)?;
     if !left.is_empty() {
@@ -111,10 +112,10 @@ pub(crate) fn is_left(state_dir: &Path) -> bool {
     state_dir.join("run").join(RECORD).is_file()
 }
 
-/// Whether the pods of what an earlier run left are in Docker.
-pub(crate) fn had_docker(layout: &Layout) -> Result<bool, FileError> {
+/// What runs the pods of what an earlier run left.
+pub(crate) fn former_runtime(layout: &Layout) -> Result<ContainerRuntime, FileError> {
     let record = Record::read(layout)?;
-    Ok(record.and_then(|record| record.k3s).is_some_and(|traces| traces.has_docker()))
+    Ok(record.and_then(|record| record.k3s).map(|traces| traces.runtime()).unwrap_or_default())
 }
 
 /// Whether what an earlier run left is whole: the state folder has its record, and the machine, not started anew since, the same.
@@ -154,8 +155,8 @@ impl Record {
     }
 
     /// Of this moment, before K3s' agent runs.
-    pub(crate) async fn of_k3s(owner: &str, docker: bool) -> Result<Self, NodeError> {
-        Ok(Self { k3s: Some(Traces::look(docker).await?), ..Self::of(owner) })
+    pub(crate) async fn of_k3s(owner: &str, runtime: &ContainerRuntime) -> Result<Self, NodeError> {
+        Ok(Self { k3s: Some(Traces::look(runtime).await?), ..Self::of(owner) })
     }
 
     pub(super) fn of(owner: &str) -> Self {

@@ -122,6 +122,13 @@ pub const KEYS: &[Key] = &[
         "\"containerd\"",
         "What runs the node's containers: a containerd that the node brings along, or the machine's Docker, where nodes are K3s' agents.",
     ),
+    key(
+        "container_runtime_endpoint",
+        Kind::Text,
+        &[],
+        "",
+        "The socket of a containerd of this machine that is to run the containers instead, such as `unix:///run/containerd/containerd.sock`, where nodes are K3s' agents.",
+    ),
     key("min_stake_amount", Kind::Ignored(MINIMUM), &[], "", ""),
 ];
 

@@ -12,6 +12,7 @@ pub(super) struct Raw {
     pub(super) state_dir: PathBuf,
     pub(super) wallet: Option<PathBuf>,
     pub(super) container_runtime: String,
+    pub(super) container_runtime_endpoint: Option<String>,
     #[serde(default)]
     pub(super) sui: RawSui,
     #[serde(default)]

@@ -126,7 +126,7 @@ fn the_flat_file_of_old_loads() {
     join.cluster = "0x2".parse().unwrap();
     config.apply_to(&mut join).unwrap();
     assert_eq!(join.endpoint, "https://tee-master:6443");
-    assert!(!config.docker && load("container_runtime: docker\ncluster: j", &[], &[]).unwrap().docker);
+    assert_eq!(config.runtime, ContainerRuntime::Own);
     assert!(load("container_runtime: rkt\ncluster: j", &[], &[]).is_err());
     let problem = load("sui_private_key: suiprivkey1secret", &[], &[]).unwrap_err();
     assert!(problem.cause.contains("sui.private_key") && !problem.cause.contains("1secret"), "{problem}");
@@ -143,6 +143,22 @@ fn a_file_is_looked_for_where_the_worker_is_started() {
     let (found, warning) = find(dir.path());
     assert_eq!(found, Some(json));
     assert!(warning.unwrap().contains("worker-config.yaml is not read"));
+}
+
+#[test]
+fn containers_run_where_the_owner_says() {
+    let runtime = |text: &str| load(&format!("cluster: j\n{text}"), &[], &[]).map(|config| config.runtime);
+    assert_eq!(runtime("container_runtime: docker").unwrap(), ContainerRuntime::Docker);
+    let given = ContainerRuntime::Socket("/run/c.sock".into());
+    for named in ["unix:///run/c.sock", "/run/c.sock", "/run/c.sock\ncontainer_runtime: containerd"] {
+        assert_eq!(runtime(&format!("container_runtime_endpoint: {named}")).unwrap(), given, "{named}");
+    }
+    for bad in ["run/c.sock", "unix://run/c.sock", "unix:/run/c.sock", "tcp://127.0.0.1:1", "unix:///", "''"] {
+        let problem = runtime(&format!("container_runtime_endpoint: {bad}")).unwrap_err();
+        assert_eq!(problem.code, ErrorCode::ConfigInvalid, "{bad}");
+    }
+    let both = runtime("container_runtime: docker\ncontainer_runtime_endpoint: /run/c.sock").unwrap_err();
+    assert!(both.code == ErrorCode::ConfigInvalid && both.cause.contains("leave one of them out"), "{both}");
 }
 
 #[test]

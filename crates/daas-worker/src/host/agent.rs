@@ -39,7 +39,7 @@ impl Host {
             node_name: self.node_id.to_string(),
             node_ip: ip,
             api_server: join.endpoint.clone(),
-            docker: self.docker,
+            runtime: self.runtime.clone(),
             token_file: store.file(TOKEN),
             max_pods: MAX_PODS,
             log_level: 1,

@@ -2,7 +2,7 @@
 
 use crate::config::WorkerConfig;
 use daas_engine::build::{self, BuildError, Program, Progress};
-use daas_engine::k3s::{self, FetchError, K3sError, Place, Release};
+use daas_engine::k3s::{self, FetchError, K3sError, Place, Release, RuntimeError};
 use daas_engine::{Engine, EngineError, EngineKind, Need, NodeError, Role};
 use daas_types::join::Joining;
 use daas_types::{ErrorCode, Problem};
@@ -19,10 +19,10 @@ pub fn check_programs(config: &WorkerConfig, joining: Joining) -> Result<(), Pro
     Ok(())
 }
 
-/// Whether this machine's Docker takes the pods of a node that joins like this.
-pub async fn check_docker(config: &WorkerConfig, joining: Joining) -> Result<(), Problem> {
+/// Whether what is to run the pods of a node that joins like this takes them, if that is not its own.
+pub async fn check_runtime(config: &WorkerConfig, joining: Joining) -> Result<(), Problem> {
     let data_dir = std::path::absolute(config.data_dir(joining)).map_err(Problem::of(ErrorCode::StateUnreadable))?;
-    engine(joining).check_docker(&data_dir).await.map_err(problem)
+    engine(joining).check_runtime(&config.runtime, &data_dir).await.map_err(problem)
 }
 
 /// Where the engine's programs are.
@@ -77,8 +77,9 @@ pub(super) fn problem(error: EngineError) -> Problem {
         EngineError::Build(_) => ErrorCode::EngineBuildFailed,
         EngineError::K3s(K3sError::Fetch(error)) => unfetched(error),
         EngineError::K3s(_) => ErrorCode::K3sMissing,
-        EngineError::Node(NodeError::Docker(_)) => ErrorCode::DockerMissing,
-        EngineError::NoDocker | EngineError::OtherWay(_) | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
+        EngineError::Node(NodeError::Runtime(RuntimeError::Docker { .. })) => ErrorCode::DockerMissing,
+        EngineError::Node(NodeError::Runtime(RuntimeError::Cri { .. })) => ErrorCode::RuntimeMissing,
+        EngineError::NoRuntime(_) | EngineError::OtherWay(_) | EngineError::Unknown(_) => ErrorCode::ConfigInvalid,
         EngineError::Node(NodeError::Taken { .. }) => ErrorCode::DataFolderTaken,
         EngineError::Node(NodeError::Waiting { .. }) => ErrorCode::ApiServerUnavailable,
         EngineError::Server(_) | EngineError::Node(_) | EngineError::Process(_) => ErrorCode::NodeFailed,

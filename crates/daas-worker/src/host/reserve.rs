@@ -1,6 +1,6 @@
 //! This machine's place for a node, which one worker has.
 
-use super::programs::{check_docker, check_programs, engine, problem};
+use super::programs::{check_runtime, check_programs, engine, problem};
 use crate::config::WorkerConfig;
 use crate::preflight;
 use daas_client::ClusterInfo;
@@ -15,9 +15,7 @@ pub(crate) async fn reserve(config: &WorkerConfig) -> Result<HeldFolder, Problem
     check_programs(config, joining)?;
     let data_dir = std::path::absolute(config.data_dir(joining)).map_err(Problem::of(ErrorCode::StateUnreadable))?;
     let held = hold(&data_dir, &config.state_dir)?;
-    if config.docker {
-        check_docker(config, joining).await?;
-    }
+    check_runtime(config, joining).await?;
     engine(joining).check_place(&data_dir).map_err(problem)?;
     preflight::before_money(config, joining)?;
     Ok(held)

@@ -2,7 +2,7 @@
 
 use crate::host::{ADDRESS, Hosting};
 use crate::world::World;
-use daas_engine::{AgentConfig, Engine, EngineError, NodeError, Role, k3s};
+use daas_engine::{AgentConfig, ContainerRuntime, Engine, EngineError, NodeError, Role, k3s};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::Write as _;
@@ -152,7 +152,7 @@ async fn one_that_waits_for_its_server_is_told_from_one_that_does_not_run() {
         node_name: "worker-1".to_owned(),
         node_ip: ADDRESS.parse().unwrap(),
         api_server: world.endpoint.clone(),
-        docker: false,
+        runtime: ContainerRuntime::Own,
         token_file: world.path("token"),
         max_pods: 110,
         log_level: 1,

@@ -7,17 +7,17 @@ use serde_json::json;
 
 use super::{config_file, data, kubelet};
 use crate::node::Layout;
-use crate::settings::AgentConfig;
+use crate::settings::{AgentConfig, ContainerRuntime};
 
 pub(super) fn agent(layout: &Layout, config: &AgentConfig) -> Vec<String> {
     let kubelet_argument = |name: &str, value: &dyn Display| format!("--kubelet-arg={name}={value}");
     let folder = kubelet(layout);
-    let runtime = if config.docker {
-        // Docker's cgroups are where it puts them; its containers are found by their labels.
-        "--docker".to_owned()
-    } else {
+    let runtime = match &config.runtime {
         // Pods are below it: who takes the node down finds them there.
-        kubelet_argument("cgroup-root", &format_args!("/{}", layout.cgroup_root()))
+        ContainerRuntime::Own => kubelet_argument("cgroup-root", &format_args!("/{}", layout.cgroup_root())),
+        // Another's cgroups are where that puts them; its pods are found by asking it.
+        ContainerRuntime::Docker => "--docker".to_owned(),
+        ContainerRuntime::Socket(socket) => format!("--container-runtime-endpoint=unix://{}", socket.display()),
     };
     vec![
         "agent".to_owned(),

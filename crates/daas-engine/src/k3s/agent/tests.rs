@@ -1,4 +1,5 @@
 use super::*;
+use crate::settings::ContainerRuntime;
 use std::path::Path;
 
 fn config(state_dir: PathBuf) -> AgentConfig {
@@ -8,7 +9,7 @@ fn config(state_dir: PathBuf) -> AgentConfig {
         node_name: "worker-1".to_owned(),
         node_ip: [192, 0, 2, 7].into(),
         api_server: "https://192.0.2.1:6443".to_owned(),
-        docker: false,
+        runtime: ContainerRuntime::Own,
         token_file: "TOKEN".into(),
         max_pods: 110,
         log_level: 1,
@@ -35,15 +36,36 @@ fn the_arguments_are_these() {
     assert_eq!(text, std::fs::read_to_string(&golden).unwrap(), "UPDATE_GOLDEN=1 rewrites {}", golden.display());
 }
 
-/// Docker's own driver of cgroups decides how they are called: a root of ours would not be found.
+/// Another's driver of cgroups decides how they are called: a root of ours would not be found.
 #[test]
-fn with_docker_one_argument_is_another() {
+fn with_anothers_runtime_one_argument_is_another() {
     let (_folder, layout, without) = made();
-    let with = arguments::agent(&layout, &AgentConfig { docker: true, ..config(layout.state.clone()) });
-    let differ: Vec<_> = without.iter().zip(&with).filter(|(one, other)| one != other).collect();
-    assert_eq!(with.len(), without.len());
-    let [(cgroups, docker)] = differ[..] else { panic!("{differ:?}") };
-    assert!(cgroups.starts_with("--kubelet-arg=cgroup-root=") && docker == "--docker");
+    let socket = ContainerRuntime::Socket("/run/containerd/containerd.sock".into());
+    for (runtime, wanted) in [
+        (ContainerRuntime::Docker, "--docker"),
+        (socket, "--container-runtime-endpoint=unix:///run/containerd/containerd.sock"),
+    ] {
+        let with = arguments::agent(&layout, &AgentConfig { runtime, ..config(layout.state.clone()) });
+        let differ: Vec<_> = without.iter().zip(&with).filter(|(one, other)| one != other).collect();
+        assert_eq!(with.len(), without.len());
+        let [(cgroups, given)] = differ[..] else { panic!("{differ:?}") };
+        assert!(cgroups.starts_with("--kubelet-arg=cgroup-root=") && given == wanted, "{given}");
+    }
+}
+
+/// A worker that was replaced by a newer one finds what its predecessor left, and the other way round for what both know.
+#[test]
+fn a_record_says_what_runs_the_pods() {
+    let read = |text: &str| serde_json::from_str::<Traces>(text).unwrap();
+    let [own, docker] =
+        [r#"{"links":[],"namespaces":[]}"#, r#"{"links":[],"namespaces":[],"docker":true}"#].map(|old| {
+            let traces = read(old);
+            assert_eq!(serde_json::to_string(&traces).unwrap(), old);
+            traces.runtime()
+        });
+    assert_eq!((own, docker), (ContainerRuntime::Own, ContainerRuntime::Docker));
+    let socket = read(r#"{"links":[],"namespaces":[],"socket":"/run/c.sock"}"#);
+    assert_eq!(socket.runtime(), ContainerRuntime::Socket("/run/c.sock".into()));
 }
 
 /// Apart from the golden file, so that rewriting it does not lose them.

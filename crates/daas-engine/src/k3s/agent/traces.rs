@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Docker;
+use super::Lent;
 use crate::command::{self, SYSTEM_PATH};
 use crate::files::FileError;
 use crate::links;
 use crate::node::cleanup::{remove_cni_results, remove_tree, unmount_where};
 use crate::node::{Layout, NodeError};
+use crate::settings::ContainerRuntime;
 
 const RUN: &str = "/run/k3s";
 /// There once its container runtime has run.
@@ -26,6 +27,8 @@ const NAMESPACES: &str = "/run/netns";
 const ITS_LINKS: [&str; 6] = ["cni0", "flannel.1", "flannel-v6.1", "flannel-wg", "flannel-wg-v6", "kube-ipvs0"];
 /// The name of the pods' network in K3s' CNI configuration.
 const NETWORK: &str = "cbr0";
+/// Where it writes that network's down, in its own folder: what runs its pods is to read it there.
+const NETWORK_FILE: &str = "agent/etc/cni/net.d/10-flannel.conflist";
 /// How the names of its chains begin, and no others'.
 const ITS_CHAINS: [&str; 3] = ["KUBE-", "CNI-", "FLANNEL"];
 
@@ -37,6 +40,9 @@ pub(crate) struct Traces {
     /// Whether its pods are in Docker, where none were before it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     docker: bool,
+    /// The socket of the containerd that they are in, if that is another's; none were there before it, either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    socket: Option<PathBuf>,
 }
 
 // === impl Traces ===
@@ -61,23 +67,35 @@ impl Traces {
     }
 
     /// Looks at what is there.
-    pub(crate) async fn look(docker: bool) -> Result<Self, NodeError> {
-        Ok(Self { links: links::names().await?, namespaces: names(NAMESPACES), docker })
+    pub(crate) async fn look(runtime: &ContainerRuntime) -> Result<Self, NodeError> {
+        let (docker, socket) = match runtime {
+            ContainerRuntime::Own => (false, None),
+            ContainerRuntime::Docker => (true, None),
+            ContainerRuntime::Socket(socket) => (false, Some(socket.clone())),
+        };
+        Ok(Self { links: links::names().await?, namespaces: names(NAMESPACES), docker, socket })
     }
 
-    /// Whether its pods are in Docker.
-    pub(crate) fn has_docker(&self) -> bool {
-        self.docker
+    /// What runs its pods.
+    pub(crate) fn runtime(&self) -> ContainerRuntime {
+        match &self.socket {
+            Some(socket) => ContainerRuntime::Socket(socket.clone()),
+            None if self.docker => ContainerRuntime::Docker,
+            None => ContainerRuntime::Own,
+        }
     }
 
-    /// Removes them from there. Nothing else is in reach of their labels.
+    /// Removes them from where they are, if that is not the node's own.
     pub(crate) async fn remove_pods(&self) -> Result<(), NodeError> {
-        if self.docker { Ok(Docker::of_machine().remove_pods().await?) } else { Ok(()) }
+        match Lent::of(&self.runtime()) {
+            Some(lent) => Ok(lent.remove_pods().await?),
+            None => Ok(()),
+        }
     }
 
     /// Detaches what containers had mounted, their network namespaces too. Answers what stays.
-    pub(crate) fn unmount(&self) -> Vec<String> {
-        if !has_run() {
+    pub(crate) fn unmount(&self, layout: &Layout) -> Vec<String> {
+        if !self.has_run(layout) {
             return Vec::new();
         }
         unmount_where(|place| place.starts_with(RUN) || self.is_its_namespace(place))
@@ -85,7 +103,7 @@ impl Traces {
 
     /// Removes the pods' network: namespaces, links, rules.
     pub(crate) async fn remove_network(&self, layout: &Layout) -> Result<(), NodeError> {
-        if !has_run() {
+        if !self.has_run(layout) {
             return Ok(());
         }
         for namespace in names(NAMESPACES).iter().map(|name| Path::new(NAMESPACES).join(name)) {
@@ -101,8 +119,8 @@ impl Traces {
     }
 
     /// Removes its files outside its folder; `/etc/rancher/node/password` stays, by which K3s knows this machine again.
-    pub(crate) fn remove_files() -> Result<(), FileError> {
-        if !has_run() {
+    pub(crate) fn remove_files(&self, layout: &Layout) -> Result<(), FileError> {
+        if !self.has_run(layout) {
             return Ok(());
         }
         remove_cni_results(NETWORK);
@@ -115,10 +133,26 @@ impl Traces {
         remove_tree(Path::new(RUN))
     }
 
+    /// Makes it known when it runs containers, whose former ones are gone. While there are any, what runs them needs the file to
+    /// remove them.
+    pub(crate) fn forget_network(layout: &Layout) -> Result<(), FileError> {
+        remove_tree(&network_file(layout))
+    }
+
+    /// Whether it may have run containers. Of those in another's containerd nothing lies at its own places, but their network's file.
+    fn has_run(&self, layout: &Layout) -> bool {
+        let there = [RUNTIME, DOCKER_RUNTIME].iter().any(|folder| Path::new(folder).exists());
+        there || self.socket.is_some() && network_file(layout).exists()
+    }
+
     fn is_its_namespace(&self, path: &Path) -> bool {
         let name = path.strip_prefix(NAMESPACES).ok().and_then(Path::to_str);
         name.is_some_and(|name| name.starts_with("cni-") && !self.namespaces.iter().any(|known| known == name))
     }
+}
+
+fn network_file(layout: &Layout) -> PathBuf {
+    super::data(layout).join(NETWORK_FILE)
 }
 
 fn answers(socket: &Path) -> bool {
@@ -129,11 +163,6 @@ fn answers(socket: &Path) -> bool {
 fn below_run(mounts: &str) -> Option<PathBuf> {
     let mut places = mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(PathBuf::from);
     places.find(|place| place.starts_with(RUN))
-}
-
-/// Whether it has run containers since the machine was started.
-fn has_run() -> bool {
-    [RUNTIME, DOCKER_RUNTIME].iter().any(|folder| Path::new(folder).exists())
 }
 
 fn names(folder: impl AsRef<Path>) -> Vec<String> {
@@ -209,7 +238,7 @@ mod tests {
 
     #[test]
     fn namespaces_of_others_stay() {
-        let traces = Traces { links: vec![], namespaces: vec!["cni-another".to_owned()], docker: false };
+        let traces = Traces { links: vec![], namespaces: vec!["cni-another".to_owned()], docker: false, socket: None };
         let is_its = |path: &str| traces.is_its_namespace(Path::new(path));
         assert!(is_its("/run/netns/cni-0b2c"));
         for other in ["/run/netns/cni-another", "/run/netns/vpn", "/run/netns", "/home/cni-0b2c"] {

@@ -14,8 +14,17 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Arguments of `k3s agent`, as v1.36.2 has them, of those that are of use here. All have a value.
-pub(super) const VALUED: [&str; 8] =
-    ["config", "data-dir", "kubelet-arg", "node-ip", "node-name", "server", "token-file", "v"];
+pub(super) const VALUED: [&str; 9] = [
+    "config",
+    "container-runtime-endpoint",
+    "data-dir",
+    "kubelet-arg",
+    "node-ip",
+    "node-name",
+    "server",
+    "token-file",
+    "v",
+];
 /// And without.
 pub(super) const BARE: [&str; 1] = ["docker"];
 /// Where the machine's Docker listens, and where K3s speaks to it for its kubelet.
@@ -45,17 +54,32 @@ pub(super) async fn run(line: &Line) {
         tokio::time::sleep(PAUSE).await;
     }
     agent.keep(&folder);
-    if let Some(cgroup) = line.component("kubelet-arg", "cgroup-root") {
-        start_pod(&folder, cgroup.trim_start_matches('/'));
-    } else {
-        // Its pods are Docker's, and are named otherwise there.
-        assert!(line.0.contains_key("docker"), "pods are nowhere");
-        UnixStream::connect(DOCKER).expect("failed to get docker runtime info");
-        fs::create_dir_all(CRI_DOCKERD).unwrap();
-    }
+    has_runtime(line, &folder);
     let _node = agent.live().await.expect("its processes must come up");
     say_ready();
     std::future::pending::<()>().await;
+}
+
+/// Where its pods are. K3s takes one of the three. Anothers' are named otherwise there, and flannel's configuration is written
+/// in any case.
+fn has_runtime(line: &Line, folder: &Path) {
+    let endpoint = line.0.get("container-runtime-endpoint").map(|_| line.one("container-runtime-endpoint"));
+    let cgroup = line.component("kubelet-arg", "cgroup-root");
+    let network = folder.join("etc/cni/net.d");
+    fs::create_dir_all(&network).unwrap();
+    fs::write(network.join("10-flannel.conflist"), r#"{"name": "cbr0"}"#).unwrap();
+    match (cgroup, endpoint, line.0.contains_key("docker")) {
+        (Some(cgroup), None, false) => start_pod(folder, cgroup.trim_start_matches('/')),
+        (None, Some(endpoint), false) => {
+            let socket = endpoint.strip_prefix("unix://").expect("K3s takes what has no scheme for a path of its own");
+            UnixStream::connect(socket).expect("failed to reach the container runtime");
+        }
+        (None, None, true) => {
+            UnixStream::connect(DOCKER).expect("failed to get docker runtime info");
+            fs::create_dir_all(CRI_DOCKERD).unwrap();
+        }
+        other => panic!("pods are nowhere, or in two places: {other:?}"),
+    }
 }
 
 /// What it shows. K3s waits for the file, looking every two seconds, and gives up after four minutes.
