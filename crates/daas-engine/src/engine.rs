@@ -18,7 +18,9 @@ use crate::node::{self, KubernetesNode, NodeError};
 use crate::pki::Pki;
 use crate::prerequisites::{self, Missing, Role};
 use crate::process::ProcessError;
-use crate::settings::{AgentConfig, ComponentHealth, ContainerRuntime, JoinMaterial, NodeConfig, ServerConfig, ServerEndpoints};
+use crate::settings::{
+    AgentConfig, ComponentHealth, ContainerRuntime, JoinMaterial, NodeConfig, ServerConfig, ServerEndpoints,
+};
 
 /// Which engine is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -30,6 +30,6 @@ pub use files::FileError;
 pub use node::{HeldFolder, KubernetesNode, NodeError};
 pub use prerequisites::{Missing, Need, Role};
 pub use settings::{
-    AgentConfig, AgentEndpoints, ComponentHealth, ContainerRuntime, CredentialPlugin, JoinMaterial, NodeConfig, ServerConfig,
-    ServerEndpoints, ServerPorts, Taint, TlsVersion,
+    AgentConfig, AgentEndpoints, ComponentHealth, ContainerRuntime, CredentialPlugin, JoinMaterial, NodeConfig,
+    ServerConfig, ServerEndpoints, ServerPorts, Taint, TlsVersion,
 };

@@ -2,6 +2,7 @@
 
 mod keys;
 mod raw;
+mod runtime;
 #[cfg(test)]
 mod tests;
 
@@ -104,7 +105,7 @@ impl WorkerConfig {
         let Loaded { config: raw, warnings, shown } = loaded;
         let (node_id, marks) = node(&raw.node)?;
         let api = listen(raw.api, raw.security)?;
-        let runtime = runtime(&raw.container_runtime, raw.container_runtime_endpoint.as_deref())?;
+        let runtime = runtime::named(&raw.container_runtime, raw.container_runtime_endpoint.as_deref())?;
         let Some(cluster) = raw.cluster else {
             return Err(no_cluster_file(&raw.sui, &raw.k3s));
         };
@@ -227,21 +228,6 @@ fn node(raw: &RawNode) -> Result<(Option<NodeId>, NodeMarks), Problem> {
         NodeMarks::default()
     });
     if mistakes.is_empty() { Ok((id, marks)) } else { Err(invalid(ConfigError(mistakes))) }
-}
-
-fn runtime(named: &str, endpoint: Option<&str>) -> Result<ContainerRuntime, Problem> {
-    let invalid = |cause: String| Err(Problem::new(ErrorCode::ConfigInvalid, cause));
-    let Some(endpoint) = endpoint else {
-        return Ok(if named == "docker" { ContainerRuntime::Docker } else { ContainerRuntime::Own });
-    };
-    if named == "docker" {
-        return invalid("container_runtime_endpoint is not for container_runtime: docker; leave one of them out".to_owned());
-    }
-    let path = Path::new(endpoint.strip_prefix("unix://").unwrap_or(endpoint));
-    if path.is_absolute() && path.file_name().is_some() {
-        return Ok(ContainerRuntime::Socket(path.to_owned()));
-    }
-    invalid(format!("container_runtime_endpoint is {endpoint:?}, not a socket such as unix:///run/containerd/containerd.sock"))
 }
 
 fn listen(api: RawApi, security: RawSecurity) -> Result<Option<Listen>, Problem> {

@@ -20,7 +20,7 @@ use daas_types::join::{JoinFile, Joining};
 use daas_types::{ErrorCode, NodeId, NodeMarks, Problem, SealId};
 use material::{join_material, pem, taints};
 use programs::{cache, engine, problem};
-pub use programs::{check_runtime, check_programs, fetch};
+pub use programs::{check_programs, check_runtime, fetch};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use reserve::hold;
 pub(crate) use reserve::reserve;

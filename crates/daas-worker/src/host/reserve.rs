@@ -1,6 +1,6 @@
 //! This machine's place for a node, which one worker has.
 
-use super::programs::{check_runtime, check_programs, engine, problem};
+use super::programs::{check_programs, check_runtime, engine, problem};
 use crate::config::WorkerConfig;
 use crate::preflight;
 use daas_client::ClusterInfo;

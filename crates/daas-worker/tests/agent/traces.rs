@@ -4,7 +4,9 @@
 use crate::host::ADDRESS;
 use crate::life::skipped;
 use daas_engine::build::Binaries;
-use daas_engine::{AgentConfig, Engine, EngineError, NodeError, k3s};
+use daas_engine::k3s::RuntimeError;
+use daas_engine::{AgentConfig, ContainerRuntime, Engine, EngineError, NodeError, k3s};
+use daas_testkit::cri::ScriptedCri;
 use daas_testkit::docker::ScriptedDocker;
 use daas_testkit::k3s::simulated;
 use std::os::unix::net::UnixListener;
@@ -59,7 +61,7 @@ async fn alone() {
         node_name: "worker-1".to_owned(),
         node_ip: ADDRESS.parse().unwrap(),
         api_server: "https://127.0.0.1:1".to_owned(),
-        docker: false,
+        runtime: ContainerRuntime::Own,
         token_file: folder.join("token"),
         max_pods: 110,
         log_level: 1,
@@ -93,7 +95,10 @@ async fn alone() {
     assert_eq!(tries("iptables -L OTHER").await, rules);
     assert!(is_mounted(&data));
     anothers_stays(&config, &programs).await;
-    pods_in_docker_go_and_others_stay(&AgentConfig { docker: true, ..config }, &programs).await;
+    let docker = AgentConfig { runtime: ContainerRuntime::Docker, ..config.clone() };
+    pods_in_docker_go_and_others_stay(&docker, &programs).await;
+    let runtime = ContainerRuntime::Socket("/run/another/containerd.sock".into());
+    pods_in_a_given_containerd_go(&AgentConfig { runtime, ..config }, &programs).await;
 }
 
 /// Docker has no pods before the node, and none after it; who else uses it notices nothing.
@@ -102,18 +107,20 @@ async fn pods_in_docker_go_and_others_stay(config: &AgentConfig, programs: &Bina
     runs("umount /run/k3s/containerd/rootfs").await;
     std::fs::remove_dir_all("/run/k3s").unwrap();
     let socket = Path::new("/var/run/docker.sock");
-    let refused = engine.check_docker(place).await;
-    assert!(matches!(refused, Err(EngineError::Node(NodeError::Docker(_)))), "{refused:?}");
+    let refused = engine.check_runtime(&config.runtime, place).await;
+    assert!(matches!(refused, Err(EngineError::Node(NodeError::Runtime(RuntimeError::Docker { .. })))), "{refused:?}");
     let anothers = ScriptedDocker::start(socket, 1, 1);
-    for refused in [engine.check_docker(place).await, engine.start_agent(config, programs).await.map(drop)] {
-        assert!(matches!(refused, Err(EngineError::Node(NodeError::PodsInDocker { count: 1, .. }))), "{refused:?}");
+    for refused in
+        [engine.check_runtime(&config.runtime, place).await, engine.start_agent(config, programs).await.map(drop)]
+    {
+        assert!(matches!(refused, Err(EngineError::Node(NodeError::ForeignPods { .. }))), "{refused:?}");
     }
     assert_eq!(anothers.running(), 2, "another's pod");
     drop(anothers);
     std::fs::remove_file(socket).unwrap();
 
     let docker = ScriptedDocker::start(socket, 0, 1);
-    engine.check_docker(place).await.unwrap();
+    engine.check_runtime(&config.runtime, place).await.unwrap();
     let node = engine.start_agent(config, programs).await.unwrap();
     docker.starts_pod();
     // A worker that is killed leaves them, and the next one goes on.
@@ -132,7 +139,8 @@ async fn pods_in_docker_go_and_others_stay(config: &AgentConfig, programs: &Bina
     // With another runtime none of the former one's pods goes on; and what is left of a killed worker goes by its record.
     drop(engine.start_agent(config, programs).await.unwrap());
     docker.starts_pod();
-    let node = engine.start_agent(&AgentConfig { docker: false, ..config.clone() }, programs).await.unwrap();
+    let node =
+        engine.start_agent(&AgentConfig { runtime: ContainerRuntime::Own, ..config.clone() }, programs).await.unwrap();
     assert_eq!((docker.pods().len(), docker.running()), (0, 1));
     node.stop(Duration::ZERO).await.unwrap();
     drop(engine.start_agent(config, programs).await.unwrap());
@@ -147,11 +155,75 @@ async fn pods_in_docker_go_and_others_stay(config: &AgentConfig, programs: &Bina
     drop(docker);
     std::fs::remove_file(socket).unwrap();
     let left = engine.cleanup_node(place).await;
-    assert!(matches!(left, Err(EngineError::Node(NodeError::Docker(_)))), "{left:?}");
+    assert!(matches!(left, Err(EngineError::Node(NodeError::Runtime(RuntimeError::Docker { .. })))), "{left:?}");
     assert!(engine.has_left_node(place) && !tries("ip link show cni0").await);
     let _docker = ScriptedDocker::start(socket, 0, 1);
     engine.cleanup_node(place).await.unwrap();
     assert!(!engine.has_left_node(place));
+}
+
+/// The same of one that the owner names, of which nothing lies at K3s' own places.
+async fn pods_in_a_given_containerd_go(config: &AgentConfig, programs: &Binaries) {
+    let (place, engine) = (&config.state_dir, Engine::K3s);
+    let ContainerRuntime::Socket(socket) = &config.runtime else { panic!("{config:?}") };
+    let network = place.join("k3s/agent/etc/cni/net.d/10-flannel.conflist");
+    std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    std::fs::create_dir_all(network.parent().unwrap()).unwrap();
+    let refused = engine.check_runtime(&config.runtime, place).await;
+    assert!(matches!(refused, Err(EngineError::Node(NodeError::Runtime(RuntimeError::Cri { .. })))), "{refused:?}");
+    let anothers = ScriptedCri::start(socket, 1);
+    for refused in
+        [engine.check_runtime(&config.runtime, place).await, engine.start_agent(config, programs).await.map(drop)]
+    {
+        assert!(matches!(refused, Err(EngineError::Node(NodeError::ForeignPods { .. }))), "{refused:?}");
+    }
+    assert_eq!(anothers.running(), 1, "another's pod");
+    drop(anothers);
+    std::fs::remove_file(socket).unwrap();
+
+    // One that never came to its network leaves others' alone, whatever a former one has left.
+    let cri = ScriptedCri::start(socket, 0);
+    std::fs::write(&network, "{}").unwrap();
+    engine.check_runtime(&config.runtime, place).await.unwrap();
+    let node = engine.start_agent(config, programs).await.unwrap();
+    runs("ip link add flannel-wg type bridge").await;
+    node.stop(Duration::ZERO).await.unwrap();
+    runs("ip link delete flannel-wg").await;
+
+    let node = engine.start_agent(config, programs).await.unwrap();
+    cri.starts_pod();
+    std::fs::write(&network, "{}").unwrap();
+    runs("ip link add cni0 type bridge").await;
+    // A worker that is killed leaves them, and the next one goes on.
+    drop(node);
+    let node = engine.start_agent(config, programs).await.unwrap();
+    assert_eq!((cri.pods().len(), cri.running()), (1, 1));
+    node.stop(Duration::from_secs(3)).await.unwrap();
+    assert!(cri.pods().is_empty() && !tries("ip link show cni0").await);
+    let stops = |asked: &[String]| asked.iter().any(|line| line.starts_with("StopContainer ") && line.ends_with(" 3"));
+    assert!(stops(&cri.asked()), "{:?}", cri.asked());
+    assert!(!engine.has_left_node(place));
+
+    // With another runtime none of the former one's pods goes on; and what is left of a killed worker goes by its record.
+    drop(engine.start_agent(config, programs).await.unwrap());
+    cri.starts_pod();
+    let other = AgentConfig { runtime: ContainerRuntime::Own, ..config.clone() };
+    let node = engine.start_agent(&other, programs).await.unwrap();
+    assert!(cri.pods().is_empty());
+    node.stop(Duration::ZERO).await.unwrap();
+    // One that has stopped keeps nothing else from going, and is not forgotten; what it needs to remove its pods stays.
+    drop(engine.start_agent(config, programs).await.unwrap());
+    cri.starts_pod();
+    std::fs::write(&network, "{}").unwrap();
+    runs("ip link add cni0 type bridge").await;
+    drop(cri);
+    std::fs::remove_file(socket).unwrap();
+    let left = engine.cleanup_node(place).await;
+    assert!(matches!(left, Err(EngineError::Node(NodeError::Runtime(RuntimeError::Cri { .. })))), "{left:?}");
+    assert!(engine.has_left_node(place) && network.exists() && !tries("ip link show cni0").await);
+    let cri = ScriptedCri::start(socket, 1);
+    engine.cleanup_node(place).await.unwrap();
+    assert!(cri.pods().is_empty() && !engine.has_left_node(place));
 }
 
 /// Another K3s' containers, which run on where that has been stopped: beside them no node is started, and none is cleared away.

@@ -36,7 +36,11 @@ async fn what_stays_is_said_and_what_has_gone_by_itself_is_not_missed() {
     scripted.is(Mood::Refuses);
     let said = runtime.remove_pods().await.unwrap_err().to_string();
     assert!(said.contains("it is in use"), "{said}");
-    assert_eq!((scripted.pods().len(), scripted.running()), (3, 0), "one's refusal keeps nothing else from being asked");
+    assert_eq!(
+        (scripted.pods().len(), scripted.running()),
+        (3, 0),
+        "one's refusal keeps nothing else from being asked"
+    );
     scripted.is(Mood::Forgets);
     runtime.remove_pods().await.unwrap();
 }
