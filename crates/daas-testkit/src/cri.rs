@@ -7,6 +7,7 @@ use prost::Message;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
@@ -14,6 +15,7 @@ use tokio::task::JoinSet;
 const NOT_FOUND: u16 = 5;
 const FAILED_PRECONDITION: u16 = 9;
 const UNIMPLEMENTED: u16 = 12;
+const PAUSE: Duration = Duration::from_millis(200);
 /// Before a container's id stands its pod's.
 const CONTAINER: &str = "-container";
 
@@ -37,8 +39,10 @@ pub enum Mood {
     /// It does what it is asked.
     #[default]
     Fine,
-    /// It removes nothing.
+    /// It does not remove the first pod, and takes its time with the others.
     Refuses,
+    /// It removes nothing, and says that it has.
+    Lies,
     /// Pods go by themselves just before they are removed.
     Forgets,
     /// It answers with more than anybody wants to read.
@@ -132,8 +136,11 @@ async fn call(request: http::Request<h2::RecvStream>, respond: SendResponse<Byte
     }
     // A byte that says that nothing is compressed, and four of its length.
     let asked = Named::decode(&whole[5..]).unwrap();
-    if state.lock().unwrap().mood == Mood::Hangs {
-        std::future::pending::<()>().await;
+    let mood = state.lock().unwrap().mood;
+    match mood {
+        Mood::Hangs => std::future::pending().await,
+        Mood::Refuses if !state.lock().unwrap().is_first(&asked.id) => tokio::time::sleep(PAUSE).await,
+        _ => {}
     }
     let said = state.lock().unwrap().answer(&method, &asked);
     // Nor need it wait for the answer.
@@ -160,6 +167,10 @@ fn send(mut respond: SendResponse<Bytes>, said: Result<Listed, u16>) -> Result<(
 // === impl State ===
 
 impl State {
+    fn is_first(&self, id: &str) -> bool {
+        self.pods.keys().next().is_some_and(|first| first == id)
+    }
+
     fn answer(&mut self, method: &str, Named { id, timeout }: &Named) -> Result<Listed, u16> {
         self.asked.push(format!("{method} {id} {timeout}"));
         let named = |id: String| Named { id, timeout: 0 };
@@ -186,7 +197,8 @@ impl State {
             "RemovePodSandbox" => match self.pods.get(id) {
                 None => Err(NOT_FOUND),
                 Some((true, _)) => Err(FAILED_PRECONDITION),
-                Some(_) if self.mood == Mood::Refuses => Err(FAILED_PRECONDITION),
+                Some(_) if self.mood == Mood::Refuses && self.is_first(id) => Err(FAILED_PRECONDITION),
+                Some(_) if self.mood == Mood::Lies => Ok(nothing),
                 Some(_) => {
                     self.pods.remove(id);
                     Ok(nothing)

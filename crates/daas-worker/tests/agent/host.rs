@@ -22,6 +22,9 @@ const LIMIT: Duration = Duration::from_mins(2);
 /// The node's own address, of which the gateway is told. Nothing is sent there.
 pub(crate) const ADDRESS: &str = "10.0.0.9";
 
+/// The socket of what is to run the pods, beside its other files, where that is not K3s' own.
+pub(crate) const RUNTIME: &str = "containerd.sock";
+
 /// Another that it may have.
 const MOVED: &str = "10.0.0.10";
 
@@ -44,12 +47,15 @@ async fn hosting() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
     let join: JoinFile = serde_json::from_slice(&std::fs::read(folder.join("join.json")).unwrap()).unwrap();
     let flag = |key: &str, name: &str| (key.to_owned(), folder.join(name).display().to_string());
-    let flags = vec![
+    let mut flags = vec![
         flag("cluster", "join.json"),
         flag("state_dir", "state"),
         flag("k3s.data_dir", "data"),
         flag("engine.dir", "cache"),
     ];
+    if folder.join(RUNTIME).exists() {
+        flags.push(flag("container_runtime_endpoint", RUNTIME));
+    }
     let config = WorkerConfig::load(None, BTreeMap::new(), flags).unwrap();
     let store = Store::open(&config.state_dir).unwrap();
     let mut host = Host::new(&config, &store, "worker-1".parse().unwrap(), join.engine).unwrap();

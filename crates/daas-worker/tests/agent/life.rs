@@ -1,8 +1,9 @@
 //! From its first start to its end.
 
-use crate::host::{ADDRESS, Hosting};
+use crate::host::{ADDRESS, Hosting, RUNTIME};
 use crate::world::World;
 use daas_engine::{AgentConfig, ContainerRuntime, Engine, EngineError, NodeError, Role, k3s};
+use daas_testkit::cri::ScriptedCri;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::Write as _;
@@ -44,6 +45,25 @@ fn has(folder: &Path, text: &str) -> bool {
 
 async fn tunnels(world: &World, of: &[&str]) {
     timeout(LIMIT, world.supervisor.until_tunnels(of)).await.unwrap();
+}
+
+#[tokio::test]
+async fn its_pods_are_in_the_containerd_that_is_given() {
+    if skipped() {
+        return;
+    }
+    let world = World::new().await;
+    let cri = ScriptedCri::start(&world.path(RUNTIME), 0);
+    let seal = world.seal();
+    let mut hosting = Hosting::start(world.folder(), &world.k3s).await;
+    hosting.does("start", &seal).await;
+    tunnels(&world, &["system:node:worker-1"]).await;
+    cri.starts_pod();
+    hosting.does("restart", &seal).await;
+    assert_eq!((cri.pods().len(), cri.running()), (1, 1), "it goes on");
+    hosting.does("stop", &seal).await;
+    assert!(cri.pods().is_empty());
+    assert!(cri.asked().iter().any(|line| line.starts_with("StopContainer ") && line.ends_with(" 1")));
 }
 
 #[tokio::test]

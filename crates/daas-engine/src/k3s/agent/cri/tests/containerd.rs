@@ -13,7 +13,7 @@ use crate::node::cleanup;
 use crate::prerequisites::{self, Role};
 use crate::process::{self, Process, ProcessSpec, RestartPolicy};
 use crate::{command, images};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 const GRACE: Duration = Duration::from_secs(5);
 /// Not one for a SIGTERM.
