@@ -4,6 +4,7 @@
 mod orders;
 mod owner;
 mod page;
+mod runtime;
 mod world;
 
 const NODE: &str = "worker-001";
