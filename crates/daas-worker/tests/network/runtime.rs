@@ -5,12 +5,13 @@ use crate::world::World;
 use daas_testkit::cri::ScriptedCri;
 use std::time::Duration;
 
+const PREFLIGHT: &str = "sudo k3s-daas-worker preflight --config worker-config.yaml";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_given_containerd_answers_and_has_no_pods_before_anything_is_spent() {
     if skipped() {
         return;
     }
-    const PREFLIGHT: &str = "sudo k3s-daas-worker preflight --config worker-config.yaml";
     let world = World::start(Duration::ZERO).await;
     let owner = world.owner("ann");
     let (socket, data) = (owner.home.join("c.sock"), owner.home.join("data").display().to_string());
