@@ -12,14 +12,14 @@ use http_body_util::BodyExt as _;
 use std::time::Duration;
 use tokio::time::Instant;
 
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 30;
 const STALLED: usize = 100;
 /// Connections they are on.
 const THEIRS: usize = 10;
 const CONNECTIONS: usize = 16;
 const STREAMS: usize = 8;
 const SATURATED: Duration = Duration::from_secs(4);
-const PACED: Duration = Duration::from_secs(3);
+const PACED: Duration = Duration::from_millis(1500);
 /// Until every buffer between is full.
 const FILL: Duration = Duration::from_secs(1);
 const ENDLESS: &str = "/api/v1/pods?watch=true&endless";
@@ -46,11 +46,18 @@ pub(crate) fn run() {
         outcome.reads
     };
     let mut all = Latencies::default();
-    for _ in 0..ROUNDS {
-        all.alone.extend(paced());
+    for round in 0..ROUNDS {
+        // One is not always the first: what a turn leaves behind is for the other as often.
+        let alone_first = round.is_multiple_of(2);
+        if alone_first {
+            all.alone.extend(paced());
+        }
         let stalled = runtime.block_on(stall(&target));
         all.beside.extend(paced());
         drop(stalled);
+        if !alone_first {
+            all.alone.extend(paced());
+        }
     }
     report(rate, &all);
 }

@@ -7,8 +7,9 @@
 //!
 //! - *CPU*: the kernel's account of the proxy's processes over a fixed number of requests, by that number.
 //! - *system calls*: the kernel's trace point, in a run of its own.
-//! - *added latency*: open loop at half the rate at which the gateway is saturated, one request in ten a POST, through
-//!   each proxy and straight to the stand-in in turns.
+//! - *added latency*: open loop, one request in ten a POST, through each proxy and straight to the stand-in in turns; at half the
+//!   rate at which the gateway is saturated. That rate is another for each client, as client, proxy and stand-in share the machine: that
+//!   of the paced client itself, and as `busy` that of h2load, which costs less and leaves the proxy more.
 //! - *handshakes*: connections with one request each, one after another.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has to say so and stop")]
 
@@ -21,7 +22,7 @@ mod support;
 
 use daas_testkit::bench::load::{Load, Outcome, open_loop};
 use daas_testkit::bench::process::Process;
-use daas_testkit::bench::{Report, chart, quantile};
+use daas_testkit::bench::{Report, chart, monotonic, quantile};
 use daas_types::pop::Usage;
 use rustls::RootCertStore;
 use std::net::SocketAddr;
@@ -38,6 +39,7 @@ const WARM_UP: u64 = 20_000;
 const TRACED: u64 = 50_000;
 const HANDSHAKES: usize = 500;
 const PACED: Duration = Duration::from_secs(4);
+const SATURATED: Duration = Duration::from_secs(2);
 const CONNECTIONS: usize = 16;
 /// Every so manieth paced request is a POST.
 const MUTATION: usize = 10;
@@ -54,6 +56,14 @@ struct Proxy<'a> {
     calls: Option<f64>,
     cold_us: f64,
     resumed_us: f64,
+}
+
+/// Latency at one rate.
+struct Paced {
+    rate: f64,
+    rounds: Vec<Round>,
+    /// What the names of its figures end in.
+    of: &'static str,
 }
 
 /// One round of paced load.
@@ -94,17 +104,30 @@ fn main() {
         proxy.trace();
         proxy.handshakes(&roots);
     }
-    let rate = median(&proxies[0].rate) / 2.0;
-    let paced = |addr| {
-        let load = Load { connections: CONNECTIONS, rate, time: PACED, mutation_every: MUTATION, bearer: bearer() };
+    let paced = |addr, rate, time| {
+        let load = Load { connections: CONNECTIONS, rate, time, mutation_every: MUTATION, bearer: bearer() };
         let outcome = open_loop(addr, &roots, &load);
         assert_eq!(outcome.failed, 0, "requests failed");
         outcome
     };
     let upstream = upstream.parse().unwrap();
-    let through = || proxies.iter().map(|proxy| paced(proxy.addr)).collect();
-    let rounds: Vec<_> = (0..ROUNDS).map(|_| Round { direct: paced(upstream), through: through() }).collect();
-    report(&proxies, median(&logged), rate, &rounds);
+    let busy = median(&proxies[0].rate);
+    // More than comes through: how many do.
+    let saturated = || per_second(|| paced(addr, busy, SATURATED));
+    let own = median(&(0..ROUNDS).map(|_| saturated()).collect::<Vec<_>>());
+    let latency = [(own / 2.0, ""), (busy / 2.0, "_busy")].map(|(rate, of)| {
+        let through = || proxies.iter().map(|proxy| paced(proxy.addr, rate, PACED)).collect();
+        let round = |_| Round { direct: paced(upstream, rate, PACED), through: through() };
+        Paced { rate, rounds: (0..ROUNDS).map(round).collect(), of }
+    });
+    report(&proxies, median(&logged), &latency);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate")]
+fn per_second(load: impl FnOnce() -> Outcome) -> f64 {
+    let begun = monotonic();
+    let Outcome { reads, mutations, .. } = load();
+    (reads.len() + mutations.len()) as f64 / monotonic().saturating_sub(begun).as_secs_f64()
 }
 
 fn bearer() -> String {
@@ -152,7 +175,7 @@ fn per(time: Duration, count: u64) -> f64 {
     time.as_secs_f64() * 1e6 / count
 }
 
-fn report(proxies: &[Proxy<'_>], logged: f64, rate: f64, rounds: &[Round]) {
+fn report(proxies: &[Proxy<'_>], logged: f64, latency: &[Paced]) {
     let headings =
         ["16 connections × 8 streams", "CPU µs/request", "requests/s", "system calls", "cold µs", "resumed µs"];
     let mut report = Report::new("proxy", &headings);
@@ -179,8 +202,14 @@ fn report(proxies: &[Proxy<'_>], logged: f64, rate: f64, rounds: &[Round]) {
         report.figure(&format!("cpu_vs_{}", peer.name.to_lowercase()), median(&ratios));
         report.figure(&format!("cpu_us_{}", peer.name.to_lowercase()), median(&peer.cpu_us));
     }
-    for (n, proxy) in proxies.iter().enumerate() {
-        added(&mut report, (proxy.name, n), rate, rounds);
+    for paced in latency {
+        let headings =
+            [&*format!("open loop, {:.0} requests/s, ms", paced.rate), "p50 direct", "added", "p99 direct", "added"];
+        report.also(&headings);
+        report.figure(&format!("paced_per_s{}", paced.of), paced.rate);
+        for (n, proxy) in proxies.iter().enumerate() {
+            added(&mut report, (proxy.name, n), paced);
+        }
     }
     let bars: Vec<_> = proxies.iter().map(|proxy| (proxy.name, median(&proxy.cpu_us))).collect();
     chart::bars("proxy-cpu", "CPU per request: small GET over HTTP/2, TLS 1.3 on both sides", "µs", &bars);
@@ -188,12 +217,7 @@ fn report(proxies: &[Proxy<'_>], logged: f64, rate: f64, rounds: &[Round]) {
 }
 
 /// Latency in the middle round, and what proxy `n` adds in the middle round.
-fn added(report: &mut Report, (proxy, n): (&str, usize), rate: f64, rounds: &[Round]) {
-    if n == 0 {
-        let headings = [&*format!("open loop, {rate:.0} requests/s, ms"), "p50 direct", "added", "p99 direct", "added"];
-        report.also(&headings);
-        report.figure("paced_per_s", rate);
-    }
+fn added(report: &mut Report, (proxy, n): (&str, usize), Paced { rounds, of: when, .. }: &Paced) {
     for (what, of) in [("reads", (|o| &o.reads) as fn(&Outcome) -> &Vec<f64>), ("mutations", |o| &o.mutations)] {
         let mut cells = vec![format!("{proxy}: {what}")];
         for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
@@ -203,7 +227,7 @@ fn added(report: &mut Report, (proxy, n): (&str, usize), rate: f64, rounds: &[Ro
             cells.extend([format!("{direct:.2}"), format!("{added:.2}")]);
             let of_what = if what == "reads" { String::new() } else { format!("_{what}") };
             let of_whom = if n == 0 { String::new() } else { format!("_{}", proxy.to_lowercase()) };
-            report.figure(&format!("added{of_what}_{name}_ms{of_whom}"), added);
+            report.figure(&format!("added{of_what}_{name}_ms{when}{of_whom}"), added);
         }
         report.row(&cells);
     }
