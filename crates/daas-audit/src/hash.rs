@@ -86,7 +86,7 @@ impl LogId {
         self.key.to_string()
     }
 
-    /// What the first record is linked to, so that a log cannot begin with another's records.
+    /// What the first record is chained to, so that a log cannot begin with another's records.
     pub(crate) fn origin(&self) -> Digest {
         Digest::of(ORIGIN, &[self.cluster.0.inner(), &self.key.0])
     }

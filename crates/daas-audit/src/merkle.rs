@@ -1,4 +1,4 @@
-//! The Merkle tree of RFC 9162 over the records' canonical bytes: roots as the log grows, proofs from a read of it.
+//! The Merkle tree of RFC 9162 over the records, each behind the leaf before it: roots as the log grows, proofs from a read of it.
 //!
 //! Nothing here holds the leaves. A [`Frontier`] is the at most 64 perfect subtrees of a growing tree; a proof is the root
 //! of a few ranges of leaves, each hashed by a frontier of its own in one pass.

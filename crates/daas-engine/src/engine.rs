@@ -238,14 +238,15 @@ impl Engine {
     }
 
     /// Refuses a machine whose Docker or containerd does not answer, or has pods already, for a node whose pods are to run there. What
-    /// was left in this folder has its own.
+    /// was left in this folder may have its own in it.
     pub async fn check_runtime(self, runtime: &ContainerRuntime, state_dir: &Path) -> Result<(), EngineError> {
-        match (self, k3s::Lent::of(runtime)) {
-            (_, None) => Ok(()),
-            (Self::Kubernetes, Some(_)) => Err(EngineError::NoRuntime(runtime.clone())),
-            (Self::K3s, Some(lent)) if self.has_left_node(state_dir) => Ok(lent.answers().await?),
-            (Self::K3s, Some(lent)) => Ok(lent.is_free().await?),
+        let Some(lent) = k3s::Lent::of(runtime) else { return Ok(()) };
+        if self == Self::Kubernetes {
+            return Err(EngineError::NoRuntime(runtime.clone()));
         }
+        let left = node::cleanup::is_left_in(state_dir, runtime).map_err(NodeError::from)?;
+        let fit = if left { lent.answers().await } else { lent.is_free().await };
+        Ok(fit?)
     }
 
     /// Stops and removes what a killed supervisor's node left; does nothing if there is nothing.

@@ -250,7 +250,7 @@ impl Layout {
     }
 
     /// Of a folder that is there; makes none.
-    fn existing(state_dir: &Path) -> Option<Self> {
+    pub(crate) fn existing(state_dir: &Path) -> Option<Self> {
         state_dir.canonicalize().ok().map(Self::of)
     }
 

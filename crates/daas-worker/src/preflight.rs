@@ -34,7 +34,7 @@ pub async fn preflight(config: &WorkerConfig) -> Vec<Finding> {
     };
     if let (Some(what), Ok(cluster)) = (runtime, ClusterInfo::load(&config.cluster)) {
         let found = host::check_runtime(config, cluster.join.engine).await;
-        findings.push(Finding { what, found: found.map(|()| "answers, and has no pods".to_owned()) });
+        findings.push(Finding { what, found: found.map(|()| "answers, and has no pods but this worker's".to_owned()) });
     }
     findings.extend(cluster(config).await);
     findings

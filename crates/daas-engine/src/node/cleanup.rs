@@ -65,10 +65,10 @@ pub(crate) async fn cleanup(state_dir: &Path) -> Result<(), NodeError> {
     process::reap_recorded(&layout.run(), PROCESS_GRACE).await?;
     HeldFolder::forget_left(&layout);
     let record = Record::read(&layout)?;
-    if record.is_some() {
+    if let Some(record) = &record {
         // Processes are known by this folder's name, even if somebody has removed it.
         files::make_folder(&layout.run())?;
-        Record::retire(&layout)?;
+        record.retire(&layout)?;
         cgroups::stop_all(&layout, Duration::ZERO).await?;
     }
     process::kill_marked(&layout.run()).await?;
@@ -107,15 +107,21 @@ pub(crate) async fn cleanup(state_dir: &Path) -> Result<(), NodeError> {
     Ok(remove_tree(&kept)?)
 }
 
-/// Whether a node was started in this folder, and not taken down since.
+/// Whether a node was started in this folder, and not taken down since, whatever was removed from the folder meanwhile.
 pub(crate) fn is_left(state_dir: &Path) -> bool {
-    state_dir.join("run").join(RECORD).is_file()
+    Layout::existing(state_dir).is_some_and(|layout| Record::paths(&layout).iter().any(|path| path.is_file()))
 }
 
 /// What runs the pods of what an earlier run left.
 pub(crate) fn former_runtime(layout: &Layout) -> Result<ContainerRuntime, FileError> {
     let record = Record::read(layout)?;
     Ok(record.and_then(|record| record.k3s).map(|traces| traces.runtime()).unwrap_or_default())
+}
+
+/// Whether a node is left in this folder whose pods are in this.
+pub(crate) fn is_left_in(state_dir: &Path, runtime: &ContainerRuntime) -> Result<bool, FileError> {
+    let Some(layout) = Layout::existing(state_dir) else { return Ok(false) };
+    Ok(is_left(state_dir) && former_runtime(&layout)? == *runtime)
 }
 
 /// Whether what an earlier run left is whole: the state folder has its record, and the machine, not started anew since, the same.
@@ -164,7 +170,7 @@ impl Record {
     }
 
     pub(crate) fn write(&self, layout: &Layout) -> Result<(), FileError> {
-        let text = serde_json::to_vec(self).expect("a record of plain fields must encode");
+        let text = self.encoded();
         let [kept, fleeting] = Self::paths(layout);
         files::make_folder(&layout.run())?;
         files::write_private(&kept, &text)?;
@@ -182,10 +188,17 @@ impl Record {
         }
     }
 
-    /// What is being taken down nobody goes on with.
-    fn retire(layout: &Layout) -> Result<(), FileError> {
+    /// What is being taken down nobody goes on with; and it is known of for as long as it takes.
+    fn retire(&self, layout: &Layout) -> Result<(), FileError> {
         let [kept, fleeting] = Self::paths(layout);
-        if kept.exists() { remove_tree(&fleeting) } else { Ok(()) }
+        if !kept.exists() {
+            files::write_private(&kept, self.encoded())?;
+        }
+        remove_tree(&fleeting)
+    }
+
+    fn encoded(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a record of plain fields must encode")
     }
 
     fn read_at(path: &Path) -> Result<Option<Self>, FileError> {

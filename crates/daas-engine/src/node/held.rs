@@ -52,6 +52,7 @@ impl HeldFolder {
     /// Removes what a killed worker left of it. Of one that lives, which may be this process, it stays.
     pub(super) fn forget_left(layout: &Layout) {
         let path = layout.lock();
+        // Not waited for: who looks at it in this moment leaves a file behind, and whoever removes it has to have it alone.
         let left = File::open(&path).ok().filter(|lock| lock.try_lock().is_ok());
         drop(left.map(|lock| Self { path, lock }));
     }

@@ -47,7 +47,7 @@ pub(crate) fn run() {
     };
     let mut all = Latencies::default();
     for round in 0..ROUNDS {
-        // One is not always the first: what a turn leaves behind is for the other as often.
+        // One is not always the first.
         let alone_first = round.is_multiple_of(2);
         if alone_first {
             all.alone.extend(paced());
@@ -55,8 +55,11 @@ pub(crate) fn run() {
         let stalled = runtime.block_on(stall(&target));
         all.beside.extend(paced());
         drop(stalled);
+        // As long as before the other: their end is nobody's.
+        runtime.block_on(tokio::time::sleep(FILL));
         if !alone_first {
             all.alone.extend(paced());
+            runtime.block_on(tokio::time::sleep(FILL));
         }
     }
     report(rate, &all);

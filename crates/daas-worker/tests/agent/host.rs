@@ -1,6 +1,7 @@
 //! The worker's host in a process of its own, as it is killed with its worker: a copy of this test program.
 
 use daas_client::SealFile;
+use daas_engine::Engine;
 use daas_testkit::k3s::simulated;
 use daas_types::api::{ClusterSettings, RegisterWorkerResponse};
 use daas_types::join::JoinFile;
@@ -59,6 +60,7 @@ async fn hosting() {
     let config = WorkerConfig::load(None, BTreeMap::new(), flags).unwrap();
     let store = Store::open(&config.state_dir).unwrap();
     let mut host = Host::new(&config, &store, "worker-1".parse().unwrap(), join.engine).unwrap();
+    let data = config.data_dir(join.engine);
     say("here");
     while let Some(order) = tokio::task::block_in_place(|| std::io::stdin().lines().next()).map(Result::unwrap) {
         let (order, seal) = order.split_once(' ').unwrap();
@@ -66,6 +68,12 @@ async fn hosting() {
         let ip = if order == "move" { MOVED } else { ADDRESS };
         let admission = Admission { join: &join, ip: ip.parse().unwrap(), answer: &answer(), seal: &seal };
         match order {
+            "start" | "move" if !host.runs() => {
+                // As a worker does before anything else.
+                Engine::K3s.check_runtime(&config.runtime, &data).await.unwrap();
+                Engine::K3s.check_place(&data).unwrap();
+                host.start(&store, admission).await.unwrap();
+            }
             "start" | "move" => host.start(&store, admission).await.unwrap(),
             "show" => host.show(&store, &join, &seal).unwrap(),
             "hide" => host.hide(&store).unwrap(),

@@ -61,6 +61,14 @@ async fn its_pods_are_in_the_containerd_that_is_given() {
     cri.starts_pod();
     hosting.does("restart", &seal).await;
     assert_eq!((cri.pods().len(), cri.running()), (1, 1), "it goes on");
+    // With the node's data thrown away they are nobody else's.
+    std::fs::remove_dir_all(world.path("data")).unwrap();
+    std::fs::create_dir(world.path("data")).unwrap();
+    hosting.kill().await;
+    let mut hosting = Hosting::start(world.folder(), &world.k3s).await;
+    hosting.does("start", &seal).await;
+    assert!(cri.pods().is_empty());
+    cri.starts_pod();
     hosting.does("stop", &seal).await;
     assert!(cri.pods().is_empty());
     assert!(cri.asked().iter().any(|line| line.starts_with("StopContainer ") && line.ends_with(" 1")));

@@ -18,8 +18,9 @@ use super::RuntimeError;
 
 /// For an answer that needs no waiting for anything else.
 const LIMIT: Duration = Duration::from_secs(20);
-/// For a pod's end: all their networks are taken down at once, and rules of iptables are one after the other. A kubelet waits as long.
-const REMOVAL: Duration = Duration::from_mins(2);
+/// For a pod's end: all their networks are taken down at once, and rules of iptables are one after the other. With the grace before it
+/// less than a service manager waits.
+const REMOVAL: Duration = Duration::from_mins(1);
 /// A thousand pods' descriptions are less.
 const LONGEST: usize = 32 << 20;
 
@@ -82,11 +83,15 @@ impl Cri {
 
     /// Removes a pod with all its containers.
     pub(super) async fn remove(&self, id: &str) -> Result<(), RuntimeError> {
-        // Not everyone removes one that runs.
-        for method in ["StopPodSandbox", "RemovePodSandbox"] {
-            self.does(method, Named { id: id.to_owned() }, REMOVAL).await?;
-        }
-        Ok(())
+        let both = async {
+            // Not everyone removes one that runs.
+            for method in ["StopPodSandbox", "RemovePodSandbox"] {
+                self.does(method, Named { id: id.to_owned() }, REMOVAL).await?;
+            }
+            Ok(())
+        };
+        let late = || Status::deadline_exceeded(format!("a pod is not removed within {REMOVAL:?}"));
+        timeout(REMOVAL, both).await.unwrap_or_else(|_| Err(self.error(&late())))
     }
 
     async fn list(&self, method: &str) -> Result<Vec<String>, RuntimeError> {

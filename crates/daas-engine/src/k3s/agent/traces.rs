@@ -29,8 +29,12 @@ const ITS_LINKS: [&str; 6] = ["cni0", "flannel.1", "flannel-v6.1", "flannel-wg",
 const NETWORK: &str = "cbr0";
 /// Where it writes that network's down, in its own folder: what runs its pods is to read it there.
 const NETWORK_FILE: &str = "agent/etc/cni/net.d/10-flannel.conflist";
-/// How the names of its chains begin, and no others'.
-const ITS_CHAINS: [&str; 3] = ["KUBE-", "CNI-", "FLANNEL"];
+/// How the names of its chains begin.
+const ITS_CHAINS: [&str; 2] = ["KUBE-", "FLANNEL"];
+/// And of those that CNI's plugins make for its pods.
+const ITS_CHAINS_AND_PODS: [&str; 3] = ["KUBE-", "FLANNEL", "CNI-"];
+/// Another one after each start of the machine, by the kernel.
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 
 /// What was there before it started.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +47,9 @@ pub(crate) struct Traces {
     /// The socket of the containerd that they are in, if that is another's; none were there before it, either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     socket: Option<PathBuf>,
+    /// Which start of the machine it was. Older records do not say, and none of those has a socket.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    boot: String,
 }
 
 // === impl Traces ===
@@ -73,7 +80,7 @@ impl Traces {
             ContainerRuntime::Docker => (true, None),
             ContainerRuntime::Socket(socket) => (false, Some(socket.clone())),
         };
-        Ok(Self { links: links::names().await?, namespaces: names(NAMESPACES), docker, socket })
+        Ok(Self { links: links::names().await?, namespaces: names(NAMESPACES), docker, socket, boot: boot() })
     }
 
     /// What runs its pods.
@@ -113,7 +120,7 @@ impl Traces {
         }
         links::delete(|name| ITS_LINKS.contains(&name) && !self.links.iter().any(|known| known == name)).await?;
         for family in ["iptables", "ip6tables"] {
-            remove_rules(layout, family).await?;
+            remove_rules(layout, family, self.chains()).await?;
         }
         Ok(())
     }
@@ -139,10 +146,17 @@ impl Traces {
         remove_tree(&network_file(layout))
     }
 
-    /// Whether it may have run containers. Of those in another's containerd nothing lies at its own places, but their network's file.
+    /// Whether it may have run containers since the machine was started. Of those in another's containerd nothing lies at its own places,
+    /// but their network's file, unless all of its folder was thrown away.
     fn has_run(&self, layout: &Layout) -> bool {
         let there = [RUNTIME, DOCKER_RUNTIME].iter().any(|folder| Path::new(folder).exists());
-        there || self.socket.is_some() && network_file(layout).exists()
+        let lent = self.socket.is_some() && self.boot == boot();
+        there || lent && (network_file(layout).exists() || !super::data(layout).exists())
+    }
+
+    /// Whose chains go. In a given containerd pods take their own with them, and others may have some by the plugins that made those.
+    fn chains(&self) -> &'static [&'static str] {
+        if self.socket.is_some() { &ITS_CHAINS } else { &ITS_CHAINS_AND_PODS }
     }
 
     fn is_its_namespace(&self, path: &Path) -> bool {
@@ -153,6 +167,10 @@ impl Traces {
 
 fn network_file(layout: &Layout) -> PathBuf {
     super::data(layout).join(NETWORK_FILE)
+}
+
+fn boot() -> String {
+    fs::read_to_string(BOOT).unwrap_or_default().trim().to_owned()
 }
 
 fn answers(socket: &Path) -> bool {
@@ -173,11 +191,11 @@ fn names(folder: impl AsRef<Path>) -> Vec<String> {
 }
 
 /// Takes its rules out of one family's. The program is the system's, else the one that K3s has brought along.
-async fn remove_rules(layout: &Layout, family: &str) -> Result<(), NodeError> {
+async fn remove_rules(layout: &Layout, family: &str, chains: &[&str]) -> Result<(), NodeError> {
     let Some(save) = program(layout, &format!("{family}-save")) else { return Ok(()) };
     let Some(restore) = program(layout, &format!("{family}-restore")) else { return Ok(()) };
     let rules = command::run(save, &[""; 0]).await?;
-    let Some(others) = without_its_rules(&rules) else { return Ok(()) };
+    let Some(others) = without_its_rules(&rules, chains) else { return Ok(()) };
     command::run_with_input(restore, &[""; 0], &others).await?;
     Ok(())
 }
@@ -189,9 +207,9 @@ fn program(layout: &Layout, name: &str) -> Option<PathBuf> {
 }
 
 /// The rules of others, as they were saved; `None` if there are no other rules than those.
-fn without_its_rules(saved: &str) -> Option<String> {
+fn without_its_rules(saved: &str, chains: &[&str]) -> Option<String> {
     // A chain itself, a rule in it, or a rule that leads there; names elsewhere, of links or in comments, are anybody's.
-    let is_chain = |word: &str| ITS_CHAINS.iter().any(|name| word.starts_with(name));
+    let is_chain = |word: &str| chains.iter().any(|name| word.starts_with(name));
     let is_its = |line: &&str| {
         let words: Vec<_> = line.split(' ').collect();
         let led = words.windows(2).any(|pair| matches!(pair[0], "-A" | "-j" | "-g") && is_chain(pair[1]));
@@ -211,13 +229,36 @@ mod tests {
     fn rules_of_others_stay() {
         let others = "*filter\n:INPUT ACCEPT [0:0]\n:DOCKER - [0:0]\n-A INPUT -s 10.0.0.1/32 -j DROP\n\
                       -A INPUT -i cni-podman0 -j DROP\n-A INPUT -m comment --comment KUBE-API -j ACCEPT\nCOMMIT\n";
-        assert_eq!(without_its_rules(others), None, "there is nothing to do");
+        assert_eq!(without_its_rules(others, &ITS_CHAINS_AND_PODS), None, "there is nothing to do");
         let all = others.replace(
             "COMMIT\n",
             ":KUBE-SERVICES - [0:0]\n:FLANNEL-FWD - [0:0]\n-A INPUT -j KUBE-FIREWALL\n\
              -A FORWARD -m comment --comment \"flanneld forward\" -j FLANNEL-FWD\n-A CNI-HOSTPORT-DNAT -j RETURN\nCOMMIT\n",
         );
-        assert_eq!(without_its_rules(&all).as_deref(), Some(others));
+        assert_eq!(without_its_rules(&all, &ITS_CHAINS_AND_PODS).as_deref(), Some(others));
+        let published = others.replace("COMMIT\n", "-A CNI-HOSTPORT-DNAT -j RETURN\nCOMMIT\n");
+        assert_eq!(without_its_rules(&all, &ITS_CHAINS), Some(published), "others' of a given containerd");
+    }
+
+    #[test]
+    fn what_is_of_a_former_start_of_the_machine_is_nobodys() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::existing(folder.path()).unwrap();
+        let traces = |socket: bool, boot: String| Traces {
+            links: vec![],
+            namespaces: vec![],
+            docker: false,
+            socket: socket.then(|| "/c.sock".into()),
+            boot,
+        };
+        assert!(traces(true, boot()).has_run(&layout), "all of its folder was thrown away");
+        assert!(!traces(true, "another".to_owned()).has_run(&layout));
+        fs::create_dir(super::super::data(&layout)).unwrap();
+        assert!(!traces(true, boot()).has_run(&layout), "it never came to its network");
+        fs::create_dir_all(network_file(&layout).parent().unwrap()).unwrap();
+        fs::write(network_file(&layout), "{}").unwrap();
+        assert!(traces(true, boot()).has_run(&layout));
+        assert!(!traces(true, "another".to_owned()).has_run(&layout));
     }
 
     #[test]
@@ -238,7 +279,13 @@ mod tests {
 
     #[test]
     fn namespaces_of_others_stay() {
-        let traces = Traces { links: vec![], namespaces: vec!["cni-another".to_owned()], docker: false, socket: None };
+        let traces = Traces {
+            links: vec![],
+            namespaces: vec!["cni-another".to_owned()],
+            docker: false,
+            socket: None,
+            boot: String::new(),
+        };
         let is_its = |path: &str| traces.is_its_namespace(Path::new(path));
         assert!(is_its("/run/netns/cni-0b2c"));
         for other in ["/run/netns/cni-another", "/run/netns/vpn", "/run/netns", "/home/cni-0b2c"] {
