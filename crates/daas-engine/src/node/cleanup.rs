@@ -41,7 +41,7 @@ const FIXED_FOLDERS: [&str; 10] = [
 
 /// What must be known of the time before the node ran. It lies in two places: the one outlives a start of the machine, the other
 /// the removal of everything in the state folder.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
     /// The network namespace it ran in, by inode: another's bridges and tables are not to be touched.
     network: u64,
@@ -189,10 +189,12 @@ impl Record {
     }
 
     /// What is being taken down nobody goes on with; and it is known of for as long as it takes.
-    fn retire(&self, layout: &Layout) -> Result<(), FileError> {
+    pub(super) fn retire(&self, layout: &Layout) -> Result<(), FileError> {
         let [kept, fleeting] = Self::paths(layout);
         if !kept.exists() {
-            files::write_private(&kept, self.encoded())?;
+            // Never the same as the other: that would be a node to go on with.
+            let ending = Self { owner: None, ..self.clone() };
+            files::write_private(&kept, ending.encoded())?;
         }
         remove_tree(&fleeting)
     }

@@ -1,4 +1,4 @@
-use super::cleanup::{Record, can_go_on};
+use super::cleanup::{Record, can_go_on, is_left};
 use super::*;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -134,4 +134,25 @@ fn what_another_worker_left_is_not_gone_on_with() {
     }
     assert!(goes_on("a") && goes_on("b"));
     std::fs::remove_dir_all(layout.sockets()).unwrap();
+}
+
+#[test]
+fn what_is_being_taken_down_is_known_of_and_not_gone_on_with() {
+    if skipped() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::new(folder.path()).unwrap();
+    Record::of("a").write(&layout).unwrap();
+    let fleeting = std::fs::read(layout.sockets().join("node.json")).unwrap();
+    // Its data is thrown away, and whoever takes it down is killed when that is written down, and no sooner.
+    std::fs::remove_dir_all(layout.run()).unwrap();
+    std::fs::create_dir(layout.run()).unwrap();
+    assert!(is_left(folder.path()));
+    Record::of("a").retire(&layout).unwrap();
+    assert!(is_left(folder.path()) && !layout.sockets().join("node.json").exists());
+    std::fs::write(layout.sockets().join("node.json"), fleeting).unwrap();
+    assert!(!can_go_on(&layout, Engine::Kubernetes, "a").unwrap());
+    std::fs::remove_dir_all(layout.sockets()).unwrap();
+    assert!(is_left(folder.path()));
 }

@@ -20,7 +20,7 @@ use super::RuntimeError;
 const LIMIT: Duration = Duration::from_secs(20);
 /// For a pod's end: all their networks are taken down at once, and rules of iptables are one after the other. With the grace before it
 /// less than a service manager waits.
-const REMOVAL: Duration = Duration::from_mins(1);
+const REMOVAL: Duration = Duration::from_secs(30);
 /// A thousand pods' descriptions are less.
 const LONGEST: usize = 32 << 20;
 

@@ -37,7 +37,7 @@ const ITS_CHAINS_AND_PODS: [&str; 3] = ["KUBE-", "FLANNEL", "CNI-"];
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 
 /// What was there before it started.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Traces {
     links: Vec<String>,
     namespaces: Vec<String>,
@@ -147,11 +147,11 @@ impl Traces {
     }
 
     /// Whether it may have run containers since the machine was started. Of those in another's containerd nothing lies at its own places,
-    /// but their network's file, unless all of its folder was thrown away.
+    /// but their network's file, unless its folder was thrown away; what it makes anew by itself there says nothing.
     fn has_run(&self, layout: &Layout) -> bool {
         let there = [RUNTIME, DOCKER_RUNTIME].iter().any(|folder| Path::new(folder).exists());
         let lent = self.socket.is_some() && self.boot == boot();
-        there || lent && (network_file(layout).exists() || !super::data(layout).exists())
+        there || lent && (network_file(layout).exists() || !super::config_file(layout).exists())
     }
 
     /// Whose chains go. In a given containerd pods take their own with them, and others may have some by the plugins that made those.
@@ -253,9 +253,10 @@ mod tests {
         };
         assert!(traces(true, boot()).has_run(&layout), "all of its folder was thrown away");
         assert!(!traces(true, "another".to_owned()).has_run(&layout));
-        fs::create_dir(super::super::data(&layout)).unwrap();
-        assert!(!traces(true, boot()).has_run(&layout), "it never came to its network");
         fs::create_dir_all(network_file(&layout).parent().unwrap()).unwrap();
+        assert!(traces(true, boot()).has_run(&layout), "what was thrown away is made again in part");
+        fs::write(super::super::config_file(&layout), "").unwrap();
+        assert!(!traces(true, boot()).has_run(&layout), "it never came to its network");
         fs::write(network_file(&layout), "{}").unwrap();
         assert!(traces(true, boot()).has_run(&layout));
         assert!(!traces(true, "another".to_owned()).has_run(&layout));
