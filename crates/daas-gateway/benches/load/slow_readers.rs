@@ -56,10 +56,10 @@ pub(crate) fn run() {
         all.beside.extend(paced());
         drop(stalled);
         // As long as before the other: their end is nobody's.
-        runtime.block_on(tokio::time::sleep(FILL));
+        runtime.block_on(async { tokio::time::sleep(FILL).await });
         if !alone_first {
             all.alone.extend(paced());
-            runtime.block_on(tokio::time::sleep(FILL));
+            runtime.block_on(async { tokio::time::sleep(FILL).await });
         }
     }
     report(rate, &all);
