@@ -9,6 +9,7 @@ mod config;
 mod held;
 mod kubelets;
 mod network;
+pub(crate) mod runtime;
 #[cfg(test)]
 mod tests;
 
@@ -22,12 +23,12 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::build::{Binaries, Program};
 use crate::cidr::Cidr;
-use crate::command::{self, CommandError, SYSTEM_PATH};
+use crate::command::{CommandError, SYSTEM_PATH};
 use crate::engine::Engine;
 use crate::files::{self, FileError};
 use crate::k3s::RuntimeError;
 use crate::prerequisites;
-use crate::process::{Process, ProcessError, ProcessSpec, ProcessState, RestartPolicy};
+use crate::process::{Process, ProcessError, ProcessSpec, RestartPolicy};
 use crate::settings::{ComponentHealth, NodeConfig};
 pub(crate) use cleanup::cleanup;
 pub use held::HeldFolder;
@@ -35,7 +36,6 @@ pub use held::HeldFolder;
 pub(crate) const POLL: Duration = Duration::from_millis(200);
 const PROBE_LIMIT: Duration = Duration::from_secs(4);
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(10);
-const RUNTIME_LIMIT: Duration = Duration::from_mins(1);
 /// How many lines of a component's log an error shows.
 pub(crate) const SHOWN: usize = 12;
 /// The programs whose processes a start replaces. The containers' own supervisors are not among them.
@@ -162,16 +162,8 @@ impl KubernetesNode {
         }
         layout.make_folders()?;
         cgroups::create(&layout)?;
-        config::write_all(&layout, &config, binaries)?;
-        cleanup::forget_half_images(&layout)?;
-        let containerd = layout.process(Program::Containerd, 1, config::containerd_args(&layout), binaries)?;
-        wait_for_runtime(&layout, &containerd).await?;
-        let ctr = binaries.path(Program::Ctr);
-        for image in &config.images {
-            let socket = layout.runtime_socket().display().to_string();
-            let image = image.display().to_string();
-            command::run(&ctr, &["-a", &socket, "-n", "k8s.io", "images", "import", &image]).await?;
-        }
+        config::write_all(&layout, &config)?;
+        let containerd = runtime::start(&layout, &config.images, binaries).await?;
         let kubelet = layout.process(Program::Kubelet, 2, config::kubelet_args(&layout, &config), binaries)?;
         let proxy = layout.process(Program::KubeProxy, 3, config::proxy_args(&layout, &config), binaries)?;
         Ok(Self { config, layout, containerd, kubelet, proxy })
@@ -292,7 +284,7 @@ impl Layout {
         self.sockets().join("containerd.sock")
     }
 
-    fn make_folders(&self) -> Result<(), FileError> {
+    pub(crate) fn make_folders(&self) -> Result<(), FileError> {
         let inside = ["run", "log", "etc", "cni", "containerd", "kubelet", "pods-log", "volume-plugins"];
         for folder in inside {
             files::make_folder(&self.state.join(folder))?;
@@ -320,26 +312,6 @@ impl Layout {
             work_dir: self.state.clone(),
         };
         Ok(Process::start(spec, &self.run(), RestartPolicy::default())?)
-    }
-}
-
-async fn wait_for_runtime(layout: &Layout, containerd: &Process) -> Result<(), NodeError> {
-    let deadline = Instant::now() + RUNTIME_LIMIT;
-    loop {
-        let detail = match UnixStream::connect(layout.runtime_socket()).await {
-            Ok(_) => return Ok(()),
-            Err(e) => e.to_string(),
-        };
-        let failed = matches!(containerd.state(), ProcessState::Failed { .. });
-        if failed || Instant::now() >= deadline {
-            return Err(NodeError::NotReady {
-                component: containerd.name(),
-                limit: RUNTIME_LIMIT,
-                detail,
-                log: containerd.last_output(SHOWN),
-            });
-        }
-        sleep(POLL).await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! A double of a containerd that is somebody's own: pods of one container each, and what their node asks over the socket, by gRPC.
 
+use crate::unix;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use h2::server::SendResponse;
 use http::{HeaderMap, Response};
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
 /// gRPC's numbers of what went wrong.
@@ -16,6 +17,7 @@ const NOT_FOUND: u16 = 5;
 const FAILED_PRECONDITION: u16 = 9;
 const UNIMPLEMENTED: u16 = 12;
 const PAUSE: Duration = Duration::from_millis(200);
+const STEP: Duration = Duration::from_secs(20);
 /// Before a container's id stands its pod's.
 const CONTAINER: &str = "-container";
 
@@ -49,6 +51,8 @@ pub enum Mood {
     Babbles,
     /// It never answers.
     Hangs,
+    /// It takes its time with each step of a pod's end.
+    Slow,
 }
 
 /// An id, with a number of seconds where it is a container's that is to stop.
@@ -71,18 +75,10 @@ struct Listed {
 impl ScriptedCri {
     /// One with so many pods. All run.
     pub fn start(socket: &Path, pods: usize) -> Self {
-        let listener = UnixListener::bind(socket).unwrap();
         let pods = (0..pods).map(|n| (format!("{n:064x}"), (true, true))).collect();
         let state = Arc::new(Mutex::new(State { pods, ..State::default() }));
-        let (shared, mut task) = (state.clone(), JoinSet::new());
-        task.spawn(async move {
-            let mut connections = JoinSet::new();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                connections.spawn(answer(stream, shared.clone()));
-                while connections.try_join_next().is_some() {}
-            }
-        });
+        let shared = state.clone();
+        let task = unix::serve(socket, move |stream| answer(stream, shared.clone()));
         Self { state, _task: task }
     }
 
@@ -139,6 +135,7 @@ async fn call(request: http::Request<h2::RecvStream>, respond: SendResponse<Byte
     let mood = state.lock().unwrap().mood;
     match mood {
         Mood::Hangs => std::future::pending().await,
+        Mood::Slow if method.ends_with("PodSandbox") && !method.starts_with("List") => tokio::time::sleep(STEP).await,
         Mood::Refuses if !state.lock().unwrap().is_first(&asked.id) => tokio::time::sleep(PAUSE).await,
         _ => {}
     }

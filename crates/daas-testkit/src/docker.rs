@@ -1,11 +1,12 @@
 //! A double of Docker: containers of pods and others, and what their node asks over the socket.
 
+use crate::unix;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
 /// Docker, until it is dropped.
@@ -27,21 +28,13 @@ struct State {
 impl ScriptedDocker {
     /// One with so many containers of pods, and so many others. All run.
     pub fn start(socket: &Path, pods: usize, others: usize) -> Self {
-        let listener = UnixListener::bind(socket).unwrap();
         let mut state = State::default();
         for n in 0..pods + others {
             state.containers.insert(format!("{n:064x}"), (n < pods, true));
         }
         let state = Arc::new(Mutex::new(state));
-        let (shared, mut task) = (state.clone(), JoinSet::new());
-        task.spawn(async move {
-            let mut connections = JoinSet::new();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                connections.spawn(answer(stream, shared.clone()));
-                while connections.try_join_next().is_some() {}
-            }
-        });
+        let shared = state.clone();
+        let task = unix::serve(socket, move |stream| answer(stream, shared.clone()));
         Self { state, _task: task }
     }
 

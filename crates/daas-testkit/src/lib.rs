@@ -10,4 +10,5 @@ pub mod docker;
 pub mod join;
 pub mod k3s;
 pub mod pki;
+mod unix;
 pub mod upstream;

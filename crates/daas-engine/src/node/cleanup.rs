@@ -118,10 +118,11 @@ pub(crate) fn former_runtime(layout: &Layout) -> Result<ContainerRuntime, FileEr
     Ok(record.and_then(|record| record.k3s).map(|traces| traces.runtime()).unwrap_or_default())
 }
 
-/// Whether a node is left in this folder whose pods are in this.
+/// Whether a node of K3s' is left in this folder whose pods are in this.
 pub(crate) fn is_left_in(state_dir: &Path, runtime: &ContainerRuntime) -> Result<bool, FileError> {
     let Some(layout) = Layout::existing(state_dir) else { return Ok(false) };
-    Ok(is_left(state_dir) && former_runtime(&layout)? == *runtime)
+    let traces = Record::read(&layout)?.and_then(|record| record.k3s);
+    Ok(traces.is_some_and(|traces| traces.runtime() == *runtime))
 }
 
 /// Whether what an earlier run left is whole: the state folder has its record, and the machine, not started anew since, the same.
@@ -156,7 +157,7 @@ pub(super) fn forget_half_images(layout: &Layout) -> Result<(), FileError> {
 
 impl Record {
     /// Of this moment, before a node of upstream components runs.
-    pub(super) async fn look(owner: &str) -> Result<Self, NodeError> {
+    pub(crate) async fn look(owner: &str) -> Result<Self, NodeError> {
         Ok(Self { tables: tables().await?, ..Self::of(owner) })
     }
 

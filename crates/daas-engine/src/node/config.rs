@@ -19,7 +19,7 @@ const KUBELET_PORT: u16 = 10250;
 /// CAP_SYS_RESOURCE in the kernel's numbering.
 const SYS_RESOURCE: u32 = 24;
 
-pub(super) fn write_all(layout: &Layout, config: &NodeConfig, binaries: &Binaries) -> Result<(), NodeError> {
+pub(super) fn write_all(layout: &Layout, config: &NodeConfig) -> Result<(), NodeError> {
     let etc = layout.state.join("etc");
     let ca = etc.join("server-ca.crt");
     let kubelet_client_ca = etc.join("kubelet-client-ca.crt");
@@ -31,9 +31,12 @@ pub(super) fn write_all(layout: &Layout, config: &NodeConfig, binaries: &Binarie
     }
     files::write_private(&etc.join("kubelet.yaml"), kubelet(layout, config, &kubelet_client_ca))?;
     files::write_private(&etc.join("kube-proxy.yaml"), proxy(layout, config))?;
-    let runc = system_program("runc")?;
-    files::write_private(&containerd_path(layout), containerd(layout, binaries.folder(), &runc)?)?;
     Ok(())
+}
+
+pub(super) fn write_containerd(layout: &Layout, binaries: &Binaries) -> Result<(), NodeError> {
+    let runc = system_program("runc")?;
+    Ok(files::write_private(&containerd_path(layout), containerd(layout, binaries.folder(), &runc)?)?)
 }
 
 fn containerd_path(layout: &Layout) -> PathBuf {

@@ -154,4 +154,25 @@ mod tests {
         assert_eq!(problem.code, ErrorCode::ConfigInvalid);
         assert!(problem.cause.contains("security.tls_cert") && problem.cause.contains("worker.crt"), "{problem}");
     }
+
+    #[test]
+    fn authorities_that_are_not_there_or_none_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let (cert, key) = daas_testkit::pki::Ca::new("owner").server(&["localhost"]).pem();
+        let (cert, key) = (file("worker.crt", &cert), file("worker.key", &key));
+        for clients in
+            [dir.path().join("none.crt"), file("empty.crt", ""), file("text.crt", "no certificate"), key.clone()]
+        {
+            let (address, shown) = ("127.0.0.1:0".parse().unwrap(), clients.display().to_string());
+            let tls = Some(Tls { cert: cert.clone(), key: key.clone(), clients: Some(clients) });
+            let problem = Listen { address, asked: true, tls, names: Vec::new() }.server_config().unwrap_err();
+            assert_eq!(problem.code, ErrorCode::ConfigInvalid);
+            assert!(problem.cause.contains("security.client_ca") && problem.cause.contains(&shown), "{problem}");
+        }
+    }
 }

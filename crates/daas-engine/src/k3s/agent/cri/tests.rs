@@ -62,6 +62,9 @@ async fn one_that_does_not_answer_is_no_machine_for_pods() {
     let started = Instant::now();
     refused(runtime.is_free().await, "no answer to ListPodSandbox within 20s");
     assert!(started.elapsed() < Duration::from_secs(21), "{:?}", started.elapsed());
+    scripted.is(Mood::Slow);
+    let said = runtime.remove_pods().await.unwrap_err().to_string();
+    assert!(said.contains("a pod is not removed within 30s"), "both steps have one limit: {said}");
 }
 
 #[tokio::test]

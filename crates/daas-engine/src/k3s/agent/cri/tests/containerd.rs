@@ -1,19 +1,18 @@
-//! A real containerd, with pods that a kubelet could have made. It has all its files in a folder of its own, and its pods have no
-//! network of their own, so that nothing of it is anywhere else but their control groups.
+//! A real containerd, such as a node of upstream components has, with pods that a kubelet could have made; they have no network of
+//! their own.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
 
 use super::*;
 use crate::build::{self, Binaries, Program};
 use crate::engine::Engine;
-use crate::node::cleanup;
-use crate::prerequisites::{self, Role};
-use crate::process::{self, Process, ProcessSpec, RestartPolicy};
-use crate::{command, images};
-use tokio::time::sleep;
+use crate::images;
+use crate::node::cleanup::{self, Record};
+use crate::node::{Layout, cgroups, runtime};
+use crate::prerequisites::Role;
+use crate::process::Process;
 
 const GRACE: Duration = Duration::from_secs(5);
 /// Not one for a SIGTERM.
@@ -44,6 +43,8 @@ struct SandboxName {
 
 #[derive(Clone, PartialEq, Message)]
 struct SandboxLinux {
+    #[prost(string, tag = "1")]
+    cgroup_parent: String,
     #[prost(message, optional, tag = "2")]
     security: Option<SandboxSecurity>,
 }
@@ -101,8 +102,7 @@ struct State {
 
 /// containerd, and what it has made.
 struct Containerd {
-    folder: PathBuf,
-    runc: PathBuf,
+    layout: Layout,
     process: Process,
     cri: Cri,
 }
@@ -168,32 +168,15 @@ async fn programs() -> Option<Binaries> {
 // === impl Containerd ===
 
 impl Containerd {
+    /// As a node has it, so that [`cleanup::cleanup`] takes it down.
     async fn start(folder: &Path, programs: &Binaries) -> Self {
-        let runc = prerequisites::find_program("runc").unwrap();
-        let socket = folder.join("c.sock");
-        let config = folder.join("config.toml");
-        fs::write(&config, configuration(folder, &socket, &runc, programs)).unwrap();
-        let spec = ProcessSpec {
-            name: "containerd",
-            order: 1,
-            program: programs.path(Program::Containerd),
-            args: vec![format!("--config={}", config.display())],
-            env: vec![("PATH".to_owned(), format!("{}:{}", programs.folder().display(), command::SYSTEM_PATH))],
-            log: folder.join("log"),
-            work_dir: folder.to_owned(),
-        };
-        let process = Process::start(spec, &folder.join("run"), RestartPolicy::default()).unwrap();
-        let containerd = Self { folder: folder.to_owned(), runc, process, cri: Cri::at(&socket) };
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while let Err(error) = containerd.cri.sandboxes().await {
-            assert!(Instant::now() < deadline, "{error}: {}", containerd.process.last_output(20));
-            sleep(Duration::from_millis(100)).await;
-        }
+        let layout = Layout::new(folder).unwrap();
+        Record::look("a test").await.unwrap().write(&layout).unwrap();
+        layout.make_folders().unwrap();
+        cgroups::create(&layout).unwrap();
         let images = images::build(&folder.join("images"), &programs.path(Program::Kubectl)).await.unwrap();
-        let [socket, pause] = [&socket, &images[0]].map(|path| path.display().to_string());
-        let ctr = programs.path(Program::Ctr);
-        command::run(&ctr, &["-a", &socket, "-n", "k8s.io", "images", "import", &pause]).await.unwrap();
-        containerd
+        let process = runtime::start(&layout, &images[..1], programs).await.unwrap();
+        Self { cri: Cri::at(&layout.runtime_socket()), layout, process }
     }
 
     /// A pod of one container.
@@ -203,7 +186,10 @@ impl Containerd {
         let config = Some(Sandbox {
             metadata: Some(metadata),
             labels: HashMap::from([("io.kubernetes.pod.uid".to_owned(), name.to_owned())]),
-            linux: Some(SandboxLinux { security: Some(SandboxSecurity { namespaces }) }),
+            linux: Some(SandboxLinux {
+                cgroup_parent: format!("/{}", self.layout.cgroup_root()),
+                security: Some(SandboxSecurity { namespaces }),
+            }),
         });
         let request = RunSandbox { config: config.clone() };
         let Named { id: sandbox } = self.cri.ask("RunPodSandbox", request, REMOVAL).await.unwrap();
@@ -224,58 +210,6 @@ impl Containerd {
     /// Takes it down with everything that a failed test has left in it.
     async fn end(mut self) {
         self.process.stop(Duration::from_secs(10)).await;
-        process::kill_marked(&self.folder.join("run")).await.unwrap();
-        let root = self.folder.join("runc/k8s.io").display().to_string();
-        let left = command::run(&self.runc, &["--root", &root, "list", "-q"]).await.unwrap_or_default();
-        for id in left.lines() {
-            command::run(&self.runc, &["--root", &root, "delete", "--force", id]).await.unwrap();
-        }
-        let mounts = cleanup::unmount_where(|place| place.starts_with(&self.folder));
-        assert!(mounts.is_empty(), "{mounts:?}");
+        cleanup::cleanup(&self.layout.state).await.unwrap();
     }
-}
-
-fn configuration(folder: &Path, socket: &Path, runc: &Path, programs: &Binaries) -> String {
-    let place = |name: &str| serde_json::json!(folder.join(name));
-    format!(
-        r#"version = 3
-root = {root}
-state = {state}
-[grpc]
-  address = {socket}
-[plugins."io.containerd.internal.v1.opt"]
-  path = {opt}
-[plugins."io.containerd.nri.v1.nri"]
-  disable = true
-[plugins."io.containerd.shim.v1.manager"]
-  socket_dir = {shims}
-[plugins."io.containerd.cri.v1.images"]
-  snapshotter = "native"
-[plugins."io.containerd.cri.v1.images".pinned_images]
-  sandbox = "{sandbox}"
-[plugins."io.containerd.cri.v1.runtime"]
-  restrict_oom_score_adj = true
-  netns_mounts_under_state_dir = true
-  enable_cdi = false
-  [plugins."io.containerd.cri.v1.runtime".cni]
-    bin_dirs = [{plugins}]
-    conf_dir = {networks}
-  [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
-    runtime_type = "io.containerd.runc.v2"
-    [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
-      BinaryName = {runc}
-      Root = {runc_root}
-      SystemdCgroup = false
-"#,
-        root = place("root"),
-        state = place("state"),
-        socket = serde_json::json!(socket),
-        opt = place("opt"),
-        shims = place("s"),
-        sandbox = images::PAUSE,
-        plugins = serde_json::json!(programs.folder()),
-        networks = place("net"),
-        runc = serde_json::json!(runc),
-        runc_root = place("runc"),
-    )
 }
