@@ -10,7 +10,7 @@ use daas_types::ClusterId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 
-const LEAF: &[u8] = &[0];
+const LEAF: u8 = 0;
 const NODE: u8 = 1;
 const ORIGIN: &[u8] = &[3];
 
@@ -103,20 +103,17 @@ impl Digest {
     /// The leaf of a record's canonical bytes behind the leaf of the record before, which together are an entry of RFC 9162. So one
     /// hash both chains the records and makes them a tree's.
     pub fn leaf(previous: &Self, record: &[u8]) -> Self {
-        Self::entry(&[&previous.0, record])
-    }
-
-    /// The leaf of an entry, which lies in parts.
-    pub(crate) fn entry(parts: &[&[u8]]) -> Self {
-        Self::of(LEAF, parts)
+        let mut head = [LEAF; 33];
+        head[1..].copy_from_slice(&previous.0);
+        Self::of(&head, &[record])
     }
 
     pub(crate) fn node(left: &Self, right: &Self) -> Self {
         // In one piece: what a hash is given in parts it copies together first.
         let mut bytes = [NODE; 65];
-        for (place, byte) in bytes.iter_mut().skip(1).zip(left.0.iter().chain(&right.0)) {
-            *place = *byte;
-        }
+        let (first, second) = bytes[1..].split_at_mut(32);
+        first.copy_from_slice(&left.0);
+        second.copy_from_slice(&right.0);
         Self(Sha256::digest(bytes).into())
     }
 

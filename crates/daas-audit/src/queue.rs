@@ -6,6 +6,7 @@
 
 use crate::chain::Batch;
 use crate::record::{End, Lost, Opened, encode};
+use crate::ticket::Unwritten;
 use core::time::Duration;
 use daas_types::UnixMs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -40,6 +41,8 @@ struct State {
     lost: Lost,
     /// The space left on the disk is for those who are let in.
     scarce: bool,
+    /// Why nothing can be written: here too, as each request asks while it has the lock anyway.
+    trouble: Option<Unwritten>,
     /// When the first that is to be written came.
     since: Option<Instant>,
     /// Nothing but strangers' losses came.
@@ -67,6 +70,7 @@ impl Queue {
             next,
             lost: Lost::default(),
             scarce: false,
+            trouble: None,
             since: None,
             losses_only: false,
             hurried: false,
@@ -79,8 +83,14 @@ impl Queue {
         self.push(at, usize::MAX, (Loss::Nothing, false), |bytes| bcs::serialize_into(bytes, &(OPENED, opened)));
     }
 
-    /// `start` is what [`encode`] made of a request. `let_in`: its asker's right was found; `waits`: until it is on disk.
-    pub(crate) fn start(&self, at: UnixMs, start: &[u8], (let_in, waits): (bool, bool)) -> Option<u64> {
+    /// `start` is what [`encode`] made of a request. `let_in`: its asker's right was found; `waits`: until it is on disk. Its number,
+    /// if it found room, and why nothing can be written.
+    pub(crate) fn start(
+        &self,
+        at: UnixMs,
+        start: &[u8],
+        (let_in, waits): (bool, bool),
+    ) -> (Option<u64>, Option<Unwritten>) {
         let (limit, loss) =
             if let_in { (self.limit, Loss::Request) } else { (self.limit.div_ceil(4), Loss::StrangersRequest) };
         self.push(at, limit, (loss, waits), |bytes| {
@@ -91,10 +101,11 @@ impl Queue {
 
     pub(crate) fn end(&self, at: UnixMs, end: &End<'_>) -> Option<u64> {
         let limit = self.limit.saturating_add(self.limit / 2);
-        self.push(at, limit, (Loss::End, false), |bytes| {
+        let entry = |bytes: &mut Vec<u8>| {
             encode::end(bytes, end);
             Ok(())
-        })
+        };
+        self.push(at, limit, (Loss::End, false), entry).0
     }
 
     /// Waits for a record, and then until it has waited for `interval`, or somewhat longer if nobody waits for it, or many have
@@ -129,6 +140,11 @@ impl Queue {
         news
     }
 
+    /// Why nothing can be written, from now on.
+    pub(crate) fn set_trouble(&self, trouble: Option<Unwritten>) {
+        self.lock().trouble = trouble;
+    }
+
     /// From now on nothing is accepted. What was lost and is in no record, and the number of the record that would be next.
     pub(crate) fn close(&self) -> (Lost, u64) {
         let mut state = self.lock();
@@ -142,7 +158,7 @@ impl Queue {
         limit: usize,
         (loss, waits): (Loss, bool),
         entry: impl FnOnce(&mut Vec<u8>) -> bcs::Result<()>,
-    ) -> Option<u64> {
+    ) -> (Option<u64>, Option<Unwritten>) {
         let mut state = self.lock();
         let stranger = loss == Loss::StrangersRequest;
         let room = !state.closed && state.batch.bytes.len() < limit && !(stranger && state.scarce);
@@ -155,7 +171,7 @@ impl Queue {
         }
         let lost = sequence.is_none() && stranger;
         let news = state.is_first(lost) | state.hurries(waits);
-        let pressed = state.batch.bytes.len() >= self.limit / 2;
+        let (pressed, trouble) = (state.batch.bytes.len() >= self.limit / 2, state.trouble);
         drop(state);
         if news {
             self.waiting.notify_one();
@@ -163,7 +179,7 @@ impl Queue {
         if pressed {
             self.pressed.notify_one();
         }
-        sequence
+        (sequence, trouble)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

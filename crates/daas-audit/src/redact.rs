@@ -110,10 +110,11 @@ fn is_no_token(c: char) -> bool {
 
 /// As the API server reads it: `%61` is `a`; what is no escape stays, and what is no UTF-8 is replaced.
 fn decoded(text: &str, plus: bool) -> Cow<'_, str> {
-    if !text.bytes().any(|b| b == b'%' || plus && b == b'+') {
+    let bytes = text.as_bytes();
+    if !(bytes.contains(&b'%') || plus && bytes.contains(&b'+')) {
         return Cow::Borrowed(text);
     }
-    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), bytes);
     while let [first, after @ ..] = rest {
         rest = after;
         match (*first, after) {

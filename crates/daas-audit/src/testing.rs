@@ -136,7 +136,7 @@ fn write(chain: &mut Chain<SimDisk>, queue: &Queue) {
         let mut start = Vec::new();
         encode::start(&mut start, peer(), &What::of("DELETE", &path, Some("gracePeriodSeconds=0")));
         encode::who(&mut start, &who());
-        let start = queue.start(UnixMs(10), &start, (true, true)).unwrap();
+        let start = queue.start(UnixMs(10), &start, (true, true)).0.unwrap();
         queue.end(UnixMs(11), &End { start, status: 200 + n, sent: 7, ..End::default() }).unwrap();
     }
     chain.stage(&queue.take(Batch::default(), UnixMs(12)));

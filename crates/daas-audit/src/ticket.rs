@@ -35,6 +35,8 @@ pub struct Arrival {
 pub struct Ticket {
     shared: Arc<Shared>,
     start: Option<u64>,
+    /// What kept the log from being written when the start was recorded.
+    trouble: Option<Unwritten>,
     let_in: bool,
     mutates: bool,
     outcome: Outcome,
@@ -137,9 +139,9 @@ impl Arrival {
         if start.len() == self.asker {
             encode::who(&mut start, &Who::default());
         }
-        let sequence = self.shared.queue.start(self.at, &start, (self.let_in, self.mutates));
+        let (start, trouble) = self.shared.queue.start(self.at, &start, (self.let_in, self.mutates));
         let (shared, let_in, mutates) = (self.shared.clone(), self.let_in, self.mutates);
-        Ticket { shared, start: sequence, let_in, mutates, outcome: Outcome::default() }
+        Ticket { shared, start, trouble, let_in, mutates, outcome: Outcome::default() }
     }
 }
 
@@ -159,11 +161,11 @@ impl Ticket {
         self.start
     }
 
-    /// To be asked before anything is forwarded: whether the request may go on although nothing can be written.
+    /// To be asked before anything is forwarded: whether the request may go on although nothing could be written when its start
+    /// was recorded.
     pub fn may_proceed(&self) -> Result<(), Unwritten> {
         let strict = self.mutates || self.shared.config.when_full == WhenFull::RefuseAll;
-        let state = self.shared.progress.borrow().state;
-        match state.trouble() {
+        match self.trouble {
             // What follows a failed disk would leave no trace at all.
             Some(trouble) if strict || trouble != Unwritten::Full => Err(trouble),
             // That strangers' part is full must not keep anybody from asking for evidence.
@@ -207,7 +209,7 @@ impl Ticket {
 
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { start, mutates, outcome, let_in: _, shared: _ } = self;
+        let Self { start, trouble: _, mutates, outcome, let_in: _, shared: _ } = self;
         let mut fields = f.debug_struct("Ticket");
         fields.field("start", start).field("mutates", mutates).field("outcome", outcome).finish_non_exhaustive()
     }

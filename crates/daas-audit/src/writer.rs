@@ -1,6 +1,6 @@
 //! The one task that writes: takes what has gathered, chains it, writes it, syncs it, and only then says so.
 
-use crate::chain::{Batch, Chain, WriteError};
+use crate::chain::{Batch, Chain, WriteError, long};
 use crate::disk::Disk;
 use crate::log::{Head, Progress, Shared, State};
 use crate::record::Lost;
@@ -8,10 +8,14 @@ use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// When nothing came for so long, the last batch is marked as being on disk.
 const REST: Duration = Duration::from_secs(1);
+
+/// How often the disk is asked how much space it has: each time costs a fortieth of a commit.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Writes a log, for as long as the process lives.
 pub struct Writer<D: Disk> {
@@ -25,8 +29,13 @@ struct Job<D: Disk> {
     batch: Batch,
     rotate: Option<daas_types::UnixMs>,
     staged: bool,
-    /// How many bytes the disk has space for.
-    room: u64,
+}
+
+/// How many bytes the disk has space for.
+#[derive(Default)]
+struct Room {
+    bytes: u64,
+    asked: Option<Instant>,
 }
 
 /// However the writer ends, those who wait for it learn that it did.
@@ -62,7 +71,7 @@ impl<D: Disk> Writer<D> {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), WriteError> {
         let Self { shared, mut chain } = self;
         let _closing = Closing(shared.clone());
-        let (mut spare, mut rested) = (Batch::default(), true);
+        let (mut spare, mut rested, mut room) = (Batch::default(), true, Room::default());
         loop {
             let closing = tokio::select! {
                 biased;
@@ -81,7 +90,7 @@ impl<D: Disk> Writer<D> {
             if closing && batch.is_empty() {
                 break;
             }
-            (chain, spare) = commit(&shared, chain, batch, &shutdown).await?;
+            (chain, spare) = commit(&shared, (chain, batch), &mut room, &shutdown).await?;
             rested = false;
         }
         rest(&mut chain);
@@ -92,15 +101,15 @@ impl<D: Disk> Writer<D> {
 /// Writes a batch, waiting for space if there is none.
 async fn commit<D: Disk>(
     shared: &Shared,
-    chain: Chain<D>,
-    batch: Batch,
+    (chain, batch): (Chain<D>, Batch),
+    room: &mut Room,
     shutdown: &CancellationToken,
 ) -> Result<(Chain<D>, Batch), WriteError> {
     let config = &shared.config;
     let now = (shared.clock)();
     let (bytes, opened) = chain.segment();
     let due = bytes >= config.segment_bytes || now.since(opened) >= config.segment_age;
-    let mut job = Job { chain, batch, rotate: due.then_some(now), staged: false, room: 0 };
+    let mut job = Job { chain, batch, rotate: due.then_some(now), staged: false };
     while let Err(error) = job.run() {
         let full = matches!(error, WriteError::Full(_));
         shared.set_state(if full { State::Full } else { State::Failed }, &error);
@@ -112,8 +121,8 @@ async fn commit<D: Disk>(
             () = shutdown.cancelled() => {}
         }
     }
-    if shared.queue.set_scarce(job.room < config.reserve) {
-        tracing::warn!(audit.room = job.room, "little space is left: requests of strangers are counted, not written");
+    if shared.queue.set_scarce(room.after(long(job.batch.bytes.len()), &job.chain) < config.reserve) {
+        tracing::warn!(audit.room = room.bytes, "little space is left: requests of strangers are counted, not written");
     }
     let tree = &job.chain.tip().tree;
     let head = Head { records: tree.leaves(), root: tree.root() };
@@ -124,6 +133,7 @@ async fn commit<D: Disk>(
         *progress = Progress { state, head };
     });
     if was_full {
+        shared.tell_the_queue();
         tracing::info!(audit.records = head.records, "the audit log is written again");
     }
     Ok((job.chain, job.batch))
@@ -148,9 +158,22 @@ impl<D: Disk> Job<D> {
             self.chain.stage(&self.batch);
             self.staged = true;
         }
-        self.chain.flush()?;
-        self.room = self.chain.room();
-        Ok(())
+        self.chain.flush()
+    }
+}
+
+// === impl Room ===
+
+impl Room {
+    /// What is left after so many bytes of the log. Between two looks what others write is not seen.
+    fn after<D: Disk>(&mut self, written: u64, chain: &Chain<D>) -> u64 {
+        let now = Instant::now();
+        if self.asked.is_some_and(|asked| now.duration_since(asked) < LOOK) {
+            self.bytes = self.bytes.saturating_sub(written);
+        } else {
+            (self.bytes, self.asked) = (chain.room(), Some(now));
+        }
+        self.bytes
     }
 }
 
@@ -166,6 +189,7 @@ impl Shared {
             }
             open
         });
+        self.tell_the_queue();
         self.queue.close()
     }
 
@@ -173,8 +197,14 @@ impl Shared {
         let changed =
             self.progress.send_if_modified(|progress| core::mem::replace(&mut progress.state, state) != state);
         if changed {
+            self.tell_the_queue();
             tracing::error!(%error, "audit records are not on disk");
         }
+    }
+
+    /// Requests ask there.
+    fn tell_the_queue(&self) {
+        self.queue.set_trouble(self.progress.borrow().state.trouble());
     }
 }
 

@@ -158,11 +158,25 @@ async fn the_last_space_is_for_those_who_are_let_in() {
     stake_is_not_enough.identify(&Who { kind: Caller::Person, ..who() });
     assert_eq!(stake_is_not_enough.start().sequence(), None);
     disk.free();
+    tokio::time::advance(Duration::from_secs(1)).await;
     begin(&running.log, "PUT").await.unwrap().finish(200, "");
     begin(&running.log, "PUT").await.unwrap().finish(200, "");
     assert!(arrive(&running.log, "GET", POD).start().sequence().is_some(), "there is space again");
     running.stop().await.unwrap();
     assert!(story(&disk).contains(&"lost 2 0".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_since_the_disk_was_asked_takes_space() {
+    let disk = SimDisk::new(1);
+    let running = Running::open(&disk, LogConfig { reserve: 10_000, ..config() }, &[]);
+    disk.fill(13_000);
+    begin(&running.log, "PUT").await.unwrap().finish(200, "");
+    assert!(arrive(&running.log, "GET", POD).start().sequence().is_some(), "there is space");
+    for _ in 0..20 {
+        begin(&running.log, "PUT").await.unwrap().finish(200, "");
+    }
+    assert_eq!(arrive(&running.log, "GET", POD).start().sequence(), None);
 }
 
 #[tokio::test(start_paused = true)]

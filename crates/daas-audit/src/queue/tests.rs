@@ -20,7 +20,7 @@ fn start(queue: &Queue, at: u64) -> Option<u64> {
 }
 
 fn start_of(queue: &Queue, at: u64, known: bool) -> Option<u64> {
-    queue.start(UnixMs(at), &start_bytes(), (known, false))
+    queue.start(UnixMs(at), &start_bytes(), (known, false)).0
 }
 
 fn start_bytes() -> Vec<u8> {

@@ -83,10 +83,11 @@ impl<'a> Words<'a> {
     /// Only slashes at either end count for nothing; an empty word in between is one.
     fn next(&mut self) -> Option<&'a str> {
         let rest = self.0.strip_prefix('/').unwrap_or(self.0);
-        if rest.trim_end_matches('/').is_empty() {
+        if rest.bytes().all(|byte| byte == b'/') {
             return None;
         }
-        let (word, left) = match rest.find('/') {
+        // Words are short: what looks for a character in a long text takes longer to begin than this to end.
+        let (word, left) = match rest.bytes().position(|byte| byte == b'/') {
             Some(at) => rest.split_at_checked(at)?,
             None => (rest, ""),
         };

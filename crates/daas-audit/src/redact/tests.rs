@@ -22,6 +22,7 @@ fn paths_mean_what_the_api_server_makes_of_them() {
     let table: &[(&str, &str, [&str; 7])] = &[
         ("GET", "/api/v1/namespaces", ["list", "", "v1", "", "namespaces", "", ""]),
         ("GET", "/api/v1/namespaces/other", ["get", "", "v1", "other", "namespaces", "", "other"]),
+        ("GET", "/api/v1/namespaces/other//", ["get", "", "v1", "other", "namespaces", "", "other"]),
         ("GET", "/api/v1/namespaces/other/pods", ["list", "", "v1", "other", "pods", "", ""]),
         ("GET", "/api/v1/namespaces/other/pods/foo", ["get", "", "v1", "other", "pods", "", "foo"]),
         ("HEAD", "/api/v1/namespaces/other/pods/foo", ["get", "", "v1", "other", "pods", "", "foo"]),
