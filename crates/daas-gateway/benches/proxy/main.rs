@@ -20,9 +20,9 @@ mod peers;
 #[path = "../support/lib.rs"]
 mod support;
 
-use daas_testkit::bench::load::{Load, Outcome, open_loop};
+use daas_testkit::bench::load::{Load, Outcome, open_loop, saturated};
 use daas_testkit::bench::process::Process;
-use daas_testkit::bench::{Report, chart, monotonic, quantile};
+use daas_testkit::bench::{Report, chart, quantile};
 use daas_types::pop::Usage;
 use rustls::RootCertStore;
 use std::net::SocketAddr;
@@ -104,30 +104,23 @@ fn main() {
         proxy.trace();
         proxy.handshakes(&roots);
     }
-    let paced = |addr, rate, time| {
-        let load = Load { connections: CONNECTIONS, rate, time, mutation_every: MUTATION, bearer: bearer() };
-        let outcome = open_loop(addr, &roots, &load);
+    let load = |rate, time| Load { connections: CONNECTIONS, rate, time, mutation_every: MUTATION, bearer: bearer() };
+    let paced = |addr, rate| {
+        let outcome = open_loop(addr, &roots, &load(rate, PACED));
         assert_eq!(outcome.failed, 0, "requests failed");
         outcome
     };
     let upstream = upstream.parse().unwrap();
     let busy = median(&proxies[0].rate);
-    // More than comes through: how many do.
-    let saturated = || per_second(|| paced(addr, busy, SATURATED));
-    let own = median(&(0..ROUNDS).map(|_| saturated()).collect::<Vec<_>>());
+    // More than comes through.
+    let most = load(busy, SATURATED);
+    let own = median(&(0..ROUNDS).map(|_| saturated(addr, &roots, &most)).collect::<Vec<_>>());
     let latency = [(own / 2.0, ""), (busy / 2.0, "_busy")].map(|(rate, of)| {
-        let through = || proxies.iter().map(|proxy| paced(proxy.addr, rate, PACED)).collect();
-        let round = |_| Round { direct: paced(upstream, rate, PACED), through: through() };
+        let through = || proxies.iter().map(|proxy| paced(proxy.addr, rate)).collect();
+        let round = |_| Round { direct: paced(upstream, rate), through: through() };
         Paced { rate, rounds: (0..ROUNDS).map(round).collect(), of }
     });
     report(&proxies, median(&logged), &latency);
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a rate")]
-fn per_second(load: impl FnOnce() -> Outcome) -> f64 {
-    let begun = monotonic();
-    let Outcome { reads, mutations, .. } = load();
-    (reads.len() + mutations.len()) as f64 / monotonic().saturating_sub(begun).as_secs_f64()
 }
 
 fn bearer() -> String {

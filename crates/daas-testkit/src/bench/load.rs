@@ -1,6 +1,7 @@
 //! Open-loop load: requests leave at times fixed beforehand, whether or not earlier ones were answered, and latency is
 //! counted from that time. So a server that stalls is charged for all that it kept waiting.
 
+use super::monotonic;
 use crate::client::tls;
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
@@ -49,6 +50,16 @@ const TOGETHER: Duration = Duration::from_micros(200);
 /// Runs it on a runtime of its own, so that it is one thread and a pacer.
 pub fn open_loop(addr: SocketAddr, roots: &Arc<RootCertStore>, load: &Load) -> Outcome {
     std::thread::scope(|scope| scope.spawn(|| alone(addr, roots, load)).join().unwrap())
+}
+
+/// How many requests in a second come through where `load` asks for more: saturated is what this client and what it measures
+/// are together.
+#[expect(clippy::cast_precision_loss, reason = "a rate")]
+pub fn saturated(addr: SocketAddr, roots: &Arc<RootCertStore>, load: &Load) -> f64 {
+    let begun = monotonic();
+    let Outcome { reads, mutations, failed } = open_loop(addr, roots, load);
+    assert_eq!(failed, 0, "requests failed");
+    (reads.len() + mutations.len()) as f64 / monotonic().saturating_sub(begun).as_secs_f64()
 }
 
 fn alone(addr: SocketAddr, roots: &Arc<RootCertStore>, load: &Load) -> Outcome {
