@@ -84,6 +84,10 @@ impl Server {
                     continue;
                 }
             };
+            if !self.app.strangers.may_connect(peer.ip(), self.places.knows(peer.ip())) {
+                measure::connection("too_fast");
+                continue;
+            }
             let Some(place) = self.places.take(peer.ip()) else {
                 measure::connection("refused");
                 continue;

@@ -135,6 +135,7 @@ pub struct Requests {
     pub node: u32,
     pub address: u32,
     pub strangers: u32,
+    pub handshakes: u32,
 }
 
 /// `audit.*`
@@ -206,6 +207,7 @@ impl Gateway {
             node: rate(|of| of.node),
             address: rate(|of| of.address),
             strangers: rate(|of| of.strangers),
+            handshakes: rate(|of| of.handshakes),
         }
     }
 }

@@ -103,6 +103,12 @@ pub const KEYS: &[Key] = &[
         "120000",
         "Tokens not seen before, a minute, from all addresses from which nobody was admitted yet.",
     ),
+    key(
+        "gateway.requests.handshakes",
+        RATE,
+        "6000",
+        "New connections a minute from one address or /64; ten times as many from one from which somebody was let in lately.",
+    ),
     key("gateway.burst.viewer", RATE, "300", "How many of `gateway.requests.viewer` may come at once."),
     key("gateway.burst.developer", RATE, "600", "How many of `gateway.requests.developer` may come at once."),
     key("gateway.burst.admin", RATE, "1500", "How many of `gateway.requests.admin` may come at once."),
@@ -110,6 +116,7 @@ pub const KEYS: &[Key] = &[
     key("gateway.burst.node", RATE, "3000", "How many of `gateway.requests.node` may come at once."),
     key("gateway.burst.address", RATE, "3000", "How many of `gateway.requests.address` may come at once."),
     key("gateway.burst.strangers", RATE, "4000", "How many of `gateway.requests.strangers` may come at once."),
+    key("gateway.burst.handshakes", RATE, "3000", "How many of `gateway.requests.handshakes` may come at once."),
     key(
         "gateway.streams.viewer",
         STREAMS,

@@ -52,6 +52,27 @@ async fn item_30_whatever_is_refused_counts_and_then_its_connection_ends() {
 }
 
 #[tokio::test]
+async fn item_30_handshakes_of_one_address_are_counted_before_they_begin() {
+    let rates = Rates { handshakes: Rate { per_minute: 1, burst: 5 }, ..Rates::default() };
+    let world = limited(Limits { rates, ..Limits::default() }).await;
+    let roots = world.ca.roots();
+    let from = |last| client::tls_from([127, 0, 0, last].into(), world.addr, &roots, &["h2"]);
+    for _ in 0..5 {
+        // Finished and given up, so that there are never many at once.
+        drop(from(2).await.unwrap());
+    }
+    assert!(from(2).await.is_err());
+    let token = user(&world.chain.staker(1, "5", Permissions::USER));
+    let holder = Http2::over(from(3).await.unwrap()).await;
+    assert_eq!(holder.send(get("/api", &token)).await.unwrap().status(), 200);
+    // Whoever was admitted opens more: one for each command.
+    for _ in 0..20 {
+        drop(from(3).await.unwrap());
+    }
+    assert!(from(2).await.is_err());
+}
+
+#[tokio::test]
 async fn item_30_one_who_does_not_hear_of_the_end_is_cut_off() {
     let world = narrow(1).await;
     let mut frames = Frames::open(&world, &[]).await;
