@@ -144,8 +144,8 @@ impl<D: Disk> Chain<D> {
         self.disk.room().unwrap_or(0)
     }
 
-    /// Chains a batch to the log. [`Self::flush`] then writes it.
-    pub(crate) fn stage(&mut self, batch: &Batch) {
+    /// Chains a batch to the log. [`Self::flush`] then writes it: so many bytes.
+    pub(crate) fn stage(&mut self, batch: &Batch) -> u64 {
         let (first, leaf) = (self.tip.tree.leaves(), self.tip.leaf);
         let records = usize::try_from(batch.count).unwrap_or_default();
         self.out.clear();
@@ -161,6 +161,7 @@ impl<D: Disk> Chain<D> {
             *place = mark.to_bytes();
         }
         self.written = 0;
+        long(self.out.len())
     }
 
     /// Writes and syncs what is staged. After [`WriteError::Full`] it goes on where it was.

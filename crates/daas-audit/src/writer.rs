@@ -1,6 +1,6 @@
 //! The one task that writes: takes what has gathered, chains it, writes it, syncs it, and only then says so.
 
-use crate::chain::{Batch, Chain, WriteError, long};
+use crate::chain::{Batch, Chain, WriteError};
 use crate::disk::Disk;
 use crate::log::{Head, Progress, Shared, State};
 use crate::record::Lost;
@@ -28,7 +28,8 @@ struct Job<D: Disk> {
     chain: Chain<D>,
     batch: Batch,
     rotate: Option<daas_types::UnixMs>,
-    staged: bool,
+    /// How many bytes it is on disk, once it is chained.
+    staged: Option<u64>,
 }
 
 /// How many bytes the disk has space for.
@@ -109,19 +110,21 @@ async fn commit<D: Disk>(
     let now = (shared.clock)();
     let (bytes, opened) = chain.segment();
     let due = bytes >= config.segment_bytes || now.since(opened) >= config.segment_age;
-    let mut job = Job { chain, batch, rotate: due.then_some(now), staged: false };
+    let mut job = Job { chain, batch, rotate: due.then_some(now), staged: None };
     while let Err(error) = job.run() {
         let full = matches!(error, WriteError::Full(_));
         shared.set_state(if full { State::Full } else { State::Failed }, &error);
         if !full || shutdown.is_cancelled() {
             return Err(error);
         }
+        // What the disk said before is no longer so.
+        *room = Room::default();
         tokio::select! {
             () = tokio::time::sleep(config.retry) => {}
             () = shutdown.cancelled() => {}
         }
     }
-    if shared.queue.set_scarce(room.after(long(job.batch.bytes.len()), &job.chain) < config.reserve) {
+    if shared.queue.set_scarce(room.after(job.staged.unwrap_or_default(), &job.chain) < config.reserve) {
         tracing::warn!(audit.room = room.bytes, "little space is left: requests of strangers are counted, not written");
     }
     let tree = &job.chain.tip().tree;
@@ -154,9 +157,8 @@ impl<D: Disk> Job<D> {
             self.chain.rotate(now)?;
             self.rotate = None;
         }
-        if !self.staged {
-            self.chain.stage(&self.batch);
-            self.staged = true;
+        if self.staged.is_none() {
+            self.staged = Some(self.chain.stage(&self.batch));
         }
         self.chain.flush()
     }

@@ -83,7 +83,7 @@ impl<'a> Words<'a> {
     /// Only slashes at either end count for nothing; an empty word in between is one.
     fn next(&mut self) -> Option<&'a str> {
         let rest = self.0.strip_prefix('/').unwrap_or(self.0);
-        if rest.bytes().all(|byte| byte == b'/') {
+        if rest.trim_end_matches('/').is_empty() {
             return None;
         }
         // Words are short: what looks for a character in a long text takes longer to begin than this to end.

@@ -11,9 +11,11 @@
 //!   rate at which the gateway is saturated. That rate is another for each client, as client, proxy and stand-in share the machine: that
 //!   of the paced client itself, and as `busy` that of h2load, which costs less and leaves the proxy more.
 //! - *handshakes*: connections with one request each, one after another.
+//! - *bulk*: a LIST of 100 MB, and as much through an exec.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has to say so and stop")]
 
 mod audit;
+mod bulk;
 mod h2load;
 mod handshakes;
 mod peers;
@@ -111,6 +113,7 @@ fn main() {
         outcome
     };
     let upstream = upstream.parse().unwrap();
+    let bulk = bulk::measure(&proxies, upstream, &roots, &bearer());
     let busy = median(&proxies[0].rate);
     // More than comes through.
     let most = load(busy, SATURATED);
@@ -120,7 +123,7 @@ fn main() {
         let round = |_| Round { direct: paced(upstream, rate), through: through() };
         Paced { rate, rounds: (0..ROUNDS).map(round).collect(), of }
     });
-    report(&proxies, median(&logged), &latency);
+    report(&proxies, median(&logged), &latency, &bulk);
 }
 
 fn bearer() -> String {
@@ -168,7 +171,7 @@ fn per(time: Duration, count: u64) -> f64 {
     time.as_secs_f64() * 1e6 / count
 }
 
-fn report(proxies: &[Proxy<'_>], logged: f64, latency: &[Paced]) {
+fn report(proxies: &[Proxy<'_>], logged: f64, latency: &[Paced], bulk: &[bulk::Bulk]) {
     let headings =
         ["16 connections × 8 streams", "CPU µs/request", "requests/s", "system calls", "cold µs", "resumed µs"];
     let mut report = Report::new("proxy", &headings);
@@ -204,6 +207,7 @@ fn report(proxies: &[Proxy<'_>], logged: f64, latency: &[Paced]) {
             added(&mut report, (proxy.name, n), paced);
         }
     }
+    bulk::report(&mut report, bulk);
     let bars: Vec<_> = proxies.iter().map(|proxy| (proxy.name, median(&proxy.cpu_us))).collect();
     chart::bars("proxy-cpu", "CPU per request: small GET over HTTP/2, TLS 1.3 on both sides", "µs", &bars);
     report.finish();

@@ -26,10 +26,10 @@ http {{
   server {{
     listen {addr} ssl http2; ssl_protocols TLSv1.3; ssl_session_cache shared:s:10m;
     ssl_certificate {at}/server.crt; ssl_certificate_key {at}/server.key;
-    location / {{
-      proxy_pass https://api; proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_ssl_protocols TLSv1.3;
-      proxy_ssl_verify on; proxy_ssl_trusted_certificate {at}/ca.crt; proxy_ssl_name kubernetes;
-    }}
+    proxy_http_version 1.1; proxy_ssl_protocols TLSv1.3;
+    proxy_ssl_verify on; proxy_ssl_trusted_certificate {at}/ca.crt; proxy_ssl_name kubernetes;
+    location / {{ proxy_pass https://api; proxy_set_header Connection \"\"; }}
+    location ~ /exec$ {{ proxy_pass https://api; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; }}
   }}
 }}
 "
@@ -56,7 +56,7 @@ frontend f
   bind {addr} ssl crt {at}/server.pem alpn h2,http/1.1
   default_backend b
 backend b
-  server s {upstream} ssl verify required ca-file {at}/ca.crt sni str(kubernetes) verifyhost kubernetes alpn h2
+  server s {upstream} ssl verify required ca-file {at}/ca.crt sni str(kubernetes) verifyhost kubernetes alpn h2 ws h1
 "
     );
     let file = put(folder, "haproxy.cfg", &text);

@@ -65,6 +65,18 @@ async fn what_was_written_since_the_disk_was_asked_takes_space() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_disk_said_before_it_was_full_is_forgotten() {
+    let disk = SimDisk::new(1);
+    let running = Running::open(&disk, LogConfig { reserve: 10_000, ..config() }, &[]);
+    begin(&running.log, "PUT").await.unwrap().finish(200, "");
+    disk.fill(0);
+    assert_eq!(begin(&running.log, "PUT").await.unwrap_err().why, Unwritten::Full);
+    disk.fill(9_000);
+    running.log.watch().wait_for(|progress| progress.state == State::Writing).await.unwrap();
+    assert_eq!(arrive(&running.log, "GET", POD).start().sequence(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn evidence_is_to_be_had_where_everything_is_refused_and_space_is_scarce() {
     let disk = SimDisk::new(1);
     let config = LogConfig { when_full: WhenFull::RefuseAll, reserve: 10_000, ..config() };
