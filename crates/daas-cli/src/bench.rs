@@ -1,6 +1,7 @@
 //! Measurements on a real cluster that each starts, and clears away, itself. Each prints a table, writes
 //! `target/bench/NAME.json` and compares with a peer in the same run.
 
+mod api;
 mod footprint;
 mod join;
 mod process;
@@ -12,6 +13,7 @@ use crate::output::{Output, done};
 use crate::paths::StateDir;
 use crate::stage::Stage;
 use crate::stage::footprint::Footprint;
+use api::ApiArgs;
 use clap::Subcommand;
 use daas_types::{ErrorCode, Problem};
 use footprint::{FootprintArgs, StandInArgs};
@@ -33,6 +35,8 @@ pub(crate) enum Bench {
     Footprint(FootprintArgs),
     /// From the start of a worker that holds its Seal to a Ready node, beside a plain kubelet
     Join(JoinBenchArgs),
+    /// What the gateway adds to requests of the real API server
+    Api(ApiArgs),
     /// Stand in for one of the engine's processes, as `footprint` needs it
     #[command(hide = true)]
     StandIn(StandInArgs),
@@ -43,6 +47,7 @@ pub(crate) async fn run(context: &Context, bench: &Bench) -> Result<(), Problem>
         Bench::Revocation(args) => revocation::run(context.output, args).await,
         Bench::Footprint(args) => footprint::run(context.output, args).await,
         Bench::Join(args) => join::run(context.output, args).await,
+        Bench::Api(args) => api::run(context.output, args).await,
         Bench::StandIn(args) => footprint::stand_in(args).await,
     }
 }
