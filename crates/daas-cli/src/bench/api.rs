@@ -1,6 +1,6 @@
 //! What the gateway adds to requests of the real API server, one after another on one connection.
 //!
-//! The peer is the same API server, asked on loopback by a service account that may do everything. Both are asked the same in turns;
+//! The peer is the same API server, asked on loopback by a service account that may edit what is there. Both are asked the same in turns;
 //! what is added is the median of the rounds' differences, so that what else the machine does meets both.
 
 mod side;
@@ -37,9 +37,9 @@ kind: ServiceAccount
 metadata: { name: peer, namespace: bench }
 ---
 apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: { name: daas-bench-peer }
-roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin }
+kind: RoleBinding
+metadata: { name: peer, namespace: bench }
+roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: edit }
 subjects: [{ kind: ServiceAccount, name: peer, namespace: bench }]
 ";
 
