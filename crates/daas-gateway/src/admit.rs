@@ -155,9 +155,8 @@ fn service_account(token: &BoundToken, bearer: &Bearer, view: &View<'_>) -> Resu
     let (stale, owner, acts_for) =
         if let Some((owner, least)) = acts_for(&token.namespace, view).map_err(|cause| no_pod(cause))? {
             fresh(view)?;
-            let why = |inner: Refusal| no_pod(format!("owner of {}: {}", token.namespace, inner.cause()));
-            counts(owner).map_err(why)?;
-            let tier = tier_of(owner).map_err(why)?;
+            counts(owner).map_err(|why| no_owner(token, &why))?;
+            let tier = tier_of(owner).map_err(|why| no_owner(token, &why))?;
             if tier < least {
                 let cause = format!("owner of {}: {} SUI active", token.namespace, owner.state.active);
                 return Err(no_pod(cause));
@@ -183,6 +182,12 @@ fn service_account(token: &BoundToken, bearer: &Bearer, view: &View<'_>) -> Resu
         payer,
         Leash::new(runs_on, acts_for, stale, token.expires.since(view.now)),
     ))
+}
+
+/// Whoever answers for the pod's namespace has no right to.
+#[track_caller]
+fn no_owner(token: &BoundToken, why: &Refusal) -> Refusal {
+    no_pod(format!("owner of {}: {}", token.namespace, why.cause()))
 }
 
 #[track_caller]

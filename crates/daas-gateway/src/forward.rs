@@ -181,6 +181,7 @@ impl Route {
 }
 
 /// What a client is told whose right ended while it waited for an answer.
+#[track_caller]
 pub(crate) fn lost(reason: CutReason) -> Refusal {
     measure::cut(reason);
     match reason {

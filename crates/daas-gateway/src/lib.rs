@@ -12,6 +12,9 @@
 //! | our own endpoints | [`local`] |
 //! | how K3s' agents join, and what their certificates open | [`k3s`] |
 //! | the API server, with the identity the permit carries | [`forward`] |
+//! | what a client is told that is refused: code, cause, and the line that refuses | [`Refusal`] |
+//! | what all of them count | [`measure`] |
+//! | how they are put together and started | [`config`], [`tls`], [`gateway`] |
 //!
 //! [`Permit`] is the proof: only [`admit`] makes one, and only from one does [`forward`] build a request.
 #![warn(missing_docs)]

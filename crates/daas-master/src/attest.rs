@@ -157,6 +157,7 @@ impl Drop for Turn {
     }
 }
 
+#[track_caller]
 fn busy(cause: &str) -> Refusal {
     Refusal::new(ErrorCode::TooManyRequests, http::StatusCode::TOO_MANY_REQUESTS, cause)
 }
@@ -169,6 +170,7 @@ fn parse_nonce(text: &str) -> Result<[u8; 32], Refusal> {
     Ok(nonce)
 }
 
+#[track_caller]
 fn unavailable(error: &dyn std::fmt::Display) -> Refusal {
     tracing::error!(%error, "the TEE device gives no evidence");
     Refusal::unavailable(ErrorCode::EvidenceUnavailable, error)

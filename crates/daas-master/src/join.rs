@@ -114,19 +114,23 @@ pub(crate) fn check_time(now: UnixMs, said: u64) -> Result<(), Refusal> {
 }
 
 fn check_address(node: &NodeId, address: IpAddr, facts: &Facts<'_>) -> Result<IpAddr, Refusal> {
-    let refuse = |cause: String| Err(Refusal::forbidden(ErrorCode::AddressRefused, cause));
     let address = address.to_canonical();
     if address != facts.seen.to_canonical() {
-        return refuse(format!("{address} is claimed, {} is seen", facts.seen));
+        return Err(no_address(format!("{address} is claimed, {} is seen", facts.seen)));
     }
     let local = address.is_loopback() || address.is_unspecified() || address.is_multicast();
     if local || (facts.own.contains(&address) && !facts.operator) {
-        return refuse(format!("{address} is the master's own"));
+        return Err(no_address(format!("{address} is the master's own")));
     }
     if let Some((other, _)) = facts.records.iter().find(|(n, r)| *n != node.as_str() && r.address == address) {
-        return refuse(format!("{address} is the address of node {other}"));
+        return Err(no_address(format!("{address} is the address of node {other}")));
     }
     Ok(address)
+}
+
+#[track_caller]
+fn no_address(cause: String) -> Refusal {
+    Refusal::forbidden(ErrorCode::AddressRefused, cause)
 }
 
 #[cfg(test)]

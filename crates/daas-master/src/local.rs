@@ -222,6 +222,7 @@ pub(crate) fn agents_certificate(
 }
 
 /// Records lie with the API server, which may be on its way back: a worker tries again, and keeps its pods meanwhile.
+#[track_caller]
 fn unanswered(error: &anyhow::Error) -> Refusal {
     tracing::error!(error = format!("{error:#}"), "node records cannot be used");
     Refusal::unavailable(ErrorCode::ApiServerUnavailable, "node records cannot be used")

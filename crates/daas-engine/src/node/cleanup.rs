@@ -157,13 +157,19 @@ pub(super) fn forget_half_images(layout: &Layout) -> Result<(), FileError> {
 
 impl Record {
     /// Of this moment, before a node of upstream components runs.
-    pub(crate) async fn look(owner: &str) -> Result<Self, NodeError> {
+    pub(super) async fn look(owner: &str) -> Result<Self, NodeError> {
         Ok(Self { tables: tables().await?, ..Self::of(owner) })
     }
 
     /// Of this moment, before K3s' agent runs.
     pub(crate) async fn of_k3s(owner: &str, runtime: &ContainerRuntime) -> Result<Self, NodeError> {
         Ok(Self { k3s: Some(Traces::look(runtime).await?), ..Self::of(owner) })
+    }
+
+    /// Of a test's node: the machine's own network is not taken down with it.
+    #[cfg(test)]
+    pub(crate) fn without_network(owner: &str) -> Self {
+        Self { network: 0, ..Self::of(owner) }
     }
 
     pub(super) fn of(owner: &str) -> Self {

@@ -50,7 +50,7 @@ async fn has(world: &World, ended: usize) {
 
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one log of one world, compared as a whole")]
-async fn what_is_forwarded_is_recorded_with_its_end() {
+async fn item_38_what_is_forwarded_is_recorded_with_its_end() {
     let world = World::new().await;
     let mut staker = world.chain.staker(1, "5", Permissions::BOTH);
     let (bearer, client) = (user(&staker), world.http2().await);
@@ -126,7 +126,7 @@ async fn what_is_forwarded_is_recorded_with_its_end() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_recorded_with_the_line_that_refuses() {
+async fn item_38_what_is_refused_is_recorded_with_the_line_that_refuses() {
     let limits = Limits { streams: Streams { admin: 1, ..Streams::default() }, ..Limits::default() };
     let world = World::with(Options { limits, ..Options::default() }, Duration::from_secs(1)).await;
     let staker = world.chain.staker(1, "5", Permissions::BOTH);

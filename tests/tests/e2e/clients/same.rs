@@ -28,6 +28,17 @@ const UUID: usize = 36;
 const TRIES: usize = 6;
 /// The least that counts as the proof.
 const ENOUGH: usize = 500;
+/// Whose requests have to be among them.
+const CLIENTS: [&str; 8] = [
+    "Helm",
+    "OpenAPI-Generator",
+    "kube-controller-manager",
+    "kube-rs",
+    "kube-scheduler",
+    "kubectl/v0.",
+    "kubectl/v1.29.",
+    "node-fetch",
+];
 /// Objects that many of the recorded requests are about.
 const STAGE: &str = r"
 apiVersion: v1
@@ -63,6 +74,9 @@ pub(super) async fn compare(cluster: &Cluster, person: &Person) -> Result<()> {
     let recorded = corpus::recorded()?;
     ensure!(recorded.len() >= ENOUGH, "{} requests are recorded", recorded.len());
     let (clients, count) = (corpus::clients(&recorded), recorded.len());
+    for client in CLIENTS {
+        ensure!(clients.contains(client), "nothing of {client} is recorded: {clients}");
+    }
     let asked = recorded.into_iter().chain(formats::all());
     let asking = asked.map(|asked| one(asked, &direct, &gateway));
     let answered: Vec<Result<Compared>> = stream::iter(asking).buffer_unordered(AT_ONCE).collect().await;

@@ -111,10 +111,14 @@ struct Containerd {
 async fn a_real_containerd_is_free_again() {
     let Some(programs) = programs().await else { return };
     let folder = tempfile::tempdir().unwrap();
-    let containerd = Containerd::start(folder.path(), &programs).await;
+    let life = async {
+        let mut containerd = Containerd::start(folder.path(), &programs).await;
+        lives(&containerd).await;
+        containerd.process.stop(Duration::from_secs(10)).await;
+    };
     // Whatever fails, nothing of it runs on.
-    let done = futures::FutureExt::catch_unwind(AssertUnwindSafe(lives(&containerd))).await;
-    containerd.end().await;
+    let done = futures::FutureExt::catch_unwind(AssertUnwindSafe(life)).await;
+    cleanup::cleanup(folder.path()).await.unwrap();
     if let Err(panic) = done {
         std::panic::resume_unwind(panic);
     }
@@ -168,10 +172,10 @@ async fn programs() -> Option<Binaries> {
 // === impl Containerd ===
 
 impl Containerd {
-    /// As a node has it, so that [`cleanup::cleanup`] takes it down.
+    /// As a node has it, so that [`cleanup::cleanup`] takes it down, with everything that a failed test has left in it.
     async fn start(folder: &Path, programs: &Binaries) -> Self {
         let layout = Layout::new(folder).unwrap();
-        Record::look("a test").await.unwrap().write(&layout).unwrap();
+        Record::without_network("a test").write(&layout).unwrap();
         layout.make_folders().unwrap();
         cgroups::create(&layout).unwrap();
         let images = images::build(&folder.join("images"), &programs.path(Program::Kubectl)).await.unwrap();
@@ -205,11 +209,5 @@ impl Containerd {
     async fn running(&self) -> usize {
         let States { containers } = self.cri.ask("ListContainers", Nothing {}, LIMIT).await.unwrap();
         containers.iter().filter(|container| container.state == RUNNING).count()
-    }
-
-    /// Takes it down with everything that a failed test has left in it.
-    async fn end(mut self) {
-        self.process.stop(Duration::from_secs(10)).await;
-        cleanup::cleanup(&self.layout.state).await.unwrap();
     }
 }
