@@ -145,7 +145,7 @@ pub struct Rates {
     pub address: Rate,
     /// Tokens not seen before from all addresses from which nobody was admitted yet.
     pub strangers: Rate,
-    /// New connections from one address, or one /64 of IPv6; ten times as many from one from which somebody was admitted lately.
+    /// New connections from one address, or one /64 of IPv6, from which nobody was admitted who still has that right.
     pub handshakes: Rate,
 }
 
@@ -274,8 +274,8 @@ impl Default for Rates {
             address: rate(6_000, 3_000),
             // A tenth of a core's time.
             strangers: rate(120_000, 4_000),
-            // A handshake takes a third of a millisecond: a thirtieth of a core's time.
-            handshakes: rate(6_000, 3_000),
+            // A handshake takes a third of a millisecond: a third of a core's time.
+            handshakes: rate(60_000, 3_000),
         }
     }
 }

@@ -44,7 +44,7 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const PING: Duration = Duration::from_secs(20);
 /// After an error of `accept`, such as too many open files.
 const BREATH: Duration = Duration::from_millis(50);
-/// Such an error is said at most once in this time.
+/// Such an error, and a flood, is said at most once in this time.
 const QUIET: Duration = Duration::from_secs(30);
 
 type ClientIo = TlsStream<ReadAhead<TcpStream>>;
@@ -69,7 +69,7 @@ pub(crate) struct Server {
 impl Server {
     /// Accepts until draining.
     pub(crate) async fn accept(&self, listener: TcpListener, threads: &Threads) {
-        let mut failed = None;
+        let (mut failed, mut told) = (None, None);
         loop {
             let (tcp, peer) = match self.drain.run_until_cancelled(listener.accept()).await {
                 None => return,
@@ -84,8 +84,12 @@ impl Server {
                     continue;
                 }
             };
-            if !self.app.strangers.may_connect(peer.ip(), self.places.knows(peer.ip())) {
+            if !self.places.knows(peer.ip()) && !self.app.strangers.may_connect(peer.ip()) {
                 measure::connection("too_fast");
+                if told.is_none_or(|at: Instant| at.elapsed() >= QUIET) {
+                    told = Some(Instant::now());
+                    tracing::warn!(%peer, "more connections than gateway.requests.handshakes: closed before TLS");
+                }
                 continue;
             }
             let Some(place) = self.places.take(peer.ip()) else {

@@ -63,9 +63,15 @@ impl Http2 {
 
     /// Speaks HTTP/2 on an open connection.
     pub async fn over(tls: TlsStream<TcpStream>) -> Self {
-        let io = TokioIo::new(tls);
-        let (sender, connection) =
-            http2::Builder::new(TokioExecutor::new()).initial_stream_window_size(65_535).handshake(io).await.unwrap();
+        Self::wide(tls, 65_535).await
+    }
+
+    /// The same with so much that a stream may bring before it is read.
+    pub async fn wide(tls: TlsStream<TcpStream>, window: u32) -> Self {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.initial_stream_window_size(window);
+        // Boxed: it is kilobytes, and every test would carry it.
+        let (sender, connection) = Box::pin(builder.handshake(TokioIo::new(tls))).await.unwrap();
         let mut driver = JoinSet::new();
         driver.spawn(async move { drop(connection.await) });
         Self { sender, _driver: driver }

@@ -169,7 +169,7 @@ impl Record {
     /// Of a test's node: the machine's own network is not taken down with it.
     #[cfg(test)]
     pub(crate) fn without_network(owner: &str) -> Self {
-        Self { network: 0, ..Self::of(owner) }
+        Self { network: u64::MAX, ..Self::of(owner) }
     }
 
     pub(super) fn of(owner: &str) -> Self {

@@ -26,7 +26,7 @@ http {{
   server {{
     listen {addr} ssl http2; ssl_protocols TLSv1.3; ssl_session_cache shared:s:10m;
     ssl_certificate {at}/server.crt; ssl_certificate_key {at}/server.key;
-    proxy_http_version 1.1; proxy_ssl_protocols TLSv1.3;
+    proxy_http_version 1.1; proxy_ssl_protocols TLSv1.3; proxy_max_temp_file_size 0;
     proxy_ssl_verify on; proxy_ssl_trusted_certificate {at}/ca.crt; proxy_ssl_name kubernetes;
     location / {{ proxy_pass https://api; proxy_set_header Connection \"\"; }}
     location ~ /exec$ {{ proxy_pass https://api; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; }}
@@ -46,6 +46,7 @@ pub(crate) fn haproxy(folder: &Path, upstream: &str) -> Option<Peer> {
   maxconn 4000
   ssl-default-bind-options ssl-min-ver TLSv1.3
   ssl-default-server-options ssl-min-ver TLSv1.3
+  tune.h2.initial-window-size 1048576
 defaults
   mode http
   timeout connect 5s

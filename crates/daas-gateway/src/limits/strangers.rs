@@ -7,7 +7,7 @@
 //! of verified tokens is not asked here, so those who are in stay in while their neighbour is flooding; and a connection on
 //! which a position's token was accepted has new tokens of that position of its own, so a pod that sends rubbish keeps its
 //! node's connections from nothing. Anyone can make up a token that names a Seal, so by its Seal alone none is spared. Before all that
-//! stands the handshake, of which an address has a bucket too.
+//! stands the handshake, of which an address at which nobody is known has a bucket too.
 
 use super::Clock;
 use super::buckets::{Buckets, Draw, Drawn, take};
@@ -27,10 +27,6 @@ const DEAR: u32 = 10;
 const OF_ONE_SITE: u32 = 4;
 /// New tokens on a connection that is the position's already: a program mints one every few minutes.
 const RENEWALS: Rate = Rate { per_minute: 30, burst: 10 };
-
-/// From an address at which somebody was admitted lately so many times as many connections are begun: behind it there may be others,
-/// and whoever is admitted opens one for each command.
-const NEIGHBOURS: u32 = 10;
 
 /// When as many are counted as can be.
 const NO_ROOM: Duration = Duration::from_secs(1);
@@ -66,12 +62,11 @@ impl Strangers {
         Self { rates, addresses, bodies, connections, signatures: Mutex::new(0), clock: Clock::new() }
     }
 
-    /// Whether a handshake is begun with this address, which takes as much of our time as twenty requests and next to nothing of
-    /// theirs. `known`: someone was admitted from there lately. Where there is no room to count them, places still bound them.
-    pub(crate) fn may_connect(&self, address: IpAddr, known: bool) -> bool {
-        let rate = self.rates.handshakes;
-        let rate = if known { times(rate, NEIGHBOURS) } else { rate };
-        !matches!(self.connections.draw(address, Draw::of(rate, 1), self.clock.now()), Drawn::Empty(_))
+    /// Whether a handshake is begun with an address from which nobody was admitted who still has that right: it takes as much of our
+    /// time as twenty requests, and next to nothing of theirs. Where there is no room to count them, places still bound them.
+    pub(crate) fn may_connect(&self, address: IpAddr) -> bool {
+        let draw = Draw::of(self.rates.handshakes, 1);
+        !matches!(self.connections.draw(address, draw, self.clock.now()), Drawn::Empty(_))
     }
 
     /// Whether one more signature is checked on a connection of the position that is said to have made it.
@@ -163,11 +158,9 @@ impl Addresses {
         let address = network(address);
         let drawn = self.of_one.draw(address, draw, now);
         let (IpAddr::V6(address), Drawn::Taken) = (address, drawn) else { return drawn };
+        let more = |rate: u32| rate.saturating_mul(OF_ONE_SITE);
+        let rate = Rate { per_minute: more(draw.rate.per_minute), burst: more(draw.rate.burst) };
         let site = Ipv6Addr::from_bits(address.to_bits() >> 80 << 80);
-        self.of_site.draw(site, Draw { rate: times(draw.rate, OF_ONE_SITE), ..draw }, now)
+        self.of_site.draw(site, Draw { rate, ..draw }, now)
     }
-}
-
-fn times(rate: Rate, factor: u32) -> Rate {
-    Rate { per_minute: rate.per_minute.saturating_mul(factor), burst: rate.burst.saturating_mul(factor) }
 }

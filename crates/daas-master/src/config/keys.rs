@@ -106,8 +106,8 @@ pub const KEYS: &[Key] = &[
     key(
         "gateway.requests.handshakes",
         RATE,
-        "6000",
-        "New connections a minute from one address or /64; ten times as many from one from which somebody was let in lately.",
+        "60000",
+        "New connections a minute from one address or /64 from which nobody was let in who still has that right.",
     ),
     key("gateway.burst.viewer", RATE, "300", "How many of `gateway.requests.viewer` may come at once."),
     key("gateway.burst.developer", RATE, "600", "How many of `gateway.requests.developer` may come at once."),

@@ -65,7 +65,7 @@ async fn item_30_handshakes_of_one_address_are_counted_before_they_begin() {
     let token = user(&world.chain.staker(1, "5", Permissions::USER));
     let holder = Http2::over(from(3).await.unwrap()).await;
     assert_eq!(holder.send(get("/api", &token)).await.unwrap().status(), 200);
-    // Whoever was admitted opens more: one for each command.
+    // Where somebody was admitted there is no such bound.
     for _ in 0..20 {
         drop(from(3).await.unwrap());
     }

@@ -118,10 +118,11 @@ async fn a_real_containerd_is_free_again() {
     };
     // Whatever fails, nothing of it runs on.
     let done = futures::FutureExt::catch_unwind(AssertUnwindSafe(life)).await;
-    cleanup::cleanup(folder.path()).await.unwrap();
+    let cleaned = cleanup::cleanup(folder.path()).await;
     if let Err(panic) = done {
         std::panic::resume_unwind(panic);
     }
+    cleaned.unwrap();
 }
 
 async fn lives(containerd: &Containerd) {
