@@ -1,6 +1,7 @@
 //! Measurements on a real cluster that each starts, and clears away, itself. Each prints a table, writes
 //! `target/bench/NAME.json` and compares with a peer in the same run.
 
+mod account;
 mod api;
 mod footprint;
 mod join;
@@ -25,6 +26,8 @@ use std::path::{Path, PathBuf};
 
 /// Where the API server listens behind the gateway.
 const API_PORT: u16 = 16444;
+/// Where what is made for a benchmark lies.
+const NAMESPACE: &str = "bench";
 
 /// What can be measured.
 #[derive(Clone, Debug, Subcommand)]

@@ -5,9 +5,10 @@
 
 mod side;
 
-use super::{API_PORT, median, process, rounded};
+use super::account::Account;
+use super::{median, process, rounded};
 use crate::output::Output;
-use crate::stage::{Detail, Stage};
+use crate::stage::{Detail, Stage, eventually};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use daas_chain::clock;
@@ -20,7 +21,6 @@ use side::Side;
 use std::fmt;
 use std::fmt::Write as _;
 use std::time::Duration;
-use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 /// Name of the result.
@@ -28,21 +28,8 @@ const NAME: &str = "api";
 /// Objects in the namespace, and how long the text is of which each has two: `kubectl apply` notes what was applied.
 const OBJECTS: usize = 100;
 const BYTES: usize = 5_000;
-const PEER: &str = "
-apiVersion: v1
-kind: Namespace
-metadata: { name: bench }
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: { name: peer, namespace: bench }
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: { name: peer, namespace: bench }
-roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: edit }
-subjects: [{ kind: ServiceAccount, name: peer, namespace: bench }]
-";
+/// Until the API server knows of the peer.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -125,7 +112,7 @@ async fn measure(stage: &Stage, rounds: u32) -> anyhow::Result<Figures> {
 /// The API server itself, and the gateway before it.
 async fn sides(stage: &Stage) -> anyhow::Result<(Side, Side)> {
     let operator = &stage.operator;
-    let mut manifest = PEER.to_owned();
+    let mut manifest = "apiVersion: v1\nkind: Namespace\nmetadata: { name: bench }\n".to_owned();
     for number in 0..OBJECTS {
         let text = "x".repeat(BYTES);
         write!(
@@ -134,18 +121,14 @@ async fn sides(stage: &Stage) -> anyhow::Result<(Side, Side)> {
         )?;
     }
     operator.apply(&manifest).await?;
-    let token = Zeroizing::new(operator.get(&["-n", "bench", "create", "token", "peer"]).await?);
-    let ca = std::fs::read_to_string(stage.state.master().join("pki/server-ca.crt"))?;
-    let endpoint = format!("https://127.0.0.1:{API_PORT}");
-    let mut direct = Side::open(&endpoint, &ca, token).await?;
+    let account = Account::make(stage, "edit").await?;
     let [get, ..] = questions();
-    // It may not know of the binding yet.
     let get = Question { times: 1, ..get };
-    let begun = Instant::now();
-    while let Err(error) = direct.ask(&get).await {
-        anyhow::ensure!(begun.elapsed() < Duration::from_secs(30), "the peer is refused: {error:#}");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    let direct = eventually(LIMIT, async || {
+        let mut side = Side::open(&account.endpoint, &account.ca, account.token.clone()).await?;
+        side.ask(&get).await.map(|_| side)
+    });
+    let direct = direct.await?;
     let join = ClusterInfo::load(&stage.state.join())?.join;
     let seal = SealFile::load(&stage.state.operator_seal())?;
     let token = Zeroizing::new(seal.mint(Usage::User, clock::now())?.to_string());

@@ -17,6 +17,7 @@ mod report;
 mod scene;
 mod streams;
 
+use super::NAMESPACE;
 use crate::output::Output;
 use crate::stage::Stage;
 use clap::Args;
@@ -26,8 +27,6 @@ use scene::Scene;
 
 /// Name of the result.
 const NAME: &str = "revocation";
-/// Where the pods of both sides are.
-const NAMESPACE: &str = "bench";
 /// The pod that everything is opened on; it runs on the operator's node.
 const POD: &str = "target";
 

@@ -1,29 +1,18 @@
 //! Kubernetes without the gateway: the API server itself, on loopback.
 
-use super::{NAMESPACE, POD};
-use crate::bench::API_PORT;
+use super::NAMESPACE;
+use super::POD;
+use crate::bench::account::Account;
 use crate::bench::watch::{Caller, Watch};
 use crate::stage::{Detail, Stage, eventually};
 use anyhow::{Context as _, ensure};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
-use zeroize::Zeroizing;
 
 const WATCHED: &str = "/api/v1/namespaces/bench/pods?watch=true";
 const LIMIT: Duration = Duration::from_secs(10);
 /// How long the watch is looked at after its right is gone.
 const LOOKED: Duration = Duration::from_secs(5);
-const MANIFEST: &str = "
-apiVersion: v1
-kind: ServiceAccount
-metadata: { name: peer, namespace: bench }
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: { name: peer, namespace: bench }
-roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view }
-subjects: [{ kind: ServiceAccount, name: peer, namespace: bench }]
-";
 
 /// What became of the watch.
 #[derive(Clone, Copy, Debug)]
@@ -48,11 +37,8 @@ impl Detail for Peer {
 /// Opens a watch with a service account's right, takes the right away, and looks.
 pub(super) async fn measure(stage: &Stage) -> anyhow::Result<Peer> {
     let operator = &stage.operator;
-    operator.apply(MANIFEST).await?;
-    let token = Zeroizing::new(operator.get(&["-n", NAMESPACE, "create", "token", "peer"]).await?);
-    let ca = std::fs::read_to_string(stage.state.master().join("pki/server-ca.crt"))?;
-    let endpoint = format!("https://127.0.0.1:{API_PORT}");
-    let caller = Caller { endpoint: &endpoint, ca: &ca, token: &token };
+    let account = Account::make(stage, "view").await?;
+    let caller = Caller { endpoint: &account.endpoint, ca: &account.ca, token: &account.token };
     let mut watch = eventually(LIMIT, async || Watch::open(&caller, WATCHED).await).await?;
     delivered(&mut watch, "ADDED").await?;
 
